@@ -1,0 +1,124 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# build.sh: makes the emulator that Socle is developed on, and prints the path of its binary (everything else goes to
+# stderr). Bochs 3.0 comes as Debian's source package from the mirror that this machine's apt already uses, is mended by
+# edits.py, and is built once into the user's cache; a second call finds it there. BOCHS=binary is taken as it is.
+# Where it cannot be built the distribution's own binary is taken, with a word about what that one gets wrong.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+python=$(command -v /usr/bin/python3 || command -v python3)
+options="--enable-smp --enable-cpu-level=6 --enable-x86-64 --enable-vmx=2 --enable-avx --enable-evex --enable-cet
+	--enable-protection-keys --enable-memtype --enable-pci --enable-perfmon --enable-monitor-mwait
+	--enable-all-optimizations --enable-alignment-check --with-nogui --disable-docbook --disable-debugger
+	--disable-show-ips"
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/socle
+key=$({ cat "$here/edits.py"; echo $options; } | sha256sum | cut -c 1-12)
+home=$cache/bochs-3.0-$key
+objects=470	# about so many compiler runs, for the progress line
+
+say() { echo "emulator: $*" >&2; }
+
+# ---- the source ------------------------------------------------------------------------------------------------------
+
+# the mirrors in this machine's apt configuration, those known to be Debian's own archive first
+mirrors() {
+	local all
+	all=$(apt-get indextargets --format '$(REPO_URI) $(LABEL)' 'Created-By: Packages' 2>/dev/null | sort -u)
+	{
+		echo "$all" | sed -n 's/ Debian$//p'
+		echo "$all" | cut -d ' ' -f 1 | grep '/debian/*$'
+	} | awk 'NF && !seen[$0]++'
+}
+
+fetch_source() {	# FOLDER: leaves the tarball in it
+	local work=$1 mirror try keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+	[ -r $keyring ] || { say "no $keyring (package debian-archive-keyring)"; return 1; }
+	mkdir -p "$work"/apt/{lists/partial,cache/archives/partial,parts}
+	local apt=(apt-get -o "Dir::Etc::sourcelist=$work/apt/sources.list" -o "Dir::Etc::sourceparts=$work/apt/parts"
+		-o "Dir::State::Lists=$work/apt/lists" -o "Dir::Cache=$work/apt/cache" -o APT::Sandbox::User=root)
+	for mirror in $(mirrors); do
+		echo "deb-src [signed-by=$keyring] $mirror trixie main" >"$work/apt/sources.list"
+		for try in 1 2 3 4; do
+			say "asking this machine's apt mirror for the source of bochs 3.0 (try $try)"
+			if "${apt[@]}" -qq update >"$work/apt.log" 2>&1 &&
+			   (cd "$work" && "${apt[@]}" -qq source --tar-only bochs >>apt.log 2>&1); then
+				ls "$work"/bochs_3.0*.orig.tar.* >/dev/null 2>&1 && return 0
+			fi
+			sleep $((try * 3))
+		done
+	done
+	say "no mirror gave the source; the last words of apt:"
+	tail -n 3 "$work/apt.log" >&2 || true
+	return 1
+}
+
+# ---- the build -------------------------------------------------------------------------------------------------------
+
+show_progress() {	# LOG PID: one line that moves, or a line every half minute where nobody watches
+	local count last=-1
+	while kill -0 "$2" 2>/dev/null; do
+		count=$(grep -c -- ' -c ' "$1" || true)
+		if [ -t 2 ]; then
+			printf '\remulator: compiling, %s of about %s files ' "$count" $objects >&2
+			sleep 1
+		else
+			[ "$count" = "$last" ] || say "compiling, $count of about $objects files"
+			last=$count
+			for _ in $(seq 30); do kill -0 "$2" 2>/dev/null && sleep 1; done
+		fi
+	done
+	[ ! -t 2 ] || echo >&2
+}
+
+build() {
+	local work=$cache/build.$key log=$cache/bochs-build.log make_pid tool
+	for tool in g++ make xz tar apt-get; do
+		command -v $tool >/dev/null || { say "$tool is missing"; return 1; }
+	done
+	rm -rf "$work"
+	mkdir -p "$work"
+	fetch_source "$work" || return 1
+	tar -C "$work" -xf "$work"/bochs_3.0*.orig.tar.* || return 1
+	"$python" "$here/edits.py" "$work/bochs-3.0" >&2 || return 1
+	say "configuring (log: $log)"
+	# shellcheck disable=SC2086
+	(cd "$work/bochs-3.0" && ./configure $options) >"$log" 2>&1 || return 1
+	make -C "$work/bochs-3.0" -j"$(nproc)" >>"$log" 2>&1 &
+	make_pid=$!
+	show_progress "$log" $make_pid
+	wait $make_pid || { tail -n 5 "$log" >&2; return 1; }
+	strip -o "$work/bochs" "$work/bochs-3.0/bochs" || return 1
+	mkdir -p "$home"
+	mv "$work/bochs" "$home/bochs"
+	rm -rf "$work"
+	say "ready: $home/bochs"
+}
+
+if [ -n "${BOCHS:-}" ]; then
+	command -v "$BOCHS" || { say "BOCHS=$BOCHS is not a program"; exit 1; }
+	exit 0
+fi
+if [ ! -x "$home/bochs" ]; then
+	mkdir -p "$cache"
+	exec 9>"$cache/bochs.lock"
+	flock -n 9 || { say "another build of it is running; waiting"; flock 9; }
+	if [ ! -x "$home/bochs" ]; then
+		say "building Bochs 3.0, once, into $home (some minutes)"
+		build || {
+			distribution=$(command -v bochs || true)
+			if [ -z "$distribution" ]; then
+				say "it could not be built, and there is no other bochs; install the package bochs," \
+					"or g++ make xz-utils for the build, or name a binary with BOCHS="
+				exit 1
+			fi
+			say "it could not be built; taking $distribution, which is slower and gets some of VMX wrong" \
+				"(monitor trap flag, MWAIT between processors): some tests will fail with it"
+			echo "$distribution"
+			exit 0
+		}
+	fi
+fi
+[ "$(readlink "$cache/bochs" 2>/dev/null)" = "$home" ] || ln -sfn "$home" "$cache/bochs"
+echo "$home/bochs"

@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Mends the source of Bochs 3.0 where its processor is not the processor that the SDM describes.
+
+    edits.py SRCDIR          mends the tree in place, all edits or none
+    edits.py --list          names the edits
+
+Each row of EDITS is keyed on a few tokens of the source, which must be found exactly so many times inside one region;
+only lines of our own are in here. docs/testing.md says what an emulator without these edits gets wrong.
+"""
+import os
+import sys
+from collections import namedtuple
+
+THIS = "BX_CPU_THIS_PTR "
+
+# name: what it mends; file; how: 'token' replaces the key, 'after'/'before'/'instead' put text at each line with the
+# key; count: how often the key must be found; region: (first token, token that ends it), or None for the whole file
+Edit = namedtuple("Edit", "name file how key text count region", defaults=(1, None))
+
+
+def member(name):
+    """The region of one member function: from its name to the closing brace in column 0."""
+    return ("BX_CPU_C::%s(" % name, "\n}\n")
+
+
+REASONS = {
+    "monitor": "a store by another CPU did not end MWAIT: MONITOR flushed the other CPUs' TLBs by a linear address "
+               "equal to the physical one, and their cached write pointers survived",
+    "smptime": "a halted CPU made time run faster for the others; with all halted, go to the next timer event",
+    "seed": "RDRAND and RDSEED were seeded from the clock; now fixed, or from BOCHS_SEED, so that runs repeat",
+    "extint": "external-interrupt exiting ignores RFLAGS.IF, also directly after VM entry",
+    "hlt": "a guest in HLT wakes up for external-interrupt exits, interrupt windows and virtual interrupts",
+    "init": "INIT while masked (VMX root) is held, not dropped",
+    "storetsc": "IA32_TSC in the MSR-store list is the TSC without the offset",
+    "apicen": "the local APIC may be enabled again after it was disabled",
+    "cr0wp": "MOV to CR0 that changes only WP loads no PDPTEs",
+    "debugctl": "IA32_DEBUGCTL exists, and VM entries and exits load, save and clear it",
+    "vmcall": "VMCALL in VMX root operation fails with VM-instruction error 1 outside SMM also",
+    "shadowlaunch": "VMLAUNCH and VMRESUME fail with a shadow VMCS current",
+    "invtype": "bits 63:32 of the INVEPT and INVVPID types count only in 64-bit mode",
+    "errcode": "consistency of deliver-error-code at VM entry where IA32_VMX_BASIC bit 56 is 0",
+    "rip": "VM entry refuses a RIP that is not canonical",
+    "eptad": "a page walk with EPT A/D on is a write to the paging structure: qualification bits 0 and 1",
+    "eptleaf": "bit 12 of a large EPT leaf is reserved",
+    "cetdirty": "models with CET panicked under OVMF instead of leaving the dirty bit clear",
+}
+
+INVALIDATE = (
+    "for (unsigned q = 0; q < BX_SMP_PROCESSORS; q++) { BX_CPU(q)->invalidate_stack_cache(); "
+    "for (unsigned e = 0; e < BX_DTLB_SIZE; e++) if (BX_CPU(q)->DTLB.entry[e].ppf == PPFOf(paddr)) "
+    "BX_CPU(q)->DTLB.entry[e].invalidate(); }")
+TICK = (
+    "unsigned busy = BX_SMP_PROCESSORS - idle; if (busy) { BX_TICKN(executed / busy); executed %= busy; } "
+    "else BX_TICKN(bx_pc_system.getNumCpuTicksLeftNextEvent()); idle = 0;")
+WAKE = (
+    "(" + THIS + "in_vmx_guest && " + THIS + "activity_state != BX_ACTIVITY_STATE_SHUTDOWN && "
+    "is_unmasked_event_pending(BX_EVENT_PENDING_INTR | BX_EVENT_PENDING_LAPIC_INTR)) ||\n"
+    "(" + THIS + "in_vmx_guest && " + THIS + "activity_state == BX_ACTIVITY_STATE_HLT && "
+    "is_unmasked_event_pending(BX_EVENT_VMX_INTERRUPT_WINDOW_EXITING | BX_EVENT_PENDING_VMX_VIRTUAL_INTR)) ||")
+STORE_TSC = (
+    "if (! rdmsr(index, &msr_hi) || (index == BX_MSR_TSC && (msr_hi = " + THIS + "get_TSC(), false))) {")
+DEBUGCTL_READ = "    if (index == BX_MSR_DEBUGCTLMSR) { *msr = " + THIS + "msr.debugctl; return true; }"
+DEBUGCTL_WRITE = (
+    "    if (index == BX_MSR_DEBUGCTLMSR) { if (val_64 & ~Bit64u(0x7fc3)) return false; "
+    + THIS + "msr.debugctl = val_64; return true; }")
+DEBUGCTL_CHECK = (
+    "  if (vm->vmentry_ctrls.LOAD_DBG_CTRLS() && (guest.ia32_debugctl_msr & ~Bit64u(0x7fc3))) "
+    "return VMX_VMEXIT_VMENTRY_FAILURE_GUEST_STATE;")
+DEBUGCTL_LOAD = (
+    "  if (vm->vmentry_ctrls.LOAD_DBG_CTRLS()) " + THIS + "msr.debugctl = VMread64(VMCS_64BIT_GUEST_IA32_DEBUGCTL);")
+DEBUGCTL_SAVE = (
+    "  if (vm->vmexit_ctrls1.SAVE_DBG_CTRLS()) VMwrite64(VMCS_64BIT_GUEST_IA32_DEBUGCTL, " + THIS + "msr.debugctl);")
+SHADOW_CHECK = (
+    "vmcsptr == BX_INVALID_VMCSPTR || (VMXReadRevisionID(" + THIS + "vmcsptr) & BX_VMCS_SHADOW_BIT_MASK))")
+ERROR_CODE_CHECK = (
+    "     if (push_error && (event_type != BX_HARDWARE_EXCEPTION || (vm->vmexec_ctrls2.UNRESTRICTED_GUEST() && "
+    "! (VMread_natural(VMCS_GUEST_CR0) & BX_CR0_PE_MASK)))) return VMXERR_VMENTRY_INVALID_VM_CONTROL_FIELD;")
+RIP_CHECK = (
+    "  { Bit64s top = Bit64s(guest.rip) >> (is_cpu_extension_supported(BX_ISA_LA57) ? 57 : 48); "
+    "if (top != 0 && top != -1) return VMX_VMEXIT_VMENTRY_FAILURE_GUEST_STATE; }")
+
+EDITS = [
+    Edit("monitor", "cpu/mwait.cc", "token", "bx_pc_system.invlpg(paddr);", INVALIDATE, 2),
+    Edit("smptime", "main.cc", "token", "if (n == 0) n = quantum;", "if (n == 0) idle++;"),
+    Edit("smptime", "main.cc", "token", "static int quantum = SIM->get_param_num(BXPN_SMP_QUANTUM)->get();",
+         "Bit32u idle = 0;"),
+    Edit("smptime", "main.cc", "token", "BX_TICKN(executed / BX_SMP_PROCESSORS);", TICK),
+    Edit("smptime", "main.cc", "instead", "executed %= BX_SMP_PROCESSORS;", ""),
+    Edit("seed", "cpu/init.cc", "token", "srand(time(NULL))",
+         'srand(getenv("BOCHS_SEED") ? atoi(getenv("BOCHS_SEED")) : 1)'),
+    Edit("extint", "cpu/vmx.cc", "after", "in_vmx_guest = true;",
+         "  handleInterruptMaskChange(); // external-interrupt exiting ignores RFLAGS.IF"),
+    Edit("hlt", "cpu/event.cc", "after", "BX_ACTIVITY_STATE_MWAIT_IF)) ||", WAKE),
+    Edit("init", "cpu/event.cc", "token", "if (! is_masked_event(BX_EVENT_INIT))",
+         "if (" + THIS + "activity_state != BX_ACTIVITY_STATE_WAIT_FOR_SIPI)"),
+    Edit("storetsc", "cpu/vmx.cc", "token", "if (! rdmsr(index, &msr_hi)) {", STORE_TSC),
+    Edit("apicen", "cpu/msr.cc", "token", "if (apic_global_enable_on()) {", "if (true) { // EN may be set again",
+         1, member("relocate_apic")),
+    Edit("cr0wp", "cpu/crregs.cc", "token", "if (pg && ", "if (pg && ((oldCR0 ^ val_32) != 0x10000) && ",
+         1, member("SetCR0")),
+    Edit("debugctl", "cpu/cpu.h", "after", "bx_phy_address apicbase;", "  Bit64u debugctl = 0;"),
+    Edit("debugctl", "cpu/msr.cc", "before", "if (! msr_desc[index]) return handle_unknown_rdmsr(", DEBUGCTL_READ),
+    Edit("debugctl", "cpu/msr.cc", "before", "if (! msr_desc[index]) return handle_unknown_wrmsr(", DEBUGCTL_WRITE),
+    Edit("debugctl", "cpu/vmx.cc", "after", "guest.ia32_debugctl_msr = ", DEBUGCTL_CHECK),
+    Edit("debugctl", "cpu/vmx.cc", "after", "in_vmx_guest = true;", DEBUGCTL_LOAD),
+    Edit("debugctl", "cpu/vmx.cc", "before", "vmexit_ctrls1.SAVE_DBG_CTRLS()", DEBUGCTL_SAVE),
+    Edit("debugctl", "cpu/vmx.cc", "after", "in_vmx_guest = false;", "  " + THIS + "msr.debugctl = 0;"),
+    Edit("vmcall", "cpu/vmx.cc", "token", "in_smm /*||", "in_vmx /*||"),
+    Edit("shadowlaunch", "cpu/vmx.cc", "token", "vmcsptr == BX_INVALID_VMCSPTR)", SHADOW_CHECK, 1, member("VMLAUNCH")),
+    Edit("invtype", "cpu/vmx.cc", "token", "i->os64L()", THIS + "cpu_mode == BX_MODE_LONG_64", 1, member("INVEPT")),
+    Edit("invtype", "cpu/vmx.cc", "token", "i->os64L()", THIS + "cpu_mode == BX_MODE_LONG_64", 1, member("INVVPID")),
+    Edit("errcode", "cpu/vmx.cc", "before", "if (! BX_CPUID_SUPPORT_ISA_EXTENSION(BX_ISA_CET)) {", ERROR_CODE_CHECK,
+         1, ("unsigned push_error_reference", "CET added new #CP")),
+    Edit("rip", "cpu/vmx.cc", "after", "guest.rip = VMread_natural(", RIP_CHECK),
+    Edit("eptad", "cpu/paging.cc", "token", "rw = BX_WRITE;",
+         "{ rw = BX_WRITE; access_mask = BX_EPT_READ; } // bits 0 and 1", 1, member("translate_guest_physical")),
+    Edit("eptleaf", "cpu/paging.cc", "token", "0x000fffffffffe000", "0x000ffffffffff000",
+         1, member("translate_guest_physical")),
+    Edit("cetdirty", "cpu/paging.cc", "token",
+         'BX_PANIC(("PAE: asked to set dirty on paging leaf entry with R/W bit clear"))', "set_dirty = false"),
+    Edit("cetdirty", "cpu/paging.cc", "token",
+         'BX_PANIC(("Legacy Paging: asked to set dirty on paging leaf entry with R/W bit clear"))',
+         "set_dirty = false"),
+]
+
+
+class Mismatch(Exception):
+    """The source is not the one that an edit was written for."""
+
+
+def find_region(text, region):
+    """Start and end of the region, the whole text without one."""
+    if not region:
+        return 0, len(text)
+    first, last = region
+    if text.count(first) != 1:
+        raise Mismatch("region %r found %d times" % (first, text.count(first)))
+    start = text.index(first)
+    end = text.find(last, start + 1)
+    if end < 0:
+        raise Mismatch("end %r of region %r not found" % (last, first))
+    return start, end
+
+
+def apply_edit(text, edit):
+    """The text with one edit made; raises Mismatch and never edits in part."""
+    start, end = find_region(text, edit.region)
+    part = text[start:end]
+    if edit.how == "token":
+        found = part.count(edit.key)
+        part = part.replace(edit.key, edit.text)
+    else:
+        lines, found = [], 0
+        for line in part.split("\n"):
+            if edit.key not in line:
+                lines.append(line)
+                continue
+            found += 1
+            lines += {"after": [line, edit.text], "before": [edit.text, line], "instead": [edit.text]}[edit.how]
+        part = "\n".join(lines)
+    if found != edit.count:
+        raise Mismatch("%r found %d times, expected %d" % (edit.key, found, edit.count))
+    return text[:start] + part + text[end:]
+
+
+def mend(folder):
+    texts, wrong = {}, []
+    for edit in EDITS:
+        path = os.path.join(folder, edit.file)
+        try:
+            if path not in texts:
+                with open(path, encoding="latin1", newline="") as source:
+                    texts[path] = source.read()
+            texts[path] = apply_edit(texts[path], edit)
+        except (Mismatch, OSError) as error:
+            wrong.append("%s: %s: %s" % (edit.name, edit.file, error))
+    if wrong:
+        sys.exit("\n  ".join(["edits.py: not the source these edits were made for; nothing written:"] + wrong))
+    for path, text in texts.items():
+        with open(path, "w", encoding="latin1", newline="") as source:
+            source.write(text)
+    print("edits.py: %d edits in %d files" % (len(EDITS), len(texts)))
+
+
+def main():
+    assert {edit.name for edit in EDITS} == set(REASONS)
+    if sys.argv[1:] == ["--list"]:
+        for name, reason in REASONS.items():
+            print("%-13s %s" % (name, reason))
+    elif len(sys.argv) == 2 and os.path.isfile(os.path.join(sys.argv[1], "cpu", "vmx.cc")):
+        mend(sys.argv[1])
+    else:
+        sys.exit("usage: edits.py SRCDIR (a Bochs 3.0 source tree) | --list")
+
+
+main()
