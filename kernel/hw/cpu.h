@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The privileged instructions that are not VMX's, one function each. Host builds put tests/fake/kernel/hw
+ * before this folder. rdmsr_safe() and wrmsr_safe() survive a #GP through the exception table (trap.S).
+ */
+#ifndef KERNEL_HW_CPU_H
+#define KERNEL_HW_CPU_H
+
+#include "kernel/cpuid.h"
+#include "kernel/types.h"
+
+struct percpu;
+
+struct PACKED cpu_table_pointer {
+	u16 limit;
+	u64 base;
+};
+
+/* An entry of the exception table: a fault at `at` continues at `to`. Both relative to their own place. */
+#define CPU_EXTABLE(at, to)                                                                                \
+	".pushsection .extable, \"a\"\n\t"                                                                 \
+	".balign 4\n\t"                                                                                    \
+	".long " at " - .\n\t"                                                                             \
+	".long " to " - .\n\t"                                                                             \
+	".popsection\n\t"
+
+static inline u64 rdmsr(u32 msr)
+{
+	u32 lo, hi;
+
+	asm volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr) : "memory");
+	return (u64)hi << 32 | lo;
+}
+
+static inline void wrmsr(u32 msr, u64 value)
+{
+	asm volatile("wrmsr" : : "c"(msr), "a"((u32)value), "d"((u32)(value >> 32)) : "memory");
+}
+
+/* False if the MSR does not exist; *value is 0 then. */
+static inline bool rdmsr_safe(u32 msr, u64 *value)
+{
+	u32 lo = 0, hi = 0;
+	u8 ok = 0;
+
+	asm volatile("1: rdmsr\n\t"
+		     "movb $1, %[ok]\n\t"
+		     "2:\n\t" CPU_EXTABLE("1b", "2b")
+		     : "+a"(lo), "+d"(hi), [ok] "+r"(ok)
+		     : "c"(msr)
+		     : "memory");
+	*value = ok ? (u64)hi << 32 | lo : 0;
+	return ok;
+}
+
+/* False if the MSR does not exist or refuses the value. */
+static inline bool wrmsr_safe(u32 msr, u64 value)
+{
+	u8 ok = 0;
+
+	asm volatile("1: wrmsr\n\t"
+		     "movb $1, %[ok]\n\t"
+		     "2:\n\t" CPU_EXTABLE("1b", "2b")
+		     : [ok] "+r"(ok)
+		     : "c"(msr), "a"((u32)value), "d"((u32)(value >> 32))
+		     : "memory");
+	return ok;
+}
+
+static inline struct cpuid_regs cpuid(u32 leaf, u32 subleaf)
+{
+	struct cpuid_regs r;
+
+	asm volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx) : "a"(leaf), "c"(subleaf));
+	return r;
+}
+
+#define CPU_CONTROL_REGISTER(n)                                                                            \
+	static inline u64 read_cr##n(void)                                                                 \
+	{                                                                                                  \
+		u64 value;                                                                                 \
+		asm volatile("mov %%cr" #n ", %0" : "=r"(value) : : "memory");                             \
+		return value;                                                                              \
+	}                                                                                                  \
+	static inline void write_cr##n(u64 value)                                                          \
+	{                                                                                                  \
+		asm volatile("mov %0, %%cr" #n : : "r"(value) : "memory");                                 \
+	}
+CPU_CONTROL_REGISTER(0)
+CPU_CONTROL_REGISTER(2)
+CPU_CONTROL_REGISTER(3)
+CPU_CONTROL_REGISTER(4)
+CPU_CONTROL_REGISTER(8)
+#undef CPU_CONTROL_REGISTER
+
+#define CPU_DEBUG_REGISTER(n)                                                                              \
+	static inline u64 read_dr##n(void)                                                                 \
+	{                                                                                                  \
+		u64 value;                                                                                 \
+		asm volatile("mov %%dr" #n ", %0" : "=r"(value) : : "memory");                             \
+		return value;                                                                              \
+	}                                                                                                  \
+	static inline void write_dr##n(u64 value)                                                          \
+	{                                                                                                  \
+		asm volatile("mov %0, %%dr" #n : : "r"(value) : "memory");                                 \
+	}
+CPU_DEBUG_REGISTER(0)
+CPU_DEBUG_REGISTER(1)
+CPU_DEBUG_REGISTER(2)
+CPU_DEBUG_REGISTER(3)
+CPU_DEBUG_REGISTER(6)
+CPU_DEBUG_REGISTER(7)
+#undef CPU_DEBUG_REGISTER
+
+/* Needs CR4.OSXSAVE. */
+static inline u64 xgetbv(u32 index)
+{
+	u32 lo, hi;
+
+	asm volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(index));
+	return (u64)hi << 32 | lo;
+}
+
+static inline void xsetbv(u32 index, u64 value)
+{
+	asm volatile("xsetbv" : : "c"(index), "a"((u32)value), "d"((u32)(value >> 32)) : "memory");
+}
+
+static inline void invlpg(u64 va)
+{
+	asm volatile("invlpg (%0)" : : "r"(va) : "memory");
+}
+
+static inline void wbinvd(void)
+{
+	asm volatile("wbinvd" : : : "memory");
+}
+
+static inline u64 rdtsc(void)
+{
+	u32 lo, hi;
+
+	asm volatile("rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
+	return (u64)hi << 32 | lo;
+}
+
+static inline void cpu_pause(void)
+{
+	asm volatile("pause" : : : "memory");
+}
+
+static inline void cpu_halt(void)
+{
+	asm volatile("hlt" : : : "memory");
+}
+
+static inline void cpu_cli(void)
+{
+	asm volatile("cli" : : : "memory");
+}
+
+static inline u8 inb(u16 port)
+{
+	u8 value;
+
+	asm volatile("inb %1, %0" : "=a"(value) : "Nd"(port) : "memory");
+	return value;
+}
+
+static inline void outb(u16 port, u8 value)
+{
+	asm volatile("outb %0, %1" : : "a"(value), "Nd"(port) : "memory");
+}
+
+static inline u16 inw(u16 port)
+{
+	u16 value;
+
+	asm volatile("inw %1, %0" : "=a"(value) : "Nd"(port) : "memory");
+	return value;
+}
+
+static inline void outw(u16 port, u16 value)
+{
+	asm volatile("outw %0, %1" : : "a"(value), "Nd"(port) : "memory");
+}
+
+static inline u32 inl(u16 port)
+{
+	u32 value;
+
+	asm volatile("inl %1, %0" : "=a"(value) : "Nd"(port) : "memory");
+	return value;
+}
+
+static inline void outl(u16 port, u32 value)
+{
+	asm volatile("outl %0, %1" : : "a"(value), "Nd"(port) : "memory");
+}
+
+static inline void lgdt(const struct cpu_table_pointer *table)
+{
+	asm volatile("lgdt %0" : : "m"(*table) : "memory");
+}
+
+static inline void lidt(const struct cpu_table_pointer *table)
+{
+	asm volatile("lidt %0" : : "m"(*table) : "memory");
+}
+
+static inline void sgdt(struct cpu_table_pointer *table)
+{
+	asm volatile("sgdt %0" : "=m"(*table) : : "memory");
+}
+
+static inline void sidt(struct cpu_table_pointer *table)
+{
+	asm volatile("sidt %0" : "=m"(*table) : : "memory");
+}
+
+static inline void ltr(u16 selector)
+{
+	asm volatile("ltr %0" : : "r"(selector) : "memory");
+}
+
+static inline void lldt(u16 selector)
+{
+	asm volatile("lldt %0" : : "r"(selector) : "memory");
+}
+
+/* Reloads CS by a far return, and the data segments. FS and GS become null: their bases are MSRs. */
+static inline void cpu_load_segments(u16 code, u16 data)
+{
+	asm volatile("pushq %q0\n\t"
+		     "leaq 1f(%%rip), %%rax\n\t"
+		     "pushq %%rax\n\t"
+		     "lretq\n\t"
+		     "1:\n\t"
+		     "movl %k1, %%ds\n\t"
+		     "movl %k1, %%es\n\t"
+		     "movl %k1, %%ss\n\t"
+		     "movl %k2, %%fs\n\t"
+		     "movl %k2, %%gs\n\t"
+		     :
+		     : "r"((u64)code), "r"((u32)data), "r"(0u)
+		     : "rax", "memory");
+}
+
+static inline u16 cpu_read_cs(void)
+{
+	u16 value;
+
+	asm volatile("mov %%cs, %0" : "=r"(value));
+	return value;
+}
+
+static inline u16 cpu_read_tr(void)
+{
+	u16 value;
+
+	asm volatile("str %0" : "=r"(value));
+	return value;
+}
+
+static inline u64 cpu_read_rflags(void)
+{
+	u64 value;
+
+	asm volatile("pushfq\n\tpopq %0" : "=r"(value) : : "memory");
+	return value;
+}
+
+/* The first word of the record that GS points to. */
+static inline struct percpu *cpu_gs_self(void)
+{
+	struct percpu *self;
+
+	asm volatile("movq %%gs:0, %0" : "=r"(self));
+	return self;
+}
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The VMX instructions, one function each: the seam between Socle and the
+ * processor.  Nothing here knows what a VMCS means.  A host build puts
+ * tests/fake first on the include path and shadows this header with an array.
+ * SDM: "VMX Instruction Reference".
+ */
+#ifndef KERNEL_HW_VMX_H
+#define KERNEL_HW_VMX_H
+
+#include "kernel/types.h"
+
+/* SDM "Conventions": VMsucceed, VMfailInvalid (CF), VMfailValid (ZF). */
+enum hw_vmx_result { HW_VMX_OK, HW_VMX_FAIL_INVALID, HW_VMX_FAIL_VALID };
+
+static inline enum hw_vmx_result hw_vmx_result_make(bool cf, bool zf)
+{
+	return cf ? HW_VMX_FAIL_INVALID : zf ? HW_VMX_FAIL_VALID : HW_VMX_OK;
+}
+
+static inline enum hw_vmx_result hw_vmxon(u64 pa)
+{
+	bool cf, zf;
+
+	__asm__ volatile("vmxon %2" : "=@ccc"(cf), "=@ccz"(zf) : "m"(pa) : "memory");
+	return hw_vmx_result_make(cf, zf);
+}
+
+static inline void hw_vmxoff(void)
+{
+	__asm__ volatile("vmxoff" : : : "cc", "memory");
+}
+
+static inline enum hw_vmx_result hw_vmclear(u64 pa)
+{
+	bool cf, zf;
+
+	__asm__ volatile("vmclear %2" : "=@ccc"(cf), "=@ccz"(zf) : "m"(pa) : "memory");
+	return hw_vmx_result_make(cf, zf);
+}
+
+static inline enum hw_vmx_result hw_vmptrld(u64 pa)
+{
+	bool cf, zf;
+
+	__asm__ volatile("vmptrld %2" : "=@ccc"(cf), "=@ccz"(zf) : "m"(pa) : "memory");
+	return hw_vmx_result_make(cf, zf);
+}
+
+static inline enum hw_vmx_result hw_vmread(u64 field, u64 *value)
+{
+	bool cf, zf;
+
+	__asm__ volatile("vmread %3, %2" : "=@ccc"(cf), "=@ccz"(zf), "=r"(*value) : "r"(field));
+	return hw_vmx_result_make(cf, zf);
+}
+
+static inline enum hw_vmx_result hw_vmwrite(u64 field, u64 value)
+{
+	bool cf, zf;
+
+	__asm__ volatile("vmwrite %3, %2" : "=@ccc"(cf), "=@ccz"(zf) : "r"(field), "r"(value) : "memory");
+	return hw_vmx_result_make(cf, zf);
+}
+
+static inline enum hw_vmx_result hw_invept(u64 type, u64 eptp)
+{
+	struct { u64 eptp, zero; } desc = { eptp, 0 };
+	bool cf, zf;
+
+	__asm__ volatile("invept %2, %3" : "=@ccc"(cf), "=@ccz"(zf) : "m"(desc), "r"(type) : "memory");
+	return hw_vmx_result_make(cf, zf);
+}
+
+static inline enum hw_vmx_result hw_invvpid(u64 type, u16 vpid, u64 linear)
+{
+	struct { u64 vpid, linear; } desc = { vpid, linear };
+	bool cf, zf;
+
+	__asm__ volatile("invvpid %2, %3" : "=@ccc"(cf), "=@ccz"(zf) : "m"(desc), "r"(type) : "memory");
+	return hw_vmx_result_make(cf, zf);
+}
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * L0's log: one call is one line, `socle: ` first. Lines of several CPUs do not mix: one lock, taken for
+ * nothing else and never on the exit path. Where the characters go is the sink's (drivers/uart.c).
+ */
+#ifndef KERNEL_LOG_H
+#define KERNEL_LOG_H
+
+#include "kernel/types.h"
+
+enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+
+/* Writes the line if `level` is within options.log. */
+void log_line(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* Nothing is lost before a sink exists, but nothing is kept either. */
+void log_set_sink(void (*sink)(const char *text, size_t len));
+
+/* For a CPU that panics: whoever holds the lock will not give it back. */
+void log_break_lock(void);
+
+#define log_error(...) log_line(LOG_ERROR, __VA_ARGS__)
+#define log_warn(...) log_line(LOG_WARN, __VA_ARGS__)
+#define log_info(...) log_line(LOG_INFO, __VA_ARGS__)
+#define log_debug(...) log_line(LOG_DEBUG, __VA_ARGS__)
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One record per CPU, reached by GS:0 on its own CPU and by number from others. CPU 0 is the BSP.
+ */
+#ifndef KERNEL_PERCPU_H
+#define KERNEL_PERCPU_H
+
+#include "kernel/hw/cpu.h"
+#include "kernel/types.h"
+
+#define PERCPU_MAX 64
+
+struct vcpu;
+struct vmx_cpu;
+struct desc_cpu;
+
+struct percpu {
+	struct percpu *self;      /* constant after init; at GS:0 */
+	u32 id;                   /* constant after init; 0..n-1, index of percpu_get() */
+	u32 apic_id;              /* constant after init */
+	struct vcpu *vcpu;        /* constant after vcpu_create(); NULL before */
+	struct vmx_cpu *vmx;      /* this CPU only, vmx's own */
+	struct desc_cpu *desc;    /* constant after init: GDT, TSS */
+	u64 stack_top;            /* constant after init */
+	u32 online;               /* any CPU, atomic: set once by its owner */
+};
+
+static inline struct percpu *percpu_this(void)
+{
+	return cpu_gs_self();
+}
+
+struct percpu *percpu_get(u32 id);
+u32 percpu_count(void);
+
+/* Boot only: makes the record of the next CPU. */
+struct percpu *percpu_create(u32 apic_id);
+/* Boot only, on the CPU itself: GS base to its record. */
+void percpu_load(struct percpu *cpu);
+
+#endif

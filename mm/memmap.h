@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The machine's memory map as L1 may see it: sorted, without overlaps, with L0's window as reserved.
+ * Built while starting from the boot loader's map, constant afterwards. Types are those of ACPI's E820.
+ */
+#ifndef MM_MEMMAP_H
+#define MM_MEMMAP_H
+
+#include "kernel/types.h"
+
+enum memmap_type {
+	MEMMAP_USABLE = 1,
+	MEMMAP_RESERVED = 2,
+	MEMMAP_ACPI = 3, /* ACPI tables, reclaimable */
+	MEMMAP_NVS = 4,
+	MEMMAP_BAD = 5,
+};
+
+struct memmap_range {
+	u64 base;
+	u64 size;
+	u32 type;
+};
+
+#define MEMMAP_MAX 256
+
+/* Boot only. Where ranges overlap, the more restrictive type wins. False if the table is full. */
+void memmap_init(void);
+bool memmap_add(u64 base, u64 size, u32 type);
+/* Boot only: whatever the map said there, it is `type` now. */
+bool memmap_override(u64 base, u64 size, u32 type);
+/* Boot only: takes the window out of L1's memory; memmap_window_base() and _size() know it from now on. */
+bool memmap_set_window(u64 base, u64 size);
+
+size_t memmap_count(void);
+const struct memmap_range *memmap_get(size_t index);
+
+/* True only if all of it is RAM that L1 sees (usable or ACPI's), so outside the window. */
+bool memmap_is_ram(u64 pa, u64 len);
+/* True only if all of it is usable. */
+bool memmap_is_usable(u64 pa, u64 len);
+u64 memmap_window_base(void);
+u64 memmap_window_size(void);
+/* True if any byte is the window's. */
+bool memmap_in_window(u64 pa, u64 len);
+/* One above the last byte of RAM. */
+u64 memmap_ram_end(void);
+
+/* Lowest/highest usable place of `size` bytes, aligned, within [min, max), that keeps clear of `avoid`. 0: none. */
+struct memmap_avoid {
+	const struct memmap_range *ranges; /* their types do not matter */
+	size_t count;
+};
+u64 memmap_find_low(u64 size, u64 align, u64 min, u64 max, struct memmap_avoid avoid);
+u64 memmap_find_high(u64 size, u64 align, u64 min, u64 max, struct memmap_avoid avoid);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pages of L0's window, handed out while starting and never given back: a run that got through its start
+ * cannot run out of memory. What comes and goes at run time is a mm/pool.h of fixed size.
+ * When the window is used up, an allocation reports STATUS_OUT_OF_MEMORY and halts: callers need no check.
+ */
+#ifndef MM_PAGE_ALLOC_H
+#define MM_PAGE_ALLOC_H
+
+#include "kernel/types.h"
+
+/* Zeroed, page-aligned, in the direct map; contiguous in physical memory too. */
+void *page_alloc(void);
+void *page_alloc_contig(size_t count);
+/* As page_alloc_contig(), the first page's physical address a multiple of `align` (a power of two). */
+void *page_alloc_aligned(size_t count, u64 align);
+u64 page_free_count(void);
+
+/* Boot only: the free part of the window. */
+void page_alloc_init(u64 base, u64 size);
+
+#endif
