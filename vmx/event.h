@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Events that L0 gives to the guest that runs now, and what an emulated
+ * instruction leaves behind.  SDM: "Event Injection", "Interruptibility".
+ */
+#ifndef VMX_EVENT_H
+#define VMX_EVENT_H
+
+#include "vmx/vcpu.h"
+
+/*
+ * Queues an exception for the current guest (L1; or L2, where L1's exception
+ * bitmap is asked first and the exit reflected: see nested_exception()).
+ * Combines with a pending vectoring event by the SDM's double-fault rules.
+ */
+enum action event_inject_exception(struct vcpu *vcpu, u8 vector, bool has_error_code, u32 error_code);
+enum action event_inject_ud(struct vcpu *vcpu);
+enum action event_inject_gp(struct vcpu *vcpu, u32 error_code);
+enum action event_inject_pf(struct vcpu *vcpu, u64 linear, u32 error_code);
+
+/* After an exit that L0 handled itself: an event whose delivery was interrupted (IDT-vectoring) is delivered again. */
+void event_requeue_vectoring(struct vcpu *vcpu);
+
+/* Advances RIP over the emulated instruction (wraps at 32 or 16 bits by mode), clears STI/MOV-SS blocking, raises TF's #DB. */
+void event_skip_instruction(struct vcpu *vcpu);
+
+/* Before entry: writes the pending event into the current VMCS, or clears injection; opens or closes the NMI window. */
+void event_commit(struct vcpu *vcpu);
+
+#endif

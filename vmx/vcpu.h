@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one vCPU of each CPU: L1's processor, its VMCSs and its nested state.
+ * Owns the current VMCS and the general registers; the run loop is
+ * vmx/run.c.
+ */
+#ifndef VMX_VCPU_H
+#define VMX_VCPU_H
+
+#include "kernel/types.h"
+#include "vmx/nested/nested.h"
+#include "vmx/regcache.h"
+#include "vmx/vmcs.h"
+#include "vmx/vmx.h"
+
+struct percpu;
+struct vm;
+struct l1_start;
+
+/* General registers by instruction encoding.  [GPR_RSP] is unused: RSP is in the VMCS (REG_RSP). entry.S knows this layout. */
+enum gpr {
+	GPR_RAX, GPR_RCX, GPR_RDX, GPR_RBX, GPR_RSP, GPR_RBP, GPR_RSI, GPR_RDI,
+	GPR_R8, GPR_R9, GPR_R10, GPR_R11, GPR_R12, GPR_R13, GPR_R14, GPR_R15, GPR_COUNT,
+};
+
+/* What a handler asks of the run loop.  Only the run loop moves RIP. */
+enum action {
+	ACTION_RESUME,	/* enter again: nothing to move (faults, events, violations repaired; also after a switch L1 <-> L2) */
+	ACTION_SKIP,	/* the instruction was emulated: event_skip_instruction(), then enter */
+	ACTION_STOP,	/* the machine stops: dump and halt */
+};
+
+/* Requests to a vCPU from another CPU or from an NMI: vcpu->request, atomic. */
+#define REQUEST_NMI BIT(0)		/* an NMI arrived while L0 ran */
+#define REQUEST_EPT01_CHANGED BIT(1)	/* flush this CPU's translations, drop EPT02s */
+
+/* An event to be injected at the next entry of the current VMCS. */
+struct event {
+	u8 vector;
+	u8 type;		/* enum intr_type */
+	bool has_error_code;
+	u32 error_code;
+	u32 instruction_length;	/* software events and privileged software exceptions */
+};
+
+#define TRACE_COUNT 64
+struct trace_entry {
+	u16 reason;
+	u8 level;		/* 1: L1 exited, 2: L2 exited */
+	u8 reflected;
+	u64 rip, qualification, tsc;
+};
+
+/* All members: this CPU only, except where said. */
+struct vcpu {
+	u64 gpr[GPR_COUNT];	/* offset 0: entry.S */
+	u64 request;		/* any CPU, atomic.  offset 128: entry.S */
+	u64 launched;		/* of the current VMCS, copied by the run loop.  offset 136: entry.S */
+	struct vmcs *vmcs;	/* the current one: &vmcs01 or the current vmcs02; NULL before the first load */
+	struct vmcs vmcs01;
+	struct percpu *cpu;	/* constant */
+	struct vm *vm;		/* constant */
+
+	struct event pending;	/* injected by event_commit() if pending_valid */
+	bool pending_valid;
+	bool nmi_pending;	/* an NMI waits for its window */
+
+	/* The exit being handled. */
+	u32 exit_reason;	/* whole field: with EXIT_REASON_ENTRY_FAILURE */
+
+	/* What L1 believes its CR4/MSRs to be where the VMCS cannot say. */
+	u64 feature_control;	/* as L1 reads and writes IA32_FEATURE_CONTROL */
+	struct nested nested;
+
+	/* Counters and trace. */
+	u64 exits_l1[EXIT_REASON_COUNT];
+	u64 exits_l2[EXIT_REASON_COUNT];
+	u64 exits_reflected[EXIT_REASON_COUNT];	/* of exits_l2 */
+	u64 window_accesses;	/* L1, L2 or a walk touched L0's memory window */
+	struct regcache_counters reg_counters;
+	struct trace_entry trace[TRACE_COUNT];
+	u32 trace_next;
+};
+
+static_assert(__builtin_offsetof(struct vcpu, request) == 128, "entry.S");
+static_assert(__builtin_offsetof(struct vcpu, launched) == 136, "entry.S");
+
+/* Registers of the guest that runs now (L1, or L2 if vcpu->nested.in_l2): of the current VMCS. */
+static inline u64 vcpu_reg(struct vcpu *vcpu, enum reg reg)
+{
+	return regcache_read(&vcpu->vmcs->cache, reg);
+}
+
+static inline void vcpu_set_reg(struct vcpu *vcpu, enum reg reg, u64 value)
+{
+	regcache_write(&vcpu->vmcs->cache, reg, value);
+}
+
+/* A general register by instruction encoding, RSP included. */
+static inline u64 vcpu_gpr(struct vcpu *vcpu, unsigned int n)
+{
+	return n == GPR_RSP ? vcpu_reg(vcpu, REG_RSP) : vcpu->gpr[n];
+}
+
+static inline void vcpu_set_gpr(struct vcpu *vcpu, unsigned int n, u64 value)
+{
+	if (n == GPR_RSP)
+		vcpu_set_reg(vcpu, REG_RSP, value);
+	else
+		vcpu->gpr[n] = value;
+}
+
+/*
+ * Makes `vmcs` current: flushes the dirty registers of the one that is left
+ * (they belong to it), forgets nothing of either cache but availability where
+ * the fields may have changed.  No-op if it is current.
+ */
+void vcpu_load_vmcs(struct vcpu *vcpu, struct vmcs *vmcs);
+
+/* Is the guest that runs now in 64-bit mode / long mode / protected mode / v86; its CPL; PAE paging (CR0.PG, CR4.PAE, !LMA). */
+bool vcpu_is_64bit(struct vcpu *vcpu);
+bool vcpu_is_long_mode(struct vcpu *vcpu);
+bool vcpu_is_protected(struct vcpu *vcpu);
+bool vcpu_is_v86(struct vcpu *vcpu);
+unsigned int vcpu_cpl(struct vcpu *vcpu);
+bool vcpu_is_pae_paging(struct vcpu *vcpu);
+
+/* Makes this CPU's vCPU and loads its vmcs01.  `start` is NULL for an AP: it waits for a SIPI. */
+struct vcpu *vcpu_create(struct percpu *cpu, struct vm *vm, const struct l1_start *start);
+
+/* Runs the vCPU of this CPU for ever. */
+NORETURN void vcpu_run(struct vcpu *vcpu);
+
+/* INIT state in vmcs01.  SDM: "Processor State After Reset/INIT". */
+void vcpu_init_reset(struct vcpu *vcpu);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one VM: what all of L1's processors share.  EPT01 (pass-through with
+ * L0's window cut out, memory types from the MTRRs), the MSR bitmap of L1,
+ * and VPID numbers.  SDM: "VMX Support for Address Translation".
+ */
+#ifndef VMX_VM_H
+#define VMX_VM_H
+
+#include "kernel/status.h"
+#include "mm/addr.h"
+
+#define VPID_L1 1	/* L2's VPIDs start above */
+
+struct vm {
+	u64 ept01_pointer;	/* EPTP; constant */
+	void *ept01_root;	/* any CPU, under the EPT01 lock */
+	void *msr_bitmap01;	/* 4 KiB; constant after init */
+};
+extern struct vm vm;
+
+/* BSP, once. */
+enum status vm_init(void);
+
+/*
+ * EPT01 for one GPA: makes a mapping if there should be one (MMIO on demand).
+ * Returns the HPA of the 4 KiB page and by pointers the permission bits
+ * (EPT_RWX), memory type (0..6), ignore-PAT and the size in bytes of the
+ * largest aligned page that is uniform around it.  False: L0's window, or beyond the
+ * physical address width.  Any CPU.
+ */
+struct ept01_mapping {
+	u64 hpa;		/* of the start of the page of `size` */
+	u64 size;		/* 4 KiB, 2 MiB or 1 GiB */
+	u32 rwx;
+	u32 memory_type;
+	bool ignore_pat;
+};
+bool vm_ept01_lookup(gpa_t gpa, struct ept01_mapping *out);
+
+#endif

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * VMX operation of L0 on the CPU that calls: IA32_FEATURE_CONTROL, CR0, CR4,
+ * VMXON.  SDM: "Discovering Support for VMX", "Enabling and Entering VMX Operation".
+ */
+#ifndef VMX_VMX_CPU_H
+#define VMX_VMX_CPU_H
+
+#include "kernel/status.h"
+
+/* Each CPU, once, after caps_init() (BSP) or caps_compare() (AP). */
+enum status vmx_cpu_init(void);
+
+#endif
