@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+"""What goes into a boot image: Socle with an L1 and its modules, or the same L1 bare. mkiso.sh makes the image."""
+import os
+import struct
+import subprocess
+
+from machine import TOOLS, MachineError
+
+ROOT = os.path.dirname(TOOLS)
+MULTIBOOT1, MULTIBOOT2 = 0x1BADB002, 0xE85250D6
+
+
+def image_kind(path):
+    """multiboot, multiboot2 or linux, from the file's content; None for anything else."""
+    with open(path, "rb") as file:
+        head = file.read(32768)
+    if head[0x202:0x206] == b"HdrS":
+        return "linux"
+    for kind, magic, span, step in (("multiboot2", MULTIBOOT2, 32768, 8), ("multiboot", MULTIBOOT1, 8192, 4)):
+        wanted = struct.pack("<I", magic)
+        for offset in range(0, min(span, len(head)) - 11, step):
+            if head[offset:offset + 4] == wanted:
+                return kind
+    return None
+
+
+def check_file(path, what):
+    if not os.path.isfile(path):
+        raise MachineError("%s: no such file: %s" % (what, path))
+    if not os.access(path, os.R_OK):
+        raise MachineError("%s: cannot read %s" % (what, path))
+
+
+def make_iso(out, l1=None, l1_args="", modules=(), options="", elf=None, bare=False):
+    """Makes the image `out`. modules: strings `FILE ARGS...`. bare: L1 itself is what GRUB boots."""
+    command = [os.path.join(TOOLS, "mkiso.sh"), "-o", out]
+    modules = list(modules)
+    for module in modules:
+        check_file(module.split(" ", 1)[0], "MODULES")
+    if l1:
+        check_file(l1, "L1")
+    if bare:
+        if not l1:
+            raise MachineError("a bare boot needs an image: say L1=file")
+        kind = image_kind(l1)
+        if kind is None:
+            raise MachineError("L1: %s is neither a multiboot image nor a Linux bzImage: GRUB cannot boot it" % l1)
+        command += ["-b", kind, "-k", l1, "-a", l1_args]
+    else:
+        elf = elf or os.path.join(ROOT, "build", "socle.elf")
+        if not os.path.isfile(elf):
+            raise MachineError("no %s: say `make` first" % elf)
+        command += ["-k", elf, "-a", options]
+        if l1:
+            modules.insert(0, (l1 + " " + l1_args).strip())
+    for module in modules:
+        command += ["-m", module]
+    done = subprocess.run(command, check=False)
+    if done.returncode:
+        raise MachineError("tools/mkiso.sh failed (see above)")
+    return out

@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: MIT
+"""The machines that Socle runs on when it does not run on a real one: Bochs, QEMU with KVM, QEMU without VT-x.
+
+run_image() boots one image, hands every line of the serial console to the caller as it comes, and ends the emulator at
+an end marker, when it ends itself, when the machine boots a second time, or at the timeout. It leaves no process behind.
+What goes into an image is image.py's business; what to say about a run is run.py's.
+"""
+import ctypes
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+TOOLS = os.path.dirname(os.path.abspath(__file__))
+
+MODELS = {
+    "penryn": "core2_penryn_t9600",
+    "arrandale": "corei5_arrandale_m520",
+    "sandy_bridge": "corei7_sandy_bridge_2600k",
+    "ivy_bridge": "corei7_ivy_bridge_3770k",
+    "haswell": "corei7_haswell_4770",
+    "broadwell": "broadwell_ult",
+    "skylake_x": "corei7_skylake_x",
+    "icelake": "corei7_icelake_u",
+    "tigerlake": "tigerlake",
+    "sapphire_rapids": "sapphire_rapids",
+}
+DEFAULT_MODEL = "ivy_bridge"
+MACHINES = ("auto", "bochs", "kvm", "tcg")
+FIRMWARES = ("bios", "uefi")
+
+# A run is over at these lines. The first is what L1's init and the guest tests print, the second is L0's last word.
+END_MARKERS = (r"^(L1 )?DONE\b", r"^socle: (halted|stopped)\b")
+BOOT_MARKER = "  Booting `"  # GRUB's; a second one is a reboot
+
+
+class MachineError(Exception):
+    """Something the user can do something about; the text says what."""
+
+
+class Result:
+    """What a run left: its console lines, why it ended (marker, exit, reboot, timeout), seconds, log files."""
+
+    def __init__(self, lines, ended, seconds, folder, machine):
+        self.lines = lines
+        self.ended = ended
+        self.seconds = seconds
+        self.folder = folder
+        self.machine = machine
+
+    def text(self):
+        return "\n".join(self.lines)
+
+    def having(self, pattern):
+        """The console lines in which the pattern is found."""
+        return [line for line in self.lines if re.search(pattern, line)]
+
+    def own(self):
+        """Socle's own lines, without the `socle: `."""
+        return [line[len("socle: "):] for line in self.lines if line.startswith("socle: ")]
+
+
+def parse_size(text):
+    """MiB from 512, 512M or 2G."""
+    match = re.fullmatch(r"(\d+)\s*([MmGg]?)(?:i?[Bb])?", str(text).strip())
+    if not match:
+        raise MachineError("MEM=%s: say a size such as 512 (MiB), 512M or 2G" % text)
+    size = int(match.group(1)) * (1024 if match.group(2) in ("G", "g") else 1)
+    if size < 32:
+        raise MachineError("MEM=%s: %d MiB is less than GRUB and Socle need; say 64 or more" % (text, size))
+    return size
+
+
+def nested_vmx_reason():
+    """None if this machine's KVM gives a guest VT-x, else why it does not. /dev/kvm alone proves nothing."""
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as info:
+            if not re.search(r"^flags\s*:.*\bvmx\b", info.read(), re.M):
+                return "the processor shows no VT-x (flag vmx in /proc/cpuinfo)"
+        with open("/sys/module/kvm_intel/parameters/nested", encoding="ascii") as nested:
+            if nested.read().strip() not in ("Y", "1"):
+                return "kvm_intel is loaded with nested=N (modprobe kvm_intel nested=1)"
+    except OSError:
+        return "the module kvm_intel is not loaded"
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return "/dev/kvm is not ours to open (group kvm)"
+    if not shutil.which("qemu-system-x86_64"):
+        return "qemu-system-x86_64 is not installed (package qemu-system-x86)"
+    return None
+
+
+def choose_machine(name):
+    """bochs, kvm or tcg from what the user said."""
+    if name not in MACHINES:
+        raise MachineError("MACHINE=%s: say one of %s" % (name, ", ".join(MACHINES)))
+    reason = nested_vmx_reason() if name in ("auto", "kvm") else None
+    if name == "kvm" and reason:
+        raise MachineError("MACHINE=kvm: no nested VT-x here: %s; say MACHINE=bochs" % reason)
+    if name == "auto":
+        return "bochs" if reason else "kvm"
+    if name == "tcg" and not shutil.which("qemu-system-x86_64"):
+        raise MachineError("qemu-system-x86_64 is not installed (package qemu-system-x86); run tools/setup.sh")
+    return name
+
+
+def first_file(what, package, *paths):
+    for path in paths:
+        if os.path.exists(path):
+            return path
+    raise MachineError("no %s found (package %s); run tools/setup.sh" % (what, package))
+
+
+def find_bochs():
+    """The emulator's binary; builds it at the first call."""
+    done = subprocess.run([os.path.join(TOOLS, "bochs", "build.sh")], stdout=subprocess.PIPE, check=False, text=True)
+    if done.returncode:
+        raise MachineError("no emulator: tools/bochs/build.sh failed (see above)")
+    return done.stdout.strip()
+
+
+def bochs_model(model):
+    model = model or DEFAULT_MODEL
+    return MODELS.get(model, model)
+
+
+def bochs_command(folder, iso, config):
+    binary = find_bochs()
+    banner = subprocess.run([binary, "--help"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            stdin=subprocess.DEVNULL, check=False, text=True).stdout
+    old = re.search(r"Bochs x86 Emulator 2\.", banner) is not None
+    if config["firmware"] == "uefi":
+        rom = "file=" + first_file("OVMF", "ovmf", "/usr/share/ovmf/OVMF.fd", "/usr/share/OVMF/OVMF.fd")
+        if config["model"] is None:
+            config["model"] = "icelake"
+    else:
+        rom = "file=" + first_file("Bochs BIOS", "bochsbios", "/usr/share/bochs/BIOS-bochs-latest")
+    lines = [
+        "config_interface: textconfig",
+        "display_library: " + ('rfb, options="timeout=0"' if old else "nogui"),
+        "romimage: " + rom,
+        "vgaromimage: file=" + first_file("VGA BIOS", "vgabios or bochsbios", "/usr/share/bochs/VGABIOS-lgpl-latest",
+                                          "/usr/share/vgabios/vgabios.bin"),
+        "cpu: model=%s, count=%d, ips=%d, reset_on_triple_fault=0, ignore_bad_msrs=%d" % (
+            bochs_model(config["model"]), config["cpus"], config["ips"],
+            config["firmware"] == "uefi" or config["ignore_bad_msrs"]),
+        "memory: guest=%d, host=%d" % (config["mem"], config["mem"]),
+    ]
+    if config["firmware"] == "uefi":
+        lines.append("ata0-master: type=cdrom, path=%s, status=inserted" % iso)
+        lines.append("boot: cdrom")
+    else:
+        lines.append("ata0-master: type=disk, path=%s, mode=volatile, journal=%s/journal" % (iso, folder))
+        lines.append("boot: disk")
+    lines += [
+        "com1: enabled=1, mode=file, dev=%s/serial.txt" % folder,
+        "clock: sync=none, time0=1700000000",
+        "log: %s/bochs.log" % folder,
+        "panic: action=fatal",
+        "error: action=report",
+        "info: action=ignore",
+    ]
+    with open(os.path.join(folder, "bochsrc"), "w", encoding="ascii") as rc:
+        rc.write("\n".join(lines) + "\n")
+    command = [binary, "-q", "-f", os.path.join(folder, "bochsrc")]
+    if old:  # Debian's binary has the debugger compiled in
+        with open(os.path.join(folder, "commands"), "w", encoding="ascii") as commands:
+            commands.write("c\n")
+        command += ["-rc", os.path.join(folder, "commands")]
+    return command
+
+
+def qemu_command(machine, folder, iso, config):
+    accel = ["-accel", "kvm", "-cpu", "host,+vmx"] if machine == "kvm" else ["-accel", "tcg", "-cpu", "max"]
+    if machine == "tcg" and config["model"]:
+        accel[-1] = config["model"]
+    firmware = []
+    if config["firmware"] == "uefi":
+        firmware = ["-bios", first_file("OVMF", "ovmf", "/usr/share/ovmf/OVMF.fd", "/usr/share/OVMF/OVMF.fd")]
+    return ["qemu-system-x86_64", "-machine", "q35", *accel, "-smp", str(config["cpus"]), "-m", str(config["mem"]),
+            *firmware, "-cdrom", iso, "-boot", "d", "-serial", "file:%s/serial.txt" % folder, "-display", "none",
+            "-net", "none", "-no-reboot", "-monitor", "none"]
+
+
+def die_with_parent():
+    """In the child: be killed when the runner is, however it ends (PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+def kill_group(process):
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+
+
+class SerialTail:
+    """Complete lines of a growing file."""
+
+    def __init__(self, path):
+        self.path = path
+        self.file = None
+        self.rest = ""
+
+    def read(self, last=False):
+        if self.file is None:
+            if not os.path.exists(self.path):
+                return []
+            self.file = open(self.path, "rb")
+        self.rest += self.file.read().decode("utf-8", errors="replace")
+        parts = self.rest.split("\n")
+        self.rest = "" if last else parts.pop()
+        return [clean_line(part) for part in parts if part or not last]
+
+
+def clean_line(text):
+    """A console line without carriage returns and the escape sequences that GRUB's terminal sends."""
+    text = re.sub(r"\x1b\[[0-9;?=]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1bc", "", text)
+    return text.replace("\r", "").replace("\0", "")
+
+
+def make_config(cpus=1, mem=512, firmware="bios", model=None, ips=50_000_000, ignore_bad_msrs=0):
+    """Checks what the user said about the machine."""
+    if firmware not in FIRMWARES:
+        raise MachineError("FIRMWARE=%s: say bios or uefi" % firmware)
+    try:
+        cpus = int(cpus)
+    except ValueError:
+        cpus = 0
+    if not 1 <= cpus <= 64:
+        raise MachineError("CPUS: say a number from 1 to 64")
+    return {"cpus": cpus, "mem": parse_size(mem), "firmware": firmware, "model": model or None, "ips": int(ips),
+            "ignore_bad_msrs": int(ignore_bad_msrs)}
+
+
+def describe(machine, config):
+    name = {"bochs": "Bochs", "kvm": "QEMU/KVM", "tcg": "QEMU/TCG (no VT-x)"}[machine]
+    if machine == "bochs":
+        name += ", " + bochs_model(config["model"])
+    return "%s, %d CPU%s, %d MiB, %s" % (name, config["cpus"], "s" if config["cpus"] > 1 else "", config["mem"],
+                                         config["firmware"].upper())
+
+
+def run_image(iso, machine="auto", timeout=300, until=END_MARKERS, grace=1.0, on_line=None, folder=None, **settings):
+    """Boots the image; see the module's head. grace: seconds after an end marker for what still comes."""
+    machine = choose_machine(machine)
+    config = make_config(**settings)
+    folder = folder or tempfile.mkdtemp(prefix="socle-run-")
+    os.makedirs(folder, exist_ok=True)
+    folder = os.path.abspath(folder)
+    serial = os.path.join(folder, "serial.txt")
+    for stale in ("serial.txt", "journal", "journal.lock"):
+        if os.path.exists(os.path.join(folder, stale)):
+            os.unlink(os.path.join(folder, stale))
+    iso = os.path.abspath(iso)
+    if machine == "bochs":
+        command = bochs_command(folder, iso, config)
+    else:
+        command = qemu_command(machine, folder, iso, config)
+
+    lines, ended, stop_at, boots = [], None, None, 0
+    ends = [re.compile(pattern) for pattern in until]
+    tail = SerialTail(serial)
+    start = time.monotonic()
+    with open(os.path.join(folder, "emulator.txt"), "wb") as output:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=folder,
+                                   start_new_session=True, preexec_fn=die_with_parent)
+    try:
+        while ended is None:
+            finished = process.poll() is not None
+            for line in tail.read(last=finished):
+                lines.append(line)
+                if on_line:
+                    on_line(line)
+                boots += BOOT_MARKER in line
+                if stop_at is None and any(end.search(line) for end in ends):
+                    stop_at = time.monotonic() + grace
+            now = time.monotonic()
+            if boots > 1:
+                ended = "reboot"
+            elif finished:
+                ended = "marker" if stop_at else "exit"
+            elif stop_at and now >= stop_at:
+                ended = "marker"
+            elif now - start > timeout:
+                ended = "timeout"
+            else:
+                time.sleep(0.05)
+        seconds = time.monotonic() - start
+    finally:
+        kill_group(process)
+        if os.path.exists(os.path.join(folder, "journal")):
+            os.unlink(os.path.join(folder, "journal"))
+    return Result(lines, ended, seconds, folder, describe(machine, config))
