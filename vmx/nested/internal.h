@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of vmx/nested share among themselves, by file.
+ */
+#ifndef VMX_NESTED_INTERNAL_H
+#define VMX_NESTED_INTERNAL_H
+
+#include "vmx/caps.h"
+#include "vmx/event.h"
+#include "vmx/nested/nested.h"
+#include "vmx/vcpu.h"
+
+/* ---- caps12.c: the capability MSRs that L1 reads; constant after nested_caps_init() ---- */
+extern struct vmx_caps caps12;		/* same form as the processor's */
+
+/* ---- insn.c: permission, outcome ---- */
+/* An instruction's outcome is a value that one function turns into flags or an exception. */
+struct insn_result {
+	enum { INSN_OK, INSN_FAIL_INVALID, INSN_FAIL_VALID, INSN_FAULT, INSN_DONE } kind;
+	u32 error;		/* INSN_FAIL_VALID: enum vmx_error */
+	u8 vector;		/* INSN_FAULT */
+	bool has_error_code;
+	u32 error_code;
+	u64 cr2;
+};
+/* #UD (not in VMX operation, real or v86 or compatibility mode) and #GP(0) (CPL > 0) for all instructions but VMXON and VMCALL. True: permitted. */
+bool insn_permitted(struct vcpu *vcpu, struct insn_result *fault);
+enum action insn_finish(struct vcpu *vcpu, struct insn_result result);
+/* VMfail(error): VMfailValid if there is a current VMCS (error is stored in it), else VMfailInvalid. */
+struct insn_result insn_fail(struct vcpu *vcpu, u32 error);
+
+/* ---- nested.c: the slots ---- */
+struct nested_vmcs *slot_find(struct vcpu *vcpu, u64 gpa);	/* NULL: not active here */
+struct nested_vmcs *slot_take(struct vcpu *vcpu, u64 gpa);	/* a free or the least recently used one (written back); v12 is undefined */
+void slot_write_back(struct vcpu *vcpu, struct nested_vmcs *slot);	/* cached state to L1's page; the slot stays */
+void slot_release(struct vcpu *vcpu, struct nested_vmcs *slot);		/* written back and free */
+
+/* ---- shadow.c: VMCS shadowing by the processor ---- */
+void shadow_init(void);			/* the VMREAD and VMWRITE bitmaps of vmcs01, from the table */
+void shadow_attach(struct vcpu *vcpu, struct nested_vmcs *slot);	/* becomes current: v12 -> shadow VMCS, link pointer, control bit (vmcs01 is loaded) */
+void shadow_detach(struct vcpu *vcpu, struct nested_vmcs *slot);	/* shadow VMCS -> v12, unlink */
+void shadow_pull(struct vcpu *vcpu, struct nested_vmcs *slot);		/* before an entry's checks: shadow -> v12; marks groups whose value changed dirty */
+void shadow_push(struct vcpu *vcpu, struct nested_vmcs *slot);		/* after a reflected exit: v12 -> shadow, only what differs */
+
+/* ---- vmcs12.c ---- */
+/* Fetches SEG and RARE guest state from vmcs02 if it is newer there (may switch VMCS and back). */
+void nested_sync_rare(struct vcpu *vcpu, struct nested_vmcs *slot);
+
+/* ---- check_controls.c, check_host.c, check_guest.c: pure; SDM "VM Entries" ---- */
+struct check_env {
+	const struct vmx_caps *caps;	/* caps12 */
+	bool l1_long_mode;		/* IA32_EFER.LMA of L1 at the entry */
+	bool l1_cet;			/* CR4.CET etc. may be set: from caps cr4_fixed1 */
+	u64 l1_msr_smi_valid;		/* reserved for SMM: 0 */
+	u64 vmcs_link_self;		/* GPA of the current vmcs12 */
+	void *context;			/* for the callback */
+	bool (*read)(void *context, u64 gpa, void *to, size_t length);	/* L1's memory, once */
+};
+/* True: passed.  False: `failure` names the rule. Qualification only from check_guest. */
+bool check_controls(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure);
+bool check_host(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure);
+bool check_guest(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure);
+
+/* ---- entry.c, merge.c, bitmaps.c ---- */
+void merge_vmcs02(struct vcpu *vcpu, struct nested_vmcs *slot);	/* vmcs02 loaded; writes what is dirty */
+void merge_exception_bitmap(struct vcpu *vcpu, struct nested_vmcs *slot);
+void bitmaps_merge_msr(struct vcpu *vcpu, struct nested_vmcs *slot);
+void bitmaps_merge_io(struct vcpu *vcpu, struct nested_vmcs *slot);
+/* #PF interception as one value: exit iff ((PFEC & mask) == match) == eb. */
+struct pf_intercept { bool eb; u32 mask, match; };
+struct pf_intercept merge_pf(struct pf_intercept l0, struct pf_intercept l1);
+bool pf_intercept_wants(struct pf_intercept p, u32 pfec);
+
+/* ---- msr_area.c: VM-entry MSR load, VM-exit MSR store and load lists ---- */
+/* Returns 0, or the index (from 1) of the entry that failed. */
+u32 msr_area_load(struct vcpu *vcpu, u64 gpa, u32 count, bool entry);
+u32 msr_area_store(struct vcpu *vcpu, u64 gpa, u32 count);
+
+/* ---- reflect.c ---- */
+/* An exit as L1 will read it in vmcs12.  exit_record_hardware() takes all of it from vmcs02. */
+struct exit_record {
+	u32 reason;
+	u64 qualification;
+	u32 intr_info, intr_error_code;
+	u32 instruction_length, instruction_info;
+	u64 guest_physical, guest_linear;
+	bool from_hardware;	/* IDT-vectoring and the rest are in vmcs02 as they stand */
+};
+struct exit_record exit_record_hardware(struct vcpu *vcpu);
+/* L2 ends: vmcs02 -> vmcs12, L1's host state -> vmcs01, MSR lists; a failure there is a VMX abort. */
+enum action nested_reflect(struct vcpu *vcpu, const struct exit_record *record);
+/* The same for a VM entry that fails after the control and host checks (reasons 33, 34 with bit 31): guest state is not saved. vmcs01 or vmcs02 may be loaded.  */
+enum action nested_entry_failure(struct vcpu *vcpu, u32 reason, u64 qualification);
+
+/* ---- exit.c ---- */
+bool nested_l1_wants(struct vcpu *vcpu);	/* for the exit in hand */
+
+/* ---- event.c ---- */
+/* An event that L0 still holds for L2 (vcpu->pending) becomes IDT-vectoring information of vmcs12. */
+void nested_event_to_vectoring(struct vcpu *vcpu, struct vmcs12 *v12);
+
+/* ---- ept.c, ept12.c ---- */
+void ept02_init(struct vcpu *vcpu);		/* per CPU: the budget's pages, at start */
+/* EPT pointer for vmcs02 of `slot` (L1's EPTP, checked): finds or makes its EPT02 root; EPT01's pointer without EPT12. */
+u64 ept02_pointer(struct vcpu *vcpu, struct nested_vmcs *slot);
+enum action ept02_violation(struct vcpu *vcpu);	/* EPT violation or misconfiguration exit of L2: fills or reflects */
+void ept02_invept(struct vcpu *vcpu, u64 type, u64 eptp);
+void ept02_drop_all(struct vcpu *vcpu);
+bool eptp12_valid(u64 eptp, const struct vmx_caps *caps);	/* SDM: EPTP checks of VM entry */
+
+/* ---- vpid.c ---- */
+/* Hardware VPID for vmcs02; flushes where the SDM says that an entry does. */
+u16 vpid02_for_entry(struct vcpu *vcpu, struct nested_vmcs *slot);
+void vpid02_invvpid(struct vcpu *vcpu, u64 type, u16 vpid12, u64 linear);
+
+#endif
