@@ -19,37 +19,20 @@ home=$cache/bochs-3.0-$key
 objects=470	# about so many compiler runs, for the progress line
 
 say() { echo "emulator: $*" >&2; }
+# shellcheck source=../debian.sh
+. "$here/../debian.sh"
 
 # ---- the source ------------------------------------------------------------------------------------------------------
 
-# the mirrors in this machine's apt configuration, those known to be Debian's own archive first
-mirrors() {
-	local all
-	all=$(apt-get indextargets --format '$(REPO_URI) $(LABEL)' 'Created-By: Packages' 2>/dev/null | sort -u)
-	{
-		echo "$all" | sed -n 's/ Debian$//p'
-		echo "$all" | cut -d ' ' -f 1 | grep '/debian/*$'
-	} | awk 'NF && !seen[$0]++'
-}
-
 fetch_source() {	# FOLDER: leaves the tarball in it
-	local work=$1 mirror try keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-	[ -r $keyring ] || { say "no $keyring (package debian-archive-keyring)"; return 1; }
-	mkdir -p "$work"/apt/{lists/partial,cache/archives/partial,parts}
-	local apt=(apt-get -o "Dir::Etc::sourcelist=$work/apt/sources.list" -o "Dir::Etc::sourceparts=$work/apt/parts"
-		-o "Dir::State::Lists=$work/apt/lists" -o "Dir::Cache=$work/apt/cache" -o APT::Sandbox::User=root)
-	for mirror in $(mirrors); do
-		echo "deb-src [signed-by=$keyring] $mirror trixie main" >"$work/apt/sources.list"
-		for try in 1 2 3 4; do
-			say "asking this machine's apt mirror for the source of bochs 3.0 (try $try)"
-			if "${apt[@]}" -qq update >"$work/apt.log" 2>&1 &&
-			   (cd "$work" && "${apt[@]}" -qq source --tar-only bochs >>apt.log 2>&1); then
-				ls "$work"/bochs_3.0*.orig.tar.* >/dev/null 2>&1 && return 0
-			fi
-			sleep $((try * 3))
-		done
+	local work=$1 try
+	debian_open "$work/apt" trixie deb-src amd64 || return 1
+	for try in 1 2 3; do
+		(cd "$work" && debian_apt get source --tar-only bochs >apt.log 2>&1) &&
+			ls "$work"/bochs_3.0*.orig.tar.* >/dev/null 2>&1 && return 0
+		sleep $((try * 2))
 	done
-	say "no mirror gave the source; the last words of apt:"
+	say "the mirror does not give the source of bochs 3.0; the last words of apt:"
 	tail -n 3 "$work/apt.log" >&2 || true
 	return 1
 }
