@@ -15,6 +15,7 @@ export O CC CROSS_COMPILE EXTRA_CFLAGS
 # What `make run` and the images take; all are described by `make help`.
 L1 ?=
 L1_ARGS ?=
+STEPS ?= selftest
 MODULES ?=
 CPUS ?= 1
 MEM ?= 512
@@ -45,7 +46,7 @@ endif
 LDFLAGS := $(filter-out -Wl$(comma)--no-warn-rwx-segments,$(LDFLAGS))
 endif
 
-.PHONY: all elf iso run check test unit system lint format setup emulator l1 clean help guests FORCE
+.PHONY: all elf iso run bare check test unit system lint format setup emulator l1 clean help guests FORCE
 .DEFAULT_GOAL := all
 
 all: $(O)/socle.elf
@@ -86,8 +87,87 @@ iso: $(O)/socle.iso
 $(O)/socle.iso: $(O)/socle.elf FORCE
 	@tools/mkiso.sh -o $@ -k $(O)/socle.elf -a '$(OPTIONS)' $(if $(L1),-m '$(L1) $(L1_ARGS)') \
 		$(foreach m,$(MODULES),-m '$(m)')
+	@echo "  ISO     $@$(if $(L1),, (Socle alone: L1= names a module, or edit its /boot/grub/grub.cfg))"
+
+RUN := tools/run.py --elf $(O)/socle.elf --machine '$(MACHINE)' --model '$(MODEL)' --cpus '$(CPUS)' --mem '$(MEM)' \
+	--firmware '$(FIRMWARE)' --folder $(O)/run $(if $(TIMEOUT),--timeout $(TIMEOUT)) \
+	$(if $(L1),--l1 '$(L1)' --l1-args '$(L1_ARGS)' $(foreach m,$(MODULES),--module '$(m)'),--steps '$(STEPS)')
+
+run: setup-run
+	@$(MAKE) --no-print-directory $(O)/socle.elf
+	@$(PYTHON) $(RUN) --options '$(OPTIONS)'
+
+# the same L1 without Socle
+bare: setup-run
+	@$(PYTHON) $(RUN) --bare
+
+# what this (emulated) machine has and lacks
+check: setup-run
+	@$(MAKE) --no-print-directory $(O)/socle.elf
+	@$(PYTHON) $(RUN) --no-l1 --options 'check $(OPTIONS)'
+
+emulator: setup-run
+	@tools/bochs/build.sh
+
+l1: setup-run
+	@tests/l1/build.sh
+
+# ---- tests -----------------------------------------------------------------------------------------------------------
+
+# The guest tests (tests/guest) and the host tests (tests/unit) have makefiles of their own, read here where they exist.
+-include tests/guest/guest.mk
+-include tests/unit/unit.mk
+
+# All that is tested; the last line is `N passed, N failed`.
+test: setup-test
+	@tests/all.sh
+
+system: setup-test
+	@tests/all.sh system
+
+lint:
+	@tests/lint/lint.sh
+
+format:
+	clang-format -i $$(tests/lint/files.sh)
+
+setup-%:
+	@tools/setup.sh $*
+
+setup: setup-test
 
 clean:
 	rm -rf $(O)
 
 FORCE:
+
+help:
+	@sed -n 's/^#h \{0,1\}//p' Makefile
+
+#h Goals
+#h   make                 build/socle.elf, the multiboot2 image (build/socle.debug has the symbols)
+#h   make run             Linux KVM as L1 on Socle, with small guests; ends with a summary
+#h   make run L1=FILE     any L1: a multiboot or multiboot2 ELF, or a Linux bzImage
+#h   make bare            the same L1 without Socle, to compare
+#h   make check           Socle's report of what the (emulated) machine has and lacks
+#h   make iso             build/socle.iso for a USB stick or a disk; with L1= and MODULES= as below
+#h   make test            everything that is tested: host unit tests, lint, system tests
+#h   make unit | lint | system | guests      parts of it
+#h   make emulator | l1   build the emulator, or the Linux L1, into the user's cache now
+#h   make format          clang-format over the C files
+#h   make setup           install all packages that any goal needs
+#h
+#h Variables
+#h   L1=FILE              what runs on Socle; L1_ARGS='...' its command line
+#h   MODULES='FILE ...'   further modules for L1; for Linux the first one is the initrd
+#h   STEPS=selftest,...   what the Linux L1 runs: selftest linux64 linux64smp linux32 (linux64q: quiet)
+#h   CPUS=1 MEM=512       the machine's processors, and its memory in MiB (or 2G)
+#h   FIRMWARE=bios|uefi
+#h   MACHINE=auto         kvm where KVM has nested VT-x, else bochs; tcg is QEMU without VT-x
+#h   MODEL=ivy_bridge     Bochs: penryn arrandale sandy_bridge ivy_bridge haswell broadwell skylake_x icelake
+#h                        tigerlake sapphire_rapids
+#h   OPTIONS='...'        Socle's own, such as log=debug shadow-vmcs=off intercept=cr (docs/guests.md)
+#h   TIMEOUT=300          seconds
+#h   O=build              the folder that is built in
+#h   CC=gcc|clang  CROSS_COMPILE=prefix-  EXTRA_CFLAGS=...  MUTANT=name
+#h   BOCHS=binary         an emulator of your own

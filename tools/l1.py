@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+"""The Linux KVM L1 of tests/l1 as the runner and the tests use it: its files, and its kernel command line."""
+import os
+import subprocess
+
+from image import ROOT
+from machine import MachineError
+
+# What these save on an emulator, in instructions: cryptomgr.notests 750 million, load_system_certificate_list 145,
+# trace_eval_init 75, quiet 100 and more (the serial port is slow), nokaslr the relocation pass.
+ARGS = ("console=ttyS0 panic=-1 nokaslr mitigations=off cryptomgr.notests "
+        "initcall_blacklist=load_system_certificate_list,trace_eval_init clearcpuid=aperfmperf tsc=reliable "
+        "no_timer_check audit=0 apparmor=0 nowatchdog raid=noautodetect")
+# CPUID's TSC frequency of these models contradicts the emulated clock
+EARLY_TSC_MODELS = ("haswell", "broadwell", "skylake_x", "icelake", "tigerlake", "sapphire_rapids")
+
+
+def folder():
+    """Where the files are; makes them at the first call."""
+    done = subprocess.run([os.path.join(ROOT, "tests", "l1", "build.sh")], stdout=subprocess.PIPE, check=False,
+                          text=True)
+    if done.returncode:
+        raise MachineError("the Linux L1 could not be made (see above)")
+    return done.stdout.strip()
+
+
+def linux(steps="selftest", machine="bochs", model=None, ips=50_000_000, more=""):
+    """make_iso()'s and run_image()'s arguments for L1 Linux that takes these steps."""
+    home = folder()
+    names = steps.split(",")
+    need64 = any(name.startswith("linux64") for name in names)
+    need32 = any(name.startswith("linux32") for name in names)
+    initramfs = {(False, False): "min", (True, False): "64", (False, True): "32", (True, True): "all"}[need64, need32]
+    args = ARGS + ("" if "loglevel=" in more else " quiet")
+    if machine == "bochs" and any(name in (model or "") for name in EARLY_TSC_MODELS):
+        args += " tsc_early_khz=%d" % (ips // 1000)
+    image = {"l1": os.path.join(home, "vmlinuz"), "l1_args": (args + " l1=" + steps + " " + more).strip(),
+             "modules": [os.path.join(home, "l1-%s.cpio" % initramfs)]}
+    return image, {"ignore_bad_msrs": 1, "ips": ips}
