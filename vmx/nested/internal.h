@@ -57,6 +57,8 @@ struct check_env {
 	bool (*read)(void *context, u64 gpa, void *to, size_t length);	/* L1's memory, once */
 };
 /* True: passed.  False: `failure` names the rule. Qualification only from check_guest. */
+bool check_event_injection(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure);	/* part of check_controls */
+bool check_guest_hot(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure);	/* part of check_guest: HOT fields */
 bool check_controls(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure);
 bool check_host(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure);
 bool check_guest(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure);

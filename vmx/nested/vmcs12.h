@@ -40,7 +40,7 @@ enum vmcs12_shadow { SHADOW_NO, SHADOW_RO, SHADOW_RW };
 /* What a write by L1 makes stale; a mask of these is kept for each vmcs12. */
 enum vmcs12_group {
 	GROUP_CTL = 1 << 0, GROUP_HST = 1 << 1, GROUP_SEG = 1 << 2, GROUP_RARE = 1 << 3,
-	GROUP_HOT = 1 << 4, GROUP_INFO = 0, GROUP_ALL = 0x1f,
+	GROUP_HOT = 1 << 4, GROUP_MODE = 1 << 5, GROUP_INFO = 0, GROUP_ALL = 0x3f,
 };
 
 struct vmcs12_field {
