@@ -8,6 +8,8 @@
 #define VMX_VCPU_H
 
 #include "kernel/types.h"
+#include "vmx/absent.h"
+#include "vmx/mtrr.h"
 #include "vmx/nested/nested.h"
 #include "vmx/regcache.h"
 #include "vmx/vmcs.h"
@@ -56,6 +58,7 @@ struct vcpu {
 	u64 gpr[GPR_COUNT];	/* offset 0: entry.S */
 	u64 request;		/* any CPU, atomic.  offset 128: entry.S */
 	u64 launched;		/* of the current VMCS, copied by the run loop.  offset 136: entry.S */
+	u64 host_stack;		/* L0's stack while the guest runs.  offset 144: entry.S */
 	struct vmcs *vmcs;	/* the current one: &vmcs01 or the current vmcs02; NULL before the first load */
 	struct vmcs vmcs01;
 	struct percpu *cpu;	/* constant */
@@ -70,6 +73,9 @@ struct vcpu {
 
 	/* What L1 believes its CR4/MSRs to be where the VMCS cannot say. */
 	u64 feature_control;	/* as L1 reads and writes IA32_FEATURE_CONTROL */
+	struct mtrr mtrr;	/* L1's MTRRs: vmx/mtrr.c */
+
+	struct absent absent;	/* an access to absent memory is being stepped over: vmx/absent.c */
 	struct nested nested;
 
 	/* Counters and trace. */
@@ -84,6 +90,7 @@ struct vcpu {
 
 static_assert(__builtin_offsetof(struct vcpu, request) == 128, "entry.S");
 static_assert(__builtin_offsetof(struct vcpu, launched) == 136, "entry.S");
+static_assert(__builtin_offsetof(struct vcpu, host_stack) == 144, "entry.S");
 
 /* Registers of the guest that runs now (L1, or L2 if vcpu->nested.in_l2): of the current VMCS. */
 static inline u64 vcpu_reg(struct vcpu *vcpu, enum reg reg)
@@ -131,7 +138,10 @@ struct vcpu *vcpu_create(struct percpu *cpu, struct vm *vm, const struct l1_star
 /* Runs the vCPU of this CPU for ever. */
 NORETURN void vcpu_run(struct vcpu *vcpu);
 
-/* INIT state in vmcs01.  SDM: "Processor State After Reset/INIT". */
+/* INIT state in vmcs01, which is current.  SDM: "Processor State After Reset, Power-up or INIT". */
 void vcpu_init_reset(struct vcpu *vcpu);
+
+/* An INIT that L1's processor takes now (not in VMX operation): INIT state; an AP waits for a SIPI. vmcs01 is current. */
+void vcpu_take_init(struct vcpu *vcpu);
 
 #endif

@@ -34,6 +34,8 @@ enum { VMCS_WIDTH_16, VMCS_WIDTH_64, VMCS_WIDTH_32, VMCS_WIDTH_NATURAL };
 struct vmcs {
 	hpa_t region;		/* constant after vmcs_init() */
 	bool launched;		/* VMRESUME, not VMLAUNCH */
+	bool injecting;		/* its event-injection field is valid: event_commit() wrote it, no entry came yet */
+	bool nmi_window;	/* NMI-window exiting is on, for an NMI that L0 holds: event_commit() */
 	struct regcache cache;
 };
 
