@@ -8,6 +8,7 @@
 #define MM_PAGE_ALLOC_H
 
 #include "kernel/types.h"
+#include "mm/addr.h"
 
 /* Zeroed, page-aligned, in the direct map; contiguous in physical memory too. */
 void *page_alloc(void);
@@ -15,6 +16,8 @@ void *page_alloc_contig(size_t count);
 /* As page_alloc_contig(), the first page's physical address a multiple of `align` (a power of two). */
 void *page_alloc_aligned(size_t count, u64 align);
 u64 page_free_count(void);
+/* Where it is in physical memory: for those who may not include kernel/hw (vmx/nested). */
+hpa_t page_phys(const void *page);
 
 /* Boot only: the free part of the window. */
 void page_alloc_init(u64 base, u64 size);
