@@ -138,6 +138,20 @@ struct vcpu *vcpu_create(struct percpu *cpu, struct vm *vm, const struct l1_star
 /* Runs the vCPU of this CPU for ever. */
 NORETURN void vcpu_run(struct vcpu *vcpu);
 
+/* Writes L0's own host state into the current VMCS: once for each VMCS. */
+void vcpu_write_host_state(struct vcpu *vcpu);
+
+/* #PF interception as one value: exit iff ((PFEC & mask) == match) == eb.  SDM: "Exception Bitmap". */
+struct pf_intercept {
+	bool eb;
+	u32 mask, match;
+};
+
+/* What L0 itself wants of any guest by intercept=: #PFs, other exceptions, all accesses to CR0, CR3 and CR4. */
+struct pf_intercept vcpu_pf_intercept(struct vcpu *vcpu);
+u32 vcpu_exception_bitmap(struct vcpu *vcpu);
+bool vcpu_intercepts_cr(struct vcpu *vcpu);
+
 /* INIT state in vmcs01, which is current.  SDM: "Processor State After Reset, Power-up or INIT". */
 void vcpu_init_reset(struct vcpu *vcpu);
 

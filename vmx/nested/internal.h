@@ -64,12 +64,16 @@ bool check_host(const struct vmcs12 *v12, const struct check_env *env, struct ch
 bool check_guest(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure);
 
 /* ---- entry.c, merge.c, bitmaps.c ---- */
-void merge_vmcs02(struct vcpu *vcpu, struct nested_vmcs *slot);	/* vmcs02 loaded; writes what is dirty */
+/* L1's own registers that L2 starts with where vmcs12's entry controls do not load them. */
+struct l1_state {
+	u64 efer, dr7, debugctl, pat;
+};
+void merge_vmcs02(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1);	/* vmcs02 loaded; writes what is dirty */
+void merge_translation(struct vcpu *vcpu, struct nested_vmcs *slot);	/* EPT pointer and VPID; also after an INVEPT or reclaim while L2 is entered */
 void merge_exception_bitmap(struct vcpu *vcpu, struct nested_vmcs *slot);
 void bitmaps_merge_msr(struct vcpu *vcpu, struct nested_vmcs *slot);
 void bitmaps_merge_io(struct vcpu *vcpu, struct nested_vmcs *slot);
 /* #PF interception as one value: exit iff ((PFEC & mask) == match) == eb. */
-struct pf_intercept { bool eb; u32 mask, match; };
 struct pf_intercept merge_pf(struct pf_intercept l0, struct pf_intercept l1);
 bool pf_intercept_wants(struct pf_intercept p, u32 pfec);
 

@@ -42,8 +42,10 @@ struct nested_vmcs {
 	u64 merged_msr_bitmap;	/* GPA that msr_bitmap02 was merged from; NO_VMCS: stale */
 	u16 vpid02;		/* hardware VPID: vpid.c */
 	struct {		/* merge.c: what vmcs02 holds, so that it is not written again */
-		u64 cr0_shadow, cr4_shadow, tpr_threshold, entry_controls;
+		u64 cr0_shadow, cr4_shadow, tpr_threshold, entry_controls, eptp;
+		u16 vpid;
 		u32 proc12;	/* L1's primary controls that were merged */
+		bool l1_long_mode;	/* L1's mode when its host state was checked */
 	} last;
 	struct ept02_root *ept02;	/* NULL: L2 runs on EPT01, or none chosen yet */
 };

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * VMLAUNCH and VMRESUME of L1: decode, check, commit, in the SDM's order.
+ * Nothing changes before the last check has passed.  The rules are in
+ * check_*.c, what is written to vmcs02 in merge.c.
+ * SDM: "VM Entries", "VMLAUNCH/VMRESUME".
+ */
+#include "kernel/log.h"
+#include "kernel/x86.h"
+#include "vmx/guest_mem.h"
+#include "vmx/nested/internal.h"
+
+static bool read_l1(void *context, u64 gpa, void *to, size_t length)
+{
+	return guest_mem_read(context, GPA(gpa), to, length);
+}
+
+/* Every failed entry passes here: the rule is kept for who asks, and logged on request only. */
+static void note_failure(struct vcpu *vcpu, const char *stage)
+{
+	const struct check_failure *f = &vcpu->nested.failure;
+
+	vcpu->nested.counters.entry_failures++;
+	log_debug("VM entry failed, %s: %s, %s=0x%llx\n", stage, f->rule, f->field_name, (unsigned long long)f->value);
+}
+
+/*
+ * Groups whose checks must be run again.  The primary controls change in
+ * every other entry by the interrupt window alone, on which nothing depends;
+ * RFLAGS.VM decides how the segments are checked.
+ */
+static u32 stale_groups(const struct nested_vmcs *slot)
+{
+	u32 stale = slot->entered ? slot->dirty : GROUP_ALL;
+
+	if (((u32)slot->v12.proc_controls ^ slot->last.proc12) & ~(u32)PROC_INTERRUPT_WINDOW)
+		stale |= GROUP_CTL;
+	if (slot->v12.guest_rflags & RFLAGS_VM)
+		stale |= GROUP_MODE;
+	return stale;
+}
+
+/* 0: passed; else the VM-instruction error. */
+static u32 check_before_load(struct vcpu *vcpu, struct nested_vmcs *slot, const struct check_env *env, u32 stale)
+{
+	struct check_failure *f = &vcpu->nested.failure;
+	const struct vmcs12 *v12 = &slot->v12;
+
+	if (!(stale & GROUP_CTL ? check_controls(v12, env, f) : check_event_injection(v12, env, f))) {
+		note_failure(vcpu, "controls");
+		return VMXERR_ENTRY_CONTROLS;
+	}
+	/* The host's address-space size is compared with the mode that L1 is in now. */
+	if ((stale & (GROUP_CTL | GROUP_HST)) || env->l1_long_mode != slot->last.l1_long_mode) {
+		if (!check_host(v12, env, f)) {
+			note_failure(vcpu, "host state");
+			return VMXERR_ENTRY_HOST_STATE;
+		}
+		slot->last.l1_long_mode = env->l1_long_mode;
+	}
+	return 0;
+}
+
+static bool check_state(struct vcpu *vcpu, struct nested_vmcs *slot, const struct check_env *env, u32 stale)
+{
+	struct check_failure *f = &vcpu->nested.failure;
+	bool ok;
+
+	f->qualification = ENTRY_FAIL_DEFAULT;
+	if (stale & (GROUP_CTL | GROUP_SEG | GROUP_RARE | GROUP_MODE)) {
+		nested_sync_rare(vcpu, slot);
+		ok = check_guest(&slot->v12, env, f);
+	} else {
+		ok = check_guest_hot(&slot->v12, env, f);
+	}
+	if (!ok)
+		note_failure(vcpu, "guest state");
+	return ok;
+}
+
+/* L1's state that vmcs12 does not replace.  vmcs01 is current. */
+static struct l1_state l1_state_read(struct vcpu *vcpu, const struct vmcs12 *v12)
+{
+	struct l1_state l1 = { 0 };
+
+	if (!v12_has_entry(v12, ENTRY_LOAD_EFER))
+		l1.efer = vcpu_reg(vcpu, REG_EFER);
+	if (!v12_has_entry(v12, ENTRY_LOAD_DEBUG)) {
+		l1.dr7 = vcpu_reg(vcpu, REG_DR7);
+		l1.debugctl = vmcs_read(VMCS_guest_debugctl);
+	}
+	if (!v12_has_entry(v12, ENTRY_LOAD_PAT))
+		l1.pat = vmcs_read(VMCS_guest_pat);
+	return l1;
+}
+
+static enum action take_held_init(struct vcpu *vcpu)
+{
+	struct exit_record record = { .reason = EXIT_INIT };
+
+	vcpu->nested.init_pending = false;
+	return nested_reflect(vcpu, &record);
+}
+
+/* All checks have passed: L2's state goes into vmcs02, and L2 is what runs next. */
+static enum action commit(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	struct vmcs12 *v12 = &slot->v12;
+	struct l1_state l1 = l1_state_read(vcpu, v12);
+	u32 failed;
+
+	vcpu_load_vmcs(vcpu, &slot->vmcs02);
+	vcpu->nested.in_l2 = true;
+	vcpu->nested.counters.entries++;
+	merge_vmcs02(vcpu, slot, &l1);
+	slot->dirty = 0;
+	slot->rare_in_02 = false;
+	/* SDM: without EPT, "the PDPTEs are loaded from memory"; a bad one is caught by check_guest, unless L1 raced. */
+	if (!v12_has_proc2(v12, PROC2_EPT) && vcpu_is_pae_paging(vcpu) &&
+	    nested_load_pdptes(vcpu, v12->guest_cr3) != PDPTE_OK) {
+		slot->dirty = GROUP_ALL;
+		return nested_entry_failure(vcpu, EXIT_ENTRY_FAIL_GUEST, ENTRY_FAIL_PDPTE);
+	}
+	failed = msr_area_load(vcpu, v12->entry_msr_load_addr, (u32)v12->entry_msr_load_count, true);
+	if (failed) {
+		slot->dirty = GROUP_ALL;
+		return nested_entry_failure(vcpu, EXIT_ENTRY_FAIL_MSR, failed);
+	}
+	v12->launched = 1;
+	if (unlikely(vcpu->nested.init_pending))
+		return take_held_init(vcpu);
+	return ACTION_RESUME;
+}
+
+static enum action enter(struct vcpu *vcpu, bool launch)
+{
+	struct nested_vmcs *slot = vcpu->nested.current;
+	struct check_env env = {
+		.caps = &caps12,
+		.l1_long_mode = vcpu_is_long_mode(vcpu),
+		.vmcs_link_self = slot ? slot->gpa : NO_VMCS,
+		.context = vcpu,
+		.read = read_l1,
+	};
+	struct insn_result result;
+	u32 stale, error;
+
+	if (!insn_permitted(vcpu, &result))
+		return insn_finish(vcpu, result);
+	/* SDM: VMfailInvalid if there is no current VMCS, or if it is a shadow VMCS. */
+	if (!slot || (slot->v12.revision & VMCS_SHADOW_INDICATOR))
+		return insn_finish(vcpu, (struct insn_result){ .kind = INSN_FAIL_INVALID });
+	if (vcpu_reg(vcpu, REG_INTERRUPTIBILITY) & INTERRUPTIBILITY_MOV_SS)
+		return insn_finish(vcpu, insn_fail(vcpu, VMXERR_ENTRY_MOV_SS));
+	if (launch && slot->v12.launched)
+		return insn_finish(vcpu, insn_fail(vcpu, VMXERR_VMLAUNCH_NOT_CLEAR));
+	if (!launch && !slot->v12.launched)
+		return insn_finish(vcpu, insn_fail(vcpu, VMXERR_VMRESUME_NOT_LAUNCHED));
+	shadow_pull(vcpu, slot);
+	stale = stale_groups(slot);
+	error = check_before_load(vcpu, slot, &env, stale);
+	if (error)
+		return insn_finish(vcpu, insn_fail(vcpu, error));
+	if (!check_state(vcpu, slot, &env, stale))
+		return nested_entry_failure(vcpu, EXIT_ENTRY_FAIL_GUEST, vcpu->nested.failure.qualification);
+	return commit(vcpu, slot);
+}
+
+enum action exit_vmlaunch(struct vcpu *vcpu)
+{
+	return enter(vcpu, true);
+}
+
+enum action exit_vmresume(struct vcpu *vcpu)
+{
+	return enter(vcpu, false);
+}

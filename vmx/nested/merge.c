@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmcs02 = what L1 asked in vmcs12, plus what L0 needs, minus what L0
+ * forbids.  Each control word is one expression; a field is written when L1
+ * wrote it since the last entry.  The checks (check_*.c) have passed and
+ * vmcs02 is current.  The bitmaps' pages are bitmaps.c's, EPT pointer and VPID
+ * ept*.c's and vpid.c's.  SDM: "VM Entries", "VM-Execution Control Fields".
+ */
+#include "kernel/cmdline.h"
+#include "kernel/x86.h"
+#include "mm/page_alloc.h"
+#include "vmx/guest_mem.h"
+#include "vmx/nested/internal.h"
+
+/* Controls of L1's that go through to vmcs02 as they stand, by word. */
+#define PIN_L1 (PIN_EXTERNAL_INTERRUPT | PIN_PREEMPTION_TIMER | PIN_POSTED_INTERRUPTS)
+#define PROC_L1                                                                                                  \
+	(PROC_INTERRUPT_WINDOW | PROC_TSC_OFFSETTING | PROC_HLT_EXITING | PROC_INVLPG_EXITING |                  \
+	 PROC_MWAIT_EXITING | PROC_RDPMC_EXITING | PROC_RDTSC_EXITING | PROC_CR3_LOAD_EXITING |                  \
+	 PROC_CR3_STORE_EXITING | PROC_CR8_LOAD_EXITING | PROC_CR8_STORE_EXITING | PROC_TPR_SHADOW |             \
+	 PROC_NMI_WINDOW | PROC_MOV_DR_EXITING | PROC_UNCONDITIONAL_IO | PROC_IO_BITMAPS | PROC_MTF |            \
+	 PROC_MONITOR_EXITING | PROC_PAUSE_EXITING)
+#define PROC2_L1                                                                                                 \
+	(PROC2_APIC_ACCESS | PROC2_DESC_TABLE_EXITING | PROC2_RDTSCP | PROC2_VIRTUAL_X2APIC |                    \
+	 PROC2_WBINVD_EXITING | PROC2_UNRESTRICTED_GUEST | PROC2_APIC_REGISTER_VIRT |                            \
+	 PROC2_VIRTUAL_INTERRUPT | PROC2_PAUSE_LOOP_EXITING | PROC2_RDRAND_EXITING | PROC2_INVPCID |             \
+	 PROC2_VMFUNC | PROC2_RDSEED_EXITING | PROC2_XSAVES | PROC2_MODE_BASED_EXECUTE | PROC2_TSC_SCALING |     \
+	 PROC2_USER_WAIT_PAUSE)
+#define EXIT_L1 (EXIT_ACK_INTERRUPT | EXIT_CLEAR_BNDCFGS)
+#define ENTRY_L1 (ENTRY_IA32E_GUEST | ENTRY_LOAD_PERF_GLOBAL | ENTRY_LOAD_BNDCFGS)
+
+/* What L0 adds whatever L1 asks. */
+#define PIN_L0 (PIN_NMI_EXITING | PIN_VIRTUAL_NMIS)
+#define PROC_L0 (PROC_MSR_BITMAPS | PROC_SECONDARY)
+#define PROC2_L0 (PROC2_EPT | PROC2_VPID)
+#define EXIT_L0 (EXIT_HOST_64 | EXIT_SAVE_DEBUG | EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_SAVE_EFER | EXIT_LOAD_EFER)
+#define ENTRY_L0 (ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER)
+
+/* The register cache's name of a field, plus one; 0: the field is not the cache's. */
+static const u8 row_reg[VMCS12_FIELD_COUNT] = {
+#define R(name, field) [V12_##field] = REG_##name + 1,
+#include "vmx/regcache.def"
+#undef R
+};
+
+static void write_row(struct vcpu *vcpu, unsigned int row, u64 value)
+{
+	if (row_reg[row])
+		vcpu_set_reg(vcpu, (enum reg)(row_reg[row] - 1), value);
+	else
+		vmcs_write(vmcs12_fields[row].encoding, value);
+}
+
+/* Rows that reach vmcs02 as they stand: COPY and IN of the dirty groups. */
+static void copy_groups(struct vcpu *vcpu, struct nested_vmcs *slot, u32 groups)
+{
+	for (unsigned int row = 0; row < VMCS12_FIELD_COUNT; row++) {
+		const struct vmcs12_field *f = &vmcs12_fields[row];
+
+		if (!(f->group & groups) || (f->flow != FLOW_COPY && f->flow != FLOW_IN))
+			continue;
+		if (vmcs_field_exists(f->encoding))
+			write_row(vcpu, row, *vmcs12_slot(&slot->v12, row));
+	}
+}
+
+/*
+ * #PF interception as one value.  A triple is a set of error codes; one that
+ * wants none yields to the other; two that differ become "all", and software
+ * decides by L1's triple who gets the exit.
+ */
+static bool pf_intercept_is_empty(struct pf_intercept p)
+{
+	return p.eb ? p.match & ~p.mask : !p.mask && !p.match;
+}
+
+struct pf_intercept merge_pf(struct pf_intercept l0, struct pf_intercept l1)
+{
+	if (pf_intercept_is_empty(l0))
+		return l1;
+	if (pf_intercept_is_empty(l1))
+		return l0;
+	if (l0.eb == l1.eb && l0.mask == l1.mask && l0.match == l1.match)
+		return l1;
+	return (struct pf_intercept){ .eb = true };
+}
+
+/* SDM: "a page fault causes a VM exit if the bit equals ((PFEC & MASK) == MATCH)". */
+bool pf_intercept_wants(struct pf_intercept p, u32 pfec)
+{
+	return ((pfec & p.mask) == p.match) == p.eb;
+}
+
+void merge_exception_bitmap(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	struct vmcs12 *v12 = &slot->v12;
+	struct pf_intercept l0 = vcpu_pf_intercept(vcpu);
+	struct pf_intercept l1 = { v12->exception_bitmap & BIT(VEC_PF), (u32)v12->pf_mask, (u32)v12->pf_match };
+	struct pf_intercept merged = merge_pf(l0, l1);
+	u32 others = (u32)(v12->exception_bitmap | vcpu_exception_bitmap(vcpu)) & ~(u32)BIT(VEC_PF);
+
+	vmcs_write(VMCS_exception_bitmap, others | (merged.eb ? BIT(VEC_PF) : 0));
+	vmcs_write(VMCS_pf_mask, merged.mask);
+	vmcs_write(VMCS_pf_match, merged.match);
+}
+
+void nested_update_intercepts(struct vcpu *vcpu)
+{
+	if (vcpu->nested.in_l2)
+		merge_exception_bitmap(vcpu, vcpu->nested.current);
+}
+
+/* Bits of CR0 and CR4 that L0 masks in L2: none, or all with intercept=cr. */
+static u64 cr_mask_l0(struct vcpu *vcpu)
+{
+	return vcpu_intercepts_cr(vcpu) ? ~0ull : 0;
+}
+
+/* A page that hardware reads and writes for L2: L1's if it is RAM, else one that nobody looks at. */
+static u64 data_page(struct vcpu *vcpu, u64 gpa)
+{
+	static u8 absent[PAGE_SIZE] ALIGNED(PAGE_SIZE);
+
+	if (guest_mem_page(vcpu, GPA(ALIGN_DOWN(gpa, PAGE_SIZE))))
+		return gpa;
+	return page_phys(absent).v + (gpa & (PAGE_SIZE - 1));
+}
+
+static u32 proc_controls(struct vcpu *vcpu, const struct vmcs12 *v12)
+{
+	u32 l0 = PROC_L0;
+
+	if (vcpu_intercepts_cr(vcpu))
+		l0 |= PROC_CR3_LOAD_EXITING | PROC_CR3_STORE_EXITING;
+	return caps_control(vmx_caps.proc, (v12->proc_controls & PROC_L1) | l0);
+}
+
+static void merge_apic_pages(struct vcpu *vcpu, const struct vmcs12 *v12)
+{
+	if (v12_has_proc(v12, PROC_TPR_SHADOW))
+		vmcs_write(VMCS_virtual_apic_addr, data_page(vcpu, v12->virtual_apic_addr));
+	/* Compared with, never accessed: L0's window is not reachable by an address in EPT02. */
+	if (v12_has_proc2(v12, PROC2_APIC_ACCESS))
+		vmcs_write(VMCS_apic_access_addr, v12->apic_access_addr);
+	if (v12_has_pin(v12, PIN_POSTED_INTERRUPTS)) {
+		vmcs_write(VMCS_posted_intr_nv, v12->posted_intr_nv);
+		vmcs_write(VMCS_posted_intr_desc_addr, data_page(vcpu, v12->posted_intr_desc_addr));
+	}
+}
+
+static void merge_controls(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	struct vmcs12 *v12 = &slot->v12;
+	u32 exit_l0 = EXIT_L0 | (v12_has_pin(v12, PIN_PREEMPTION_TIMER) ? EXIT_SAVE_PREEMPTION_TIMER : 0);
+
+	vmcs_write(VMCS_pin_controls, caps_control(vmx_caps.pin, (v12->pin_controls & PIN_L1) | PIN_L0));
+	vmcs_write(VMCS_proc2_controls, caps_control(vmx_caps.proc2, (v12_proc2(v12) & PROC2_L1) | PROC2_L0));
+	vmcs_write(VMCS_exit_controls, caps_control(vmx_caps.exit, (v12->exit_controls & EXIT_L1) | exit_l0));
+	merge_exception_bitmap(vcpu, slot);
+	copy_groups(vcpu, slot, GROUP_CTL);
+	merge_apic_pages(vcpu, v12);
+	if (v12_has_proc(v12, PROC_IO_BITMAPS)) {
+		vmcs_write(VMCS_io_bitmap_a, page_phys(slot->io_bitmap02).v);
+		vmcs_write(VMCS_io_bitmap_b, page_phys(slot->io_bitmap02 + PAGE_SIZE).v);
+	}
+	vmcs_write(VMCS_msr_bitmap, page_phys(slot->msr_bitmap02).v);
+	if (v12_has_proc(v12, PROC_TSC_OFFSETTING))
+		vmcs_write(VMCS_tsc_offset, v12->tsc_offset);
+	if (v12_has_proc2(v12, PROC2_TSC_SCALING))
+		vmcs_write(VMCS_tsc_multiplier, v12->tsc_multiplier);
+	if (v12_has_proc2(v12, PROC2_XSAVES))
+		vmcs_write(VMCS_xss_exit_bitmap, v12->xss_exit_bitmap);
+	/* Every function that L1 enables is emulated: none in hardware. */
+	if (v12_has_proc2(v12, PROC2_VMFUNC))
+		vmcs_write(VMCS_vm_function_controls, 0);
+	/* A bit that L0 masks for itself reads as L2 wrote it: merge_cr_shadows(). */
+	vmcs_write(VMCS_cr0_guest_host_mask, v12->cr0_guest_host_mask | cr_mask_l0(vcpu));
+	vmcs_write(VMCS_cr4_guest_host_mask, v12->cr4_guest_host_mask | cr_mask_l0(vcpu));
+}
+
+/* SDM: "Guest/Host Masks and Read Shadows for CR0 and CR4". */
+static void merge_cr_shadows(struct nested_vmcs *slot)
+{
+	const struct vmcs12 *v12 = &slot->v12;
+	u64 mask0 = v12->cr0_guest_host_mask, mask4 = v12->cr4_guest_host_mask;
+	u64 cr0 = (v12->guest_cr0 & ~mask0) | (v12->cr0_read_shadow & mask0);
+	u64 cr4 = (v12->guest_cr4 & ~mask4) | (v12->cr4_read_shadow & mask4);
+
+	if (!slot->entered || slot->last.cr0_shadow != cr0)
+		vmcs_write(VMCS_cr0_read_shadow, slot->last.cr0_shadow = cr0);
+	if (!slot->entered || slot->last.cr4_shadow != cr4)
+		vmcs_write(VMCS_cr4_read_shadow, slot->last.cr4_shadow = cr4);
+}
+
+/*
+ * SDM "Loading Guest Control Registers, Debug Registers, and MSRs": without
+ * "load IA32_EFER", LMA is the "IA-32e mode guest" control's, and LME too if
+ * CR0.PG is being loaded with 1.
+ */
+static u64 guest_efer(const struct vmcs12 *v12, const struct l1_state *l1)
+{
+	u64 efer = l1->efer & ~EFER_LMA;
+
+	if (v12_has_entry(v12, ENTRY_LOAD_EFER))
+		return v12->guest_efer;
+	if (v12_has_entry(v12, ENTRY_IA32E_GUEST))
+		efer |= EFER_LMA;
+	if (v12->guest_cr0 & CR0_PG)
+		efer = (efer & ~EFER_LME) | (efer & EFER_LMA ? EFER_LME : 0);
+	return efer;
+}
+
+static void merge_registers(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1)
+{
+	const struct vmcs12 *v12 = &slot->v12;
+	bool debug = v12_has_entry(v12, ENTRY_LOAD_DEBUG);
+
+	vcpu_set_reg(vcpu, REG_RIP, v12->guest_rip);
+	vcpu_set_reg(vcpu, REG_RSP, v12->guest_rsp);
+	vcpu_set_reg(vcpu, REG_RFLAGS, v12->guest_rflags);
+	vcpu_set_reg(vcpu, REG_CR0, v12->guest_cr0);
+	vcpu_set_reg(vcpu, REG_CR3, v12->guest_cr3);
+	vcpu_set_reg(vcpu, REG_CR4, v12->guest_cr4);
+	vcpu_set_reg(vcpu, REG_EFER, guest_efer(v12, l1));
+	vcpu_set_reg(vcpu, REG_CS_AR, v12->guest_cs_ar);
+	vcpu_set_reg(vcpu, REG_SS_AR, v12->guest_ss_ar);
+	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, v12->guest_interruptibility);
+	vcpu_set_reg(vcpu, REG_ACTIVITY, v12->guest_activity_state);
+	vcpu_set_reg(vcpu, REG_PENDING_DEBUG, v12->guest_pending_debug);
+	vcpu_set_reg(vcpu, REG_DR7, debug ? v12->guest_dr7 : l1->dr7);
+	vmcs_write(VMCS_guest_debugctl, debug ? v12->guest_debugctl : l1->debugctl);
+	vmcs_write(VMCS_guest_pat, v12_has_entry(v12, ENTRY_LOAD_PAT) ? v12->guest_pat : l1->pat);
+}
+
+/*
+ * SDM "Loading Page-Directory-Pointer-Table Entries": from the fields with
+ * EPT; otherwise from memory, by entry.c.  Only when they mean something.
+ */
+static void merge_pdptes(struct vcpu *vcpu, const struct vmcs12 *v12)
+{
+	if (!v12_has_proc2(v12, PROC2_EPT) || !vcpu_is_pae_paging(vcpu))
+		return;
+	vcpu_set_reg(vcpu, REG_PDPTE0, v12->guest_pdpte0);
+	vcpu_set_reg(vcpu, REG_PDPTE1, v12->guest_pdpte1);
+	vcpu_set_reg(vcpu, REG_PDPTE2, v12->guest_pdpte2);
+	vcpu_set_reg(vcpu, REG_PDPTE3, v12->guest_pdpte3);
+}
+
+/* Fields that an entry consumes anew each time. */
+static void merge_each_entry(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	const struct vmcs12 *v12 = &slot->v12;
+	u64 entry = caps_control(vmx_caps.entry, (v12->entry_controls & ENTRY_L1) | ENTRY_L0);
+
+	if (!slot->entered || slot->last.entry_controls != entry)
+		vmcs_write(VMCS_entry_controls, slot->last.entry_controls = entry);
+	if (v12_has_proc(v12, PROC_TPR_SHADOW) &&
+	    (!slot->entered || slot->last.tpr_threshold != v12->tpr_threshold))
+		vmcs_write(VMCS_tpr_threshold, slot->last.tpr_threshold = v12->tpr_threshold);
+	if (v12_has_proc2(v12, PROC2_VIRTUAL_INTERRUPT))
+		vmcs_write(VMCS_guest_intr_status, v12->guest_intr_status);
+	if (v12_has_pin(v12, PIN_PREEMPTION_TIMER))
+		vmcs_write(VMCS_preemption_timer_value, v12->preemption_timer_value);
+	if (v12_has_entry(v12, ENTRY_LOAD_PERF_GLOBAL))
+		vmcs_write(VMCS_guest_perf_global_ctrl, v12->guest_perf_global_ctrl);
+	if (v12->entry_intr_info & INTR_INFO_VALID) {
+		vcpu->pending = (struct event){
+			.vector = v12->entry_intr_info & INTR_INFO_VECTOR,
+			.type = (v12->entry_intr_info & INTR_INFO_TYPE) >> INTR_INFO_TYPE_SHIFT,
+			.has_error_code = v12->entry_intr_info & INTR_INFO_ERROR_CODE,
+			.error_code = (u32)v12->entry_exception_error_code,
+			.instruction_length = (u32)v12->entry_instruction_length,
+		};
+		vcpu->pending_valid = true;
+	}
+}
+
+/* What never changes in a vmcs02: L0's host state, and the lists and links that L0 does not use. */
+static void merge_constant(struct vcpu *vcpu)
+{
+	vcpu_write_host_state(vcpu);
+	vmcs_write(VMCS_vmcs_link_pointer, ~0ull);
+	vmcs_write(VMCS_exit_msr_store_count, 0);
+	vmcs_write(VMCS_exit_msr_load_count, 0);
+	vmcs_write(VMCS_entry_msr_load_count, 0);
+	vmcs_write(VMCS_entry_intr_info, 0);
+}
+
+void merge_vmcs02(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1)
+{
+	u32 dirty = slot->entered ? slot->dirty : GROUP_ALL;
+	u32 proc12 = (u32)slot->v12.proc_controls;
+
+	if (!slot->entered)
+		merge_constant(vcpu);
+	if (dirty & GROUP_CTL)
+		merge_controls(vcpu, slot);
+	if (!slot->entered || (dirty & GROUP_CTL) || proc12 != slot->last.proc12)
+		vmcs_write(VMCS_proc_controls, proc_controls(vcpu, &slot->v12));
+	slot->last.proc12 = proc12;
+	if (dirty & (GROUP_SEG | GROUP_RARE))
+		copy_groups(vcpu, slot, GROUP_SEG | GROUP_RARE);
+	merge_registers(vcpu, slot, l1);
+	merge_pdptes(vcpu, &slot->v12);
+	merge_cr_shadows(slot);
+	merge_each_entry(vcpu, slot);
+	bitmaps_merge_msr(vcpu, slot);
+	bitmaps_merge_io(vcpu, slot);
+	merge_translation(vcpu, slot);
+	slot->entered = true;
+}
+
+void merge_translation(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	u64 eptp = ept02_pointer(vcpu, slot);
+	u16 vpid = vpid02_for_entry(vcpu, slot);
+
+	if (!slot->entered || slot->last.eptp != eptp)
+		vmcs_write(VMCS_ept_pointer, slot->last.eptp = eptp);
+	if (!slot->entered || slot->last.vpid != vpid)
+		vmcs_write(VMCS_vpid, slot->last.vpid = vpid);
+}
