@@ -1,71 +1,67 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * INVEPT and INVVPID as L0 needs them. A flush that fails is our own fault:
- * a descriptor that the processor refuses.
- * SDM: "Caching Translation Information", INVEPT, INVVPID.
+ * INVEPT and INVVPID, by what this processor has. When to flush is the
+ * caller's. SDM: "Caching Translation Information".
  */
 #include "vmx/tlb.h"
 
-#include "kernel/bits.h"
+#include "kernel/cmdline.h"
 #include "kernel/hw/vmx.h"
 #include "kernel/panic.h"
 #include "vmx/caps.h"
-#include "vmx/vmx.h"
+#include "vmx/vcpu.h"
 
-/* Types that the processor has: IA32_VMX_EPT_VPID_CAP. */
-static bool has_invept(unsigned int type)
+#define EPT_VPID_INVEPT_SINGLE BIT(25)
+#define EPT_VPID_INVVPID_ADDRESS BIT(40)
+#define EPT_VPID_INVVPID_SINGLE BIT(41)
+
+static void flush_checked(enum hw_vmx_result result, const char *what)
 {
-	return vmx_caps.ept_vpid & BIT(24 + type);
+	if (unlikely(result != HW_VMX_OK))
+		panic("%s failed", what);
 }
 
-static bool has_invvpid(unsigned int type)
+bool tlb_uses_vpid(void)
 {
-	return vmx_caps.ept_vpid & BIT(40 + type);
-}
-
-static void invvpid(unsigned int type, u16 vpid, u64 linear)
-{
-	ASSERT(hw_invvpid(type, vpid, linear) == HW_VMX_OK);
-}
-
-void tlb_flush_ept(u64 eptp)
-{
-	if (has_invept(INVEPT_SINGLE))
-		ASSERT(hw_invept(INVEPT_SINGLE, eptp) == HW_VMX_OK);
-	else
-		tlb_flush_ept_all();
+	return options.vpid && vmx_caps.has_invvpid && (vmx_caps.proc2.allowed1 & PROC2_VPID);
 }
 
 void tlb_flush_ept_all(void)
 {
-	ASSERT(hw_invept(INVEPT_ALL, 0) == HW_VMX_OK);
+	flush_checked(hw_invept(INVEPT_ALL, 0), "INVEPT");
+}
+
+void tlb_flush_ept(u64 eptp)
+{
+	if (vmx_caps.ept_vpid & EPT_VPID_INVEPT_SINGLE)
+		flush_checked(hw_invept(INVEPT_SINGLE, eptp), "INVEPT");
+	else
+		tlb_flush_ept_all();
 }
 
 void tlb_flush_vpid(u16 vpid)
 {
-	if (has_invvpid(INVVPID_SINGLE))
-		invvpid(INVVPID_SINGLE, vpid, 0);
+	if (!tlb_uses_vpid())
+		return;
+	if (vmx_caps.ept_vpid & EPT_VPID_INVVPID_SINGLE)
+		flush_checked(hw_invvpid(INVVPID_SINGLE, vpid, 0), "INVVPID");
 	else
-		tlb_flush_vpid_all();
-}
-
-void tlb_flush_vpid_keep_globals(u16 vpid)
-{
-	if (has_invvpid(INVVPID_RETAIN_GLOBALS))
-		invvpid(INVVPID_RETAIN_GLOBALS, vpid, 0);
-	else
-		tlb_flush_vpid(vpid);
+		flush_checked(hw_invvpid(INVVPID_ALL, 0, 0), "INVVPID");
 }
 
 void tlb_flush_vpid_address(u16 vpid, u64 linear)
 {
-	if (has_invvpid(INVVPID_ADDRESS))
-		invvpid(INVVPID_ADDRESS, vpid, linear);
+	if (!tlb_uses_vpid())
+		return;
+	if (vmx_caps.ept_vpid & EPT_VPID_INVVPID_ADDRESS)
+		flush_checked(hw_invvpid(INVVPID_ADDRESS, vpid, linear), "INVVPID");
 	else
 		tlb_flush_vpid(vpid);
 }
 
-void tlb_flush_vpid_all(void)
+void tlb_flush_guest(struct vcpu *vcpu)
 {
-	invvpid(INVVPID_ALL, 0, 0);
+	(void)vcpu; /* its VMCS is the current one */
+	if (tlb_uses_vpid())
+		tlb_flush_vpid((u16)vmcs_read(VMCS_vpid));
 }

@@ -1,23 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The translations that this CPU's processor has cached: INVEPT and INVVPID
- * with the widest type that the processor has where it lacks the exact one.
- * Who must flush what, and when, is the caller's.
- * SDM: "Caching Translation Information".
+ * Invalidation of cached translations on this CPU: which instruction does it
+ * on this processor. SDM: "Caching Translation Information".
  */
 #ifndef VMX_TLB_H
 #define VMX_TLB_H
 
 #include "kernel/types.h"
 
-/* Guest-physical and combined mappings of one EPT pointer (its bits 51:12), of all. */
+struct vcpu;
+
+/* Is a VPID used at all?  Constant after caps_init(). */
+bool tlb_uses_vpid(void);
+
+/* All translations derived from EPT pointer `eptp` (guest-physical and combined). */
 void tlb_flush_ept(u64 eptp);
 void tlb_flush_ept_all(void);
 
-/* Linear and combined mappings of one VPID (not 0): all, all but global ones, those of one address; of all VPIDs but 0. */
+/* Linear and combined translations tagged with `vpid`; one linear address of it. No-ops without VPIDs. */
 void tlb_flush_vpid(u16 vpid);
-void tlb_flush_vpid_keep_globals(u16 vpid);
 void tlb_flush_vpid_address(u16 vpid, u64 linear);
-void tlb_flush_vpid_all(void);
+
+/* What MOV to CR3 or a paging-mode change of the guest that runs now flushes: everything of its VPID. */
+void tlb_flush_guest(struct vcpu *vcpu);
 
 #endif

@@ -8,6 +8,12 @@
 
 #include "kernel/status.h"
 
+/* Of one CPU: percpu->vmx.  All members: constant after vmx_cpu_init(). */
+struct vmx_cpu {
+	u64 firmware_feature_control;	/* as the firmware left it: what L1 finds */
+	void *vmxon_region;
+};
+
 /* Each CPU, once, after caps_init() (BSP) or caps_compare() (AP). */
 enum status vmx_cpu_init(void);
 

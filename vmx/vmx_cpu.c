@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Takes this CPU into VMX operation. What the processor can do is caps.c's;
+ * it was checked before. SDM: "Enabling and Entering VMX Operation",
+ * "Restrictions on VMX Operation".
+ */
+#include "vmx/vmx_cpu.h"
+
+#include "kernel/hw/cpu.h"
+#include "kernel/hw/phys.h"
+#include "kernel/hw/vmx.h"
+#include "kernel/msr.h"
+#include "kernel/percpu.h"
+#include "kernel/x86.h"
+#include "mm/page_alloc.h"
+#include "vmx/caps.h"
+
+static struct vmx_cpu vmx_cpus[PERCPU_MAX];
+
+enum status vmx_cpu_init(void)
+{
+	struct percpu *cpu = percpu_this();
+	struct vmx_cpu *vmx = &vmx_cpus[cpu->id];
+	u64 cr4_wanted = CR4_VMXE;
+
+	cpu->vmx = vmx;
+	vmx->firmware_feature_control = rdmsr(MSR_IA32_FEATURE_CONTROL);
+	if (!(vmx->firmware_feature_control & FEATURE_CONTROL_LOCKED))
+		wrmsr(MSR_IA32_FEATURE_CONTROL,
+		      vmx->firmware_feature_control | FEATURE_CONTROL_LOCKED | FEATURE_CONTROL_VMX);
+
+	/* XSETBV is executed for L1. */
+	if (cpuid(CPUID_LEAF_FEATURES, 0).ecx & CPUID_1_ECX_XSAVE)
+		cr4_wanted |= CR4_OSXSAVE;
+	write_cr0((read_cr0() | vmx_caps.cr0_fixed0) & vmx_caps.cr0_fixed1);
+	write_cr4((read_cr4() | vmx_caps.cr4_fixed0 | cr4_wanted) & vmx_caps.cr4_fixed1);
+
+	vmx->vmxon_region = page_alloc();
+	*(u32 *)vmx->vmxon_region = (u32)(vmx_caps.basic & GENMASK(30, 0));
+	if (hw_vmxon(ptr_to_phys(vmx->vmxon_region).v) != HW_VMX_OK)
+		return status_with(STATUS_VMXON_FAILED, "%u", cpu->id);
+	return STATUS_OK;
+}
