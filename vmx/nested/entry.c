@@ -102,30 +102,36 @@ static enum action take_held_init(struct vcpu *vcpu)
 	return nested_reflect(vcpu, &record);
 }
 
+/* The entry failed while it loaded guest state: vmcs12 keeps what it had, and all of it is loaded again next time. */
+static enum action fail_late(struct vcpu *vcpu, struct nested_vmcs *slot, u32 reason, u64 qualification)
+{
+	slot->dirty = GROUP_ALL;
+	return nested_entry_failure(vcpu, reason, qualification);
+}
+
 /* All checks have passed: L2's state goes into vmcs02, and L2 is what runs next. */
-static enum action commit(struct vcpu *vcpu, struct nested_vmcs *slot)
+static enum action commit(struct vcpu *vcpu, struct nested_vmcs *slot, bool launch)
 {
 	struct vmcs12 *v12 = &slot->v12;
 	struct l1_state l1 = l1_state_read(vcpu, v12);
 	u32 failed;
 
+	/* What can still fail must find vmcs12 whole: the list may write fields that live in vmcs02 only. */
+	if (v12->entry_msr_load_count || !v12_has_proc2(v12, PROC2_EPT))
+		nested_sync_rare(vcpu, slot);
 	vcpu_load_vmcs(vcpu, &slot->vmcs02);
 	vcpu->nested.in_l2 = true;
 	vcpu->nested.counters.entries++;
 	merge_vmcs02(vcpu, slot, &l1);
 	slot->dirty = 0;
-	slot->rare_in_02 = false;
+	slot->last.launching = launch;
 	/* SDM: without EPT, "the PDPTEs are loaded from memory"; a bad one is caught by check_guest, unless L1 raced. */
 	if (!v12_has_proc2(v12, PROC2_EPT) && vcpu_is_pae_paging(vcpu) &&
-	    nested_load_pdptes(vcpu, v12->guest_cr3) != PDPTE_OK) {
-		slot->dirty = GROUP_ALL;
-		return nested_entry_failure(vcpu, EXIT_ENTRY_FAIL_GUEST, ENTRY_FAIL_PDPTE);
-	}
+	    nested_load_pdptes(vcpu, v12->guest_cr3) != PDPTE_OK)
+		return fail_late(vcpu, slot, EXIT_ENTRY_FAIL_GUEST, ENTRY_FAIL_PDPTE);
 	failed = msr_area_load(vcpu, v12->entry_msr_load_addr, (u32)v12->entry_msr_load_count, true);
-	if (failed) {
-		slot->dirty = GROUP_ALL;
-		return nested_entry_failure(vcpu, EXIT_ENTRY_FAIL_MSR, failed);
-	}
+	if (failed)
+		return fail_late(vcpu, slot, EXIT_ENTRY_FAIL_MSR, failed);
 	v12->launched = 1;
 	if (unlikely(vcpu->nested.init_pending))
 		return take_held_init(vcpu);
@@ -163,7 +169,7 @@ static enum action enter(struct vcpu *vcpu, bool launch)
 		return insn_finish(vcpu, insn_fail(vcpu, error));
 	if (!check_state(vcpu, slot, &env, stale))
 		return nested_entry_failure(vcpu, EXIT_ENTRY_FAIL_GUEST, vcpu->nested.failure.qualification);
-	return commit(vcpu, slot);
+	return commit(vcpu, slot, launch);
 }
 
 enum action exit_vmlaunch(struct vcpu *vcpu)

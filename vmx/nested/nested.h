@@ -45,6 +45,7 @@ struct nested_vmcs {
 		u64 cr0_shadow, cr4_shadow, tpr_threshold, entry_controls, eptp;
 		u16 vpid;
 		u32 proc12;	/* L1's primary controls that were merged */
+		bool launching;		/* the entry was a VMLAUNCH: a late failure leaves the state "clear" */
 		bool l1_long_mode;	/* L1's mode when its host state was checked */
 	} last;
 	struct ept02_root *ept02;	/* NULL: L2 runs on EPT01, or none chosen yet */
