@@ -132,6 +132,21 @@ bool vcpu_is_v86(struct vcpu *vcpu);
 unsigned int vcpu_cpl(struct vcpu *vcpu);
 bool vcpu_is_pae_paging(struct vcpu *vcpu);
 
+/*
+ * What L0 itself needs in the control words of vmcs01, and as a minimum in every vmcs02.  Constant after vm_init().
+ * `proc2` holds the features that L1 is given (RDTSCP, INVPCID, XSAVES...) as far as the processor has them; VPID and
+ * VMCS shadowing are not in it.
+ */
+struct l0_controls {
+	u32 pin, proc, proc2, exit, entry;
+	u32 exception_bitmap;
+	u32 pf_mask, pf_match;	/* of the #PF interception that L0 wants; exception_bitmap bit 14 */
+};
+extern struct l0_controls l0_controls;
+
+/* The host state of this CPU into the current VMCS (vmcs01, or a new vmcs02). */
+void vcpu_write_host_state(struct vcpu *vcpu);
+
 /* Makes this CPU's vCPU and loads its vmcs01.  `start` is NULL for an AP: it waits for a SIPI. */
 struct vcpu *vcpu_create(struct percpu *cpu, struct vm *vm, const struct l1_start *start);
 

@@ -12,6 +12,8 @@
 
 #define VPID_L1 1	/* L2's VPIDs start above */
 
+struct mtrr;
+
 struct vm {
 	u64 ept01_pointer;	/* EPTP; constant */
 	void *ept01_root;	/* any CPU, under the EPT01 lock */
@@ -24,7 +26,7 @@ enum status vm_init(void);
 
 /*
  * EPT01 for one GPA: makes a mapping if there should be one (MMIO on demand).
- * Returns the HPA of the 4 KiB page and by pointers the permission bits
+ * Returns the HPA of the page and by pointers the permission bits
  * (EPT_RWX), memory type (0..6), ignore-PAT and the size in bytes of the
  * largest aligned page that is uniform around it.  False: L0's window, or beyond the
  * physical address width.  Any CPU.
@@ -37,5 +39,17 @@ struct ept01_mapping {
 	bool ignore_pat;
 };
 bool vm_ept01_lookup(gpa_t gpa, struct ept01_mapping *out);
+
+/* ---- passthru.c ---- */
+
+/* BSP, once: EPT01 of all memory below 4 GiB and all RAM. */
+enum status passthru_init(const struct mtrr *mtrr);
+
+/* L1's MTRRs on some CPU have changed: memory types of EPT01 follow.  The caller flushes its CPU and tells the others. */
+void passthru_retype(const struct mtrr *mtrr);
+
+/* Absent memory for one instruction: a page of the window (or of a hole) is mapped to the scratch page, or unmapped. */
+bool passthru_map_scratch(gpa_t gpa, hpa_t scratch);
+void passthru_unmap_scratch(gpa_t gpa);
 
 #endif

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * EPT01: L1's physical memory is the machine's, but for L0's window. RAM and
+ * everything below 4 GiB are mapped at the start, the rest (MMIO above) when
+ * it is touched, from a fixed budget of tables. Memory types are L1's MTRRs'.
+ * SDM: "The Extended Page Table Mechanism (EPT)", "EPT and Memory Typing".
+ *
+ * Entries change in place by single 64-bit stores under a lock that is taken
+ * only here, on the first touch of MMIO, at MTRR writes and at accesses to
+ * absent memory: never on the way of an ordinary exit.
+ */
+#include "vmx/vm.h"
+
+#include "kernel/cmdline.h"
+#include "kernel/hw/cpu.h"
+#include "kernel/hw/phys.h"
+#include "kernel/x86.h"
+#include "mm/memmap.h"
+#include "mm/page_alloc.h"
+#include "mm/pool.h"
+#include "mm/ptab.h"
+#include "vmx/caps.h"
+#include "vmx/mtrr.h"
+#include "vmx/vmx.h"
+
+/* Tables for MMIO on demand and for splits by MTRR writes. Without 1 GiB pages each touched GiB takes one. */
+#define POOL_PAGES 192
+
+struct passthru {
+	u32 lock;		/* any CPU, atomic */
+	struct ptab ept;	/* under the lock after the start */
+	struct pool pool;	/* under the lock */
+	struct mtrr mtrr;	/* under the lock: what the types of EPT01 follow */
+	u64 eager_end;		/* constant after init */
+	bool running;		/* constant after init: tables come from the pool */
+};
+static struct passthru passthru;
+
+static void lock(void)
+{
+	while (__atomic_exchange_n(&passthru.lock, 1, __ATOMIC_ACQUIRE))
+		while (__atomic_load_n(&passthru.lock, __ATOMIC_RELAXED))
+			cpu_pause();
+}
+
+static void unlock(void)
+{
+	__atomic_store_n(&passthru.lock, 0, __ATOMIC_RELEASE);
+}
+
+static void *table_alloc(void *context)
+{
+	(void)context;
+	return passthru.running ? pool_get(&passthru.pool) : page_alloc();
+}
+
+static u64 leaf_bits(u32 type)
+{
+	return EPT_RWX | (u64)type << EPT_MEMTYPE_SHIFT;
+}
+
+/* Maps [from, to) with the types of the MTRRs, without the window. False: no table left. */
+static bool map_range(u64 from, u64 to)
+{
+	u64 window = memmap_window_base(), window_end = window + memmap_window_size();
+
+	while (from < to) {
+		u64 end;
+		u32 type = mtrr_type(&passthru.mtrr, from, &end);
+
+		end = MIN(end, to);
+		if (from >= window && from < window_end) {
+			from = window_end;
+			continue;
+		}
+		if (from < window && end > window)
+			end = window;
+		if (!ptab_map(&passthru.ept, from, from, end - from, leaf_bits(type)))
+			return false;
+		from = end;
+	}
+	return true;
+}
+
+enum status passthru_init(const struct mtrr *mtrr)
+{
+	u32 sizes = 0;
+
+	if (options.ept_large)
+		sizes = (vmx_caps.has_ept_2m ? PTAB_2M : 0) | (vmx_caps.has_ept_1g ? PTAB_1G : 0);
+	passthru.mtrr = *mtrr;
+	if (!ptab_init(&passthru.ept, &ptab_ept, sizes, table_alloc, NULL))
+		return STATUS_OUT_OF_MEMORY;
+	passthru.eager_end = MAX(ALIGN_UP(memmap_ram_end(), SIZE_2M), SIZE_4G);
+	if (!map_range(0, passthru.eager_end))
+		return STATUS_OUT_OF_MEMORY;
+	pool_init(&passthru.pool, page_alloc_contig(POOL_PAGES), POOL_PAGES);
+	passthru.running = true;
+	vm.ept01_root = phys_to_ptr(passthru.ept.root);
+	vm.ept01_pointer = passthru.ept.root.v | MEMTYPE_WB | 3u << EPTP_WALK_SHIFT;
+	return STATUS_OK;
+}
+
+/* The largest aligned chunk around `gpa` that has one type and is clear of the window and of what is mapped. */
+static bool map_on_demand(u64 gpa)
+{
+	static const u64 chunk_sizes[] = { SIZE_1G, SIZE_2M, PAGE_SIZE };
+
+	for (size_t i = 0; i < ARRAY_SIZE(chunk_sizes); i++) {
+		u64 size = chunk_sizes[i], base = ALIGN_DOWN(gpa, size), end;
+
+		if (size == SIZE_1G && !(passthru.ept.sizes & PTAB_1G))
+			continue;
+		if (base < passthru.eager_end || memmap_in_window(base, size))
+			continue;
+		mtrr_type(&passthru.mtrr, base, &end);
+		if (end < base + size)
+			continue;
+		return map_range(base, base + size);
+	}
+	return false;
+}
+
+bool vm_ept01_lookup(gpa_t gpa, struct ept01_mapping *out)
+{
+	unsigned int level;
+	u64 *entry;
+
+	if (gpa.v >> vmx_caps.physical_bits || memmap_in_window(gpa.v, 1))
+		return false;
+	lock();
+	entry = ptab_lookup(&passthru.ept, gpa.v, &level);
+	if (!entry && map_on_demand(gpa.v))
+		entry = ptab_lookup(&passthru.ept, gpa.v, &level);
+	if (entry) {
+		out->size = ptab_level_size(level);
+		out->hpa = ALIGN_DOWN(*entry & PTE_ADDR, out->size);
+		out->rwx = *entry & EPT_RWX;
+		out->memory_type = (*entry & EPT_MEMTYPE) >> EPT_MEMTYPE_SHIFT;
+		out->ignore_pat = *entry & EPT_IGNORE_PAT;
+	}
+	unlock();
+	return entry;
+}
+
+/* One leaf follows the MTRRs; where they cut through it, it is split. An empty pool leaves the old type. */
+static void retype_leaf(u64 *entry, u64 va, unsigned int level)
+{
+	u64 size = ptab_level_size(level), end;
+	u32 type = mtrr_type(&passthru.mtrr, va, &end);
+
+	if (end >= va + size) {
+		WRITE_ONCE(*entry, (*entry & ~(u64)EPT_MEMTYPE) | (u64)type << EPT_MEMTYPE_SHIFT);
+		return;
+	}
+	while (va < ALIGN_DOWN(va, size) + size) {
+		type = mtrr_type(&passthru.mtrr, va, &end);
+		end = MIN(end, ALIGN_DOWN(va, size) + size);
+		if (!ptab_map(&passthru.ept, va, va, end - va, leaf_bits(type)))
+			return;
+		if (!(end & (size - 1)))
+			return;
+		va = end;
+	}
+}
+
+static void retype_table(u64 *table, u64 va, unsigned int level)
+{
+	for (unsigned int i = 0; i < 512; i++, va += ptab_level_size(level)) {
+		u64 entry = table[i];
+
+		if (!(entry & EPT_RWX))
+			continue;
+		if (level == 1 || (entry & EPT_LEAF))
+			retype_leaf(&table[i], va, level);
+		else
+			retype_table(phys_to_ptr(HPA(entry & PTE_ADDR)), va, level - 1);
+	}
+}
+
+/*
+ * While L1 has its MTRRs off (a step of the SDM's procedure for changing them on all processors) the types stay what
+ * they were: L1's caches are off then by its own CR0.CD.
+ */
+void passthru_retype(const struct mtrr *mtrr)
+{
+	if (!(mtrr->def_type & MTRR_DEF_TYPE_ENABLE))
+		return;
+	lock();
+	if (__builtin_memcmp(&passthru.mtrr, mtrr, sizeof(*mtrr)) != 0) {
+		passthru.mtrr = *mtrr;
+		retype_table(vm.ept01_root, 0, passthru.ept.format->levels);
+	}
+	unlock();
+}
+
+bool passthru_map_scratch(gpa_t gpa, hpa_t scratch)
+{
+	u64 *entry;
+
+	lock();
+	entry = ptab_entry(&passthru.ept, gpa.v, 1);
+	if (entry)
+		WRITE_ONCE(*entry, scratch.v | leaf_bits(MEMTYPE_WB));
+	unlock();
+	return entry;
+}
+
+void passthru_unmap_scratch(gpa_t gpa)
+{
+	u64 *entry;
+
+	lock();
+	entry = ptab_entry(&passthru.ept, gpa.v, 1);
+	if (entry)
+		WRITE_ONCE(*entry, 0);
+	unlock();
+}
