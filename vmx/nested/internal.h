@@ -50,8 +50,8 @@ void nested_sync_rare(struct vcpu *vcpu, struct nested_vmcs *slot);
 struct check_env {
 	const struct vmx_caps *caps;	/* caps12 */
 	bool l1_long_mode;		/* IA32_EFER.LMA of L1 at the entry */
-	bool l1_cet;			/* CR4.CET etc. may be set: from caps cr4_fixed1 */
-	u64 l1_msr_smi_valid;		/* reserved for SMM: 0 */
+	bool has_rtm, has_sgx;		/* as L1's CPUID says */
+	u64 perf_global_valid;		/* bits of IA32_PERF_GLOBAL_CTRL that L1 has; 0: it has no such MSR */
 	u64 vmcs_link_self;		/* GPA of the current vmcs12 */
 	void *context;			/* for the callback */
 	bool (*read)(void *context, u64 gpa, void *to, size_t length);	/* L1's memory, once */
