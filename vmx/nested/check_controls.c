@@ -14,35 +14,11 @@
 #define VTPR_OFFSET 0x80
 #define MSR_ENTRY_SIZE 16
 #define INTR_INFO_RESERVED GENMASK(30, 12)
-#define EPTP_SHADOW_STACK BIT(7)
-#define EPT_CAP_WALK_4 BIT(6)
-#define EPT_CAP_WALK_5 BIT(7)
-#define EPT_CAP_UC BIT(8)
-#define EPT_CAP_WB BIT(14)
-#define EPT_CAP_AD BIT(21)
-#define EPT_CAP_SHADOW_STACK BIT(23)
 
 /* A control word: what must be 1 is 1, and nothing is 1 that may not be. */
 static bool allowed(u64 value, struct control_cap cap)
 {
 	return !(cap.allowed0 & ~value) && !(value & ~(u64)cap.allowed1);
-}
-
-/* SDM: "EPT pointer": memory type, walk length, A/D flag, reserved bits, physical-address width. */
-bool eptp12_valid(u64 eptp, const struct vmx_caps *caps)
-{
-	u64 type = eptp & EPTP_MEMTYPE, walk = (eptp & EPTP_WALK) >> EPTP_WALK_SHIFT;
-
-	if (!(type == MEMTYPE_UC && (caps->ept_vpid & EPT_CAP_UC)) &&
-	    !(type == MEMTYPE_WB && (caps->ept_vpid & EPT_CAP_WB)))
-		return false;
-	if (!(walk == 3 && (caps->ept_vpid & EPT_CAP_WALK_4)) && !(walk == 4 && (caps->ept_vpid & EPT_CAP_WALK_5)))
-		return false;
-	if ((eptp & EPTP_AD) && !(caps->ept_vpid & EPT_CAP_AD))
-		return false;
-	if ((eptp & EPTP_SHADOW_STACK) && !(caps->ept_vpid & EPT_CAP_SHADOW_STACK))
-		return false;
-	return !(eptp & GENMASK(11, 8)) && !(eptp >> caps->physical_bits);
 }
 
 static bool check_control_words(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure)
