@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * EPT02 = EPT12 with EPT01 under it: permission both, size the smaller,
+ * memory type and ignore-PAT as EPT12 says. Made entry by entry on
+ * violations; which violations are L1's is decided by walking EPT12 anew,
+ * so more permission in EPT12 needs no INVEPT.
+ * SDM: "EPT Translation Mechanism", "EPT-Induced VM Exits".
+ */
+#include "kernel/cmdline.h"
+#include "kernel/panic.h"
+#include "kernel/string.h"
+#include "mm/page_alloc.h"
+#include "vmx/nested/ept.h"
+#include "vmx/tlb.h"
+
+/* Entries of EPT02 have A and D set from the start: hardware need not write them. */
+#define LINK (EPT_ACCESSED)
+#define LEAF (EPT_ACCESSED | EPT_DIRTY)
+
+enum { MEMTYPE_WB = 6 };
+
+void ept02_init(struct vcpu *vcpu)
+{
+	size_t pages = ALIGN_UP(sizeof(struct ept02_cache), PAGE_SIZE) / PAGE_SIZE;
+	struct ept02_cache *cache = page_alloc_contig(pages);
+
+	cache->counters = &vcpu->nested.counters;
+	cache->absent = page_alloc();
+	memset(cache->absent, 0xff, PAGE_SIZE);
+	ept02_table_init(cache, options.ept02_budget);
+	vcpu->nested.ept = cache;
+}
+
+static bool same_role(const struct ept12_role *a, const struct ept12_role *b)
+{
+	return a->eptp == b->eptp && a->user_exec == b->user_exec;
+}
+
+u64 ept02_pointer(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	struct ept02_cache *cache = vcpu->nested.ept;
+	struct ept02_root *root = slot->ept02;
+	struct ept12_role role;
+
+	if (!v12_has_proc2(&slot->v12, PROC2_EPT)) {
+		slot->ept02 = NULL;
+		cache->active = NULL;
+		return vcpu->vm->ept01_pointer;
+	}
+	role = ept12_role_of(&slot->v12);
+	/* The slot's own pointer is a hint: the root may have become another's. */
+	if (!root || !root->used || !same_role(&root->role, &role)) {
+		root = ept02_root_find(cache, &role);
+		if (!root)
+			root = ept02_root_make(cache, &role);
+		slot->ept02 = root;
+	}
+	if (root->stale)
+		ept02_sync_root(vcpu, root);
+	if (cache->absent_written) {
+		memset(cache->absent, 0xff, PAGE_SIZE);
+		cache->absent_written = false;
+	}
+	root->last_used = ++cache->clock;
+	cache->active = root;
+	return root->pointer;
+}
+
+/* ---- filling ---- */
+
+static unsigned int level_of_size(u64 size)
+{
+	return size >= SIZE_1G ? 3 : size >= SIZE_2M ? 2 : 1;
+}
+
+/* Does the table behind this filled entry still stand for what L1's entry says now? */
+static bool link_fits(struct ept02_cache *cache, u32 table, unsigned int index, const struct ept12_walk *walk)
+{
+	unsigned int level = cache->tables[table].level;
+	u64 link = ept02_entries(cache, table)[index];
+	u64 frame = EPT_ADDRESS | EPT_MEMTYPE | EPT_IGNORE_PAT | EPT_LEAF;
+	u64 source;
+
+	if (!ept02_is_filled(&cache->tables[table], index) || ept_is_leaf(link, level))
+		return false;
+	source = cache->tables[ept02_child(cache, link)].source;
+	if (level > walk->leaf)
+		return source == (walk->entry[level] & EPT_ADDRESS);
+	if (level == walk->leaf)
+		return source == EPT02_DIRECT && !((ept02_snapshot(cache, table)[index] ^ walk->entry[level]) & frame);
+	return true; /* within the pieces of a leaf: what stands above decides */
+}
+
+/* One level down on the way to `l2gpa`: the link made, mended or left as it is. */
+static u32 descend(struct vcpu *vcpu, struct ept02_root *root, u32 table, u64 l2gpa, const struct ept12_walk *walk)
+{
+	struct ept02_cache *cache = vcpu->nested.ept;
+	unsigned int level = cache->tables[table].level;
+	unsigned int index = ept_index(l2gpa, level);
+	u64 permissions = EPT_RWX | (root->role.user_exec ? EPT_USER_EXEC : 0);
+	u32 child;
+
+	if (link_fits(cache, table, index, walk)) {
+		child = ept02_child(cache, ept02_entries(cache, table)[index]);
+		if (cache->tables[child].stale)
+			ept02_sync_table(vcpu, root, child);
+	} else {
+		if (ept02_drop_entry(cache, table, index))
+			tlb_flush_ept(root->pointer);
+		child = ept02_table_get(cache, root, table);
+		cache->tables[child].level = (u8)(level - 1);
+		cache->tables[child].parent = table;
+		cache->tables[child].index = (u16)index;
+		cache->tables[child].source = level > walk->leaf ? walk->entry[level] & EPT_ADDRESS : EPT02_DIRECT;
+	}
+	if (level >= walk->leaf) {
+		permissions = ept02_permissions(&root->role, walk->entry[level], level == walk->leaf);
+		ept02_snapshot(cache, table)[index] = walk->entry[level];
+	}
+	ept02_set_entry(cache, table, index, ept02_phys(cache, child) | LINK | permissions);
+	return child;
+}
+
+static void fill(struct vcpu *vcpu, struct ept02_root *root, u64 l2gpa, const struct ept12_walk *walk,
+		 const struct ept01_mapping *under)
+{
+	struct ept02_cache *cache = vcpu->nested.ept;
+	unsigned int target = MIN(walk->leaf, options.ept_large ? level_of_size(under->size) : 1u);
+	u64 leaf12 = walk->entry[walk->leaf];
+	u64 allowed = under->rwx | (under->rwx & EPT_EXEC ? EPT_USER_EXEC : 0);
+	unsigned int index = ept_index(l2gpa, target);
+	u32 table = root->table;
+	u64 entry;
+
+	while (cache->tables[table].level > target)
+		table = descend(vcpu, root, table, l2gpa, walk);
+	if (ept02_drop_entry(cache, table, index))
+		tlb_flush_ept(root->pointer);
+	/* Pieces of a leaf of L1's have all permissions: the link above them says what L1's leaf allows. */
+	entry = target == walk->leaf ? ept02_permissions(&root->role, leaf12, true)
+				     : ept02_permissions(&root->role, EPT_PERMISSIONS, false);
+	entry &= allowed;
+	entry |= (under->hpa + (walk->gpa & (under->size - 1))) & ~(ept_span(target) - 1);
+	entry |= under->ignore_pat ? (MEMTYPE_WB << EPT_MEMTYPE_SHIFT) | EPT_IGNORE_PAT
+				   : leaf12 & (EPT_MEMTYPE | EPT_IGNORE_PAT);
+	entry |= LEAF | (target > 1 ? EPT_LEAF : 0);
+	if (target == walk->leaf)
+		ept02_snapshot(cache, table)[index] = leaf12;
+	ept02_set_entry(cache, table, index, entry);
+	cache->counters->ept02_fills++;
+}
+
+/* ---- violations ---- */
+
+static enum action reflect(struct vcpu *vcpu, u32 reason, u64 qualification)
+{
+	struct exit_record record = exit_record_hardware(vcpu);
+
+	record.reason = reason;
+	record.qualification = qualification;
+	return nested_reflect(vcpu, &record);
+}
+
+/*
+ * What EPT12 maps and EPT01 does not have (L0's window): a page of ones.
+ */
+static struct ept01_mapping absent_mapping(struct vcpu *vcpu, u64 access)
+{
+	struct ept02_cache *cache = vcpu->nested.ept;
+	struct ept01_mapping under = {
+		.hpa = page_phys(cache->absent).v, .size = PAGE_SIZE, .rwx = EPT_READ | EPT_EXEC, .ignore_pat = true,
+	};
+
+	vcpu->window_accesses++;
+	if (access & EPTV_WRITE) {
+		under.rwx |= EPT_WRITE;
+		cache->absent_written = true;
+	}
+	return under;
+}
+
+/* An IRET that unblocked NMIs before it faulted will run again: NMIs are blocked until then. */
+static void restore_nmi_blocking(struct vcpu *vcpu, u64 qualification)
+{
+	if (!(qualification & EPTV_NMI_UNBLOCKING) || (vcpu_reg(vcpu, REG_IDT_VECTORING_INFO) & INTR_INFO_VALID))
+		return;
+	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, vcpu_reg(vcpu, REG_INTERRUPTIBILITY) | INTERRUPTIBILITY_NMI);
+}
+
+enum action ept02_violation(struct vcpu *vcpu)
+{
+	struct nested_vmcs *slot = vcpu->nested.current;
+	struct ept02_root *root = slot->ept02;
+	u64 qualification = vcpu_reg(vcpu, REG_EXIT_QUALIFICATION);
+	u64 l2gpa = vcpu_reg(vcpu, REG_GUEST_PHYSICAL_ADDRESS);
+	struct ept01_mapping under;
+	struct ept12_walk walk;
+	u64 access;
+
+	/* EPT02's entries are ours. */
+	if ((vcpu->exit_reason & 0xffff) == EXIT_EPT_MISCONFIG)
+		panic("EPT02 misconfigured at %llx", (unsigned long long)l2gpa);
+	ASSERT(root && root == vcpu->nested.ept->active);
+
+	access = ept12_access(&root->role, qualification & ~(GENMASK(5, 3) | EPTV_PERM_USER_EXEC));
+	switch (ept12_walk(vcpu, &root->role, l2gpa, ept12_need(&root->role, access), &walk)) {
+	case EPT12_VIOLATION:
+		return reflect(vcpu, EXIT_EPT_VIOLATION, ept12_qualification(&root->role, access, &walk));
+	case EPT12_MISCONFIG:
+		return reflect(vcpu, EXIT_EPT_MISCONFIG, 0);
+	case EPT12_OK:
+		break;
+	}
+	if (!vm_ept01_lookup(GPA(walk.gpa), &under))
+		under = absent_mapping(vcpu, access);
+	fill(vcpu, root, l2gpa, &walk, &under);
+	restore_nmi_blocking(vcpu, qualification);
+	return ACTION_RESUME;
+}
+
+/* ---- invalidation ---- */
+
+/* SDM INVEPT: single-context is by bits 51:12 of the EPT pointer. Compared with L1's tables when it is used again. */
+void ept02_invept(struct vcpu *vcpu, u64 type, u64 eptp)
+{
+	struct ept02_cache *cache = vcpu->nested.ept;
+
+	for (unsigned int i = 0; i < EPT02_ROOTS; i++) {
+		struct ept02_root *root = &cache->roots[i];
+
+		if (type == INVEPT_ALL || !((root->role.eptp ^ eptp) & EPT_ADDRESS))
+			root->stale = true;
+	}
+}
+
+void ept02_drop_all(struct vcpu *vcpu)
+{
+	struct ept02_cache *cache = vcpu->nested.ept;
+
+	for (unsigned int i = 0; i < EPT02_ROOTS; i++) {
+		struct ept02_root *root = &cache->roots[i];
+
+		if (!root->used)
+			continue;
+		/* vmcs02 may be running on the active one. */
+		if (root != cache->active) {
+			ept02_root_free(cache, root);
+			continue;
+		}
+		ept02_empty_table(cache, root->table);
+		tlb_flush_ept(root->pointer);
+	}
+}
+
+void nested_ept01_changed(struct vcpu *vcpu)
+{
+	ept02_drop_all(vcpu);
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * EPT12: L1's tables in L1's memory, walked as the processor walks them:
+ * each entry read once, misconfigurations before permissions, accessed and
+ * dirty flags set with compare-and-exchange after the last check. Leaves
+ * what is made of the result to ept02.c.
+ * SDM: "EPT Translation Mechanism", "EPT-Induced VM Exits", "Accessed and Dirty Flags for EPT".
+ */
+#include "kernel/panic.h"
+#include "vmx/guest_mem.h"
+#include "vmx/nested/ept.h"
+
+/* IA32_VMX_EPT_VPID_CAP of caps12. */
+#define CAP_EXEC_ONLY BIT(0)
+#define CAP_WALK_4 BIT(6)
+#define CAP_WALK_5 BIT(7)
+#define CAP_UC BIT(8)
+#define CAP_WB BIT(14)
+#define CAP_2M BIT(16)
+#define CAP_1G BIT(17)
+#define CAP_AD BIT(21)
+
+enum { MEMTYPE_UC = 0, MEMTYPE_WB = 6 };
+
+/* SDM "Checks on VMX Controls": the EPT pointer. */
+bool eptp12_valid(u64 eptp, const struct vmx_caps *caps)
+{
+	u64 type = eptp & EPTP_MEMTYPE;
+	u64 walk = (eptp & EPTP_WALK) >> EPTP_WALK_SHIFT;
+
+	/* "The EPT memory type (bits 2:0) must be a value supported by the processor" */
+	if (!(type == MEMTYPE_UC && (caps->ept_vpid & CAP_UC)) && !(type == MEMTYPE_WB && (caps->ept_vpid & CAP_WB)))
+		return false;
+	/* "Bits 5:3 must contain 1 less than an EPT page-walk length supported by the processor" */
+	if (!(walk == 3 && (caps->ept_vpid & CAP_WALK_4)) && !(walk == 4 && (caps->ept_vpid & CAP_WALK_5)))
+		return false;
+	/* "Bit 6 must be 0 if ... the processor does not support accessed and dirty flags for EPT" */
+	if ((eptp & EPTP_AD) && !(caps->ept_vpid & CAP_AD))
+		return false;
+	/* "Reserved bits 11:7 and 63:N must all be 0" */
+	return !(eptp & (GENMASK(11, 7) | GENMASK(63, caps->physical_bits)));
+}
+
+struct ept12_role ept12_role_of(const struct vmcs12 *v12)
+{
+	return (struct ept12_role){ v12->ept_pointer, v12_has_proc2(v12, PROC2_MODE_BASED_EXECUTE) };
+}
+
+static bool is_present(const struct ept12_role *role, u64 entry)
+{
+	return entry & (role->user_exec ? EPT_PERMISSIONS : EPT_RWX);
+}
+
+/* Bits that must be 0 in a present entry; `leaf` is its bit 7 where that means a leaf. */
+static u64 reserved_bits(unsigned int level, bool leaf)
+{
+	u64 high = caps12.physical_bits < 52 ? GENMASK(51, caps12.physical_bits) : 0;
+
+	if (level == 1)
+		return high;
+	if (leaf)
+		return high | (ept_span(level) - PAGE_SIZE);
+	return high | GENMASK(6, 3) | (level > 3 ? EPT_LEAF : 0);
+}
+
+static bool large_supported(unsigned int level)
+{
+	return caps12.ept_vpid & (level == 2 ? CAP_2M : CAP_1G);
+}
+
+/* SDM "EPT Misconfigurations". */
+bool ept12_entry_valid(const struct ept12_role *role, u64 entry, unsigned int level)
+{
+	bool leaf = level == 1 || (level <= 3 && (entry & EPT_LEAF));
+	u64 type = (entry & EPT_MEMTYPE) >> EPT_MEMTYPE_SHIFT;
+	u64 exec = EPT_EXEC | (role->user_exec ? EPT_USER_EXEC : 0);
+
+	if (!is_present(role, entry))
+		return false;
+	/* "bit 0 of the entry is clear (data reads are not allowed) and bit 1 is set (data writes are allowed)" */
+	if ((entry & (EPT_READ | EPT_WRITE)) == EPT_WRITE)
+		return false;
+	/* "the processor does not support execute-only translations" and bit 0 is clear, an execute bit set */
+	if (!(entry & EPT_READ) && (entry & exec) && !(caps12.ept_vpid & CAP_EXEC_ONLY))
+		return false;
+	/* "Reserved bits are set to 1", a large leaf where there is none included */
+	if (entry & reserved_bits(level, leaf))
+		return false;
+	if (leaf && level > 1 && !large_supported(level))
+		return false;
+	/* "the EPT memory type has a value that is reserved (2, 3 or 7)" */
+	return !leaf || (type != 2 && type != 3 && type != 7);
+}
+
+/* One entry of L1's, and where it is if that is RAM. Absent memory reads as ones. */
+static u64 read_entry(struct vcpu *vcpu, u64 table, unsigned int index, u64 **where)
+{
+	u64 *page = guest_mem_page(vcpu, GPA(table));
+	u64 entry;
+
+	if (page) {
+		*where = &page[index];
+		return READ_ONCE(page[index]);
+	}
+	*where = NULL;
+	guest_mem_read(vcpu, GPA(table + index * sizeof(u64)), &entry, sizeof(entry));
+	return entry;
+}
+
+static bool set_flags(u64 *where, u64 *entry, u64 flags)
+{
+	u64 want = *entry | flags;
+
+	if (want == *entry)
+		return true;
+	/* What is not RAM drops writes. */
+	if (where && !__atomic_compare_exchange_n(where, entry, want, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		return false;
+	*entry = want;
+	return true;
+}
+
+/* False: L1 changed an entry meanwhile; the walk starts again. */
+static bool set_accessed(const struct ept12_role *role, u64 need, u64 *where[], struct ept12_walk *walk)
+{
+	for (unsigned int level = ept12_role_levels(role); level >= walk->leaf; level--) {
+		u64 dirty = level == walk->leaf && (need & EPT_WRITE) ? EPT_DIRTY : 0;
+
+		if (!set_flags(where[level], &walk->entry[level], EPT_ACCESSED | dirty))
+			return false;
+	}
+	return true;
+}
+
+static enum ept12_result walk_once(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need,
+				   u64 *where[], struct ept12_walk *walk)
+{
+	unsigned int level = ept12_role_levels(role);
+	u64 table = role->eptp & EPT_ADDRESS;
+
+	walk->permissions = EPT_PERMISSIONS;
+	for (;; level--) {
+		u64 entry = read_entry(vcpu, table, ept_index(l2gpa, level), &where[level]);
+
+		walk->entry[level] = entry;
+		walk->leaf = level;
+		if (!is_present(role, entry)) {
+			walk->permissions = 0;
+			return EPT12_VIOLATION;
+		}
+		walk->permissions &= entry;
+		if (!ept12_entry_valid(role, entry, level))
+			return EPT12_MISCONFIG;
+		if (ept_is_leaf(entry, level))
+			break;
+		table = entry & EPT_ADDRESS;
+	}
+	walk->gpa = (walk->entry[level] & EPT_ADDRESS) | (l2gpa & (ept_span(level) - 1));
+	return need & ~walk->permissions ? EPT12_VIOLATION : EPT12_OK;
+}
+
+enum ept12_result ept12_walk(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need,
+			     struct ept12_walk *walk)
+{
+	u64 *where[EPT_LEVELS_MAX + 1];
+	enum ept12_result result;
+
+	/* SDM: "the guest-physical address is limited" to what the tables cover: 48 bits with four levels. */
+	if (l2gpa >> (12 + 9 * ept12_role_levels(role))) {
+		*walk = (struct ept12_walk){ .leaf = ept12_role_levels(role) };
+		return EPT12_VIOLATION;
+	}
+	do
+		result = walk_once(vcpu, role, l2gpa, need, where, walk);
+	while (result == EPT12_OK && ept12_role_has_ad(role) && !set_accessed(role, need, where, walk));
+	return result;
+}
+
+/* SDM "Exit Qualification for EPT Violations": bits 5:3 and 6 are the AND of L1's entries, 0 if one is not present. */
+u64 ept12_qualification(const struct ept12_role *role, u64 access, const struct ept12_walk *walk)
+{
+	u64 user = role->user_exec && (walk->permissions & EPT_USER_EXEC) ? EPTV_PERM_USER_EXEC : 0;
+
+	return access | (walk->permissions & EPT_RWX) << EPTV_PERM_SHIFT | user;
+}
+
+bool nested_translate(struct vcpu *vcpu, l2gpa_t l2gpa, u64 access, gpa_t *gpa, struct ept12_fault *fault)
+{
+	const struct vmcs12 *v12;
+	struct ept12_role role;
+	struct ept12_walk walk;
+	enum ept12_result result;
+
+	if (!vcpu->nested.in_l2 || !v12_has_proc2(&vcpu->nested.current->v12, PROC2_EPT)) {
+		*gpa = GPA(l2gpa.v);
+		return true;
+	}
+	v12 = &vcpu->nested.current->v12;
+	role = ept12_role_of(v12);
+	access = ept12_access(&role, access);
+	result = ept12_walk(vcpu, &role, l2gpa.v, ept12_need(&role, access), &walk);
+	if (result == EPT12_OK) {
+		*gpa = GPA(walk.gpa);
+		return true;
+	}
+	*fault = (struct ept12_fault){
+		.misconfig = result == EPT12_MISCONFIG,
+		.qualification = result == EPT12_MISCONFIG ? 0 : ept12_qualification(&role, access, &walk),
+		.l2gpa = l2gpa.v,
+	};
+	return false;
+}
+
+enum action nested_reflect_ept_fault(struct vcpu *vcpu, const struct ept12_fault *fault, bool linear_valid, u64 linear)
+{
+	struct exit_record record = exit_record_hardware(vcpu);
+
+	record.reason = fault->misconfig ? EXIT_EPT_MISCONFIG : EXIT_EPT_VIOLATION;
+	record.qualification = fault->qualification;
+	if (linear_valid && !fault->misconfig)
+		record.qualification |= EPTV_LINEAR_VALID;
+	record.intr_info = 0;
+	record.guest_physical = fault->l2gpa;
+	record.guest_linear = linear_valid ? linear : 0;
+	return nested_reflect(vcpu, &record);
+}
