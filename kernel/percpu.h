@@ -8,13 +8,13 @@
 #include "kernel/hw/cpu.h"
 #include "kernel/types.h"
 
-#define PERCPU_MAX 64
+#define PERCPU_MAX 256
 
 struct vcpu;
 struct vmx_cpu;
 struct desc_cpu;
 
-struct percpu {
+struct ALIGNED(64) percpu {
 	struct percpu *self;      /* constant after init; at GS:0 */
 	u32 id;                   /* constant after init; 0..n-1, index of percpu_get() */
 	u32 apic_id;              /* constant after init */
@@ -23,6 +23,8 @@ struct percpu {
 	struct desc_cpu *desc;    /* constant after init: GDT, TSS */
 	u64 stack_top;            /* constant after init */
 	u32 online;               /* any CPU, atomic: set once by its owner */
+	bool parked;              /* constant after init: beyond cpus=; in VMX operation, so that INIT and SIPI
+				     of L1 cannot start it, and halted */
 };
 
 static inline struct percpu *percpu_this(void)
@@ -31,10 +33,11 @@ static inline struct percpu *percpu_this(void)
 }
 
 struct percpu *percpu_get(u32 id);
+/* The CPUs that L1 has; records with greater numbers are parked CPUs. */
 u32 percpu_count(void);
 
-/* Boot only: makes the record of the next CPU. */
-struct percpu *percpu_create(u32 apic_id);
+/* Boot only: makes the record of the next CPU; parked ones last. NULL: more than PERCPU_MAX. */
+struct percpu *percpu_create(u32 apic_id, bool parked);
 /* Boot only, on the CPU itself: GS base to its record. */
 void percpu_load(struct percpu *cpu);
 

@@ -144,6 +144,24 @@ static inline u64 rdtsc(void)
 	return (u64)hi << 32 | lo;
 }
 
+static inline void cpu_copy_forward(void *to, const void *from, size_t n)
+{
+	asm volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
+}
+
+static inline void cpu_copy_backward(void *to, const void *from, size_t n)
+{
+	void *last = (char *)to + n - 1;
+	const void *from_last = (const char *)from + n - 1;
+
+	asm volatile("std\n\trep movsb\n\tcld" : "+D"(last), "+S"(from_last), "+c"(n) : : "memory");
+}
+
+static inline void cpu_fill(void *to, u8 byte, size_t n)
+{
+	asm volatile("rep stosb" : "+D"(to), "+c"(n) : "a"(byte) : "memory");
+}
+
 static inline void cpu_pause(void)
 {
 	asm volatile("pause" : : : "memory");

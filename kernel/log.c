@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One lock, one line buffer on the caller's stack. The sink is slow (a serial line), so nothing that a guest
+ * can make happen often is logged above debug level.
+ */
+#include "kernel/log.h"
+
+#include "kernel/cmdline.h"
+#include "kernel/hw/cpu.h"
+#include "kernel/print.h"
+
+#define LINE_MAX 256
+
+static void (*log_sink)(const char *text, size_t len);
+static u32 log_lock;      /* any CPU, atomic */
+static bool log_unlocked; /* a CPU panicked: no lock any more */
+
+void log_set_sink(void (*sink)(const char *text, size_t len))
+{
+	log_sink = sink;
+}
+
+void log_break_lock(void)
+{
+	WRITE_ONCE(log_unlocked, true);
+}
+
+void log_line(enum log_level level, const char *fmt, ...)
+{
+	char line[LINE_MAX] = "socle: ";
+	size_t len = sizeof("socle: ") - 1;
+	va_list args;
+
+	if (level > options.log || !log_sink)
+		return;
+	va_start(args, fmt);
+	len += print_vformat(line + len, sizeof(line) - 1 - len, fmt, args);
+	va_end(args);
+	line[len++] = '\n';
+
+	while (__atomic_exchange_n(&log_lock, 1, __ATOMIC_ACQUIRE) && !READ_ONCE(log_unlocked))
+		cpu_pause();
+	log_sink(line, len);
+	__atomic_store_n(&log_lock, 0, __ATOMIC_RELEASE);
+}
