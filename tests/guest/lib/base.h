@@ -18,8 +18,8 @@ typedef uint64_t u64;
 typedef int32_t i32;
 typedef int64_t i64;
 
-#define BIT(n) (1ull << (n))
-#define GENMASK(hi, lo) (((~0ull) >> (63 - (hi))) & ((~0ull) << (lo)))
+#define BIT(n) (1ul << (n))
+#define GENMASK(hi, lo) (((~0ul) >> (63 - (hi))) & ((~0ul) << (lo)))
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define ALIGNED(n) __attribute__((aligned(n)))
 #define PACKED __attribute__((packed))
@@ -66,6 +66,7 @@ static inline void *ptr_of(u64 pa) { return (void *)pa; }
 
 u64 *paging_entry(u64 root, u64 va, int level);	/* 64-bit: makes tables and splits large pages on the way */
 void paging_map(u64 va, u64 pa, u64 flags);	/* one 4 KiB page in L1's own tables, and INVLPG */
+void paging_reset(void);			/* L1's own tables as at the start */
 u64 paging_create64(void);			/* new 4-level tables, 4 GiB identity, 2 MiB pages */
 u64 paging_create_pae(void);			/* new PAE tables, 4 GiB identity; the PDPTEs' page */
 u64 paging_create32(void);			/* new 32-bit tables, 4 GiB identity, 4 MiB pages */

@@ -206,7 +206,6 @@ static u64 run_guarded(u64 test, u64 unused1, u64 unused2)
 static void run(const struct test *t)
 {
 	u64 mark = page_mark();
-	u64 cr3 = cr3_read();
 	u64 cr4 = cr4_read();
 	u64 cr0 = cr0_read();
 	u32 before = failures;
@@ -224,7 +223,7 @@ static void run(const struct test *t)
 	}
 	cpu_cli();
 	vmx_disable();
-	cr3_write(cr3);
+	paging_reset();
 	cr4_write(cr4);
 	cr0_write(cr0);
 	trap_reset();

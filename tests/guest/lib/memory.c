@@ -6,6 +6,7 @@
 #include "tests/guest/lib/x86.h"
 
 extern u8 image_end[];
+extern u64 page_pml4[], page_directories[];	/* start.S */
 
 enum { POOL_SIZE = 64 << 20 };
 static u64 used;
@@ -61,12 +62,19 @@ void paging_map(u64 va, u64 pa, u64 flags)
 	invlpg(va);
 }
 
-static void fill_directories(u64 *pd)
+static void fill_directories(u64 *pd, u64 flags)
 {
 	u64 i;
 
 	for (i = 0; i < 2048; i++)
-		pd[i] = i * 2 * MIB | PTE_P | PTE_W | PTE_U | PTE_A | PTE_D | PTE_PS;
+		pd[i] = i * 2 * MIB | flags | PTE_P | PTE_W | PTE_A | PTE_D | PTE_PS;
+}
+
+void paging_reset(void)
+{
+	memset(page_pml4 + 1, 0, PAGE_SIZE - 8);
+	fill_directories(page_directories, 0);
+	cr3_write(addr_of(page_pml4));
 }
 
 u64 paging_create64(void)
@@ -77,7 +85,7 @@ u64 paging_create64(void)
 	pages[0] = addr_of(pages + 512) | PTE_P | PTE_W | PTE_U | PTE_A;
 	for (i = 0; i < 4; i++)
 		pages[512 + i] = addr_of(pages + 1024 + 512 * i) | PTE_P | PTE_W | PTE_U | PTE_A;
-	fill_directories(pages + 1024);
+	fill_directories(pages + 1024, 0);
 	return addr_of(pages);
 }
 
@@ -88,7 +96,7 @@ u64 paging_create_pae(void)
 
 	for (i = 0; i < 4; i++)
 		pages[i] = addr_of(pages + 512 + 512 * i) | PTE_P;
-	fill_directories(pages + 512);
+	fill_directories(pages + 512, PTE_U);
 	return addr_of(pages);
 }
 

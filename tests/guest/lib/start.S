@@ -27,13 +27,13 @@ start:
 	add	$8, %edi
 	loop	1b
 	mov	$page_pdpt, %edi
-	mov	$(page_directories + 0x23), %eax
+	mov	$(page_directories + 0x27), %eax
 	mov	$4, %ecx
 1:	mov	%eax, (%edi)
 	add	$4096, %eax
 	add	$8, %edi
 	loop	1b
-	movl	$(page_pdpt + 0x23), page_pml4
+	movl	$(page_pdpt + 0x27), page_pml4
 	mov	$boot_gdt_register, %eax
 	lgdt	(%eax)
 	call	go_long
@@ -124,7 +124,7 @@ multiboot_info:
 
 	.bss
 	.align	4096
-	.global	page_pml4
+	.global	page_pml4, page_directories
 page_pml4:
 	.skip	4096
 page_pdpt:
