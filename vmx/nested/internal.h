@@ -28,21 +28,36 @@ bool insn_permitted(struct vcpu *vcpu, struct insn_result *fault);
 enum action insn_finish(struct vcpu *vcpu, struct insn_result result);
 /* VMfail(error): VMfailValid if there is a current VMCS (error is stored in it), else VMfailInvalid. */
 struct insn_result insn_fail(struct vcpu *vcpu, u32 error);
+struct insn_result insn_raise(u8 vector, bool has_error_code, u32 error_code);
+/* The memory operand of the instruction in hand.  False: `fault`, and nothing has changed. */
+bool insn_read_operand(struct vcpu *vcpu, void *to, size_t length, struct insn_result *fault);
+bool insn_write_operand(struct vcpu *vcpu, const void *from, size_t length, struct insn_result *fault);
+/* The register operand of bits 31:28, as wide as the mode has it. */
+u64 insn_register_operand(struct vcpu *vcpu);
+/* A VMXON or VMCS region's address: 4 KiB aligned, within the physical-address width. */
+bool insn_region_valid(u64 gpa);
 
 /* ---- nested.c: the slots ---- */
 struct nested_vmcs *slot_find(struct vcpu *vcpu, u64 gpa);	/* NULL: not active here */
 struct nested_vmcs *slot_take(struct vcpu *vcpu, u64 gpa);	/* a free or the least recently used one (written back); v12 is undefined */
 void slot_write_back(struct vcpu *vcpu, struct nested_vmcs *slot);	/* cached state to L1's page; the slot stays */
-void slot_release(struct vcpu *vcpu, struct nested_vmcs *slot);		/* written back and free */
+void slot_release(struct vcpu *vcpu, struct nested_vmcs *slot);		/* written back and free; not the current one */
+void slot_make_current(struct vcpu *vcpu, struct nested_vmcs *slot);	/* NULL: none.  vmcs01 is loaded */
 
 /* ---- shadow.c: VMCS shadowing by the processor ---- */
 void shadow_init(void);			/* the VMREAD and VMWRITE bitmaps of vmcs01, from the table */
-void shadow_attach(struct vcpu *vcpu, struct nested_vmcs *slot);	/* becomes current: v12 -> shadow VMCS, link pointer, control bit (vmcs01 is loaded) */
+void shadow_init_slot(struct vcpu *vcpu, struct nested_vmcs *slot);	/* leaves another VMCS current */
+void shadow_enable(struct vcpu *vcpu);	/* VMXON and its end: the control bit (vmcs01 is loaded) */
+void shadow_disable(struct vcpu *vcpu);
+void shadow_attach(struct vcpu *vcpu, struct nested_vmcs *slot);	/* becomes current: v12 -> shadow VMCS, link pointer (vmcs01 is loaded) */
 void shadow_detach(struct vcpu *vcpu, struct nested_vmcs *slot);	/* shadow VMCS -> v12, unlink */
 void shadow_pull(struct vcpu *vcpu, struct nested_vmcs *slot);		/* before an entry's checks: shadow -> v12; marks groups whose value changed dirty */
 void shadow_push(struct vcpu *vcpu, struct nested_vmcs *slot);		/* after a reflected exit: v12 -> shadow, only what differs */
 
 /* ---- vmcs12.c ---- */
+void vmcs12_init(void);			/* after vmcs_probe_fields() */
+void vmcs12_set_access_rights_mask(u32 mask);
+void vmcs12_normalize(struct vmcs12 *v12);	/* values read from L1's page, to the widths of their fields */
 /* Fetches SEG and RARE guest state from vmcs02 if it is newer there (may switch VMCS and back). */
 void nested_sync_rare(struct vcpu *vcpu, struct nested_vmcs *slot);
 
@@ -97,11 +112,15 @@ struct exit_record exit_record_hardware(struct vcpu *vcpu);
 enum action nested_reflect(struct vcpu *vcpu, const struct exit_record *record);
 /* The same for a VM entry that fails after the control and host checks (reasons 33, 34 with bit 31): guest state is not saved. vmcs01 or vmcs02 may be loaded.  */
 enum action nested_entry_failure(struct vcpu *vcpu, u32 reason, u64 qualification);
+/* The same, found by hardware when it entered vmcs02. */
+enum action nested_hardware_failure(struct vcpu *vcpu, u32 reason, u64 qualification);
 
 /* ---- exit.c ---- */
 bool nested_l1_wants(struct vcpu *vcpu);	/* for the exit in hand */
 
 /* ---- event.c ---- */
+/* L1's exception bitmap, with PFEC mask and match for #PF. */
+bool nested_wants_exception(const struct vmcs12 *v12, u8 vector, u32 error_code);
 /* An event that L0 still holds for L2 (vcpu->pending) becomes IDT-vectoring information of vmcs12. */
 void nested_event_to_vectoring(struct vcpu *vcpu, struct vmcs12 *v12);
 
@@ -115,6 +134,7 @@ void ept02_drop_all(struct vcpu *vcpu);
 bool eptp12_valid(u64 eptp, const struct vmx_caps *caps);	/* SDM: EPTP checks of VM entry */
 
 /* ---- vpid.c ---- */
+void vpid02_init(struct vcpu *vcpu);		/* per CPU, at start */
 /* Hardware VPID for vmcs02; flushes where the SDM says that an entry does. */
 u16 vpid02_for_entry(struct vcpu *vcpu, struct nested_vmcs *slot);
 void vpid02_invvpid(struct vcpu *vcpu, u64 type, u16 vpid12, u64 linear);

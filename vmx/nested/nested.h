@@ -16,6 +16,7 @@ struct vcpu;
 struct event;
 struct ept02_cache;	/* nested/ept.c: this CPU's EPT02s and their budget */
 struct ept02_root;
+struct vpid02_map;	/* nested/vpid.c: this CPU's hardware VPIDs */
 enum action;
 
 #define NO_VMCS (~0ull)		/* the current-VMCS pointer when there is none */
@@ -36,6 +37,7 @@ struct nested_vmcs {
 	bool entered;		/* vmcs02 was made (merge.c) since this slot was taken */
 	struct vmcs vmcs02;
 	struct vmcs shadow;	/* shadow VMCS; linked into vmcs01 while this one is current */
+	u64 shadowed[VMCS12_SHADOWED_COUNT];	/* what `shadow` holds as far as L0 knows: shadow.c */
 	u8 *msr_bitmap02;	/* merged pages (bitmaps.c), 4 KiB each */
 	u8 *io_bitmap02;	/* 8 KiB: A, then B */
 	void *page02;		/* region of vmcs02 */
@@ -71,12 +73,14 @@ struct nested {
 	bool in_l2;		/* vmcs02 of `current` is loaded and L2 runs */
 	bool init_pending;	/* an INIT is held: L1 is in VMX root operation */
 	bool mtf_pending;	/* L0 emulated an instruction of L2 under L1's monitor trap flag */
+	bool aborted;		/* VMX abort: L1's processor is shut down, nothing but a reset wakes it */
 	u64 vmxon_pointer;
 	struct nested_vmcs *current;	/* or NULL */
 	struct nested_vmcs *slots;	/* [NESTED_VMCS_COUNT], made at start */
 	u64 clock;		/* of last_used */
 	u64 vmcs01_debugctl;	/* L1's state that an entry keeps: entry.c */
 	struct ept02_cache *ept;
+	struct vpid02_map *vpid;
 	struct check_failure failure;
 	struct nested_counters counters;
 };
@@ -93,6 +97,12 @@ enum action nested_exit(struct vcpu *vcpu);
 
 /* L0 found an exception for L2 while it emulated: L1's if it intercepts it, else pending for L2. `cr2` for #PF, `dr6` bits for #DB as exit qualification. */
 enum action nested_exception(struct vcpu *vcpu, const struct event *event, u64 qualification);
+
+/* An NMI while L2 runs: L1's exit if it has "NMI exiting" on, else held (nmi_pending) for L2. */
+enum action nested_nmi(struct vcpu *vcpu);
+
+/* VMLAUNCH or VMRESUME of vmcs02 itself made VMfailValid(error): L1's instruction fails so. */
+enum action nested_hardware_vmfail(struct vcpu *vcpu, u32 error);
 
 /* After L0 emulated an instruction of L2 (RIP advanced): L1's monitor trap flag, if it is on. */
 enum action nested_after_skip(struct vcpu *vcpu);
