@@ -9,6 +9,7 @@
 #ifndef VMX_NESTED_EPT_H
 #define VMX_NESTED_EPT_H
 
+#include "kernel/x86.h"
 #include "vmx/nested/internal.h"
 #include "vmx/vm.h"
 
@@ -100,6 +101,7 @@ static inline u64 ept12_need(const struct ept12_role *role, u64 access)
 #define EPT02_ROOTS 128
 #define EPT02_DIRECT (~0ull)	/* no table of L1's: the pieces of one large leaf */
 #define EPT02_NONE (~0u)
+#define EPT02_STEP_MAX 16
 
 /*
  * One table of an EPT02. An entry is "filled" if its bit says so: a leaf, or a link to a table below. A link
@@ -137,7 +139,8 @@ struct ept02_cache {
 	struct ept02_root *active;	/* the one that vmcs02 was last entered with, or NULL: never freed, only emptied */
 	u64 clock;
 	u8 *absent;		/* a page of ones: what L2 sees of memory that is not there */
-	bool absent_written;
+	u64 steps[EPT02_STEP_MAX];	/* where it is writable for the instruction that is being stepped */
+	u32 step_count;
 	struct nested_counters *counters;
 };
 
@@ -196,5 +199,13 @@ u64 ept02_permissions(const struct ept12_role *role, u64 entry, bool leaf);
 void ept02_sync_root(struct vcpu *vcpu, struct ept02_root *root);
 /* The same for a table that was parked, and for what is below; the processor holds nothing of it. */
 void ept02_sync_table(struct vcpu *vcpu, struct ept02_root *root, u32 table);
+
+/* ---- ept02_absent.c ---- */
+
+void ept02_absent_init(struct ept02_cache *cache);
+/* What stands in for memory that EPT01 does not have; a write is stepped. */
+struct ept01_mapping ept02_absent_map(struct vcpu *vcpu, u64 l2gpa, bool write);
+/* The same for an L2 that runs on EPT01. */
+void ept02_absent_step01(struct vcpu *vcpu, gpa_t gpa);
 
 #endif

@@ -8,7 +8,6 @@
  */
 #include "kernel/cmdline.h"
 #include "kernel/panic.h"
-#include "kernel/string.h"
 #include "mm/page_alloc.h"
 #include "vmx/nested/ept.h"
 #include "vmx/tlb.h"
@@ -17,16 +16,13 @@
 #define LINK (EPT_ACCESSED)
 #define LEAF (EPT_ACCESSED | EPT_DIRTY)
 
-enum { MEMTYPE_WB = 6 };
-
 void ept02_init(struct vcpu *vcpu)
 {
 	size_t pages = ALIGN_UP(sizeof(struct ept02_cache), PAGE_SIZE) / PAGE_SIZE;
 	struct ept02_cache *cache = page_alloc_contig(pages);
 
 	cache->counters = &vcpu->nested.counters;
-	cache->absent = page_alloc();
-	memset(cache->absent, 0xff, PAGE_SIZE);
+	ept02_absent_init(cache);
 	ept02_table_init(cache, options.ept02_budget);
 	vcpu->nested.ept = cache;
 }
@@ -57,10 +53,6 @@ u64 ept02_pointer(struct vcpu *vcpu, struct nested_vmcs *slot)
 	}
 	if (root->stale)
 		ept02_sync_root(vcpu, root);
-	if (cache->absent_written) {
-		memset(cache->absent, 0xff, PAGE_SIZE);
-		cache->absent_written = false;
-	}
 	root->last_used = ++cache->clock;
 	cache->active = root;
 	return root->pointer;
@@ -141,7 +133,7 @@ static void fill(struct vcpu *vcpu, struct ept02_root *root, u64 l2gpa, const st
 				     : ept02_permissions(&root->role, EPT_PERMISSIONS, false);
 	entry &= allowed;
 	entry |= (under->hpa + (walk->gpa & (under->size - 1))) & ~(ept_span(target) - 1);
-	entry |= under->ignore_pat ? (MEMTYPE_WB << EPT_MEMTYPE_SHIFT) | EPT_IGNORE_PAT
+	entry |= under->ignore_pat ? ((u64)MEMTYPE_WB << EPT_MEMTYPE_SHIFT) | EPT_IGNORE_PAT
 				   : leaf12 & (EPT_MEMTYPE | EPT_IGNORE_PAT);
 	entry |= LEAF | (target > 1 ? EPT_LEAF : 0);
 	if (target == walk->leaf)
@@ -156,27 +148,10 @@ static enum action reflect(struct vcpu *vcpu, u32 reason, u64 qualification)
 {
 	struct exit_record record = exit_record_hardware(vcpu);
 
+	ept02_absent_finish(vcpu);
 	record.reason = reason;
 	record.qualification = qualification;
 	return nested_reflect(vcpu, &record);
-}
-
-/*
- * What EPT12 maps and EPT01 does not have (L0's window): a page of ones.
- */
-static struct ept01_mapping absent_mapping(struct vcpu *vcpu, u64 access)
-{
-	struct ept02_cache *cache = vcpu->nested.ept;
-	struct ept01_mapping under = {
-		.hpa = page_phys(cache->absent).v, .size = PAGE_SIZE, .rwx = EPT_READ | EPT_EXEC, .ignore_pat = true,
-	};
-
-	vcpu->window_accesses++;
-	if (access & EPTV_WRITE) {
-		under.rwx |= EPT_WRITE;
-		cache->absent_written = true;
-	}
-	return under;
 }
 
 /* An IRET that unblocked NMIs before it faulted will run again: NMIs are blocked until then. */
@@ -185,6 +160,17 @@ static void restore_nmi_blocking(struct vcpu *vcpu, u64 qualification)
 	if (!(qualification & EPTV_NMI_UNBLOCKING) || (vcpu_reg(vcpu, REG_IDT_VECTORING_INFO) & INTR_INFO_VALID))
 		return;
 	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, vcpu_reg(vcpu, REG_INTERRUPTIBILITY) | INTERRUPTIBILITY_NMI);
+}
+
+/* L2 without EPT12 runs on EPT01: MMIO on demand, or memory that is not there. */
+static enum action violation01(struct vcpu *vcpu, gpa_t gpa, u64 qualification)
+{
+	struct ept01_mapping under;
+
+	if (!vm_ept01_lookup(gpa, &under))
+		ept02_absent_step01(vcpu, gpa);
+	restore_nmi_blocking(vcpu, qualification);
+	return ACTION_RESUME;
 }
 
 enum action ept02_violation(struct vcpu *vcpu)
@@ -197,11 +183,12 @@ enum action ept02_violation(struct vcpu *vcpu)
 	struct ept12_walk walk;
 	u64 access;
 
-	/* EPT02's entries are ours. */
+	/* The entries of EPT02 and EPT01 are ours. */
 	if ((vcpu->exit_reason & 0xffff) == EXIT_EPT_MISCONFIG)
 		panic("EPT02 misconfigured at %llx", (unsigned long long)l2gpa);
-	ASSERT(root && root == vcpu->nested.ept->active);
-
+	ASSERT(root == vcpu->nested.ept->active);
+	if (!root)
+		return violation01(vcpu, GPA(l2gpa), qualification);
 	access = ept12_access(&root->role, qualification & ~(GENMASK(5, 3) | EPTV_PERM_USER_EXEC));
 	switch (ept12_walk(vcpu, &root->role, l2gpa, ept12_need(&root->role, access), &walk)) {
 	case EPT12_VIOLATION:
@@ -212,7 +199,7 @@ enum action ept02_violation(struct vcpu *vcpu)
 		break;
 	}
 	if (!vm_ept01_lookup(GPA(walk.gpa), &under))
-		under = absent_mapping(vcpu, access);
+		under = ept02_absent_map(vcpu, l2gpa, access & EPTV_WRITE);
 	fill(vcpu, root, l2gpa, &walk, &under);
 	restore_nmi_blocking(vcpu, qualification);
 	return ACTION_RESUME;

@@ -14,8 +14,6 @@
 #define TABLES_MIN 32		/* enough for any one access and something to reclaim */
 #define RECLAIM_SHARE 16	/* reclaim within an EPT02 frees 1/16 of the tables at once: one flush for many */
 
-enum { MEMTYPE_WB = 6 };
-
 void ept02_table_init(struct ept02_cache *cache, u64 budget)
 {
 	u64 each = 2 * PAGE_SIZE + sizeof(struct ept02_table);

@@ -20,8 +20,6 @@
 #define CAP_1G BIT(17)
 #define CAP_AD BIT(21)
 
-enum { MEMTYPE_UC = 0, MEMTYPE_WB = 6 };
-
 /* SDM "Checks on VMX Controls": the EPT pointer. */
 bool eptp12_valid(u64 eptp, const struct vmx_caps *caps)
 {

@@ -393,6 +393,11 @@ static enum action exit_decide(struct vcpu *vcpu)
 {
 	enum action action;
 
+	/* Before anybody else looks: memory that is not there was made writable for one instruction. */
+	if ((vcpu->exit_reason & 0xffff) != EXIT_EPT_VIOLATION && ept02_absent_finish(vcpu)) {
+		event_requeue_vectoring(vcpu);
+		return ACTION_RESUME;
+	}
 	/* A check that was left to the processor, or one that Socle does not know, failed: L1 sees what it is. */
 	if (unlikely(vcpu->exit_reason & EXIT_REASON_ENTRY_FAILURE))
 		return nested_hardware_failure(vcpu, vcpu->exit_reason & 0xffff,

@@ -129,6 +129,8 @@ void ept02_init(struct vcpu *vcpu);		/* per CPU: the budget's pages, at start */
 /* EPT pointer for vmcs02 of `slot` (L1's EPTP, checked): finds or makes its EPT02 root; EPT01's pointer without EPT12. */
 u64 ept02_pointer(struct vcpu *vcpu, struct nested_vmcs *slot);
 enum action ept02_violation(struct vcpu *vcpu);	/* EPT violation or misconfiguration exit of L2: fills or reflects */
+/* Each exit of L2 but EPT violations: ends the stepping over absent memory. True: the exit is that step's, nobody wants it. */
+bool ept02_absent_finish(struct vcpu *vcpu);
 void ept02_invept(struct vcpu *vcpu, u64 type, u64 eptp);
 void ept02_drop_all(struct vcpu *vcpu);
 bool eptp12_valid(u64 eptp, const struct vmx_caps *caps);	/* SDM: EPTP checks of VM entry */

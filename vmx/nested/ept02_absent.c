@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * L2 at memory that is not there: EPT12 (or L1's shadow paging) leads to L0's
+ * window. Reads find a page of ones; an instruction that writes is stepped
+ * over that page by the monitor trap flag, then the page is made anew. L1's
+ * own accesses are vmx/absent.c's.
+ * SDM: "Monitor Trap Flag".
+ */
+#include "kernel/string.h"
+#include "mm/page_alloc.h"
+#include "vmx/nested/ept.h"
+#include "vmx/tlb.h"
+
+void ept02_absent_init(struct ept02_cache *cache)
+{
+	cache->absent = page_alloc();
+	memset(cache->absent, 0xff, PAGE_SIZE);
+}
+
+/* vmcs02's, which L1's own wish shares. */
+static void set_mtf(struct vcpu *vcpu, bool on)
+{
+	u64 controls = vmcs_read(VMCS_proc_controls) & ~(u64)PROC_MTF;
+
+	if (on || v12_has_proc(&vcpu->nested.current->v12, PROC_MTF))
+		controls |= PROC_MTF;
+	vmcs_write(VMCS_proc_controls, controls);
+}
+
+static void unmap(struct vcpu *vcpu, u64 l2gpa)
+{
+	struct ept02_cache *cache = vcpu->nested.ept;
+	u32 table;
+
+	if (!cache->active) {
+		passthru_unmap_scratch(GPA(l2gpa));
+		return;
+	}
+	for (table = cache->active->table; table != EPT02_NONE;) {
+		const struct ept02_table *t = &cache->tables[table];
+		unsigned int index = ept_index(l2gpa, t->level);
+		u64 entry = ept02_entries(cache, table)[index];
+
+		if (!ept02_is_filled(t, index))
+			return;
+		if (ept_is_leaf(entry, t->level)) {
+			ept02_drop_entry(cache, table, index);
+			return;
+		}
+		table = ept02_child(cache, entry);
+	}
+}
+
+/* No instruction writes to so many pages; should one, it starts again with the oldest taken away. */
+static void remember(struct vcpu *vcpu, u64 l2gpa)
+{
+	struct ept02_cache *cache = vcpu->nested.ept;
+
+	if (cache->step_count == EPT02_STEP_MAX) {
+		unmap(vcpu, cache->steps[0]);
+		memmove(&cache->steps[0], &cache->steps[1], sizeof(cache->steps[0]) * (EPT02_STEP_MAX - 1));
+		cache->step_count--;
+	}
+	if (!cache->step_count)
+		set_mtf(vcpu, true);
+	cache->steps[cache->step_count++] = ALIGN_DOWN(l2gpa, PAGE_SIZE);
+}
+
+struct ept01_mapping ept02_absent_map(struct vcpu *vcpu, u64 l2gpa, bool write)
+{
+	struct ept01_mapping under = {
+		.hpa = page_phys(vcpu->nested.ept->absent).v,
+		.size = PAGE_SIZE,
+		.rwx = EPT_READ | EPT_EXEC,
+		.memory_type = MEMTYPE_WB,
+		.ignore_pat = true,
+	};
+
+	vcpu->window_accesses++;
+	if (write) {
+		under.rwx |= EPT_WRITE;
+		remember(vcpu, l2gpa);
+	}
+	return under;
+}
+
+void ept02_absent_step01(struct vcpu *vcpu, gpa_t gpa)
+{
+	vcpu->window_accesses++;
+	remember(vcpu, gpa.v);
+	passthru_map_scratch(GPA(ALIGN_DOWN(gpa.v, PAGE_SIZE)), page_phys(vcpu->nested.ept->absent));
+}
+
+bool ept02_absent_finish(struct vcpu *vcpu)
+{
+	struct ept02_cache *cache = vcpu->nested.ept;
+
+	if (likely(!cache->step_count))
+		return false;
+	for (u32 i = 0; i < cache->step_count; i++)
+		unmap(vcpu, cache->steps[i]);
+	cache->step_count = 0;
+	tlb_flush_ept(cache->active ? cache->active->pointer : vcpu->vm->ept01_pointer);
+	memset(cache->absent, 0xff, PAGE_SIZE);
+	set_mtf(vcpu, false);
+	return (vcpu->exit_reason & 0xffff) == EXIT_MTF && !v12_has_proc(&vcpu->nested.current->v12, PROC_MTF);
+}
