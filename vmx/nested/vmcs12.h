@@ -37,6 +37,14 @@ enum vmcs12_index {
 enum vmcs12_flow { FLOW_COPY, FLOW_IN, FLOW_OUT, FLOW_CALC, FLOW_HOST, FLOW_SOFT };
 enum vmcs12_shadow { SHADOW_NO, SHADOW_RO, SHADOW_RW };
 
+/* How many rows the table shadows. */
+enum {
+#define F(encoding, name, flow, shadow, group) + (SHADOW_##shadow != SHADOW_NO)
+	VMCS12_SHADOWED_COUNT = 0
+#include "vmx/vmcs_fields.def"
+#undef F
+};
+
 /* What a write by L1 makes stale; a mask of these is kept for each vmcs12. */
 enum vmcs12_group {
 	GROUP_CTL = 1 << 0, GROUP_HST = 1 << 1, GROUP_SEG = 1 << 2, GROUP_RARE = 1 << 3,

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * INVEPT and INVVPID of L1: type and descriptor; what is invalidated is
+ * ept02*.c's and vpid.c's.
+ * SDM: "INVEPT", "INVVPID".
+ */
+#include "kernel/x86.h"
+#include "vmx/nested/internal.h"
+
+/* IA32_VMX_EPT_VPID_CAP */
+#define CAP_INVEPT BIT(20)
+#define CAP_INVEPT_TYPE(type) BIT(24 + (type))
+#define CAP_INVVPID BIT(32)
+#define CAP_INVVPID_TYPE(type) BIT(40 + (type))
+
+static bool invept_type_supported(u64 type)
+{
+	return (type == INVEPT_SINGLE || type == INVEPT_ALL) && (caps12.ept_vpid & CAP_INVEPT_TYPE(type));
+}
+
+static struct insn_result invept(struct vcpu *vcpu)
+{
+	struct { u64 eptp, reserved; } descriptor;
+	struct insn_result fault;
+	u64 type;
+
+	if (!(caps12.ept_vpid & CAP_INVEPT))
+		return insn_raise(VEC_UD, false, 0);
+	if (!insn_permitted(vcpu, &fault))
+		return fault;
+	type = insn_register_operand(vcpu);
+	if (!invept_type_supported(type))
+		return insn_fail(vcpu, VMXERR_INVALID_OPERAND);
+	if (!insn_read_operand(vcpu, &descriptor, sizeof(descriptor), &fault))
+		return fault;
+	/* SDM: "IF VM entry with the enable EPT control set to 1 would fail due to the EPTP value THEN VMfail". */
+	if (type == INVEPT_SINGLE && !eptp12_valid(descriptor.eptp, &caps12))
+		return insn_fail(vcpu, VMXERR_INVALID_OPERAND);
+	ept02_invept(vcpu, type, descriptor.eptp);
+	return (struct insn_result){ .kind = INSN_OK };
+}
+
+enum action exit_invept(struct vcpu *vcpu)
+{
+	return insn_finish(vcpu, invept(vcpu));
+}
+
+static bool invvpid_type_supported(u64 type)
+{
+	return type <= INVVPID_RETAIN_GLOBALS && (caps12.ept_vpid & CAP_INVVPID_TYPE(type));
+}
+
+static struct insn_result invvpid(struct vcpu *vcpu)
+{
+	struct { u64 vpid, linear; } descriptor;
+	struct insn_result fault;
+	u64 type;
+
+	if (!(caps12.ept_vpid & CAP_INVVPID))
+		return insn_raise(VEC_UD, false, 0);
+	if (!insn_permitted(vcpu, &fault))
+		return fault;
+	type = insn_register_operand(vcpu);
+	if (!invvpid_type_supported(type))
+		return insn_fail(vcpu, VMXERR_INVALID_OPERAND);
+	if (!insn_read_operand(vcpu, &descriptor, sizeof(descriptor), &fault))
+		return fault;
+	/* SDM: "IF INVVPID_DESC[63:16] != 0 THEN VMfail"; VPID 0 is only ignored by all-context. */
+	if (descriptor.vpid >> 16 || (type != INVVPID_ALL && descriptor.vpid == 0))
+		return insn_fail(vcpu, VMXERR_INVALID_OPERAND);
+	if (type == INVVPID_ADDRESS && !is_canonical(descriptor.linear, caps12.linear_bits))
+		return insn_fail(vcpu, VMXERR_INVALID_OPERAND);
+	vpid02_invvpid(vcpu, type, (u16)descriptor.vpid, descriptor.linear);
+	return (struct insn_result){ .kind = INSN_OK };
+}
+
+enum action exit_invvpid(struct vcpu *vcpu)
+{
+	return insn_finish(vcpu, invvpid(vcpu));
+}

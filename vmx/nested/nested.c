@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The nested state of one vCPU: its slots (one active vmcs12 each, with
+ * everything that L0 made for it), which one is current, and the end of VMX
+ * operation.  The instructions that use them are insn*.c.
+ * SDM: "Virtual-Machine Control Structures", "Software Use of the VMCS".
+ */
+#include "vmx/nested/nested.h"
+
+#include "kernel/panic.h"
+#include "mm/page_alloc.h"
+#include "vmx/exit.h"
+#include "vmx/guest_mem.h"
+#include "vmx/nested/internal.h"
+
+static void reset_slot(struct nested_vmcs *slot)
+{
+	slot->gpa = NO_VMCS;
+	slot->dirty = GROUP_ALL;
+	slot->rare_in_02 = false;
+	slot->entered = false;
+	slot->merged_msr_bitmap = NO_VMCS;
+	slot->ept02 = NULL;
+}
+
+static void init_slot(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	slot->page02 = page_alloc();
+	slot->msr_bitmap02 = page_alloc();
+	slot->io_bitmap02 = page_alloc_contig(2);
+	vmcs_init(&slot->vmcs02, slot->page02, &vcpu->reg_counters);
+	shadow_init_slot(vcpu, slot);
+	reset_slot(slot);
+}
+
+/* Which bits of access rights this processor's VMCS keeps.  Leaves the slot's vmcs02 current. */
+static void probe_access_rights(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	vcpu_load_vmcs(vcpu, &slot->vmcs02);
+	vcpu_set_reg(vcpu, REG_ES_AR, 0xffffffff);
+	regcache_flush(&slot->vmcs02.cache);
+	regcache_reset(&slot->vmcs02.cache);
+	vmcs12_set_access_rights_mask((u32)vcpu_reg(vcpu, REG_ES_AR));
+}
+
+void nested_init(struct vcpu *vcpu)
+{
+	struct nested *nested = &vcpu->nested;
+	struct vmcs *back = vcpu->vmcs;
+	size_t pages = ALIGN_UP(NESTED_VMCS_COUNT * sizeof(struct nested_vmcs), PAGE_SIZE) / PAGE_SIZE;
+
+	nested->vmxon_pointer = NO_VMCS;
+	nested->slots = page_alloc_contig(pages);
+	for (unsigned int i = 0; i < NESTED_VMCS_COUNT; i++)
+		init_slot(vcpu, &nested->slots[i]);
+	probe_access_rights(vcpu, &nested->slots[0]);
+	if (back)
+		vcpu_load_vmcs(vcpu, back);
+	ept02_init(vcpu);
+	vpid02_init(vcpu);
+}
+
+struct nested_vmcs *slot_find(struct vcpu *vcpu, u64 gpa)
+{
+	struct nested_vmcs *slots = vcpu->nested.slots;
+
+	for (unsigned int i = 0; i < NESTED_VMCS_COUNT; i++)
+		if (slots[i].gpa == gpa)
+			return &slots[i];
+	return NULL;
+}
+
+struct nested_vmcs *slot_take(struct vcpu *vcpu, u64 gpa)
+{
+	struct nested_vmcs *slots = vcpu->nested.slots, *oldest = NULL;
+
+	for (unsigned int i = 0; i < NESTED_VMCS_COUNT; i++) {
+		if (slots[i].gpa == NO_VMCS) {
+			oldest = &slots[i];
+			break;
+		}
+		if (&slots[i] != vcpu->nested.current && (!oldest || slots[i].last_used < oldest->last_used))
+			oldest = &slots[i];
+	}
+	if (oldest->gpa != NO_VMCS) {
+		vcpu->nested.counters.slot_evictions++;
+		slot_release(vcpu, oldest);
+	}
+	oldest->gpa = gpa;
+	return oldest;
+}
+
+/* Revision and abort indicator are L1's to write: the first is read anew by VMPTRLD, the second reaches memory at once. */
+void slot_write_back(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	size_t first = offsetof(struct vmcs12, launched);
+
+	ASSERT(!slot->shadow_active);
+	nested_sync_rare(vcpu, slot);
+	guest_mem_write(vcpu, GPA(slot->gpa + first), (u8 *)&slot->v12 + first, sizeof(slot->v12) - first);
+}
+
+void slot_release(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	ASSERT(slot != vcpu->nested.current);
+	slot_write_back(vcpu, slot);
+	reset_slot(slot);
+}
+
+void slot_make_current(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	struct nested *nested = &vcpu->nested;
+
+	if (nested->current == slot)
+		return;
+	if (nested->current)
+		shadow_detach(vcpu, nested->current);
+	nested->current = slot;
+	if (!slot)
+		return;
+	slot->last_used = ++nested->clock;
+	shadow_attach(vcpu, slot);
+}
+
+void nested_leave_vmx(struct vcpu *vcpu)
+{
+	struct nested *nested = &vcpu->nested;
+
+	if (!nested->vmxon)
+		return;
+	if (nested->in_l2)
+		vcpu->pending_valid = false;
+	vcpu_load_vmcs(vcpu, &vcpu->vmcs01);
+	nested->in_l2 = false;
+	nested->mtf_pending = false;
+	slot_make_current(vcpu, NULL);
+	for (unsigned int i = 0; i < NESTED_VMCS_COUNT; i++)
+		if (nested->slots[i].gpa != NO_VMCS)
+			slot_release(vcpu, &nested->slots[i]);
+	shadow_disable(vcpu);
+	ept02_drop_all(vcpu);
+	nested->vmxon = false;
+	nested->vmxon_pointer = NO_VMCS;
+	cr_update_masks(vcpu);
+}
