@@ -32,6 +32,30 @@ struct inherited {
 
 /* ---- the exit's description ---- */
 
+/*
+ * SDM "Exit Qualification": "for all other VM exits, this field is cleared".
+ * The frequent ones of those need no VMREAD.
+ */
+static bool has_qualification(u32 reason)
+{
+	switch (reason) {
+	case EXIT_EXTERNAL_INTERRUPT:
+	case EXIT_INTERRUPT_WINDOW:
+	case EXIT_NMI_WINDOW:
+	case EXIT_CPUID:
+	case EXIT_HLT:
+	case EXIT_RDTSC:
+	case EXIT_RDTSCP:
+	case EXIT_VMCALL:
+	case EXIT_RDMSR:
+	case EXIT_WRMSR:
+	case EXIT_PAUSE:
+	case EXIT_PREEMPTION_TIMER:
+		return false;
+	}
+	return true;
+}
+
 /* Exits at an instruction boundary that no instruction caused: the length would be undefined. */
 static bool has_instruction_length(u32 reason)
 {
@@ -89,7 +113,6 @@ struct exit_record exit_record_hardware(struct vcpu *vcpu)
 	bool ept = reason == EXIT_EPT_VIOLATION || reason == EXIT_EPT_MISCONFIG;
 	struct exit_record record = {
 		.reason = vcpu->exit_reason,
-		.qualification = vcpu_reg(vcpu, REG_EXIT_QUALIFICATION),
 		.instruction_length = (u32)v12->exit_instruction_length,
 		.instruction_info = (u32)v12->exit_instruction_info,
 		.guest_physical = v12->guest_physical_address,
@@ -98,6 +121,8 @@ struct exit_record exit_record_hardware(struct vcpu *vcpu)
 		.from_hardware = true,
 	};
 
+	if (has_qualification(reason))
+		record.qualification = vcpu_reg(vcpu, REG_EXIT_QUALIFICATION);
 	if (reason == EXIT_EXCEPTION_NMI || reason == EXIT_EXTERNAL_INTERRUPT) {
 		record.intr_info = (u32)vcpu_reg(vcpu, REG_EXIT_INTR_INFO);
 		if (record.intr_info & INTR_INFO_ERROR_CODE)
@@ -343,6 +368,7 @@ enum action nested_reflect(struct vcpu *vcpu, const struct exit_record *record)
 
 	ASSERT(vcpu->nested.in_l2 && vcpu->vmcs == &slot->vmcs02);
 	count_reflection(vcpu, record->reason);
+	ept02_absent_finish(vcpu);
 	save_guest_state(vcpu, slot);
 	save_exit_information(vcpu, v12, record);
 	inherited = inherit_from_l2(vcpu, v12);
