@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The first module is L1: tells by its content which boot protocol it speaks
+ * and has it loaded.  Also what the multiboot loaders share: ELF or flat
+ * image, and the flat GDT that each protocol leaves valid.
+ */
+#include "boot/l1.h"
+
+#include "boot/elf.h"
+#include "boot/l1_internal.h"
+#include "boot/l1_space.h"
+#include "kernel/bits.h"
+#include "kernel/hw/phys.h"
+#include "kernel/string.h"
+
+#define BELOW_4G 0x100000000ull
+
+static const void *image_get(const struct boot_info *info)
+{
+	return phys_to_ptr(HPA(info->modules[0].base));
+}
+
+enum status l1_elf_load(struct boot_info *info, u64 *entry)
+{
+	u64 low, high;
+	enum status status = elf_extent(image_get(info), info->modules[0].size, &low, &high, entry);
+
+	if (status != STATUS_OK)
+		return status;
+	status = l1_space_claim(low, high - low, "the L1 image's segments");
+	if (status != STATUS_OK)
+		return status;
+	elf_copy(image_get(info), info->modules[0].size);
+	return STATUS_OK;
+}
+
+enum status l1_flat_load(struct boot_info *info, const struct l1_flat *flat)
+{
+	u64 size = info->modules[0].size, offset, file, end, high;
+	enum status status;
+
+	if (flat->header_addr < flat->load_addr || flat->header_addr - flat->load_addr > flat->header)
+		return status_with(STATUS_L1_MULTIBOOT, "load address after the header's");
+	offset = flat->header - (flat->header_addr - flat->load_addr);
+	end = flat->load_end ? flat->load_end : flat->load_addr + (size - offset);
+	if (end <= flat->load_addr)
+		return status_with(STATUS_L1_MULTIBOOT, "end of load before its start");
+	file = end - flat->load_addr;
+	if (file > size - offset)
+		return status_with(STATUS_L1_TRUNCATED, "multiboot image");
+	high = MAX(end, (u64)flat->bss_end);
+	if (high > BELOW_4G)
+		return status_with(STATUS_L1_MULTIBOOT, "end beyond 4 GiB");
+	status = l1_space_claim(flat->load_addr, high - flat->load_addr, "the L1 image");
+	if (status != STATUS_OK)
+		return status;
+	memcpy(phys_to_ptr(HPA(flat->load_addr)), (const u8 *)image_get(info) + offset, file);
+	memset(phys_to_ptr(HPA(end)), 0, high - end);
+	return STATUS_OK;
+}
+
+/* Null, null, flat code at 0x10, flat data at 0x18: the selectors of Linux' protocol serve all three. */
+static enum status give_gdt(struct l1_start *start)
+{
+	static const u64 gdt[4] = { 0, 0, 0x00cf9b000000ffffull, 0x00cf93000000ffffull };
+	u64 at = l1_space_find(sizeof(gdt), 16, 0x10000, BELOW_4G);
+
+	if (!at)
+		return status_with(STATUS_L1_NO_ROOM, "its first GDT");
+	memcpy(phys_to_ptr(HPA(at)), gdt, sizeof(gdt));
+	start->gdt_base = (u32)at;
+	start->gdt_limit = sizeof(gdt) - 1;
+	start->code_selector = 0x10;
+	start->data_selector = 0x18;
+	return STATUS_OK;
+}
+
+enum status l1_load(struct boot_info *info, struct l1_start *start)
+{
+	enum status status;
+	const void *image;
+	i64 header;
+	u64 size;
+
+	*start = (struct l1_start){ 0 };
+	if (!info->module_count)
+		return STATUS_L1_MISSING;
+	l1_space_init(info);
+	image = image_get(info);
+	size = info->modules[0].size;
+	if (l1_linux_is(image, size))
+		status = l1_linux_load(info, start);
+	else if ((header = l1_multiboot2_find(image, size)) >= 0)
+		status = l1_multiboot2_load(info, (u32)header, start);
+	else if ((header = l1_multiboot1_find(image, size)) >= 0)
+		status = l1_multiboot1_load(info, (u32)header, start);
+	else
+		return STATUS_L1_UNKNOWN;
+	return status == STATUS_OK ? give_gdt(start) : status;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What boot/l1.c knows of the loaders of each kind of L1 image.
+ */
+#ifndef BOOT_L1_INTERNAL_H
+#define BOOT_L1_INTERNAL_H
+
+#include "boot/l1.h"
+
+bool l1_linux_is(const void *image, u64 size);
+enum status l1_linux_load(struct boot_info *info, struct l1_start *start);
+
+/* The header's offset in the image, or -1. */
+i64 l1_multiboot1_find(const void *image, u64 size);
+i64 l1_multiboot2_find(const void *image, u64 size);
+enum status l1_multiboot1_load(struct boot_info *info, u32 header, struct l1_start *start);
+enum status l1_multiboot2_load(struct boot_info *info, u32 header, struct l1_start *start);
+
+/* Loads the ELF in module 0 where its segments want to be; the physical entry point. */
+enum status l1_elf_load(struct boot_info *info, u64 *entry);
+
+/*
+ * Loads module 0 by the address fields of a multiboot header: file offset of `header`, which lies at `header_addr` in
+ * memory; zero `load_end` means the file's end, zero `bss_end` no bss.
+ */
+struct l1_flat {
+	u32 header, header_addr, load_addr, load_end, bss_end;
+};
+enum status l1_flat_load(struct boot_info *info, const struct l1_flat *flat);
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Claims on L1's memory while it is loaded; see boot/l1_space.h.
+ */
+#include "boot/l1_space.h"
+
+#include "kernel/bits.h"
+#include "kernel/hw/phys.h"
+#include "kernel/string.h"
+
+#define CLAIM_MAX 16
+#define MIB 0x100000ull
+#define BELOW_4G 0x100000000ull
+
+static struct {
+	struct boot_info *info;
+	/* Claims first, then the modules: what must be kept clear. */
+	struct memmap_range clear[CLAIM_MAX + BOOT_MODULE_MAX];
+	size_t claim_count;
+} space;
+
+void l1_space_init(struct boot_info *info)
+{
+	space.info = info;
+	space.claim_count = 0;
+}
+
+static struct memmap_avoid occupied(void)
+{
+	size_t n = space.claim_count;
+
+	for (u32 i = 0; i < space.info->module_count; i++, n++)
+		space.clear[n] = (struct memmap_range){ space.info->modules[i].base, space.info->modules[i].size, 0 };
+	return (struct memmap_avoid){ space.clear, n };
+}
+
+static bool overlap(u64 a, u64 a_size, u64 b, u64 b_size)
+{
+	return a < b + b_size && b < a + a_size;
+}
+
+static bool claim_add(u64 base, u64 size)
+{
+	if (space.claim_count == CLAIM_MAX)
+		return false;
+	space.clear[space.claim_count++] = (struct memmap_range){ base, size, 0 };
+	return true;
+}
+
+static bool module_move(struct boot_module *m, u64 min, u64 max)
+{
+	u64 to = memmap_find_high(m->size ? m->size : 1, PAGE_SIZE, min, max, occupied());
+
+	if (!to)
+		return false;
+	memcpy(phys_to_ptr(HPA(to)), phys_to_ptr(HPA(m->base)), m->size);
+	m->base = to;
+	return true;
+}
+
+enum status l1_space_claim(u64 base, u64 size, const char *what)
+{
+	if (!size || base + size < base || !memmap_is_usable(base, size))
+		return status_with(STATUS_L1_NO_ROOM, what);
+	for (size_t i = 0; i < space.claim_count; i++)
+		if (overlap(base, size, space.clear[i].base, space.clear[i].size))
+			return status_with(STATUS_L1_NO_ROOM, what);
+	if (!claim_add(base, size))
+		return status_with(STATUS_L1_NO_ROOM, what);
+	for (u32 i = 0; i < space.info->module_count; i++) {
+		struct boot_module *m = &space.info->modules[i];
+
+		if (overlap(base, size, m->base, m->size) && !module_move(m, MIB, BELOW_4G))
+			return status_with(STATUS_L1_NO_ROOM, "a module that is in the way");
+	}
+	return STATUS_OK;
+}
+
+u64 l1_space_find(u64 size, u64 align, u64 min, u64 max)
+{
+	u64 base = memmap_find_low(size, align, min, max, occupied());
+
+	if (!base || !claim_add(base, size))
+		return 0;
+	memset(phys_to_ptr(HPA(base)), 0, size);
+	return base;
+}
+
+enum status l1_space_move_module(u32 index, u64 min, u64 max)
+{
+	struct boot_module *m = &space.info->modules[index];
+
+	if (m->base >= min && m->base + m->size <= max && !(m->base & (PAGE_SIZE - 1)))
+		return STATUS_OK;
+	return module_move(m, min, max) ? STATUS_OK : status_with(STATUS_L1_NO_ROOM, "its initrd");
+}
