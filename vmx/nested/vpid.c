@@ -103,6 +103,8 @@ void vpid02_invvpid(struct vcpu *vcpu, u64 type, u16 vpid12, u64 linear)
 		return;
 	if (type == INVVPID_ADDRESS)
 		tlb_flush_vpid_address((u16)(VPID_FIRST + i), linear);
+	else if (type == INVVPID_RETAIN_GLOBALS)
+		tlb_flush_vpid_keep_globals((u16)(VPID_FIRST + i));
 	else
 		tlb_flush_vpid((u16)(VPID_FIRST + i));
 }
