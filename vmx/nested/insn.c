@@ -205,7 +205,7 @@ enum action exit_vmxoff(struct vcpu *vcpu)
 	/* SDM: "unblock INIT signals": one that was held comes now, after the instruction, and leaves nothing of it. */
 	if (vcpu->nested.init_pending) {
 		vcpu->nested.init_pending = false;
-		vcpu_init_reset(vcpu);
+		vcpu_take_init(vcpu);
 		return ACTION_RESUME;
 	}
 	return insn_finish(vcpu, RESULT_OK);

@@ -127,14 +127,13 @@ static bool find_field(u64 encoding, struct field *field)
 
 /*
  * Makes the slot's copy of the row the truth before it is read or written:
- * guest state may still be in vmcs02 (of which VM-exit controls say how much
- * was saved), a shadowed field in the shadow VMCS.
+ * guest state may still be in vmcs02, a shadowed field in the shadow VMCS.
  */
 static void fetch_field(struct vcpu *vcpu, struct nested_vmcs *slot, int row)
 {
 	const struct vmcs12_field *f = &vmcs12_fields[row];
 
-	if (slot->rare_in_02 && ((f->group & (GROUP_SEG | GROUP_RARE)) || row == V12_exit_controls))
+	if (slot->rare_in_02 && (f->group & (GROUP_SEG | GROUP_RARE)))
 		nested_sync_rare(vcpu, slot);
 	if (unlikely(slot->shadow_active && f->shadow == SHADOW_RW))
 		shadow_pull(vcpu, slot);

@@ -53,14 +53,31 @@ static u8 rare_rows[VMCS12_FIELD_COUNT];
 static unsigned int rare_count;
 static u32 access_rights_mask = 0xffffffffu;
 
+/*
+ * SDM "Saving Guest State": what every exit saves and nested_reflect() leaves
+ * in vmcs02.  What depends on a VM-exit control it saves itself; two fields
+ * are never saved.
+ */
+static bool is_saved_rarely(unsigned int row)
+{
+	switch (row) {
+	case V12_guest_debugctl:
+	case V12_guest_dr7:
+	case V12_guest_pat:
+	case V12_guest_perf_global_ctrl:
+	case V12_guest_smbase:
+		return false;
+	default:
+		return vmcs12_fields[row].flow == FLOW_COPY && (vmcs12_fields[row].group & (GROUP_SEG | GROUP_RARE));
+	}
+}
+
 void vmcs12_init(void)
 {
 	rare_count = 0;
 	for (unsigned int row = 0; row < VMCS12_FIELD_COUNT; row++) {
-		const struct vmcs12_field *f = &vmcs12_fields[row];
-
-		row_exists[row] = vmcs_field_exists(f->encoding);
-		if (row_exists[row] && f->flow == FLOW_COPY && (f->group & (GROUP_SEG | GROUP_RARE)))
+		row_exists[row] = vmcs_field_exists(vmcs12_fields[row].encoding);
+		if (row_exists[row] && is_saved_rarely(row))
 			rare_rows[rare_count++] = (u8)row;
 	}
 }
@@ -124,27 +141,6 @@ static const u8 row_reg[VMCS12_FIELD_COUNT] = {
 #undef R
 };
 
-/*
- * SDM "Saving Guest State": some registers are saved only with their VM-exit
- * control, or never.  The controls are those of the exit: a VMWRITE of them
- * fetches first.
- */
-static bool saved_at_exit(const struct vmcs12 *v12, unsigned int row)
-{
-	switch (row) {
-	case V12_guest_debugctl:
-	case V12_guest_dr7:
-		return v12_has_exit(v12, EXIT_SAVE_DEBUG);
-	case V12_guest_pat:
-		return v12_has_exit(v12, EXIT_SAVE_PAT);
-	case V12_guest_perf_global_ctrl:
-	case V12_guest_smbase:
-		return false;
-	default:
-		return true;
-	}
-}
-
 void nested_sync_rare(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	struct vmcs *back = vcpu->vmcs;
@@ -156,8 +152,6 @@ void nested_sync_rare(struct vcpu *vcpu, struct nested_vmcs *slot)
 		unsigned int row = rare_rows[i];
 		u64 *value = vmcs12_slot(&slot->v12, row);
 
-		if (!saved_at_exit(&slot->v12, row))
-			continue;
 		*value = row_reg[row] ? vcpu_reg(vcpu, (enum reg)(row_reg[row] - 1))
 				      : vmcs_read(vmcs12_fields[row].encoding);
 	}
