@@ -85,13 +85,13 @@ elf: $(O)/socle.elf
 iso: $(O)/socle.iso
 
 $(O)/socle.iso: $(O)/socle.elf FORCE
-	@tools/mkiso.sh -o $@ -k $(O)/socle.elf -a '$(OPTIONS)' $(if $(L1),-m '$(L1) $(L1_ARGS)') \
-		$(foreach m,$(MODULES),-m '$(m)')
-	@echo "  ISO     $@$(if $(L1),, (Socle alone: L1= names a module, or edit its /boot/grub/grub.cfg))"
+	@$(PYTHON) tools/run.py --save-iso $@ --elf $(O)/socle.elf --options '$(OPTIONS)' \
+		$(if $(L1),--l1 '$(L1)' --l1-args '$(L1_ARGS)' --modules '$(MODULES)',--no-l1)
+	@echo "  ISO     $@$(if $(L1),,: Socle alone (say L1= and MODULES= to put an L1 in))"
 
 RUN := tools/run.py --elf $(O)/socle.elf --machine '$(MACHINE)' --model '$(MODEL)' --cpus '$(CPUS)' --mem '$(MEM)' \
 	--firmware '$(FIRMWARE)' --folder $(O)/run $(if $(TIMEOUT),--timeout $(TIMEOUT)) \
-	$(if $(L1),--l1 '$(L1)' --l1-args '$(L1_ARGS)' $(foreach m,$(MODULES),--module '$(m)'),--steps '$(STEPS)')
+	$(if $(L1),--l1 '$(L1)' --l1-args '$(L1_ARGS)' --modules '$(MODULES)',--steps '$(STEPS)')
 
 run: setup-run
 	@$(MAKE) --no-print-directory $(O)/socle.elf
@@ -114,9 +114,13 @@ l1: setup-run
 
 # ---- tests -----------------------------------------------------------------------------------------------------------
 
-# The guest tests (tests/guest) and the host tests (tests/unit) have makefiles of their own, read here where they exist.
--include tests/guest/guest.mk
--include tests/unit/unit.mk
+# The guest tests and the host tests have makefiles of their own.
+guests:
+	@$(MAKE) --no-print-directory -C tests/guest O=$(abspath $(O))/tests/guest
+
+unit: setup-test
+	@if [ -f tests/unit/Makefile ]; then $(MAKE) --no-print-directory -C tests/unit O=$(abspath $(O))/tests/unit run; \
+	else echo "unit: no host tests yet"; fi
 
 # All that is tested; the last line is `N passed, N failed`.
 test: setup-test
@@ -159,7 +163,7 @@ help:
 #h
 #h Variables
 #h   L1=FILE              what runs on Socle; L1_ARGS='...' its command line
-#h   MODULES='FILE ...'   further modules for L1; for Linux the first one is the initrd
+#h   MODULES='FILE ...'   further modules for L1 (for Linux the initrd); 'FILE ARGS; FILE ARGS' with command lines
 #h   STEPS=selftest,...   what the Linux L1 runs: selftest linux64 linux64smp linux32 (linux64q: quiet)
 #h   CPUS=1 MEM=512       the machine's processors, and its memory in MiB (or 2G)
 #h   FIRMWARE=bios|uefi

@@ -31,9 +31,10 @@ def check_file(path, what):
         raise MachineError("%s: cannot read %s" % (what, path))
 
 
-def make_iso(out, l1=None, l1_args="", modules=(), options="", elf=None, bare=False):
-    """Makes the image `out`. modules: strings `FILE ARGS...`. bare: L1 itself is what GRUB boots."""
-    command = [os.path.join(TOOLS, "mkiso.sh"), "-o", out]
+def make_iso(out, l1=None, l1_args="", modules=(), options="", elf=None, bare=False, grub=""):
+    """Makes the image `out`. modules: strings `FILE ARGS...`. bare: L1 itself is what GRUB boots.
+    grub: a command for GRUB to do before."""
+    command = [os.path.join(TOOLS, "mkiso.sh"), "-o", out, "-g", grub]
     modules = list(modules)
     for module in modules:
         check_file(module.split(" ", 1)[0], "MODULES")

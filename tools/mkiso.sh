@@ -6,10 +6,11 @@
 #   mkiso.sh -o OUT.iso -k socle.elf [-a OPTIONS] [-m 'FILE ARGS']...     Socle, with modules (the first one is L1)
 #   mkiso.sh -o OUT.iso -b multiboot|multiboot2|linux -k IMAGE [-a ARGS] [-m 'FILE ARGS']...
 #                                                                         the same image bare, without Socle
+# -g 'COMMAND' is done by GRUB before the boot (for tests, such as `wrmsr 0x3a 1`).
 set -eu
 
 usage() {
-	sed -n '4,8s/^# \{0,1\}//p' "$0" >&2
+	sed -n '3,9s/^# \{0,1\}//p' "$0" >&2
 	exit 2
 }
 
@@ -18,13 +19,14 @@ die() {
 	exit 1
 }
 
-out='' kernel='' arguments='' protocol=multiboot2 modules=()
-while getopts o:k:a:b:m: option; do
+out='' kernel='' arguments='' before='' protocol=multiboot2 modules=()
+while getopts o:k:a:b:m:g: option; do
 	case $option in
 	o) out=$OPTARG ;;
 	k) kernel=$OPTARG ;;
 	a) arguments=$OPTARG ;;
 	b) protocol=$OPTARG ;;
+	g) before=$OPTARG ;;
 	m) modules+=("$OPTARG") ;;
 	*) usage ;;
 	esac
@@ -74,6 +76,7 @@ add_file "$kernel" "$name"
 		echo 'if [ "$grub_platform" = efi ]; then insmod all_video; fi'
 	fi
 	echo "menuentry 'Socle' {"
+	[ -z "$before" ] || echo "	$before"
 	echo "	$protocol /boot/$name$(quote "$arguments")"
 	number=0
 	for module in ${modules[@]+"${modules[@]}"}; do

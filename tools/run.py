@@ -22,7 +22,7 @@ def parse_arguments():
     add = parser.add_argument
     add("--l1", metavar="FILE", help="L1: a multiboot or multiboot2 ELF, or a Linux bzImage")
     add("--l1-args", default="", metavar="ARGS", help="L1's command line")
-    add("--module", action="append", default=[], metavar="'FILE ARGS'", help="a further module for L1 (repeatable)")
+    add("--modules", default="", metavar="FILES", help="further modules for L1: FILE FILE..., or FILE ARGS; FILE ARGS...")
     add("--steps", default="selftest", metavar="STEP,...",
         help="what the Linux L1 runs: selftest linux64 linux64smp linux32 (with q at the end: quiet)")
     add("--options", default="", help="Socle's own options, such as log=debug")
@@ -30,6 +30,7 @@ def parse_arguments():
     add("--bare", action="store_true", help="boot L1 without Socle")
     add("--no-l1", action="store_true", help="boot Socle without any module, for `--options check`")
     add("--iso", metavar="FILE", help="boot this image as it is")
+    add("--save-iso", metavar="FILE", help="make the image, and run nothing")
     add("--machine", default="auto", help="auto, bochs, kvm, or tcg (QEMU without VT-x)")
     add("--model", default="", help="the emulated processor: " + ", ".join(machine.MODELS) +
         ", or a name of the emulator's own")
@@ -44,15 +45,21 @@ def parse_arguments():
     return parser.parse_args()
 
 
+def split_modules(text):
+    """One string for each module: files, or with `;` between them files with their command lines."""
+    return [part.strip() for part in (text.split(";") if ";" in text else text.split()) if part.strip()]
+
+
 def make_image(args, chosen, folder):
     """The image to boot, and what its L1 wants of the emulator."""
     settings = {"ips": int(args.ips)}
     if args.iso:
         image.check_file(args.iso, "--iso")
         return args.iso, settings
-    out = os.path.join(folder, "image.iso")
+    out = args.save_iso or os.path.join(folder, "image.iso")
+    modules = split_modules(args.modules)
     if args.l1 or args.no_l1:
-        what = {"l1": args.l1, "l1_args": args.l1_args, "modules": args.module}
+        what = {"l1": args.l1, "l1_args": args.l1_args, "modules": modules}
         if args.l1:
             image.check_file(args.l1, "L1")
             if image.image_kind(args.l1) == "linux":
@@ -60,7 +67,9 @@ def make_image(args, chosen, folder):
     else:
         model = args.model or (machine.DEFAULT_MODEL if args.firmware == "bios" else "icelake")
         what, settings = l1.linux(args.steps, chosen, model, int(args.ips), args.l1_args)
-        what["modules"] += args.module
+        what["modules"] += modules
+    for path in modules:
+        image.check_file(path.split(" ")[0], "MODULES")
     biggest = sum(os.path.getsize(path.split(" ")[0]) for path in [what["l1"], *what["modules"]] if path)
     if biggest >> 20 > machine.parse_size(args.mem) // 3:
         raise machine.MachineError("MEM=%s is too small for L1's files of %d MiB; say MEM=%d" % (
@@ -130,6 +139,8 @@ def main():
         settings = {"cpus": args.cpus, "mem": args.mem, "firmware": args.firmware, "model": args.model}
         config = machine.make_config(**settings)
         iso, more = make_image(args, chosen, folder)
+        if args.save_iso:
+            return 0
         settings.update(more)
         if chosen == "bochs":
             machine.find_bochs()
