@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+"""Socle boots: firmwares, processors, VMX on every CPU, its own report, and how much it says and weighs."""
+import subprocess
+
+import pytest
+from conftest import BUILD, assert_no_accident, boot, guest_image, show
+
+MODELS = ("tigerlake", "haswell", "ivy_bridge")
+
+
+def boot_basic(**settings):
+    return boot(guest_image("basic"), **settings)
+
+
+def cpus_in_vmx(result):
+    return result.having(r"^socle: cpu \d+\b.*VMX")
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("cpus", (1, 2))
+def test_bios_boot_enters_vmx_on_every_cpu(model, cpus):
+    result = boot_basic(model=model, cpus=cpus)
+    assert_no_accident(result)
+    assert len(cpus_in_vmx(result)) == cpus, show(result)
+    assert result.having("^DONE"), show(result)
+
+
+@pytest.mark.parametrize("model", ("skylake_x", "tigerlake"))
+def test_uefi_boot_enters_vmx(model):
+    result = boot_basic(model=model, firmware="uefi", mem=256)
+    assert_no_accident(result)
+    assert len(cpus_in_vmx(result)) == 1, show(result)
+    assert result.having("^DONE"), show(result)
+
+
+def test_four_cpus():
+    result = boot_basic(model="ivy_bridge", cpus=4)
+    assert_no_accident(result)
+    assert len(cpus_in_vmx(result)) == 4, show(result)
+
+
+def test_more_than_four_gigabytes():
+    result = boot_basic(model="ivy_bridge", mem=6144)
+    assert_no_accident(result)
+    assert result.having("^DONE"), show(result)
+
+
+def test_boot_log_fits_one_screen():
+    result = boot_basic(model="haswell", cpus=2)
+    own = result.own()
+    assert 3 <= len(own) <= 24, show(result)
+    assert all(len(line) <= 120 for line in own), show(result)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_check_reports_and_halts(model):
+    result = boot(None, options="check", model=model)
+    assert_no_accident(result)
+    assert result.having("^socle: .*unrestricted"), show(result)
+    assert result.having("^socle: .*verdict"), show(result)
+    assert result.having("^socle: halted"), show(result)
+
+
+def test_image_is_small():
+    out = subprocess.run(["size", "-A", BUILD + "/socle.debug"], stdout=subprocess.PIPE, check=True, text=True).stdout
+    loaded = 0
+    for line in out.splitlines():
+        words = line.split()
+        if len(words) == 3 and words[0].startswith(".") and not words[0].startswith((".debug", ".comment", ".bss")):
+            loaded += int(words[1])
+    assert 0 < loaded < 200 * 1024

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+"""Machines that Socle cannot run on: one clear line, what to do, and a halt; never a reboot loop."""
+import pytest
+from conftest import assert_halts_with, assert_no_accident, boot, guest_image, show
+
+# QEMU's TCG has no VT-x whatever its CPU model. The pause after the end shows that nothing reboots.
+TCG = {"machine_name": "tcg", "grace": 4, "timeout": 90}
+
+
+@pytest.mark.parametrize("firmware", ("bios", "uefi"))
+def test_no_vtx(firmware):
+    result = boot(guest_image("basic"), firmware=firmware, **TCG)
+    assert_halts_with(result, "has no VT-x", "enable nested virtualization")
+
+
+@pytest.mark.parametrize("firmware", ("bios", "uefi"))
+def test_check_without_vtx_says_no(firmware):
+    result = boot(None, options="check", firmware=firmware, **TCG)
+    assert_no_accident(result)
+    assert result.having("^socle: .*VT-x"), show(result)
+    assert result.having("^socle: .*verdict.*no"), show(result)
+    assert result.having("^socle: halted"), show(result)
+
+
+def test_vtx_locked_off():
+    result = boot(guest_image("basic"), grub="wrmsr 0x3a 0x1", model="ivy_bridge")
+    assert_halts_with(result, "VT-x is locked off", "firmware's setup")
+
+
+def test_no_unrestricted_guest_or_ept():
+    # a processor of 2008 has VT-x, but no EPT
+    result = boot(guest_image("basic"), model="penryn")
+    assert_halts_with(result, "processor (has|lacks).*", "")
+
+
+def test_check_on_an_old_processor_says_no():
+    result = boot(None, options="check", model="penryn")
+    assert_no_accident(result)
+    assert result.having("^socle: .*verdict.*no"), show(result)
