@@ -28,9 +28,10 @@ static void mtf_set(bool on)
 	vmcs_write(VMCS_proc_controls, on ? controls | PROC_MTF : controls & ~(u64)PROC_MTF);
 }
 
-void absent_step(struct vcpu *vcpu, gpa_t gpa)
+bool absent_step(struct vcpu *vcpu, gpa_t gpa)
 {
 	struct absent *absent = &vcpu->absent;
+	u64 page = gpa.v & ~(PAGE_SIZE - 1);
 
 	ASSERT(vcpu->vmcs == &vcpu->vmcs01);
 	if (!absent->stepping)
@@ -43,8 +44,8 @@ void absent_step(struct vcpu *vcpu, gpa_t gpa)
 		absent->count--;
 		tlb_flush_ept(vm.ept01_pointer);
 	}
-	absent->pages[absent->count++] = gpa.v & ~(PAGE_SIZE - 1);
-	passthru_map_scratch(GPA(gpa.v & ~(PAGE_SIZE - 1)), ptr_to_phys(absent->scratch));
+	absent->pages[absent->count++] = page;
+	return passthru_map_scratch(GPA(page), ptr_to_phys(absent->scratch));
 }
 
 void absent_finish(struct vcpu *vcpu)

@@ -24,8 +24,11 @@ struct absent {
 
 void absent_init(struct vcpu *vcpu);
 
-/* L1 touched absent memory at `gpa`: maps the scratch page there and turns on the monitor trap flag (vmcs01 current). */
-void absent_step(struct vcpu *vcpu, gpa_t gpa);
+/*
+ * L1 touched absent memory at `gpa`: maps the scratch page there and turns on the monitor trap flag (vmcs01 current).
+ * False: no table is left for the mapping; the access cannot be given what it should have.
+ */
+bool absent_step(struct vcpu *vcpu, gpa_t gpa);
 
 /* The instruction is over (or another exit came first): takes the mappings away and refills the page. */
 void absent_finish(struct vcpu *vcpu);

@@ -14,6 +14,8 @@
 #include "kernel/cmdline.h"
 #include "kernel/hw/cpu.h"
 #include "kernel/hw/phys.h"
+#include "kernel/msr.h"
+#include "kernel/string.h"
 #include "kernel/x86.h"
 #include "mm/memmap.h"
 #include "mm/page_alloc.h"
@@ -182,16 +184,20 @@ static void retype_table(u64 *table, u64 va, unsigned int level)
  * While L1 has its MTRRs off (a step of the SDM's procedure for changing them on all processors) the types stay what
  * they were: L1's caches are off then by its own CR0.CD.
  */
-void passthru_retype(const struct mtrr *mtrr)
+bool passthru_retype(const struct mtrr *mtrr)
 {
+	bool changed;
+
 	if (!(mtrr->def_type & MTRR_DEF_TYPE_ENABLE))
-		return;
+		return false;
 	lock();
-	if (__builtin_memcmp(&passthru.mtrr, mtrr, sizeof(*mtrr)) != 0) {
+	changed = memcmp(&passthru.mtrr, mtrr, sizeof(*mtrr)) != 0;
+	if (changed) {
 		passthru.mtrr = *mtrr;
 		retype_table(vm.ept01_root, 0, passthru.ept.format->levels);
 	}
 	unlock();
+	return changed;
 }
 
 bool passthru_map_scratch(gpa_t gpa, hpa_t scratch)

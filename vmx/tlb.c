@@ -14,6 +14,7 @@
 #define EPT_VPID_INVEPT_SINGLE BIT(25)
 #define EPT_VPID_INVVPID_ADDRESS BIT(40)
 #define EPT_VPID_INVVPID_SINGLE BIT(41)
+#define EPT_VPID_INVVPID_RETAIN BIT(43)
 
 static void flush_checked(enum hw_vmx_result result, const char *what)
 {
@@ -46,6 +47,22 @@ void tlb_flush_vpid(u16 vpid)
 	if (vmx_caps.ept_vpid & EPT_VPID_INVVPID_SINGLE)
 		flush_checked(hw_invvpid(INVVPID_SINGLE, vpid, 0), "INVVPID");
 	else
+		flush_checked(hw_invvpid(INVVPID_ALL, 0, 0), "INVVPID");
+}
+
+void tlb_flush_vpid_keep_globals(u16 vpid)
+{
+	if (!tlb_uses_vpid())
+		return;
+	if (vmx_caps.ept_vpid & EPT_VPID_INVVPID_RETAIN)
+		flush_checked(hw_invvpid(INVVPID_RETAIN_GLOBALS, vpid, 0), "INVVPID");
+	else
+		tlb_flush_vpid(vpid);
+}
+
+void tlb_flush_vpid_all(void)
+{
+	if (tlb_uses_vpid())
 		flush_checked(hw_invvpid(INVVPID_ALL, 0, 0), "INVVPID");
 }
 

@@ -35,6 +35,7 @@ enum action {
 /* Requests to a vCPU from another CPU or from an NMI: vcpu->request, atomic. */
 #define REQUEST_NMI BIT(0)		/* an NMI arrived while L0 ran */
 #define REQUEST_EPT01_CHANGED BIT(1)	/* flush this CPU's translations, drop EPT02s */
+#define REQUEST_STOP BIT(2)		/* the machine stops */
 
 /* An event to be injected at the next entry of the current VMCS. */
 struct event {
@@ -73,6 +74,7 @@ struct vcpu {
 
 	/* What L1 believes its CR4/MSRs to be where the VMCS cannot say. */
 	u64 feature_control;	/* as L1 reads and writes IA32_FEATURE_CONTROL */
+	u64 cr0_shadow, cr4_shadow;	/* what the read shadows of vmcs01 hold: CR0 and CR4 as L1 wrote them */
 	struct mtrr mtrr;	/* L1's MTRRs: vmx/mtrr.c */
 
 	struct absent absent;	/* an access to absent memory is being stepped over: vmx/absent.c */
@@ -139,8 +141,6 @@ bool vcpu_is_pae_paging(struct vcpu *vcpu);
  */
 struct l0_controls {
 	u32 pin, proc, proc2, exit, entry;
-	u32 exception_bitmap;
-	u32 pf_mask, pf_match;	/* of the #PF interception that L0 wants; exception_bitmap bit 14 */
 };
 extern struct l0_controls l0_controls;
 
@@ -153,8 +153,8 @@ struct vcpu *vcpu_create(struct percpu *cpu, struct vm *vm, const struct l1_star
 /* Runs the vCPU of this CPU for ever. */
 NORETURN void vcpu_run(struct vcpu *vcpu);
 
-/* Writes L0's own host state into the current VMCS: once for each VMCS. */
-void vcpu_write_host_state(struct vcpu *vcpu);
+/* For a panic or a stop: the exit in hand, the guest's registers, the last exits. */
+void run_dump(void);
 
 /* #PF interception as one value: exit iff ((PFEC & mask) == match) == eb.  SDM: "Exception Bitmap". */
 struct pf_intercept {

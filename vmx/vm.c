@@ -90,12 +90,6 @@ static void make_controls(struct l0_controls *c)
 	c->exit = caps_control(vmx_caps.exit, EXIT_HOST_64 | EXIT_SAVE_DEBUG | EXIT_SAVE_PAT | EXIT_LOAD_PAT |
 						      EXIT_SAVE_EFER | EXIT_LOAD_EFER);
 	c->entry = caps_control(vmx_caps.entry, ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER);
-	c->exception_bitmap = 0;
-	if (options.intercept & INTERCEPT_PF) {
-		c->exception_bitmap |= (u32)BIT(VEC_PF);
-		c->pf_mask = options.intercept_pfec_mask;
-		c->pf_match = options.intercept_pfec_match;
-	}
 }
 
 /* vmcs_field_exists() is asked before the first vCPU's VMCS is there: a VMCS for the question alone. */

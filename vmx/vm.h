@@ -45,8 +45,8 @@ bool vm_ept01_lookup(gpa_t gpa, struct ept01_mapping *out);
 /* BSP, once: EPT01 of all memory below 4 GiB and all RAM. */
 enum status passthru_init(const struct mtrr *mtrr);
 
-/* L1's MTRRs on some CPU have changed: memory types of EPT01 follow.  The caller flushes its CPU and tells the others. */
-void passthru_retype(const struct mtrr *mtrr);
+/* L1's MTRRs on some CPU have changed: memory types of EPT01 follow.  True: some did; the caller has all CPUs flush. */
+bool passthru_retype(const struct mtrr *mtrr);
 
 /* Absent memory for one instruction: a page of the window (or of a hole) is mapped to the scratch page, or unmapped. */
 bool passthru_map_scratch(gpa_t gpa, hpa_t scratch);

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Events that L0 gives to the guest that runs now: exceptions found while
+ * emulating, events whose delivery an exit broke off, NMIs of L1's. What is
+ * L1's to know about L2's events is vmx/nested/event.c's.
+ * SDM: "Event Injection", "Interrupt 8 - Double Fault Exception", "Virtual NMIs".
+ */
+#include "vmx/event.h"
+
+#include "kernel/hw/cpu.h"
+#include "kernel/log.h"
+#include "kernel/x86.h"
+#include "vmx/exit.h"
+
+#define DEBUGCTL_OF(vcpu) vmcs_read(VMCS_guest_debugctl)
+
+static bool is_contributory(u8 vector)
+{
+	return vector < 32 && (BIT(vector) & VEC_CONTRIBUTORY);
+}
+
+enum combination { SERIAL, DOUBLE_FAULT, TRIPLE_FAULT };
+
+/* SDM "Conditions for Generating a Double Fault". */
+static enum combination combine(const struct event *first, u8 second)
+{
+	if (first->type != INTR_TYPE_HARD_EXCEPTION)
+		return SERIAL;
+	if (first->vector == VEC_DF)
+		return is_contributory(second) || second == VEC_PF ? TRIPLE_FAULT : SERIAL;
+	if (is_contributory(first->vector))
+		return is_contributory(second) ? DOUBLE_FAULT : SERIAL;
+	if (first->vector == VEC_PF)
+		return is_contributory(second) || second == VEC_PF ? DOUBLE_FAULT : SERIAL;
+	return SERIAL;
+}
+
+static enum action queue_exception(struct vcpu *vcpu, const struct event *event)
+{
+	enum combination how = vcpu->pending_valid ? combine(&vcpu->pending, event->vector) : SERIAL;
+
+	if (how == TRIPLE_FAULT)
+		return exit_triple_fault(vcpu);
+	vcpu->pending = *event;
+	vcpu->pending_valid = true;
+	if (how == DOUBLE_FAULT)
+		vcpu->pending = (struct event){ .vector = VEC_DF, .type = INTR_TYPE_HARD_EXCEPTION, .has_error_code = true };
+	return ACTION_RESUME;
+}
+
+enum action event_inject_exception(struct vcpu *vcpu, u8 vector, bool has_error_code, u32 error_code)
+{
+	struct event event = {
+		.vector = vector,
+		.type = INTR_TYPE_HARD_EXCEPTION,
+		/* Real mode delivers no error codes. */
+		.has_error_code = has_error_code && vcpu_is_protected(vcpu),
+		.error_code = error_code,
+	};
+
+	if (vcpu->nested.in_l2)
+		return nested_exception(vcpu, &event, 0);
+	return queue_exception(vcpu, &event);
+}
+
+enum action event_inject_ud(struct vcpu *vcpu)
+{
+	return event_inject_exception(vcpu, VEC_UD, false, 0);
+}
+
+enum action event_inject_gp(struct vcpu *vcpu, u32 error_code)
+{
+	return event_inject_exception(vcpu, VEC_GP, true, error_code);
+}
+
+enum action event_inject_pf(struct vcpu *vcpu, u64 linear, u32 error_code)
+{
+	struct event event = {
+		.vector = VEC_PF,
+		.type = INTR_TYPE_HARD_EXCEPTION,
+		.has_error_code = true,
+		.error_code = error_code,
+	};
+
+	/* CR2 is in the register itself while L0 runs; an exit to L1 in place of L2's #PF leaves it alone. */
+	if (vcpu->nested.in_l2)
+		return nested_exception(vcpu, &event, linear);
+	write_cr2(linear);
+	return queue_exception(vcpu, &event);
+}
+
+void event_requeue_vectoring(struct vcpu *vcpu)
+{
+	u32 info = (u32)vcpu_reg(vcpu, REG_IDT_VECTORING_INFO);
+	struct event *event = &vcpu->pending;
+
+	if (likely(!(info & INTR_INFO_VALID)))
+		return;
+	*event = (struct event){
+		.vector = info & INTR_INFO_VECTOR,
+		.type = (info & INTR_INFO_TYPE) >> INTR_INFO_TYPE_SHIFT,
+		.has_error_code = info & INTR_INFO_ERROR_CODE,
+	};
+	if (event->has_error_code)
+		event->error_code = (u32)vcpu_reg(vcpu, REG_IDT_VECTORING_ERROR_CODE);
+	if (event->type >= INTR_TYPE_SOFT_INTERRUPT && event->type <= INTR_TYPE_SOFT_EXCEPTION)
+		event->instruction_length = (u32)vcpu_reg(vcpu, REG_EXIT_INSTRUCTION_LENGTH);
+	/* Its delivery set the blocking, and an NMI cannot be injected while that is set. */
+	if (event->type == INTR_TYPE_NMI)
+		vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY,
+			     vcpu_reg(vcpu, REG_INTERRUPTIBILITY) & ~(u64)INTERRUPTIBILITY_NMI);
+	vcpu->pending_valid = true;
+}
+
+/* The mode matters only where the addition carries out of the low 16 bits, or wraps. */
+static u64 next_rip(struct vcpu *vcpu, u64 rip, u64 length)
+{
+	u64 next = rip + length;
+
+	if (likely((rip ^ next) >> 16 == 0))
+		return next;
+	if (vcpu_is_64bit(vcpu))
+		return next;
+	return vcpu_reg(vcpu, REG_CS_AR) & AR_DB ? (u32)next : (u16)next;
+}
+
+void event_skip_instruction(struct vcpu *vcpu)
+{
+	u64 rip = vcpu_reg(vcpu, REG_RIP);
+	u64 rflags = vcpu_reg(vcpu, REG_RFLAGS);
+	u64 interruptibility = vcpu_reg(vcpu, REG_INTERRUPTIBILITY);
+
+	vcpu_set_reg(vcpu, REG_RIP, next_rip(vcpu, rip, vcpu_reg(vcpu, REG_EXIT_INSTRUCTION_LENGTH)));
+	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY,
+		     interruptibility & ~(u64)(INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS));
+	if (likely(!(rflags & (RFLAGS_TF | RFLAGS_RF))))
+		return;
+	vcpu_set_reg(vcpu, REG_RFLAGS, rflags & ~(u64)RFLAGS_RF);
+	/* SDM "Single-Step Exception Condition": with BTF only branches trap, and no emulated instruction is one. */
+	if ((rflags & RFLAGS_TF) && !(DEBUGCTL_OF(vcpu) & DEBUGCTL_BTF))
+		vcpu_set_reg(vcpu, REG_PENDING_DEBUG, vcpu_reg(vcpu, REG_PENDING_DEBUG) | PENDING_DEBUG_BS);
+}
+
+static void set_nmi_window(struct vcpu *vcpu, bool open)
+{
+	u64 controls;
+
+	if (vcpu->vmcs->nmi_window == open)
+		return;
+	controls = vmcs_read(VMCS_proc_controls);
+	vmcs_write(VMCS_proc_controls, open ? controls | PROC_NMI_WINDOW : controls & ~(u64)PROC_NMI_WINDOW);
+	vcpu->vmcs->nmi_window = open;
+}
+
+/* L1's NMI: now if nothing blocks it, else at the NMI window. L2's case is decided by nested_exit(). */
+static void commit_nmi(struct vcpu *vcpu)
+{
+	bool blocked = vcpu_reg(vcpu, REG_INTERRUPTIBILITY) &
+		       (INTERRUPTIBILITY_NMI | INTERRUPTIBILITY_MOV_SS | INTERRUPTIBILITY_STI);
+
+	/* SDM "Non-Maskable Interrupts": one is held while a processor waits for a SIPI. */
+	if (vcpu_reg(vcpu, REG_ACTIVITY) == ACTIVITY_WAIT_FOR_SIPI)
+		return;
+	if (vcpu->pending_valid || blocked) {
+		set_nmi_window(vcpu, true);
+		return;
+	}
+	vcpu->nmi_pending = false;
+	vcpu->pending = (struct event){ .vector = VEC_NMI, .type = INTR_TYPE_NMI };
+	vcpu->pending_valid = true;
+	set_nmi_window(vcpu, false);
+}
+
+void event_commit(struct vcpu *vcpu)
+{
+	const struct event *event = &vcpu->pending;
+
+	if (unlikely(vcpu->nmi_pending) && !vcpu->nested.in_l2)
+		commit_nmi(vcpu);
+	if (likely(!vcpu->pending_valid)) {
+		if (unlikely(vcpu->vmcs->injecting)) {
+			vmcs_write(VMCS_entry_intr_info, 0);
+			vcpu->vmcs->injecting = false;
+		}
+		return;
+	}
+	vmcs_write(VMCS_entry_intr_info, INTR_INFO_VALID | event->vector | (u32)event->type << INTR_INFO_TYPE_SHIFT |
+						 (event->has_error_code ? (u32)INTR_INFO_ERROR_CODE : 0));
+	if (event->has_error_code)
+		vmcs_write(VMCS_entry_exception_error_code, event->error_code);
+	if (event->type >= INTR_TYPE_SOFT_INTERRUPT && event->type <= INTR_TYPE_SOFT_EXCEPTION)
+		vmcs_write(VMCS_entry_instruction_length, event->instruction_length);
+	vcpu->vmcs->injecting = true;
+}

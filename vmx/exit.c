@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of handlers, and the exits that need few lines: exceptions and
+ * NMIs, INIT and SIPI, windows, the monitor trap flag, triple fault, VMCALL.
+ * SDM: "Basic VM-Exit Information", "MP Initialization Protocol".
+ */
+#include "vmx/exit.h"
+
+#include "kernel/cmdline.h"
+#include "kernel/hw/cpu.h"
+#include "kernel/log.h"
+#include "kernel/panic.h"
+#include "kernel/percpu.h"
+#include "kernel/x86.h"
+#include "vmx/event.h"
+
+static const struct exit_row {
+	const char *name;
+	enum action (*handler)(struct vcpu *vcpu);
+} exit_rows[EXIT_REASON_COUNT] = {
+#define X(number, name_, handler_, wants) [number] = { #name_, handler_ },
+#include "vmx/exits.def"
+#undef X
+};
+
+const char *exit_reason_name(u32 reason)
+{
+	return reason < EXIT_REASON_COUNT && exit_rows[reason].name ? exit_rows[reason].name : "?";
+}
+
+enum action exit_dispatch(struct vcpu *vcpu)
+{
+	u32 reason = vcpu->exit_reason & 0xffff;
+
+	if (unlikely(reason >= EXIT_REASON_COUNT || !exit_rows[reason].handler))
+		return exit_unexpected(vcpu);
+	return exit_rows[reason].handler(vcpu);
+}
+
+enum action exit_unexpected(struct vcpu *vcpu)
+{
+	panic("exit that nobody asked for: %s (%x), qualification %llx",
+	      exit_reason_name(vcpu->exit_reason & 0xffff), vcpu->exit_reason,
+	      (unsigned long long)vcpu_reg(vcpu, REG_EXIT_QUALIFICATION));
+}
+
+/* Instructions that exit whatever the controls say and that L1's processor does not have. */
+enum action exit_undefined(struct vcpu *vcpu)
+{
+	return event_inject_ud(vcpu);
+}
+
+/* SDM "Resuming Guest Software after Handling an Exception": an IRET that faulted had unblocked NMIs. */
+static void restore_nmi_blocking(struct vcpu *vcpu, u32 info)
+{
+	if ((info & INTR_INFO_NMI_UNBLOCKING) && (info & INTR_INFO_VECTOR) != VEC_DF &&
+	    !(vcpu_reg(vcpu, REG_IDT_VECTORING_INFO) & INTR_INFO_VALID))
+		vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, vcpu_reg(vcpu, REG_INTERRUPTIBILITY) | INTERRUPTIBILITY_NMI);
+}
+
+/* The guest's own exception, intercepted by L0's wish alone: it is given what it would have had. */
+static enum action redeliver(struct vcpu *vcpu, u32 info)
+{
+	u8 vector = info & INTR_INFO_VECTOR;
+	u32 type = (info & INTR_INFO_TYPE) >> INTR_INFO_TYPE_SHIFT;
+	u32 error_code = info & INTR_INFO_ERROR_CODE ? (u32)vcpu_reg(vcpu, REG_EXIT_INTR_ERROR_CODE) : 0;
+
+	if (type == INTR_TYPE_HARD_EXCEPTION && vector == VEC_PF)
+		return event_inject_pf(vcpu, vcpu_reg(vcpu, REG_EXIT_QUALIFICATION), error_code);
+	if (type == INTR_TYPE_HARD_EXCEPTION)
+		return event_inject_exception(vcpu, vector, info & INTR_INFO_ERROR_CODE, error_code);
+	vcpu->pending = (struct event){
+		.vector = vector,
+		.type = (u8)type,
+		.instruction_length = (u32)vcpu_reg(vcpu, REG_EXIT_INSTRUCTION_LENGTH),
+	};
+	vcpu->pending_valid = true;
+	return ACTION_RESUME;
+}
+
+enum action exit_exception(struct vcpu *vcpu)
+{
+	u32 info = (u32)vcpu_reg(vcpu, REG_EXIT_INTR_INFO);
+
+	if ((info & INTR_INFO_TYPE) >> INTR_INFO_TYPE_SHIFT == INTR_TYPE_NMI) {
+		vcpu->nmi_pending = true;
+		return ACTION_RESUME;
+	}
+	restore_nmi_blocking(vcpu, info);
+	if ((info & INTR_INFO_VECTOR) == VEC_PF && !vcpu->nested.in_l2)
+		write_cr2(vcpu_reg(vcpu, REG_EXIT_QUALIFICATION));
+	return redeliver(vcpu, info);
+}
+
+/* Opened by event_commit(); it looks again at the next entry. */
+enum action exit_nmi_window(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	return ACTION_RESUME;
+}
+
+/* The step over an access to absent memory is over: the run loop has cleaned up. */
+enum action exit_mtf(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	return ACTION_RESUME;
+}
+
+/* SDM "INIT signals are blocked in VMX root operation": it waits for VMXOFF or for the next VM entry. */
+enum action exit_init(struct vcpu *vcpu)
+{
+	if (vcpu->nested.vmxon)
+		vcpu->nested.init_pending = true;
+	else
+		vcpu_take_init(vcpu);
+	return ACTION_RESUME;
+}
+
+/* Vector VV: the AP starts in real mode at VV00:0000. */
+enum action exit_sipi(struct vcpu *vcpu)
+{
+	u64 vector = vcpu_reg(vcpu, REG_EXIT_QUALIFICATION) & 0xff;
+
+	vcpu_set_reg(vcpu, REG_CS_SELECTOR, vector << 8);
+	vcpu_set_reg(vcpu, REG_CS_BASE, vector << 12);
+	vcpu_set_reg(vcpu, REG_RIP, 0);
+	vcpu_set_reg(vcpu, REG_ACTIVITY, ACTIVITY_ACTIVE);
+	return ACTION_RESUME;
+}
+
+/* A bare processor shuts down here, and most boards reset. Socle says so and stops: a reset would hide the reason. */
+enum action exit_triple_fault(struct vcpu *vcpu)
+{
+	log_error("CPU %u: triple fault of L1; the machine stops", vcpu->cpu->id);
+	run_dump();
+	return ACTION_STOP;
+}
+
+/* SDM "VMCALL": outside VMX operation #UD. The debug call is Socle's own, from any privilege level of L1. */
+enum action exit_vmcall(struct vcpu *vcpu)
+{
+	if ((u32)vcpu->gpr[GPR_RAX] == DEBUG_CALL_MAGIC && !vcpu->nested.in_l2)
+		return debug_call(vcpu);
+	if (vcpu->nested.vmxon && !vcpu->nested.in_l2)
+		return nested_vmcall(vcpu);
+	return event_inject_ud(vcpu);
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * CPUID by allow-list, XSETBV, INVD. L1 sees its processor, less the features
+ * that would need VMCS support which Socle does not give, or that would let
+ * the processor write where L0 does not look.
+ * SDM: volume 2 "CPUID", "XSETBV"; volume 1 "Managing State Using the XSAVE Feature Set".
+ */
+#include "kernel/hw/cpu.h"
+#include "kernel/msr.h"
+#include "kernel/x86.h"
+#include "vmx/caps.h"
+#include "vmx/event.h"
+#include "vmx/exit.h"
+
+/*
+ * Hidden, because not named here: SMX; DS, DTES64, DS-CPL (the debug store would be written while L0 runs); HYPERVISOR. OSXSAVE is
+ * L1's CR4.
+ */
+#define LEAF1_ECX                                                                                          \
+	(CPUID_1_ECX_SSE3 | CPUID_1_ECX_PCLMULQDQ | CPUID_1_ECX_MONITOR | CPUID_1_ECX_VMX | CPUID_1_ECX_EIST | \
+	 CPUID_1_ECX_TM2 | CPUID_1_ECX_SSSE3 | CPUID_1_ECX_FMA | CPUID_1_ECX_CX16 | CPUID_1_ECX_XTPR |       \
+	 CPUID_1_ECX_PDCM | CPUID_1_ECX_PCID | CPUID_1_ECX_DCA | CPUID_1_ECX_SSE4_1 | CPUID_1_ECX_SSE4_2 |   \
+	 CPUID_1_ECX_X2APIC | CPUID_1_ECX_MOVBE | CPUID_1_ECX_POPCNT | CPUID_1_ECX_TSC_DEADLINE |            \
+	 CPUID_1_ECX_AES | CPUID_1_ECX_XSAVE | CPUID_1_ECX_AVX | CPUID_1_ECX_F16C | CPUID_1_ECX_RDRAND)
+#define LEAF1_EDX (~(u32)CPUID_1_EDX_DS)
+
+/* Hidden: SGX, PT. */
+#define LEAF7_EBX                                                                                          \
+	(CPUID_7_EBX_FSGSBASE | CPUID_7_EBX_TSC_ADJUST | CPUID_7_EBX_BMI1 | CPUID_7_EBX_HLE | CPUID_7_EBX_AVX2 | \
+	 CPUID_7_EBX_FDP_EXCPTN_ONLY | CPUID_7_EBX_SMEP | CPUID_7_EBX_BMI2 | CPUID_7_EBX_ERMS |              \
+	 CPUID_7_EBX_INVPCID | CPUID_7_EBX_RTM | CPUID_7_EBX_RDT_M | CPUID_7_EBX_FCS_FDS | CPUID_7_EBX_RDT_A | \
+	 CPUID_7_EBX_AVX512F | CPUID_7_EBX_AVX512DQ | CPUID_7_EBX_RDSEED | CPUID_7_EBX_ADX | CPUID_7_EBX_SMAP | \
+	 CPUID_7_EBX_AVX512_IFMA | CPUID_7_EBX_CLFLUSHOPT | CPUID_7_EBX_CLWB | CPUID_7_EBX_AVX512CD |        \
+	 CPUID_7_EBX_SHA | CPUID_7_EBX_AVX512BW | CPUID_7_EBX_AVX512VL)
+
+/* Hidden: CET, TME, key locker, ENQCMD, SGX-LC, PKS. OSPKE is L1's CR4. */
+#define LEAF7_ECX                                                                                          \
+	(CPUID_7_ECX_PREFETCHWT1 | CPUID_7_ECX_AVX512_VBMI | CPUID_7_ECX_UMIP | CPUID_7_ECX_PKU |            \
+	 CPUID_7_ECX_WAITPKG | CPUID_7_ECX_AVX512_VBMI2 | CPUID_7_ECX_GFNI | CPUID_7_ECX_VAES |              \
+	 CPUID_7_ECX_VPCLMULQDQ | CPUID_7_ECX_AVX512_VNNI | CPUID_7_ECX_AVX512_BITALG |                      \
+	 CPUID_7_ECX_AVX512_VPOPCNTDQ | CPUID_7_ECX_LA57 | CPUID_7_ECX_RDPID | CPUID_7_ECX_BUS_LOCK_DETECT | \
+	 CPUID_7_ECX_CLDEMOTE | CPUID_7_ECX_MOVDIRI | CPUID_7_ECX_MOVDIR64B)
+
+/* Hidden: UINTR, PCONFIG, architectural LBRs, CET-IBT. */
+#define LEAF7_EDX                                                                                          \
+	(CPUID_7_EDX_AVX512_4VNNIW | CPUID_7_EDX_AVX512_4FMAPS | CPUID_7_EDX_FSRM |                          \
+	 CPUID_7_EDX_AVX512_VP2INTERSECT | BIT(9) /* SRBDS_CTRL */ | CPUID_7_EDX_MD_CLEAR |                  \
+	 CPUID_7_EDX_SERIALIZE | CPUID_7_EDX_HYBRID | CPUID_7_EDX_TSXLDTRK | CPUID_7_EDX_AMX_BF16 |          \
+	 CPUID_7_EDX_AVX512_FP16 | CPUID_7_EDX_AMX_TILE | CPUID_7_EDX_AMX_INT8 | CPUID_7_EDX_IBRS |          \
+	 CPUID_7_EDX_STIBP | CPUID_7_EDX_L1D_FLUSH | CPUID_7_EDX_ARCH_CAPABILITIES |                         \
+	 CPUID_7_EDX_CORE_CAPABILITIES | CPUID_7_EDX_SSBD)
+
+/* Vector instructions and fast strings; hidden: LASS, FRED, HRESET, LAM. */
+#define LEAF7_1_EAX                                                                                        \
+	(BIT(0) | BIT(1) | BIT(2) | BIT(3) | CPUID_7_1_EAX_AVX_VNNI | CPUID_7_1_EAX_AVX512_BF16 | BIT(7) |   \
+	 BIT(10) | BIT(11) | BIT(12) | BIT(21) | BIT(23))
+
+/* State components of XCR0 and of IA32_XSS that L1 may know of: all of user state but CET; of supervisor state HDC and HWP. */
+#define XCR0_OFFERED                                                                                       \
+	(XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512 | XCR0_PKRU | XCR0_TILECFG | XCR0_TILEDATA)
+#define XSS_OFFERED (BIT(13) | BIT(16))
+
+/* "SocleSocle  " */
+#define SIGNATURE_EBX 0x6c636f53u
+#define SIGNATURE_ECX 0x636f5365u
+#define SIGNATURE_EDX 0x2020656cu
+
+/* Constant after cpuid_init(). */
+static u32 leaf7_ebx, leaf7_ecx, ext1_edx, leaf_d1_eax;
+static u64 xcr0_valid;
+
+void cpuid_init(void)
+{
+	struct cpuid_regs xsave = { 0 };
+	u32 proc2 = l0_controls.proc2;
+
+	/* Without their VMCS control these instructions are #UD in any guest. */
+	leaf7_ebx = (u32)LEAF7_EBX & (proc2 & PROC2_INVPCID ? ~0u : ~(u32)CPUID_7_EBX_INVPCID);
+	leaf7_ecx = (u32)LEAF7_ECX & (proc2 & PROC2_USER_WAIT_PAUSE ? ~0u : ~(u32)CPUID_7_ECX_WAITPKG);
+	leaf7_ecx &= proc2 & PROC2_RDTSCP ? ~0u : ~(u32)CPUID_7_ECX_RDPID;
+	ext1_edx = proc2 & PROC2_RDTSCP ? ~0u : ~(u32)CPUID_EXT1_EDX_RDTSCP;
+	leaf_d1_eax = proc2 & PROC2_XSAVES ? ~0u : ~(u32)CPUID_D_1_EAX_XSAVES;
+	if (cpuid(CPUID_LEAF_FEATURES, 0).ecx & CPUID_1_ECX_XSAVE)
+		xsave = cpuid(CPUID_LEAF_XSAVE, 0);
+	xcr0_valid = (xsave.eax | (u64)xsave.edx << 32) & XCR0_OFFERED;
+}
+
+static struct cpuid_regs leaf_xsave(struct cpuid_regs r, u32 subleaf)
+{
+	if (subleaf == 0) {
+		r.eax &= (u32)XCR0_OFFERED;
+		r.edx = 0;
+	} else if (subleaf == 1) {
+		r.eax &= leaf_d1_eax;
+		r.ecx &= (u32)XSS_OFFERED;
+		r.edx = 0;
+	} else if (subleaf > 62 || !((XCR0_OFFERED | XSS_OFFERED) & BIT(subleaf))) {
+		r = (struct cpuid_regs){ 0 };
+	}
+	return r;
+}
+
+static struct cpuid_regs leaf_extended_features(struct vcpu *vcpu, struct cpuid_regs r, u32 subleaf)
+{
+	switch (subleaf) {
+	case 0:
+		r.eax = MIN(r.eax, 1u);
+		r.ebx &= leaf7_ebx;
+		r.ecx &= leaf7_ecx;
+		r.edx &= (u32)LEAF7_EDX;
+		if ((r.ecx & CPUID_7_ECX_PKU) && (vcpu_reg(vcpu, REG_CR4) & CR4_PKE))
+			r.ecx |= (u32)CPUID_7_ECX_OSPKE;
+		return r;
+	case 1:
+		return (struct cpuid_regs){ .eax = r.eax & (u32)LEAF7_1_EAX };
+	default:
+		return (struct cpuid_regs){ 0 };
+	}
+}
+
+struct cpuid_regs cpuid_l1(struct vcpu *vcpu, u32 leaf, u32 subleaf)
+{
+	struct cpuid_regs r;
+
+	if (unlikely((leaf & 0xff000000) == CPUID_LEAF_HYPERVISOR)) {
+		if (leaf == CPUID_LEAF_HYPERVISOR)
+			return (struct cpuid_regs){ leaf, SIGNATURE_EBX, SIGNATURE_ECX, SIGNATURE_EDX };
+		return (struct cpuid_regs){ 0 };
+	}
+	r = cpuid(leaf, subleaf);
+	switch (leaf) {
+	case CPUID_LEAF_FEATURES:
+		r.ecx &= (u32)LEAF1_ECX;
+		r.edx &= LEAF1_EDX;
+		if ((r.ecx & CPUID_1_ECX_XSAVE) && (vcpu_reg(vcpu, REG_CR4) & CR4_OSXSAVE))
+			r.ecx |= (u32)CPUID_1_ECX_OSXSAVE;
+		break;
+	case CPUID_LEAF_EXTENDED_FEATURES:
+		return leaf_extended_features(vcpu, r, subleaf);
+	case CPUID_LEAF_XSAVE:
+		return leaf_xsave(r, subleaf);
+	case CPUID_LEAF_EXT_FEATURES:
+		r.edx &= ext1_edx;
+		break;
+	case CPUID_LEAF_SGX:
+	case CPUID_LEAF_PT:
+	case CPUID_LEAF_KEY_LOCKER:
+	case 0x1b: /* PCONFIG */
+	case CPUID_LEAF_LBR:
+	case 0x20: /* HRESET */
+	case 0x21: /* TDX */
+		r = (struct cpuid_regs){ 0 };
+		break;
+	default:
+		break;
+	}
+	return r;
+}
+
+enum action exit_cpuid(struct vcpu *vcpu)
+{
+	struct cpuid_regs r = cpuid_l1(vcpu, (u32)vcpu->gpr[GPR_RAX], (u32)vcpu->gpr[GPR_RCX]);
+
+	vcpu->gpr[GPR_RAX] = r.eax;
+	vcpu->gpr[GPR_RBX] = r.ebx;
+	vcpu->gpr[GPR_RCX] = r.ecx;
+	vcpu->gpr[GPR_RDX] = r.edx;
+	return ACTION_SKIP;
+}
+
+/* SDM volume 1, "Enabling the XSAVE Feature Set and XSAVE-Enabled Features". */
+static bool xcr0_is_valid(u64 value)
+{
+	if ((value & ~xcr0_valid) || !(value & XCR0_X87))
+		return false;
+	if ((value & XCR0_AVX) && !(value & XCR0_SSE))
+		return false;
+	if ((value & XCR0_AVX512) && ((value & XCR0_AVX512) != XCR0_AVX512 || !(value & XCR0_AVX)))
+		return false;
+	if (((value >> 17) ^ (value >> 18)) & 1)
+		return false;
+	return true;
+}
+
+/* CPL 0 and CR4.OSXSAVE were checked by the processor before the exit. */
+enum action exit_xsetbv(struct vcpu *vcpu)
+{
+	u64 value = (u32)vcpu->gpr[GPR_RAX] | vcpu->gpr[GPR_RDX] << 32;
+
+	if ((u32)vcpu->gpr[GPR_RCX] != 0 || !xcr0_is_valid(value))
+		return event_inject_gp(vcpu, 0);
+	xsetbv(0, value);
+	return ACTION_SKIP;
+}
+
+/* L1's modified cache lines may be anybody's: they are written back. */
+enum action exit_invd(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	wbinvd();
+	return ACTION_SKIP;
+}

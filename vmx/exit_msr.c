@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * RDMSR and WRMSR of the guest that runs now, as L1's processor has them: for
+ * the exits that vm.c's bitmap asks for, and for the MSR lists of nested VMX.
+ * SDM volume 4; volume 3, "MSRs in VMX", "Loading MSRs".
+ */
+#include "kernel/hw/cpu.h"
+#include "kernel/msr.h"
+#include "kernel/percpu.h"
+#include "kernel/x86.h"
+#include "mm/memmap.h"
+#include "vmx/caps.h"
+#include "vmx/event.h"
+#include "vmx/exit.h"
+#include "vmx/tlb.h"
+#include "vmx/vm.h"
+
+/* Supervisor state components that L1 may have XSAVES keep: no PT, PASID, CET, UINTR, LBR. */
+#define XSS_ALLOWED (BIT(13) | BIT(16))
+
+/* Bits whose mere writing has effects in L0; the processor is asked about the others. */
+#define DEBUGCTL_EFFECTIVE                                                                                 \
+	(DEBUGCTL_LBR | DEBUGCTL_BTF | DEBUGCTL_BLD | DEBUGCTL_TR | DEBUGCTL_BTS | DEBUGCTL_BTINT)
+
+static bool is_vmx_capability(u32 index)
+{
+	return index >= MSR_IA32_VMX_FIRST && index <= MSR_IA32_VMX_LAST;
+}
+
+/* Features that L1 does not have: CPUID hides them. */
+static bool is_hidden(u32 index)
+{
+	switch (index) {
+	case MSR_IA32_PEBS_ENABLE:
+	case 0x560 ... 0x561:
+	case MSR_IA32_RTIT_CTL ... MSR_IA32_RTIT_CTL + 2:
+	case 0x580 ... 0x587:
+	case MSR_IA32_DS_AREA:
+	case MSR_IA32_U_CET ... MSR_IA32_INTERRUPT_SSP_TABLE_ADDR:
+	case MSR_IA32_PKRS:
+	case 0x985 ... 0x98a:
+	case 0xd93:
+	case MSR_IA32_LBR_CTL:
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool msr_read(struct vcpu *vcpu, u32 index, u64 *value)
+{
+	switch (index) {
+	case MSR_IA32_EFER:
+		*value = vcpu_reg(vcpu, REG_EFER);
+		return true;
+	case MSR_IA32_FS_BASE:
+		*value = vcpu_reg(vcpu, REG_FS_BASE);
+		return true;
+	case MSR_IA32_GS_BASE:
+		*value = vcpu_reg(vcpu, REG_GS_BASE);
+		return true;
+	case MSR_IA32_PAT:
+		*value = vmcs_read(VMCS_guest_pat);
+		return true;
+	case MSR_IA32_DEBUGCTL:
+		*value = vmcs_read(VMCS_guest_debugctl);
+		return true;
+	case MSR_IA32_SYSENTER_CS:
+		*value = vmcs_read(VMCS_guest_sysenter_cs);
+		return true;
+	case MSR_IA32_SYSENTER_ESP:
+		*value = vmcs_read(VMCS_guest_sysenter_esp);
+		return true;
+	case MSR_IA32_SYSENTER_EIP:
+		*value = vmcs_read(VMCS_guest_sysenter_eip);
+		return true;
+	case MSR_IA32_FEATURE_CONTROL:
+		*value = vcpu->feature_control;
+		return true;
+	case MSR_IA32_SMM_MONITOR_CTL:
+		*value = 0;
+		return true;
+	default:
+		break;
+	}
+	if (is_vmx_capability(index))
+		return nested_read_capability(index, value);
+	if (mtrr_is_msr(index))
+		return mtrr_read(&vcpu->mtrr, index, value);
+	if (is_hidden(index))
+		return false;
+	return rdmsr_safe(index, value);
+}
+
+/* SDM "IA32_EFER": LMA is the processor's own; LME cannot change while paging is on. */
+static bool write_efer(struct vcpu *vcpu, u64 value)
+{
+	u64 old = vcpu_reg(vcpu, REG_EFER);
+	u64 allowed = EFER_SCE | EFER_LME | EFER_LMA;
+
+	if (cpuid(CPUID_LEAF_EXT_FEATURES, 0).edx & CPUID_EXT1_EDX_NX)
+		allowed |= EFER_NXE;
+	if (value & ~allowed)
+		return false;
+	if (((value ^ old) & EFER_LME) && (vcpu_reg(vcpu, REG_CR0) & CR0_PG))
+		return false;
+	cr_set_efer(vcpu, (value & ~EFER_LMA) | (old & EFER_LMA));
+	return true;
+}
+
+static bool write_pat(u64 value)
+{
+	for (u32 i = 0; i < 8; i++) {
+		u32 type = (value >> (8 * i)) & 0xff;
+
+		if (type > MEMTYPE_UC_MINUS || type == 2 || type == 3)
+			return false;
+	}
+	vmcs_write(VMCS_guest_pat, value);
+	return true;
+}
+
+static bool write_debugctl(u64 value)
+{
+	bool valid = wrmsr_safe(MSR_IA32_DEBUGCTL, value & ~(u64)DEBUGCTL_EFFECTIVE);
+
+	wrmsr(MSR_IA32_DEBUGCTL, 0);
+	if (valid)
+		vmcs_write(VMCS_guest_debugctl, value);
+	return valid;
+}
+
+static bool write_linear(enum vmcs_field field, u64 value)
+{
+	if (!is_canonical(value, vmx_caps.linear_bits))
+		return false;
+	vmcs_write(field, value);
+	return true;
+}
+
+static bool write_base(struct vcpu *vcpu, enum reg reg, u64 value)
+{
+	if (!is_canonical(value, vmx_caps.linear_bits))
+		return false;
+	vcpu_set_reg(vcpu, reg, value);
+	return true;
+}
+
+/* As the firmware's: locked means locked. SMX is hidden, so its bits are as reserved as the others. */
+static bool write_feature_control(struct vcpu *vcpu, u64 value)
+{
+	if (vcpu->feature_control & FEATURE_CONTROL_LOCKED)
+		return false;
+	if (value & ~(FEATURE_CONTROL_LOCKED | FEATURE_CONTROL_VMX | FEATURE_CONTROL_LMCE))
+		return false;
+	vcpu->feature_control = value;
+	return true;
+}
+
+/*
+ * Other CPUs flush at their next exit, with no kick: the SDM's procedure ("MTRR Considerations in MP Systems") has every
+ * processor write its own MTRRs with interrupts off before any of them goes on, and each such write exits.
+ */
+static bool write_mtrr(struct vcpu *vcpu, u32 index, u64 value)
+{
+	bool changed;
+
+	if (!mtrr_write(&vcpu->mtrr, index, value, &changed))
+		return false;
+	if (!changed || !passthru_retype(&vcpu->mtrr))
+		return true;
+	for (u32 i = 0; i < percpu_count(); i++) {
+		struct vcpu *other = percpu_get(i)->vcpu;
+
+		if (other)
+			__atomic_fetch_or(&other->request, REQUEST_EPT01_CHANGED, __ATOMIC_RELEASE);
+	}
+	return true;
+}
+
+/* The APIC's page must not come to lie over L0's memory. */
+static bool write_apic_base(u64 value)
+{
+	if (memmap_in_window(value & APIC_BASE_ADDR, PAGE_SIZE))
+		return false;
+	return wrmsr_safe(MSR_IA32_APIC_BASE, value);
+}
+
+bool msr_write(struct vcpu *vcpu, u32 index, u64 value)
+{
+	switch (index) {
+	case MSR_IA32_EFER:
+		return write_efer(vcpu, value);
+	case MSR_IA32_FS_BASE:
+		return write_base(vcpu, REG_FS_BASE, value);
+	case MSR_IA32_GS_BASE:
+		return write_base(vcpu, REG_GS_BASE, value);
+	case MSR_IA32_PAT:
+		return write_pat(value);
+	case MSR_IA32_DEBUGCTL:
+		return write_debugctl(value);
+	case MSR_IA32_SYSENTER_CS:
+		vmcs_write(VMCS_guest_sysenter_cs, (u32)value);
+		return true;
+	case MSR_IA32_SYSENTER_ESP:
+		return write_linear(VMCS_guest_sysenter_esp, value);
+	case MSR_IA32_SYSENTER_EIP:
+		return write_linear(VMCS_guest_sysenter_eip, value);
+	case MSR_IA32_FEATURE_CONTROL:
+		return write_feature_control(vcpu, value);
+	case MSR_IA32_APIC_BASE:
+		return write_apic_base(value);
+	case MSR_IA32_MISC_ENABLE:
+		/* Execute-disable is L0's too: its page tables use it. */
+		return wrmsr_safe(index, value & ~MISC_ENABLE_XD_DISABLE);
+	case MSR_IA32_BIOS_UPDT_TRIG:
+		/* SDM "Microcode Update Facilities": an update that does not fit is ignored; under Socle none fits. */
+		return true;
+	case MSR_IA32_SMM_MONITOR_CTL:
+		return false;
+	case MSR_IA32_XSS:
+		return !(value & ~XSS_ALLOWED) && wrmsr_safe(index, value);
+	default:
+		break;
+	}
+	if (mtrr_is_msr(index))
+		return write_mtrr(vcpu, index, value);
+	if (is_vmx_capability(index) || is_hidden(index))
+		return false;
+	return wrmsr_safe(index, value);
+}
+
+enum action exit_rdmsr(struct vcpu *vcpu)
+{
+	u64 value;
+
+	if (!msr_read(vcpu, (u32)vcpu->gpr[GPR_RCX], &value))
+		return event_inject_gp(vcpu, 0);
+	vcpu->gpr[GPR_RAX] = (u32)value;
+	vcpu->gpr[GPR_RDX] = value >> 32;
+	return ACTION_SKIP;
+}
+
+enum action exit_wrmsr(struct vcpu *vcpu)
+{
+	u64 value = (u32)vcpu->gpr[GPR_RAX] | vcpu->gpr[GPR_RDX] << 32;
+
+	if (!msr_write(vcpu, (u32)vcpu->gpr[GPR_RCX], value))
+		return event_inject_gp(vcpu, 0);
+	return ACTION_SKIP;
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The vCPU of each CPU: made once, its first state, its INIT state, which VMCS
+ * is current. Running it is vmx/run.c's; control registers are exit_cr.c's.
+ * SDM: "Host-State Area", "Processor State After Reset, Power-up or INIT".
+ */
+#include "vmx/vcpu.h"
+
+#include "boot/l1.h"
+#include "kernel/cmdline.h"
+#include "kernel/desc.h"
+#include "kernel/hw/cpu.h"
+#include "kernel/hw/phys.h"
+#include "kernel/msr.h"
+#include "kernel/percpu.h"
+#include "kernel/panic.h"
+#include "kernel/string.h"
+#include "kernel/x86.h"
+#include "mm/page_alloc.h"
+#include "vmx/caps.h"
+#include "vmx/entry.h"
+#include "vmx/exit.h"
+#include "vmx/tlb.h"
+#include "vmx/vm.h"
+#include "vmx/vmx_cpu.h"
+
+/* Access rights of usable segments as INIT leaves them, and of flat ones. */
+#define AR_CODE16 0x9bu
+#define AR_DATA16 0x93u
+#define AR_CODE32 0xc09bu
+#define AR_DATA32 0xc093u
+#define AR_LDT 0x82u
+#define AR_TSS_BUSY 0x8bu
+
+void vcpu_load_vmcs(struct vcpu *vcpu, struct vmcs *vmcs)
+{
+	if (vcpu->vmcs == vmcs)
+		return;
+	if (vcpu->vmcs) {
+		regcache_flush(&vcpu->vmcs->cache);
+		ASSERT(!vcpu->vmcs->cache.dirty);
+	}
+	vmcs_load(vmcs);
+	vcpu->vmcs = vmcs;
+}
+
+bool vcpu_is_long_mode(struct vcpu *vcpu)
+{
+	return vcpu_reg(vcpu, REG_EFER) & EFER_LMA;
+}
+
+bool vcpu_is_64bit(struct vcpu *vcpu)
+{
+	return vcpu_is_long_mode(vcpu) && (vcpu_reg(vcpu, REG_CS_AR) & AR_L);
+}
+
+bool vcpu_is_protected(struct vcpu *vcpu)
+{
+	return vcpu_reg(vcpu, REG_CR0) & CR0_PE;
+}
+
+bool vcpu_is_v86(struct vcpu *vcpu)
+{
+	return vcpu_reg(vcpu, REG_RFLAGS) & RFLAGS_VM;
+}
+
+/* SDM "Guest Register State": the DPL of SS is the CPL. */
+unsigned int vcpu_cpl(struct vcpu *vcpu)
+{
+	return (vcpu_reg(vcpu, REG_SS_AR) & AR_DPL) >> AR_DPL_SHIFT;
+}
+
+bool vcpu_is_pae_paging(struct vcpu *vcpu)
+{
+	return (vcpu_reg(vcpu, REG_CR0) & CR0_PG) && (vcpu_reg(vcpu, REG_CR4) & CR4_PAE) && !vcpu_is_long_mode(vcpu);
+}
+
+void vcpu_write_host_state(struct vcpu *vcpu)
+{
+	const struct percpu *cpu = vcpu->cpu;
+
+	vmcs_write(VMCS_host_cr0, read_cr0());
+	vmcs_write(VMCS_host_cr3, read_cr3());
+	vmcs_write(VMCS_host_cr4, read_cr4());
+	vmcs_write(VMCS_host_efer, rdmsr(MSR_IA32_EFER));
+	vmcs_write(VMCS_host_pat, rdmsr(MSR_IA32_PAT));
+	vmcs_write(VMCS_host_cs_selector, GDT_CODE);
+	vmcs_write(VMCS_host_ss_selector, GDT_DATA);
+	vmcs_write(VMCS_host_ds_selector, GDT_DATA);
+	vmcs_write(VMCS_host_es_selector, GDT_DATA);
+	vmcs_write(VMCS_host_fs_selector, 0);
+	vmcs_write(VMCS_host_gs_selector, 0);
+	vmcs_write(VMCS_host_tr_selector, GDT_TSS);
+	vmcs_write(VMCS_host_fs_base, 0);
+	vmcs_write(VMCS_host_gs_base, (u64)cpu);
+	vmcs_write(VMCS_host_tr_base, desc_tss_base(cpu));
+	vmcs_write(VMCS_host_gdtr_base, desc_gdt_base(cpu));
+	vmcs_write(VMCS_host_idtr_base, trap_idt_base());
+	vmcs_write(VMCS_host_sysenter_cs, 0);
+	vmcs_write(VMCS_host_sysenter_esp, 0);
+	vmcs_write(VMCS_host_sysenter_eip, 0);
+	vmcs_write(VMCS_host_rsp, (u64)vcpu);
+	vmcs_write(VMCS_host_rip, (u64)vmx_exit);
+}
+
+struct pf_intercept vcpu_pf_intercept(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	if (!(options.intercept & INTERCEPT_PF))
+		return (struct pf_intercept){ .eb = false };
+	return (struct pf_intercept){ true, options.intercept_pfec_mask, options.intercept_pfec_match };
+}
+
+u32 vcpu_exception_bitmap(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	return 0;
+}
+
+bool vcpu_intercepts_cr(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	return options.intercept & INTERCEPT_CR;
+}
+
+static void write_controls01(struct vcpu *vcpu)
+{
+	struct pf_intercept pf = vcpu_pf_intercept(vcpu);
+	u32 proc2 = l0_controls.proc2 | (tlb_uses_vpid() ? (u32)PROC2_VPID : 0);
+
+	vmcs_write(VMCS_pin_controls, l0_controls.pin);
+	vmcs_write(VMCS_proc_controls, l0_controls.proc);
+	vmcs_write(VMCS_proc2_controls, proc2);
+	vmcs_write(VMCS_exit_controls, l0_controls.exit);
+	vmcs_write(VMCS_entry_controls, l0_controls.entry);
+	vmcs_write(VMCS_exception_bitmap, vcpu_exception_bitmap(vcpu) | (pf.eb ? BIT(VEC_PF) : 0));
+	vmcs_write(VMCS_pf_mask, pf.mask);
+	vmcs_write(VMCS_pf_match, pf.match);
+	vmcs_write(VMCS_msr_bitmap, ptr_to_phys(vm.msr_bitmap01).v);
+	vmcs_write(VMCS_ept_pointer, vm.ept01_pointer);
+	vmcs_write(VMCS_vmcs_link_pointer, ~0ull);
+	if (tlb_uses_vpid())
+		vmcs_write(VMCS_vpid, VPID_L1);
+	if (proc2 & PROC2_XSAVES)
+		vmcs_write(VMCS_xss_exit_bitmap, 0);
+	vmcs_write(VMCS_cr3_target_count, 0);
+	vmcs_write(VMCS_exit_msr_store_count, 0);
+	vmcs_write(VMCS_exit_msr_load_count, 0);
+	vmcs_write(VMCS_entry_msr_load_count, 0);
+	vmcs_write(VMCS_entry_intr_info, 0);
+}
+
+static void set_segment(struct vcpu *vcpu, enum seg seg, u16 selector, u64 base, u32 limit, u32 ar)
+{
+	vcpu_set_reg(vcpu, REG_SEG_SELECTOR(seg), selector);
+	vcpu_set_reg(vcpu, REG_SEG_BASE(seg), base);
+	vcpu_set_reg(vcpu, REG_SEG_LIMIT(seg), limit);
+	vcpu_set_reg(vcpu, REG_SEG_AR(seg), ar);
+}
+
+/* What INIT leaves alone (MSRs, TSC, x87 and vector state, CR0.CD and NW) is left alone here. */
+void vcpu_init_reset(struct vcpu *vcpu)
+{
+	static const enum seg data[] = { SEG_ES, SEG_SS, SEG_DS, SEG_FS, SEG_GS };
+
+	memset(vcpu->gpr, 0, sizeof(vcpu->gpr));
+	vcpu->gpr[GPR_RDX] = cpuid(CPUID_LEAF_FEATURES, 0).eax;
+	vcpu->pending_valid = false;
+	vcpu->nmi_pending = false;
+	vcpu_set_reg(vcpu, REG_RIP, 0xfff0);
+	vcpu_set_reg(vcpu, REG_RSP, 0);
+	vcpu_set_reg(vcpu, REG_RFLAGS, RFLAGS_FIXED1);
+	set_segment(vcpu, SEG_CS, 0xf000, 0xffff0000, 0xffff, AR_CODE16);
+	for (size_t i = 0; i < ARRAY_SIZE(data); i++)
+		set_segment(vcpu, data[i], 0, 0, 0xffff, AR_DATA16);
+	set_segment(vcpu, SEG_LDTR, 0, 0, 0xffff, AR_LDT);
+	set_segment(vcpu, SEG_TR, 0, 0, 0xffff, AR_TSS_BUSY);
+	vcpu_set_reg(vcpu, REG_GDTR_BASE, 0);
+	vcpu_set_reg(vcpu, REG_GDTR_LIMIT, 0xffff);
+	vcpu_set_reg(vcpu, REG_IDTR_BASE, 0);
+	vcpu_set_reg(vcpu, REG_IDTR_LIMIT, 0xffff);
+	cr_set_l1_cr0(vcpu, (vcpu_reg(vcpu, REG_CR0) & (CR0_CD | CR0_NW)) | CR0_ET);
+	vcpu_set_reg(vcpu, REG_CR3, 0);
+	cr_set_l1_cr4(vcpu, 0);
+	cr_set_efer(vcpu, 0);
+	write_cr2(0);
+	write_dr0(0);
+	write_dr1(0);
+	write_dr2(0);
+	write_dr3(0);
+	write_dr6(DR6_RESET);
+	vcpu_set_reg(vcpu, REG_DR7, DR7_RESET);
+	vcpu_set_reg(vcpu, REG_PENDING_DEBUG, 0);
+	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, 0);
+	vcpu_set_reg(vcpu, REG_ACTIVITY, ACTIVITY_ACTIVE);
+	tlb_flush_guest(vcpu);
+}
+
+/* SDM "MP Initialization Protocol": after INIT an AP waits for a SIPI, the BSP starts at the reset vector. */
+void vcpu_take_init(struct vcpu *vcpu)
+{
+	ASSERT(vcpu->vmcs == &vcpu->vmcs01);
+	vcpu_init_reset(vcpu);
+	if (!(rdmsr(MSR_IA32_APIC_BASE) & APIC_BASE_BSP))
+		vcpu_set_reg(vcpu, REG_ACTIVITY, ACTIVITY_WAIT_FOR_SIPI);
+}
+
+/* Flat 32-bit protected mode at L1's entry point. */
+static void set_start_state(struct vcpu *vcpu, const struct l1_start *start)
+{
+	static const enum seg data[] = { SEG_ES, SEG_SS, SEG_DS, SEG_FS, SEG_GS };
+
+	set_segment(vcpu, SEG_CS, start->code_selector, 0, 0xffffffff, AR_CODE32);
+	for (size_t i = 0; i < ARRAY_SIZE(data); i++)
+		set_segment(vcpu, data[i], start->data_selector, 0, 0xffffffff, AR_DATA32);
+	vcpu_set_reg(vcpu, REG_GDTR_BASE, start->gdt_base);
+	vcpu_set_reg(vcpu, REG_GDTR_LIMIT, start->gdt_limit);
+	cr_set_l1_cr0(vcpu, CR0_PE | CR0_ET);
+	vcpu_set_reg(vcpu, REG_RIP, start->eip);
+	vcpu_set_reg(vcpu, REG_RSP, start->esp);
+	vcpu->gpr[GPR_RAX] = start->eax;
+	vcpu->gpr[GPR_RBX] = start->ebx;
+	vcpu->gpr[GPR_RCX] = start->ecx;
+	vcpu->gpr[GPR_RDX] = start->edx;
+	vcpu->gpr[GPR_RSI] = start->esi;
+	vcpu->gpr[GPR_RDI] = start->edi;
+	vcpu->gpr[GPR_RBP] = start->ebp;
+}
+
+struct vcpu *vcpu_create(struct percpu *cpu, struct vm *the_vm, const struct l1_start *start)
+{
+	struct vcpu *vcpu = page_alloc_contig(ALIGN_UP(sizeof(*vcpu), PAGE_SIZE) / PAGE_SIZE);
+
+	vcpu->cpu = cpu;
+	vcpu->vm = the_vm;
+	vcpu->feature_control = cpu->vmx->firmware_feature_control;
+	mtrr_read_hardware(&vcpu->mtrr);
+	absent_init(vcpu);
+	vmcs_init(&vcpu->vmcs01, page_alloc(), &vcpu->reg_counters);
+	vcpu_load_vmcs(vcpu, &vcpu->vmcs01);
+	nested_init(vcpu);
+
+	write_controls01(vcpu);
+	vcpu_write_host_state(vcpu);
+	vmcs_write(VMCS_guest_pat, rdmsr(MSR_IA32_PAT));
+	vmcs_write(VMCS_guest_debugctl, 0);
+	vmcs_write(VMCS_guest_sysenter_cs, 0);
+	vmcs_write(VMCS_guest_sysenter_esp, 0);
+	vmcs_write(VMCS_guest_sysenter_eip, 0);
+	for (enum reg reg = REG_PDPTE0; reg <= REG_PDPTE3; reg++)
+		vcpu_set_reg(vcpu, reg, 0);
+	vcpu_set_reg(vcpu, REG_CR0, 0);
+	cr_update_masks(vcpu);
+	vcpu_init_reset(vcpu);
+	if (start)
+		set_start_state(vcpu, start);
+	else
+		vcpu_set_reg(vcpu, REG_ACTIVITY, ACTIVITY_WAIT_FOR_SIPI);
+	cpu->vcpu = vcpu;
+	return vcpu;
+}
