@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * RSDP, RSDT or XSDT, MADT: just enough to know the processors.  See
+ * drivers/acpi.h.
+ */
+#include "drivers/acpi.h"
+
+#include "kernel/hw/phys.h"
+#include "kernel/string.h"
+#include "mm/addr.h"
+#include "mm/memmap.h"
+
+#define RSDP_V1_SIZE 20u
+#define RSDP_V2_SIZE 36u
+#define TABLE_MAX (1u << 20)	/* no MADT or XSDT is larger */
+#define BELOW_4G 0x100000000ull
+
+#define MADT_ENTRIES 44
+#define MADT_LOCAL_APIC 0
+#define MADT_LOCAL_X2APIC 9
+#define MADT_ENABLED 1u
+#define XAPIC_ID_ALL 0xffu
+#define X2APIC_ID_ALL 0xffffffffu
+
+struct acpi_header {
+	char signature[4];
+	u32 length;
+	u8 revision, checksum;
+	char oem[6], oem_table[8];
+	u32 oem_revision, creator, creator_revision;
+} PACKED;
+static_assert(sizeof(struct acpi_header) == 36, "ACPI: DESCRIPTION_HEADER");
+
+static u32 get32(const u8 *p)
+{
+	u32 v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static u64 get64(const u8 *p)
+{
+	u64 v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static bool sum_is_zero(const u8 *p, u32 size)
+{
+	u8 sum = 0;
+
+	while (size--)
+		sum += *p++;
+	return !sum;
+}
+
+/* The direct map covers what is below 4 GiB, and RAM above. */
+static const u8 *readable(u64 pa, u64 size)
+{
+	if (!pa || pa + size < pa)
+		return NULL;
+	if (pa + size > BELOW_4G && !memmap_is_ram(pa, size))
+		return NULL;
+	return phys_to_ptr(HPA(pa));
+}
+
+/* A whole table with the right signature and checksum, or NULL. */
+static const u8 *table_get(u64 pa, const char *signature, u32 *length)
+{
+	const u8 *p = readable(pa, sizeof(struct acpi_header));
+	struct acpi_header h;
+
+	if (!p)
+		return NULL;
+	memcpy(&h, p, sizeof(h));
+	if (memcmp(h.signature, signature, sizeof(h.signature)) || h.length < sizeof(h) || h.length > TABLE_MAX)
+		return NULL;
+	if (!readable(pa, h.length) || !sum_is_zero(p, h.length))
+		return NULL;
+	*length = h.length;
+	return p;
+}
+
+static bool rsdp_valid(const u8 *p)
+{
+	return !memcmp(p, "RSD PTR ", 8) && sum_is_zero(p, RSDP_V1_SIZE);
+}
+
+/* ACPI "Finding the RSDP on IA-PC Systems": the first KiB of the EBDA, then E0000-FFFFF, on 16-byte boundaries. */
+static const u8 *rsdp_search(u64 base, u64 size)
+{
+	const u8 *p = readable(base, size);
+
+	for (u64 at = 0; p && at + RSDP_V2_SIZE <= size; at += 16)
+		if (rsdp_valid(p + at))
+			return p + at;
+	return NULL;
+}
+
+static const u8 *rsdp_find(void)
+{
+	const u8 *bda = readable(0x40e, 2);
+	u64 ebda = (u64)(bda[0] | bda[1] << 8) << 4;
+	const u8 *found = NULL;
+
+	if (ebda >= 0x400 && ebda < 0xa0000)
+		found = rsdp_search(ebda, 1024);
+	return found ? found : rsdp_search(0xe0000, 0x20000);
+}
+
+/* The MADT among the tables that `root` (RSDT: 4-byte entries, XSDT: 8-byte ones) lists. */
+static const u8 *madt_in(u64 root, const char *signature, u32 width, u32 *length)
+{
+	u32 root_length;
+	const u8 *p = table_get(root, signature, &root_length);
+
+	for (u32 at = sizeof(struct acpi_header); p && at + width <= root_length; at += width) {
+		const u8 *madt = table_get(width == 8 ? get64(p + at) : get32(p + at), "APIC", length);
+
+		if (madt)
+			return madt;
+	}
+	return NULL;
+}
+
+static void cpu_add(struct acpi_cpus *out, u32 apic_id)
+{
+	for (u32 i = 0; i < out->count; i++)
+		if (out->apic_id[i] == apic_id)
+			return;
+	if (out->count < ACPI_CPU_MAX)
+		out->apic_id[out->count++] = apic_id;
+}
+
+static void entry_read(const u8 *e, u32 size, struct acpi_cpus *out)
+{
+	if (e[0] == MADT_LOCAL_APIC && size >= 8 && (get32(e + 4) & MADT_ENABLED) && e[3] != XAPIC_ID_ALL)
+		cpu_add(out, e[3]);
+	if (e[0] == MADT_LOCAL_X2APIC && size >= 16 && (get32(e + 8) & MADT_ENABLED) && get32(e + 4) != X2APIC_ID_ALL)
+		cpu_add(out, get32(e + 4));
+}
+
+void acpi_find_cpus(const u8 *rsdp, u32 rsdp_size, bool bios, struct acpi_cpus *out)
+{
+	const u8 *madt = NULL;
+	u32 length = 0;
+
+	out->count = 0;
+	if (rsdp_size < RSDP_V1_SIZE || !rsdp_valid(rsdp)) {
+		rsdp = bios ? rsdp_find() : NULL;
+		rsdp_size = RSDP_V2_SIZE;
+	}
+	if (!rsdp)
+		return;
+	/* Revision 2 has the XSDT's address, under a checksum of its own. */
+	if (rsdp[15] >= 2 && rsdp_size >= RSDP_V2_SIZE && sum_is_zero(rsdp, RSDP_V2_SIZE))
+		madt = madt_in(get64(rsdp + 24), "XSDT", 8, &length);
+	if (!madt)
+		madt = madt_in(get32(rsdp + 16), "RSDT", 4, &length);
+	for (u32 at = MADT_ENTRIES; madt && at + 2 <= length;) {
+		u32 size = madt[at + 1];
+
+		if (size < 2 || size > length - at)
+			return;
+		entry_read(madt + at, size, out);
+		at += size;
+	}
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The processors of the machine, from ACPI's MADT.  Tables are untrusted:
+ * every length is checked, and nothing outside RAM and firmware tables below
+ * 4 GiB (or RAM above) is read.  ACPI specification: "Root System Description
+ * Pointer", "Multiple APIC Description Table".
+ */
+#ifndef DRIVERS_ACPI_H
+#define DRIVERS_ACPI_H
+
+#include "kernel/types.h"
+
+#define ACPI_CPU_MAX 256
+
+struct acpi_cpus {
+	u32 count;			/* 0: no MADT, or none that makes sense */
+	u32 apic_id[ACPI_CPU_MAX];	/* enabled ones, each once, in the table's order */
+};
+
+/*
+ * `rsdp` is the boot loader's copy of the RSDP (`rsdp_size` 20 or 36 bytes),
+ * or NULL with 0: then it is looked for where a BIOS has it, if `bios`.
+ * Boot only, with the direct map in place.
+ */
+void acpi_find_cpus(const u8 *rsdp, u32 rsdp_size, bool bios, struct acpi_cpus *out);
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The local APIC, for one purpose: INIT and SIPI to the other processors
+ * while L0 starts.  Afterwards it is L1's alone.  xAPIC or x2APIC, as found.
+ * SDM: "Advanced Programmable Interrupt Controller", "MP Initialization".
+ */
+#ifndef DRIVERS_APIC_H
+#define DRIVERS_APIC_H
+
+#include "kernel/types.h"
+
+/* Of the CPU that calls. */
+u32 apic_id(void);
+
+/* INIT, assert; waits until it is sent. */
+void apic_send_init(u32 apic_id);
+
+/* Start-up IPI: real mode at page `page` (physical address page << 12), below 1 MiB. */
+void apic_send_sipi(u32 apic_id, u8 page);
+
+#endif
