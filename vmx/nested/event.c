@@ -166,6 +166,9 @@ enum action nested_nmi(struct vcpu *vcpu)
 	vcpu->nmi_pending = true;
 	if (!v12_has_pin(v12, PIN_NMI_EXITING) || (blocked && !v12_has_pin(v12, PIN_VIRTUAL_NMIS)))
 		return ACTION_RESUME;
+	/* What the entry injects comes first; the NMI window opens right behind it. */
+	if (vcpu->pending_valid && vcpu->pending.type != INTR_TYPE_NMI && !blocked)
+		return ACTION_RESUME;
 	vcpu->nmi_pending = false;
 	return reflect_exception(vcpu, &nmi, 0);
 }
