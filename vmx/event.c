@@ -83,8 +83,13 @@ enum action event_inject_pf(struct vcpu *vcpu, u64 linear, u32 error_code)
 	};
 
 	/* CR2 is in the register itself while L0 runs; an exit to L1 in place of L2's #PF leaves it alone. */
-	if (vcpu->nested.in_l2)
-		return nested_exception(vcpu, &event, linear);
+	if (vcpu->nested.in_l2) {
+		enum action action = nested_exception(vcpu, &event, linear);
+
+		if (vcpu->nested.in_l2)
+			write_cr2(linear);
+		return action;
+	}
 	write_cr2(linear);
 	return queue_exception(vcpu, &event);
 }
@@ -147,12 +152,15 @@ static void set_nmi_window(struct vcpu *vcpu, bool open)
 
 	if (vcpu->vmcs->nmi_window == open)
 		return;
-	controls = vmcs_read(VMCS_proc_controls);
-	vmcs_write(VMCS_proc_controls, open ? controls | PROC_NMI_WINDOW : controls & ~(u64)PROC_NMI_WINDOW);
+	controls = vmcs_read(VMCS_proc_controls) & ~(u64)PROC_NMI_WINDOW;
+	/* vmcs02's may be L1's own wish as well. */
+	if (open || (vcpu->nested.in_l2 && v12_has_proc(&vcpu->nested.current->v12, PROC_NMI_WINDOW)))
+		controls |= PROC_NMI_WINDOW;
+	vmcs_write(VMCS_proc_controls, controls);
 	vcpu->vmcs->nmi_window = open;
 }
 
-/* L1's NMI: now if nothing blocks it, else at the NMI window. L2's case is decided by nested_exit(). */
+/* The NMI of the guest that runs now (nested_nmi() left it to L2): now if nothing blocks it, else at the NMI window. */
 static void commit_nmi(struct vcpu *vcpu)
 {
 	bool blocked = vcpu_reg(vcpu, REG_INTERRUPTIBILITY) &
@@ -175,8 +183,11 @@ void event_commit(struct vcpu *vcpu)
 {
 	const struct event *event = &vcpu->pending;
 
-	if (unlikely(vcpu->nmi_pending) && !vcpu->nested.in_l2)
+	/* SDM "VMX Aborts": nothing but a reset wakes the processor. */
+	if (unlikely(vcpu->nmi_pending) && !vcpu->nested.aborted)
 		commit_nmi(vcpu);
+	else if (unlikely(vcpu->vmcs->nmi_window))
+		set_nmi_window(vcpu, false);
 	if (likely(!vcpu->pending_valid)) {
 		if (unlikely(vcpu->vmcs->injecting)) {
 			vmcs_write(VMCS_entry_intr_info, 0);

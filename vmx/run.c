@@ -57,11 +57,8 @@ static void handle_requests(struct vcpu *vcpu)
 	}
 	if (request & REQUEST_STOP)
 		cpu_halt_forever();
-	if (request & REQUEST_NMI) {
+	if (request & REQUEST_NMI)
 		vcpu->nmi_pending = true;
-		if (vcpu->nested.in_l2)
-			nested_nmi(vcpu);
-	}
 }
 
 /* An NMI in L0: it is L1's, and the vCPU must not be entered without having seen it. */
@@ -86,6 +83,13 @@ static NORETURN void entry_failed(struct vcpu *vcpu, enum enter_result result)
 	      (unsigned long long)vmcs_read(VMCS_vm_instruction_error));
 }
 
+/* What L1 asked for passed our checks but not the processor's: L1's VMLAUNCH or VMRESUME fails as it would there. */
+static void entry_of_l2_failed(struct vcpu *vcpu)
+{
+	if (nested_hardware_vmfail(vcpu, (u32)vmcs_read(VMCS_vm_instruction_error)) == ACTION_SKIP)
+		event_skip_instruction(vcpu);
+}
+
 /* Events wait in vcpu->pending until an entry has delivered them or an exit of their delivery gives them back. */
 static void enter(struct vcpu *vcpu)
 {
@@ -94,13 +98,18 @@ static void enter(struct vcpu *vcpu)
 	for (;;) {
 		if (unlikely(READ_ONCE(vcpu->request)))
 			handle_requests(vcpu);
+		/* L1's exit by the NMI, or L2's own: looked at again until it has gone one way or the other. */
+		if (unlikely(vcpu->nmi_pending) && vcpu->nested.in_l2)
+			nested_nmi(vcpu);
 		event_commit(vcpu);
 		regcache_flush(&vcpu->vmcs->cache);
 		vcpu->launched = vcpu->vmcs->launched;
 		result = vmx_enter(vcpu);
 		if (likely(result == ENTER_EXITED))
 			break;
-		if (result != ENTER_REQUEST)
+		if (result == ENTER_FAIL_VALID && vcpu->nested.in_l2)
+			entry_of_l2_failed(vcpu);
+		else if (result != ENTER_REQUEST)
 			entry_failed(vcpu, result);
 	}
 	regcache_reset(&vcpu->vmcs->cache);
