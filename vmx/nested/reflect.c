@@ -265,7 +265,8 @@ static void load_host_registers(struct vcpu *vcpu, const struct vmcs12 *v12, con
 		efer = v12->host_efer;
 	vcpu_set_reg(vcpu, REG_CR3, v12->host_cr3);
 	cr_set_l1_cr4(vcpu, v12->host_cr4);
-	cr_set_efer(vcpu, efer);
+	if (vcpu_reg(vcpu, REG_EFER) != efer)
+		cr_set_efer(vcpu, efer);
 	cr_set_l1_cr0(vcpu, (v12->host_cr0 & ~(CR0_CD | CR0_NW)) | (inherited->cr0 & (CR0_CD | CR0_NW)) | CR0_ET);
 	vcpu_set_reg(vcpu, REG_DR7, DR7_RESET);
 	vmcs_write(VMCS_guest_debugctl, 0);
