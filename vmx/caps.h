@@ -24,6 +24,7 @@ struct vmx_caps {
 	unsigned int physical_bits, linear_bits;
 	bool has_shadow_vmcs;	/* and not switched off by shadow-vmcs=off */
 	bool has_ept_1g, has_ept_2m, has_ept_ad;
+	bool has_guest_1g;	/* 1 GiB pages in the processor's own paging */
 	bool has_invvpid;	/* all types that L0 uses */
 };
 extern struct vmx_caps vmx_caps;

@@ -25,7 +25,8 @@ struct guest_fault {
 	u8 vector;		/* VEC_PF, VEC_GP, VEC_SS, VEC_AC */
 	bool has_error_code;
 	u32 error_code;
-	u64 cr2;		/* #PF */
+	u64 cr2;		/* #PF: the linear address; also with GUEST_ACCESS_EPT_VIOLATION */
+	struct ept12_fault ept;	/* GUEST_ACCESS_EPT_VIOLATION: what L1 must be told */
 };
 
 /*
@@ -35,5 +36,12 @@ struct guest_fault {
  */
 enum guest_access_result guest_linear_read(struct vcpu *vcpu, gva_t va, void *to, size_t length, struct guest_fault *fault);
 enum guest_access_result guest_linear_write(struct vcpu *vcpu, gva_t va, const void *from, size_t length, struct guest_fault *fault);
+
+/*
+ * The same with the access spelled out (WALK_* of mm/guest_walk.h): reads into `to` or writes `from`, the other is NULL; with
+ * both NULL it only asks whether the access would fault.
+ */
+enum guest_access_result guest_linear_access(struct vcpu *vcpu, gva_t va, void *to, const void *from, size_t length,
+					     u32 access, struct guest_fault *fault);
 
 #endif

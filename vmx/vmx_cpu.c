@@ -29,9 +29,12 @@ enum status vmx_cpu_init(void)
 		wrmsr(MSR_IA32_FEATURE_CONTROL,
 		      vmx->firmware_feature_control | FEATURE_CONTROL_LOCKED | FEATURE_CONTROL_VMX);
 
-	/* XSETBV is executed for L1. */
+	/* XSETBV is executed for L1; RDPKRU is needed to walk its tables. */
 	if (cpuid(CPUID_LEAF_FEATURES, 0).ecx & CPUID_1_ECX_XSAVE)
 		cr4_wanted |= CR4_OSXSAVE;
+	if (cpuid(CPUID_LEAF_MAX, 0).eax >= CPUID_LEAF_EXTENDED_FEATURES &&
+	    (cpuid(CPUID_LEAF_EXTENDED_FEATURES, 0).ecx & CPUID_7_ECX_PKU))
+		cr4_wanted |= CR4_PKE;
 	write_cr0((read_cr0() | vmx_caps.cr0_fixed0) & vmx_caps.cr0_fixed1);
 	write_cr4((read_cr4() | vmx_caps.cr4_fixed0 | cr4_wanted) & vmx_caps.cr4_fixed1);
 

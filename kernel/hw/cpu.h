@@ -126,6 +126,15 @@ static inline void xsetbv(u32 index, u64 value)
 	asm volatile("xsetbv" : : "c"(index), "a"((u32)value), "d"((u32)(value >> 32)) : "memory");
 }
 
+/* Needs CR4.PKE. */
+static inline u32 rdpkru(void)
+{
+	u32 value;
+
+	asm volatile("rdpkru" : "=a"(value) : "c"(0) : "rdx");
+	return value;
+}
+
 static inline void invlpg(u64 va)
 {
 	asm volatile("invlpg (%0)" : : "r"(va) : "memory");
