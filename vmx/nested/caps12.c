@@ -55,6 +55,8 @@ struct vmx_caps caps12;
 	 PROC2_PAUSE_LOOP_EXITING |                                                                        \
 	 PROC2_RDRAND_EXITING |                                                                            \
 	 PROC2_INVPCID |                                                                                   \
+	 PROC2_VMFUNC |                                                                                    \
+	 PROC2_VMCS_SHADOWING |                                                                            \
 	 PROC2_RDSEED_EXITING |                                                                            \
 	 PROC2_XSAVES |                                                                                    \
 	 PROC2_TSC_SCALING |                                                                               \
@@ -80,7 +82,7 @@ struct vmx_caps caps12;
 	 ENTRY_LOAD_EFER |                                                                                 \
 	 ENTRY_LOAD_BNDCFGS)
 
-#define VMFUNC_EMULATED 0ull
+#define VMFUNC_EMULATED BIT(0)	/* EPTP switching */
 
 #define EPT_VPID_EMULATED                                                                                  \
 	(BIT(0) |			/* execute-only pages */                                           \

@@ -103,14 +103,27 @@ static struct insn_result raise_fault(const struct guest_fault *fault)
 	return result;
 }
 
+/* True: the access was made. Only L2's (VMCS shadowing of L1's) can end in an exit to L1. */
+static bool access_done(struct vcpu *vcpu, enum guest_access_result how, const struct guest_fault *why,
+			struct insn_result *fault)
+{
+	if (likely(how == GUEST_ACCESS_OK))
+		return true;
+	*fault = raise_fault(why);
+	if (how == GUEST_ACCESS_EPT_VIOLATION) {
+		nested_reflect_ept_fault(vcpu, &why->ept, true, why->cr2);
+		fault->kind = INSN_DONE;
+	}
+	return false;
+}
+
 bool insn_read_operand(struct vcpu *vcpu, void *to, size_t length, struct insn_result *fault)
 {
 	struct guest_fault why = { 0 };
 	struct vmx_operand operand;
 
-	if (vmx_operand_decode(vcpu, length, false, &operand, &why) &&
-	    guest_linear_read(vcpu, GVA(operand.linear), to, length, &why) == GUEST_ACCESS_OK)
-		return true;
+	if (vmx_operand_decode(vcpu, length, false, &operand, &why))
+		return access_done(vcpu, guest_linear_read(vcpu, GVA(operand.linear), to, length, &why), &why, fault);
 	*fault = raise_fault(&why);
 	return false;
 }
@@ -120,9 +133,8 @@ bool insn_write_operand(struct vcpu *vcpu, const void *from, size_t length, stru
 	struct guest_fault why = { 0 };
 	struct vmx_operand operand;
 
-	if (vmx_operand_decode(vcpu, length, true, &operand, &why) &&
-	    guest_linear_write(vcpu, GVA(operand.linear), from, length, &why) == GUEST_ACCESS_OK)
-		return true;
+	if (vmx_operand_decode(vcpu, length, true, &operand, &why))
+		return access_done(vcpu, guest_linear_write(vcpu, GVA(operand.linear), from, length, &why), &why, fault);
 	*fault = raise_fault(&why);
 	return false;
 }
@@ -223,8 +235,35 @@ enum action nested_vmcall(struct vcpu *vcpu)
 	return insn_finish(vcpu, result);
 }
 
-/* SDM: "VMFUNC causes #UD outside VMX non-root operation", and in it without the control. */
+#define VMFUNC_EPTP_SWITCHING 0
+#define EPTP_LIST_LENGTH 512
+
+/* SDM "EPTP Switching": false if the function is to cause a VM exit instead. */
+static bool switch_eptp(struct vcpu *vcpu)
+{
+	struct nested_vmcs *slot = vcpu->nested.current;
+	u32 index = (u32)vcpu->gpr[GPR_RCX];
+	u64 eptp;
+
+	if (index >= EPTP_LIST_LENGTH)
+		return false;
+	guest_mem_read(vcpu, GPA(slot->v12.eptp_list_addr + 8 * index), &eptp, sizeof(eptp));
+	if (!eptp12_valid(eptp, &caps12))
+		return false;
+	slot->v12.ept_pointer = eptp;
+	merge_translation(vcpu, slot);
+	return true;
+}
+
+/* A function of L2's that L1 has enabled; L1 itself is in VMX root operation or outside, where VMFUNC is #UD. */
 enum action exit_vmfunc(struct vcpu *vcpu)
 {
-	return insn_finish(vcpu, raise_ud());
+	struct exit_record record;
+
+	if (!vcpu->nested.in_l2)
+		return insn_finish(vcpu, raise_ud());
+	if ((u32)vcpu->gpr[GPR_RAX] == VMFUNC_EPTP_SWITCHING && switch_eptp(vcpu))
+		return ACTION_SKIP;
+	record = exit_record_hardware(vcpu);
+	return nested_reflect(vcpu, &record);
 }

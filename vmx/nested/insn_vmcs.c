@@ -139,10 +139,64 @@ static void fetch_field(struct vcpu *vcpu, struct nested_vmcs *slot, int row)
 		shadow_pull(vcpu, slot);
 }
 
+/*
+ * The VMCS that VMREAD and VMWRITE access: L1's current one; or, if L1 shadows
+ * VMCSs and lets L2 access this field, the one that vmcs12's link pointer
+ * names.  That one is a shadow VMCS: active here, or in L1's memory only.
+ */
+struct target {
+	struct nested_vmcs *slot;	/* or NULL */
+	u64 gpa;
+};
+
+/* False: VMfailInvalid. */
+static bool find_target(struct vcpu *vcpu, struct target *target)
+{
+	target->slot = vcpu->nested.current;
+	if (likely(!vcpu->nested.in_l2))
+		return target->slot;
+	target->gpa = target->slot->v12.vmcs_link_pointer;
+	target->slot = slot_find(vcpu, target->gpa);
+	return target->gpa != NO_VMCS;
+}
+
+static gpa_t row_gpa(const struct target *target, int row)
+{
+	return GPA(target->gpa + offsetof(struct vmcs12, vpid) + (u64)row * sizeof(u64));
+}
+
+static u64 read_row(struct vcpu *vcpu, const struct target *target, int row)
+{
+	u64 value;
+
+	if (likely(target->slot)) {
+		fetch_field(vcpu, target->slot, row);
+		return *vmcs12_slot(&target->slot->v12, (unsigned int)row);
+	}
+	guest_mem_read(vcpu, row_gpa(target, row), &value, sizeof(value));
+	return vmcs12_mask_width(vmcs12_fields[row].encoding, value);
+}
+
+static void write_row(struct vcpu *vcpu, const struct target *target, int row, u64 value)
+{
+	const struct vmcs12_field *f = &vmcs12_fields[row];
+	struct nested_vmcs *slot = target->slot;
+
+	if (unlikely(!slot)) {
+		guest_mem_write(vcpu, row_gpa(target, row), &value, sizeof(value));
+		return;
+	}
+	*vmcs12_slot(&slot->v12, (unsigned int)row) = value;
+	slot->dirty |= f->group;
+	/* L1's writes to these only come here if the processor does not do them in the shadow VMCS. */
+	if (unlikely(slot->shadow_active && f->shadow != SHADOW_NO))
+		shadow_push(vcpu, slot);
+}
+
 static struct insn_result vmread(struct vcpu *vcpu)
 {
-	struct nested_vmcs *slot = vcpu->nested.current;
 	struct insn_result result;
+	struct target target;
 	struct field field;
 	bool wide;
 	u32 info;
@@ -150,12 +204,11 @@ static struct insn_result vmread(struct vcpu *vcpu)
 
 	if (!insn_permitted(vcpu, &result))
 		return result;
-	if (!slot)
+	if (!find_target(vcpu, &target))
 		return (struct insn_result){ .kind = INSN_FAIL_INVALID };
 	if (!find_field(insn_register_operand(vcpu), &field))
 		return insn_fail(vcpu, VMXERR_UNSUPPORTED_FIELD);
-	fetch_field(vcpu, slot, field.row);
-	value = *vmcs12_slot(&slot->v12, (unsigned int)field.row) >> (field.high ? 32 : 0);
+	value = read_row(vcpu, &target, field.row) >> (field.high ? 32 : 0);
 	wide = vcpu_is_long_mode(vcpu);
 	if (!wide)
 		value = (u32)value;
@@ -172,50 +225,48 @@ enum action exit_vmread(struct vcpu *vcpu)
 	return insn_finish(vcpu, vmread(vcpu));
 }
 
-static void write_field(struct vcpu *vcpu, struct nested_vmcs *slot, struct field field, u64 value)
+/* The value to write: 64 bits in 64-bit mode, else 32. */
+static bool source_operand(struct vcpu *vcpu, u64 *value, struct insn_result *fault)
 {
-	const struct vmcs12_field *f = &vmcs12_fields[field.row];
-	u64 *old;
+	u32 info = (u32)vcpu_reg(vcpu, REG_EXIT_INSTRUCTION_INFO);
+	bool wide = vcpu_is_long_mode(vcpu);
 
-	fetch_field(vcpu, slot, field.row);
-	old = vmcs12_slot(&slot->v12, (unsigned int)field.row);
-	value = field.high ? value << 32 | (u32)*old : vmcs12_mask_width(f->encoding, value);
-	if (*old == value)
-		return;
-	*old = value;
-	slot->dirty |= f->group;
-	/* L1's writes to these only come here if the processor does not do them in the shadow VMCS. */
-	if (unlikely(slot->shadow_active && f->shadow != SHADOW_NO))
-		shadow_push(vcpu, slot);
+	*value = 0;
+	if (info & INFO_REGISTER)
+		*value = vcpu_gpr(vcpu, INFO_REG1(info));
+	else if (!insn_read_operand(vcpu, value, wide ? 8 : 4, fault))
+		return false;
+	if (!wide)
+		*value = (u32)*value;
+	return true;
+}
+
+static bool is_writable(int row)
+{
+	return VMCS_FIELD_TYPE(vmcs12_fields[row].encoding) != VMCS_TYPE_READ_ONLY || (caps12.misc & MISC_VMWRITE_ANY);
 }
 
 static struct insn_result vmwrite(struct vcpu *vcpu)
 {
-	struct nested_vmcs *slot = vcpu->nested.current;
 	struct insn_result result;
+	struct target target;
 	struct field field;
-	bool wide;
-	u64 value = 0;
-	u32 info;
+	u64 value, old;
 
 	if (!insn_permitted(vcpu, &result))
 		return result;
-	if (!slot)
+	if (!find_target(vcpu, &target))
 		return (struct insn_result){ .kind = INSN_FAIL_INVALID };
-	wide = vcpu_is_long_mode(vcpu);
-	info = (u32)vcpu_reg(vcpu, REG_EXIT_INSTRUCTION_INFO);
-	if (info & INFO_REGISTER)
-		value = vcpu_gpr(vcpu, INFO_REG1(info));
-	else if (!insn_read_operand(vcpu, &value, wide ? 8 : 4, &result))
+	if (!source_operand(vcpu, &value, &result))
 		return result;
-	if (!wide)
-		value = (u32)value;
 	if (!find_field(insn_register_operand(vcpu), &field))
 		return insn_fail(vcpu, VMXERR_UNSUPPORTED_FIELD);
-	if (VMCS_FIELD_TYPE(vmcs12_fields[field.row].encoding) == VMCS_TYPE_READ_ONLY &&
-	    !(caps12.misc & MISC_VMWRITE_ANY))
+	if (!is_writable(field.row))
 		return insn_fail(vcpu, VMXERR_READ_ONLY_FIELD);
-	write_field(vcpu, slot, field, value);
+	old = read_row(vcpu, &target, field.row);
+	value = field.high ? value << 32 | (u32)old : vmcs12_mask_width(vmcs12_fields[field.row].encoding, value);
+	if (value != old)
+		write_row(vcpu, &target, field.row, value);
 	return RESULT_OK;
 }
 
