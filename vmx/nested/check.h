@@ -27,7 +27,12 @@ static inline bool check_fail(struct check_failure *failure, const char *rule, c
 		if (unlikely(!(cond)))                                                                     \
 			return check_fail(failure, #cond, #field, v12->field, (qualification));            \
 	} while (0)
-#define REQUIRE(cond, field) REQUIRE_QUALIFIED(cond, field, ENTRY_FAIL_DEFAULT)
+/* Spelled out once more: passed on, the condition's text would have its macros expanded. */
+#define REQUIRE(cond, field)                                                                               \
+	do {                                                                                               \
+		if (unlikely(!(cond)))                                                                     \
+			return check_fail(failure, #cond, #field, v12->field, ENTRY_FAIL_DEFAULT);         \
+	} while (0)
 
 /* Does not set bits beyond the processor's physical-address width. */
 static inline bool within_width(u64 address, const struct check_env *env)

@@ -1,0 +1,616 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The fake processor: see fake.h. Replaces kernel/hw/, kernel/panic.c, kernel/log.c, kernel/percpu.c, the .S files and
+ * what only makes sense on a processor.
+ */
+#define _GNU_SOURCE
+#include "fake.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "kernel/cmdline.h"
+#include "kernel/hw/cpu.h"
+#include "kernel/hw/vmx.h"
+#include "kernel/log.h"
+#include "kernel/msr.h"
+#include "kernel/panic.h"
+#include "kernel/print.h"
+#include "kernel/trap.h"
+#include "kernel/desc.h"
+#include "kernel/x86.h"
+#include "vmx/entry.h"
+#include "vmx/vmcs.h"
+
+/* ---- VMX ---- */
+
+#define VMCS_MAX 512
+#define FIELD_SLOTS (4 * 4 * 64)
+#define WRITES_MAX 65536
+
+struct fake_vmcs {
+	u64 pa;
+	u64 value[FIELD_SLOTS];
+};
+
+static struct fake_vmcs vmcss[VMCS_MAX];
+static size_t vmcs_count;
+static struct fake_vmcs *current;
+static bool field_removed[FIELD_SLOTS], field_known[FIELD_SLOTS];
+static bool in_vmx;
+
+struct fake_write fake_writes[WRITES_MAX];
+size_t fake_write_count;
+u64 fake_read_count, fake_invept_count, fake_invvpid_count, fake_invept_last, fake_invvpid_last;
+
+static const u32 encodings[] = {
+#define F(encoding, name, flow, shadow, group) encoding,
+#include "vmx/vmcs_fields.def"
+#undef F
+};
+
+static unsigned int slot_of(u64 field)
+{
+	return (unsigned int)((VMCS_FIELD_WIDTH(field) << 8) | (VMCS_FIELD_TYPE(field) << 6) |
+			      (VMCS_FIELD_INDEX(field) & 63));
+}
+
+static bool field_exists(u64 field)
+{
+	if (field >> 15 || (field & 0x1000) || VMCS_FIELD_INDEX(field) > 63)
+		return false;
+	if (VMCS_FIELD_HIGH(field) && VMCS_FIELD_WIDTH(field) != VMCS_WIDTH_64)
+		return false;
+	return field_known[slot_of(field)] && !field_removed[slot_of(field)];
+}
+
+static u64 width_mask(u64 field)
+{
+	switch (VMCS_FIELD_WIDTH(field)) {
+	case VMCS_WIDTH_16:
+		return 0xffff;
+	case VMCS_WIDTH_32:
+		return 0xffffffff;
+	default:
+		return ~0ull;
+	}
+}
+
+static struct fake_vmcs *find(u64 pa)
+{
+	for (size_t i = 0; i < vmcs_count; i++)
+		if (vmcss[i].pa == pa)
+			return &vmcss[i];
+	return NULL;
+}
+
+static struct fake_vmcs *find_or_make(u64 pa)
+{
+	struct fake_vmcs *vmcs = find(pa);
+
+	if (vmcs)
+		return vmcs;
+	if (vmcs_count == VMCS_MAX)
+		abort();
+	vmcss[vmcs_count].pa = pa;
+	return &vmcss[vmcs_count++];
+}
+
+enum hw_vmx_result hw_vmxon(u64 pa UNUSED)
+{
+	if (in_vmx)
+		return HW_VMX_FAIL_INVALID;
+	in_vmx = true;
+	return HW_VMX_OK;
+}
+
+void hw_vmxoff(void)
+{
+	in_vmx = false;
+	current = NULL;
+}
+
+enum hw_vmx_result hw_vmclear(u64 pa)
+{
+	if (pa & 0xfff)
+		return HW_VMX_FAIL_VALID;
+	find_or_make(pa);
+	if (current && current->pa == pa)
+		current = NULL;
+	return HW_VMX_OK;
+}
+
+enum hw_vmx_result hw_vmptrld(u64 pa)
+{
+	if (pa & 0xfff)
+		return HW_VMX_FAIL_VALID;
+	/* A VMCS that was never VMCLEARed holds garbage: a bug of ours. */
+	current = find(pa);
+	return current ? HW_VMX_OK : HW_VMX_FAIL_VALID;
+}
+
+enum hw_vmx_result hw_vmread(u64 field, u64 *value)
+{
+	fake_read_count++;
+	if (!current)
+		return HW_VMX_FAIL_INVALID;
+	if (!field_exists(field))
+		return HW_VMX_FAIL_VALID;
+	*value = current->value[slot_of(field)];
+	return HW_VMX_OK;
+}
+
+enum hw_vmx_result hw_vmwrite(u64 field, u64 value)
+{
+	if (!current)
+		return HW_VMX_FAIL_INVALID;
+	if (!field_exists(field))
+		return HW_VMX_FAIL_VALID;
+	if (VMCS_FIELD_TYPE(field) == VMCS_TYPE_READ_ONLY && !(rdmsr(MSR_IA32_VMX_MISC) & BIT(29)))
+		return HW_VMX_FAIL_VALID;
+	current->value[slot_of(field)] = value & width_mask(field);
+	if (fake_write_count < WRITES_MAX)
+		fake_writes[fake_write_count] = (struct fake_write){ current->pa, (u32)field, value };
+	fake_write_count++;
+	return HW_VMX_OK;
+}
+
+enum hw_vmx_result hw_invept(u64 type UNUSED, u64 eptp)
+{
+	fake_invept_count++;
+	fake_invept_last = eptp;
+	return HW_VMX_OK;
+}
+
+enum hw_vmx_result hw_invvpid(u64 type UNUSED, u16 vpid, u64 linear UNUSED)
+{
+	fake_invvpid_count++;
+	fake_invvpid_last = vpid;
+	return HW_VMX_OK;
+}
+
+void fake_log_clear(void)
+{
+	fake_write_count = 0;
+	fake_read_count = 0;
+}
+
+size_t fake_writes_of(u64 vmcs, u32 field)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < fake_write_count && i < WRITES_MAX; i++)
+		found += fake_writes[i].field == field && (!vmcs || fake_writes[i].vmcs == vmcs);
+	return found;
+}
+
+u64 fake_current_vmcs(void)
+{
+	return current ? current->pa : ~0ull;
+}
+
+u64 fake_get(u64 vmcs, u32 field)
+{
+	struct fake_vmcs *v = find(vmcs);
+
+	return v ? v->value[slot_of(field)] : ~0ull;
+}
+
+void fake_set(u64 vmcs, u32 field, u64 value)
+{
+	find_or_make(vmcs)->value[slot_of(field)] = value & width_mask(field);
+}
+
+bool fake_is_known(u64 vmcs)
+{
+	return find(vmcs) != NULL;
+}
+
+void fake_remove_field(u32 field)
+{
+	field_removed[slot_of(field)] = true;
+}
+
+/* ---- memory ---- */
+
+u8 *fake_memory;
+u64 image_phys;
+const char image_start[1], image_end[1];
+
+static void memory_reset(void)
+{
+	if (!fake_memory) {
+		fake_memory = mmap(NULL, FAKE_MEMORY_SIZE, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (fake_memory == MAP_FAILED)
+			abort();
+		return;
+	}
+	madvise(fake_memory, FAKE_MEMORY_SIZE, MADV_DONTNEED);
+}
+
+/* ---- MSRs, CPUID, ports, control registers ---- */
+
+#define MSR_MAX 512
+static struct {
+	u32 msr;
+	u64 value;
+} msrs[MSR_MAX];
+static size_t msr_count;
+
+void fake_msr_set(u32 msr, u64 value)
+{
+	for (size_t i = 0; i < msr_count; i++) {
+		if (msrs[i].msr == msr) {
+			msrs[i].value = value;
+			return;
+		}
+	}
+	if (msr_count == MSR_MAX)
+		abort();
+	msrs[msr_count].msr = msr;
+	msrs[msr_count++].value = value;
+}
+
+void fake_msr_remove(u32 msr)
+{
+	for (size_t i = 0; i < msr_count; i++)
+		if (msrs[i].msr == msr)
+			msrs[i] = msrs[--msr_count];
+}
+
+bool rdmsr_safe(u32 msr, u64 *value)
+{
+	for (size_t i = 0; i < msr_count; i++) {
+		if (msrs[i].msr == msr) {
+			*value = msrs[i].value;
+			return true;
+		}
+	}
+	*value = 0;
+	return false;
+}
+
+u64 fake_msr_get(u32 msr)
+{
+	u64 value;
+
+	rdmsr_safe(msr, &value);
+	return value;
+}
+
+u64 rdmsr(u32 msr)
+{
+	u64 value;
+
+	if (!rdmsr_safe(msr, &value))
+		panic("RDMSR of %x", msr);
+	return value;
+}
+
+bool wrmsr_safe(u32 msr, u64 value)
+{
+	u64 old;
+
+	if (!rdmsr_safe(msr, &old))
+		return false;
+	fake_msr_set(msr, value);
+	return true;
+}
+
+void wrmsr(u32 msr, u64 value)
+{
+	if (!wrmsr_safe(msr, value))
+		panic("WRMSR of %x", msr);
+}
+
+#define CPUID_MAX 128
+static struct {
+	u32 leaf, subleaf;
+	struct cpuid_regs regs;
+} cpuids[CPUID_MAX];
+static size_t cpuid_count;
+
+void fake_cpuid_set(u32 leaf, u32 subleaf, u32 eax, u32 ebx, u32 ecx, u32 edx)
+{
+	struct cpuid_regs regs = { .eax = eax, .ebx = ebx, .ecx = ecx, .edx = edx };
+
+	for (size_t i = 0; i < cpuid_count; i++) {
+		if (cpuids[i].leaf == leaf && cpuids[i].subleaf == subleaf) {
+			cpuids[i].regs = regs;
+			return;
+		}
+	}
+	if (cpuid_count == CPUID_MAX)
+		abort();
+	cpuids[cpuid_count].leaf = leaf;
+	cpuids[cpuid_count].subleaf = subleaf;
+	cpuids[cpuid_count++].regs = regs;
+}
+
+struct cpuid_regs cpuid(u32 leaf, u32 subleaf)
+{
+	for (size_t i = 0; i < cpuid_count; i++)
+		if (cpuids[i].leaf == leaf && cpuids[i].subleaf == subleaf)
+			return cpuids[i].regs;
+	return (struct cpuid_regs){ 0 };
+}
+
+static u64 control[16], debug[16], xcr0, tsc;
+static u32 io_in;
+
+u64 fake_read_register(char kind, unsigned int n)
+{
+	return kind == 'c' ? control[n] : debug[n];
+}
+
+void fake_write_register(char kind, unsigned int n, u64 value)
+{
+	(kind == 'c' ? control : debug)[n] = value;
+}
+
+u64 xgetbv(u32 index UNUSED)
+{
+	return xcr0;
+}
+
+void xsetbv(u32 index UNUSED, u64 value)
+{
+	xcr0 = value;
+}
+
+u32 fake_pkru;
+
+u32 rdpkru(void)
+{
+	return fake_pkru;
+}
+
+u64 rdtsc(void)
+{
+	return tsc += 100;
+}
+
+void fake_io_in(u32 value)
+{
+	io_in = value;
+}
+
+u8 inb(u16 port UNUSED)
+{
+	return (u8)io_in;
+}
+
+u16 inw(u16 port UNUSED)
+{
+	return (u16)io_in;
+}
+
+u32 inl(u16 port UNUSED)
+{
+	return io_in;
+}
+
+void outb(u16 port UNUSED, u8 value UNUSED) {}
+void outw(u16 port UNUSED, u16 value UNUSED) {}
+void outl(u16 port UNUSED, u32 value UNUSED) {}
+
+/* ---- log and panic ---- */
+
+static char log_text[65536];
+static size_t log_used;
+jmp_buf fake_panic_jump;
+bool fake_panic_expected;
+
+const char *fake_log(void)
+{
+	return log_text;
+}
+
+static void log_append(const char *fmt, va_list args)
+{
+	if (log_used + 1024 > sizeof(log_text))
+		log_used = 0;
+	log_used += print_vformat(log_text + log_used, 512, fmt, args);
+	log_text[log_used++] = '\n';
+	log_text[log_used] = 0;
+}
+
+void log_line(enum log_level level, const char *fmt, ...)
+{
+	va_list args;
+
+	if (level > options.log)
+		return;
+	va_start(args, fmt);
+	log_append(fmt, args);
+	va_end(args);
+}
+
+void log_set_sink(void (*sink)(const char *text, size_t len) UNUSED) {}
+void log_break_lock(void) {}
+
+static void NORETURN stop(const char *what)
+{
+	if (fake_panic_expected)
+		longjmp(fake_panic_jump, 1);
+	fprintf(stderr, "%s; log:\n%s\n", what, log_text);
+	abort();
+}
+
+void panic(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	log_append(fmt, args);
+	va_end(args);
+	stop("panic");
+}
+
+void panic_set_dump(void (*dump)(void) UNUSED) {}
+
+void cpu_halt_forever(void)
+{
+	stop("cpu_halt_forever");
+}
+
+void cpu_halt(void)
+{
+	stop("cpu_halt");
+}
+
+/* ---- CPUs ---- */
+
+struct percpu fake_cpu;
+
+struct percpu *cpu_gs_self(void)
+{
+	return &fake_cpu;
+}
+
+struct percpu *percpu_get(u32 id UNUSED)
+{
+	return &fake_cpu;
+}
+
+u32 percpu_count(void)
+{
+	return 1;
+}
+
+/* ---- what the .S files, kernel/desc.c and kernel/trap.c have ---- */
+
+const char vmx_exit[1], vmx_entry_begin[1], vmx_entry_end[1], vmx_entry_restart[1];
+enum enter_result (*fake_enter)(struct vcpu *vcpu);
+
+enum enter_result vmx_enter(struct vcpu *vcpu)
+{
+	if (!fake_enter)
+		stop("vmx_enter");
+	return fake_enter(vcpu);
+}
+
+u64 desc_tss_base(const struct percpu *cpu UNUSED)
+{
+	return 0x1000;
+}
+
+u64 desc_gdt_base(const struct percpu *cpu UNUSED)
+{
+	return 0x2000;
+}
+
+u64 trap_idt_base(void)
+{
+	return 0x3000;
+}
+
+void trap_set_nmi_hook(void (*hook)(struct trap_frame *frame) UNUSED) {}
+
+/* ---- defaults ---- */
+
+/* The VMX capabilities of a processor of about 2020, as the emulator's newest models have them. */
+static const struct {
+	u32 msr;
+	u64 value;
+} default_msrs[] = {
+	{ MSR_IA32_FEATURE_CONTROL, 5 },
+	{ MSR_IA32_VMX_BASIC, 0x01da040000000012 & ~BIT(56) },
+	{ MSR_IA32_VMX_PINBASED_CTLS, 0x000000ff00000016 },
+	{ MSR_IA32_VMX_PROCBASED_CTLS, 0xfff9fffe0401e172 },
+	{ MSR_IA32_VMX_EXIT_CTLS, 0x007fffff00036dff },
+	{ MSR_IA32_VMX_ENTRY_CTLS, 0x0000ffff000011ff },
+	{ MSR_IA32_VMX_MISC, 0x00000000700401e5 },
+	{ MSR_IA32_VMX_CR0_FIXED0, 0x80000021 },
+	{ MSR_IA32_VMX_CR0_FIXED1, 0xffffffff },
+	{ MSR_IA32_VMX_CR4_FIXED0, 0x2000 },
+	{ MSR_IA32_VMX_CR4_FIXED1, 0x3727ff },
+	{ MSR_IA32_VMX_VMCS_ENUM, 0x2e },
+	{ MSR_IA32_VMX_PROCBASED_CTLS2, 0x027fffff00000000 },
+	{ MSR_IA32_VMX_EPT_VPID_CAP, 0x00000f0106334141 },
+	{ MSR_IA32_VMX_TRUE_PINBASED_CTLS, 0x000000ff00000016 },
+	{ MSR_IA32_VMX_TRUE_PROCBASED_CTLS, 0xfff9fffe04006172 },
+	{ MSR_IA32_VMX_TRUE_EXIT_CTLS, 0x007fffff00036dfb },
+	{ MSR_IA32_VMX_TRUE_ENTRY_CTLS, 0x0000ffff000011fb },
+	{ MSR_IA32_VMX_VMFUNC, 1 },
+	{ MSR_IA32_APIC_BASE, 0xfee00900 },
+	{ MSR_IA32_MTRRCAP, 0x508 },
+	{ MSR_IA32_MTRR_DEF_TYPE, 0xc06 },
+	{ MSR_IA32_PAT, PAT_RESET },
+	{ MSR_IA32_EFER, EFER_LME | EFER_LMA | EFER_NXE | EFER_SCE },
+	{ MSR_IA32_DEBUGCTL, 0 },
+	{ MSR_IA32_SYSENTER_CS, 0 },
+	{ MSR_IA32_SYSENTER_ESP, 0 },
+	{ MSR_IA32_SYSENTER_EIP, 0 },
+	{ MSR_IA32_TSC, 0 },
+	{ MSR_IA32_TSC_AUX, 0 },
+	{ MSR_IA32_STAR, 0 },
+	{ MSR_IA32_LSTAR, 0 },
+	{ MSR_IA32_CSTAR, 0 },
+	{ MSR_IA32_FMASK, 0 },
+	{ MSR_IA32_FS_BASE, 0 },
+	{ MSR_IA32_GS_BASE, 0 },
+	{ MSR_IA32_KERNEL_GS_BASE, 0 },
+	{ MSR_IA32_XSS, 0 },
+	{ MSR_IA32_MISC_ENABLE, 1 },
+	{ MSR_IA32_SPEC_CTRL, 0 },
+};
+
+static void msrs_reset(void)
+{
+	msr_count = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(default_msrs); i++)
+		fake_msr_set(default_msrs[i].msr, default_msrs[i].value);
+	for (u32 i = 0; i < 16; i++)
+		fake_msr_set(MSR_IA32_MTRR_PHYSBASE0 + i, 0);
+	fake_msr_set(MSR_IA32_MTRR_FIX64K_00000, 0x0606060606060606);
+	for (u32 msr = MSR_IA32_MTRR_FIX16K_80000; msr <= MSR_IA32_MTRR_FIX16K_A0000; msr++)
+		fake_msr_set(msr, 0x0606060606060606);
+	for (u32 msr = MSR_IA32_MTRR_FIX4K_C0000; msr <= MSR_IA32_MTRR_FIX4K_F8000; msr++)
+		fake_msr_set(msr, 0x0606060606060606);
+}
+
+static void cpuid_reset(void)
+{
+	cpuid_count = 0;
+	fake_cpuid_set(0, 0, 0x1b, 0x756e6547, 0x6c65746e, 0x49656e69);
+	fake_cpuid_set(1, 0, 0x806c1, 0x00010800, 0x7ffafbbf, 0xbfebfbff);
+	fake_cpuid_set(7, 0, 0, 0x009c27ab, 0x0000001c, 0);
+	fake_cpuid_set(0xd, 0, 7, 0x340, 0x340, 0);
+	fake_cpuid_set(0xd, 1, 0xf, 0x340, 0, 0);
+	fake_cpuid_set(0x80000000, 0, 0x80000008, 0, 0, 0);
+	fake_cpuid_set(0x80000001, 0, 0, 0, 0x121, 0x2c100800);
+	fake_cpuid_set(0x80000008, 0, 0x3027, 0, 0, 0);	/* 39 physical, 48 linear bits */
+}
+
+void fake_reset(void)
+{
+	for (size_t i = 0; i < vmcs_count; i++)
+		vmcss[i] = (struct fake_vmcs){ 0 };
+	vmcs_count = 0;
+	current = NULL;
+	in_vmx = false;
+	for (size_t i = 0; i < FIELD_SLOTS; i++)
+		field_removed[i] = field_known[i] = false;
+	for (size_t i = 0; i < ARRAY_SIZE(encodings); i++)
+		field_known[slot_of(encodings[i])] = true;
+	fake_log_clear();
+	fake_invept_count = fake_invvpid_count = fake_invept_last = fake_invvpid_last = 0;
+	memory_reset();
+	msrs_reset();
+	cpuid_reset();
+	for (unsigned int i = 0; i < 16; i++)
+		control[i] = debug[i] = 0;
+	control[0] = CR0_PE | CR0_PG | CR0_NE | CR0_WP | CR0_ET;
+	control[4] = CR4_PAE | CR4_VMXE | CR4_PGE;
+	xcr0 = XCR0_X87 | XCR0_SSE;
+	io_in = ~0u;
+	fake_pkru = 0;
+	log_used = 0;
+	log_text[0] = 0;
+	fake_panic_expected = false;
+	fake_enter = NULL;
+	fake_cpu = (struct percpu){ .self = &fake_cpu };
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The fake processor of host builds: VMCSs as arrays with a log of all writes, a table of MSRs, flat memory, a log
+ * buffer, and panics that a test can expect. One CPU. The seam that it stands behind is kernel/hw/.
+ */
+#ifndef TESTS_FAKE_H
+#define TESTS_FAKE_H
+
+#include <setjmp.h>
+
+#include "kernel/hw/phys.h"
+#include "kernel/percpu.h"
+#include "kernel/types.h"
+#include "vmx/entry.h"
+
+/* Everything as after power-on: no VMCS, default MSRs, zero memory, one CPU, empty logs. */
+void fake_reset(void);
+
+/* ---- VMX ---- */
+struct fake_write {
+	u64 vmcs;	/* physical address of the VMCS that was current */
+	u32 field;
+	u64 value;
+};
+extern struct fake_write fake_writes[];
+extern size_t fake_write_count;	/* goes on beyond the array's end; fake_log_clear() starts anew */
+extern u64 fake_read_count;
+void fake_log_clear(void);
+/* Writes of `field` in the log, to any VMCS or (vmcs != 0) to that one. */
+size_t fake_writes_of(u64 vmcs, u32 field);
+
+u64 fake_current_vmcs(void);	/* ~0: none */
+/* A field of any VMCS, without a trace: what the processor itself would do. */
+u64 fake_get(u64 vmcs, u32 field);
+void fake_set(u64 vmcs, u32 field, u64 value);
+/* Has this VMCS been VMCLEARed, ever? */
+bool fake_is_known(u64 vmcs);
+/* VMREAD and VMWRITE of it fail: a processor without the field. */
+void fake_remove_field(u32 field);
+
+extern u64 fake_invept_count, fake_invvpid_count;
+extern u64 fake_invept_last, fake_invvpid_last;	/* EPTP, VPID */
+
+/* ---- the rest ---- */
+void fake_msr_set(u32 msr, u64 value);
+void fake_msr_remove(u32 msr);
+u64 fake_msr_get(u32 msr);	/* 0: there is none */
+void fake_cpuid_set(u32 leaf, u32 subleaf, u32 eax, u32 ebx, u32 ecx, u32 edx);
+extern u32 fake_pkru;
+void fake_io_in(u32 value);	/* what each IN reads from now on */
+
+extern struct percpu fake_cpu;
+
+/* What vmx_enter() does: a test's own; without one, an entry ends the test. */
+extern enum enter_result (*fake_enter)(struct vcpu *vcpu);
+
+/* All that was logged, as text. */
+const char *fake_log(void);
+
+/* Runs `body`; true if it ended in panic() or in a halt, false if it came back. fake_log() has the message. */
+extern jmp_buf fake_panic_jump;
+extern bool fake_panic_expected;
+#define fake_panics(body)                                                                                  \
+	({                                                                                                 \
+		bool panicked_ = false;                                                                    \
+		fake_panic_expected = true;                                                                \
+		if (setjmp(fake_panic_jump))                                                               \
+			panicked_ = true;                                                                  \
+		else {                                                                                     \
+			body;                                                                              \
+		}                                                                                          \
+		fake_panic_expected = false;                                                               \
+		panicked_;                                                                                 \
+	})
+
+/* ---- random numbers of a test: the same sequence for the same seed ---- */
+struct fake_random {
+	u64 state;
+};
+
+static inline u64 fake_random(struct fake_random *r)
+{
+	u64 z = (r->state += 0x9e3779b97f4a7c15ull);
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+	return z ^ (z >> 31);
+}
+
+#endif

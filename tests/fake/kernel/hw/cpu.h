@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Host builds: the privileged instructions as plain functions over tests/fake/fake.c. Shadows kernel/hw/cpu.h, so the
+ * names and the signatures are that file's.
+ */
+#ifndef KERNEL_HW_CPU_H
+#define KERNEL_HW_CPU_H
+
+#include "kernel/cpuid.h"
+#include "kernel/types.h"
+
+struct percpu;
+
+struct PACKED cpu_table_pointer {
+	u16 limit;
+	u64 base;
+};
+
+u64 rdmsr(u32 msr);
+void wrmsr(u32 msr, u64 value);
+bool rdmsr_safe(u32 msr, u64 *value);
+bool wrmsr_safe(u32 msr, u64 value);
+struct cpuid_regs cpuid(u32 leaf, u32 subleaf);
+
+/* Control and debug registers: an array each. */
+u64 fake_read_register(char kind, unsigned int n);
+void fake_write_register(char kind, unsigned int n, u64 value);
+
+#define FAKE_REGISTER(kind, name, n)                                                                       \
+	static inline u64 read_##name##n(void)                                                             \
+	{                                                                                                  \
+		return fake_read_register(kind, n);                                                        \
+	}                                                                                                  \
+	static inline void write_##name##n(u64 value)                                                      \
+	{                                                                                                  \
+		fake_write_register(kind, n, value);                                                       \
+	}
+FAKE_REGISTER('c', cr, 0)
+FAKE_REGISTER('c', cr, 2)
+FAKE_REGISTER('c', cr, 3)
+FAKE_REGISTER('c', cr, 4)
+FAKE_REGISTER('c', cr, 8)
+FAKE_REGISTER('d', dr, 0)
+FAKE_REGISTER('d', dr, 1)
+FAKE_REGISTER('d', dr, 2)
+FAKE_REGISTER('d', dr, 3)
+FAKE_REGISTER('d', dr, 6)
+FAKE_REGISTER('d', dr, 7)
+#undef FAKE_REGISTER
+
+u64 xgetbv(u32 index);
+void xsetbv(u32 index, u64 value);
+u32 rdpkru(void);
+u64 rdtsc(void);
+u8 inb(u16 port);
+u16 inw(u16 port);
+u32 inl(u16 port);
+void outb(u16 port, u8 value);
+void outw(u16 port, u16 value);
+void outl(u16 port, u32 value);
+/* Ends the test: no host test can go on after a halt. */
+void cpu_halt(void);
+struct percpu *cpu_gs_self(void);
+
+static inline void cpu_copy_forward(void *to, const void *from, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		((u8 *)to)[i] = ((const u8 *)from)[i];
+}
+
+static inline void cpu_copy_backward(void *to, const void *from, size_t n)
+{
+	while (n--)
+		((u8 *)to)[n] = ((const u8 *)from)[n];
+}
+
+static inline void cpu_fill(void *to, u8 byte, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		((volatile u8 *)to)[i] = byte;
+}
+
+/* Nothing to do without a processor. */
+static inline void invlpg(u64 va UNUSED) {}
+static inline void wbinvd(void) {}
+static inline void cpu_pause(void) {}
+static inline void cpu_cli(void) {}
+static inline void lgdt(const struct cpu_table_pointer *table UNUSED) {}
+static inline void lidt(const struct cpu_table_pointer *table UNUSED) {}
+static inline void sgdt(struct cpu_table_pointer *table)
+{
+	*table = (struct cpu_table_pointer){ 0 };
+}
+static inline void sidt(struct cpu_table_pointer *table)
+{
+	*table = (struct cpu_table_pointer){ 0 };
+}
+static inline void ltr(u16 selector UNUSED) {}
+static inline void lldt(u16 selector UNUSED) {}
+static inline void cpu_load_segments(u16 code UNUSED, u16 data UNUSED) {}
+static inline u16 cpu_read_cs(void)
+{
+	return 0x08;
+}
+static inline u16 cpu_read_tr(void)
+{
+	return 0x18;
+}
+static inline u64 cpu_read_rflags(void)
+{
+	return 2;
+}
+
+#endif
