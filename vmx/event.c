@@ -169,6 +169,11 @@ static void commit_nmi(struct vcpu *vcpu)
 	/* SDM "Non-Maskable Interrupts": one is held while a processor waits for a SIPI. */
 	if (vcpu_reg(vcpu, REG_ACTIVITY) == ACTIVITY_WAIT_FOR_SIPI)
 		return;
+	/* One that is to be L1's exit waits for what the entry injects, or for L2's end. */
+	if (vcpu->nested.in_l2 && v12_has_pin(&vcpu->nested.current->v12, PIN_NMI_EXITING)) {
+		set_nmi_window(vcpu, vcpu->pending_valid);
+		return;
+	}
 	if (vcpu->pending_valid || blocked) {
 		set_nmi_window(vcpu, true);
 		return;

@@ -154,14 +154,16 @@ enum action nested_exception(struct vcpu *vcpu, const struct event *event, u64 q
 
 /*
  * An NMI while L2 runs.  With "NMI exiting" it is L1's exit, though without
- * "virtual NMIs" only when NMIs are not blocked; without "NMI exiting" L2
- * takes it through its own IDT.  A held one is tried again when its window opens.
+ * "virtual NMIs" only if NMIs are not blocked: such blocking "remains in
+ * effect as long as the logical processor is in VMX non-root operation",
+ * whatever IRET does.  Without "NMI exiting" L2 takes it through its own IDT.
+ * A held one is tried again before each entry.
  */
 enum action nested_nmi(struct vcpu *vcpu)
 {
 	const struct vmcs12 *v12 = &vcpu->nested.current->v12;
 	struct event nmi = { .vector = VEC_NMI, .type = INTR_TYPE_NMI };
-	bool blocked = vcpu_reg(vcpu, REG_INTERRUPTIBILITY) & INTERRUPTIBILITY_NMI;
+	bool blocked = (vcpu_reg(vcpu, REG_INTERRUPTIBILITY) | v12->guest_interruptibility) & INTERRUPTIBILITY_NMI;
 
 	vcpu->nmi_pending = true;
 	if (!v12_has_pin(v12, PIN_NMI_EXITING) || (blocked && !v12_has_pin(v12, PIN_VIRTUAL_NMIS)))

@@ -185,6 +185,16 @@ static void save_by_control(struct vcpu *vcpu, struct vmcs12 *v12)
 		v12->entry_controls = (v12->entry_controls & ~ENTRY_IA32E_GUEST) | (lma ? ENTRY_IA32E_GUEST : 0);
 }
 
+/* vmcs02 has virtual NMIs, which IRET unblocks; with "NMI exiting" alone, blocking by NMI outlasts L2's IRETs. */
+static u64 interruptibility_at_exit(struct vcpu *vcpu, const struct vmcs12 *v12)
+{
+	u64 now = vcpu_reg(vcpu, REG_INTERRUPTIBILITY);
+
+	if (!v12_has_pin(v12, PIN_NMI_EXITING) || v12_has_pin(v12, PIN_VIRTUAL_NMIS))
+		return now;
+	return now | (v12->guest_interruptibility & INTERRUPTIBILITY_NMI);
+}
+
 /*
  * SDM "Saving Guest State".  CR0 and CR4 of vmcs02 are L2's own: L0 may
  * intercept their bits, but never runs L2 with other ones.  PDPTEs mean
@@ -203,7 +213,7 @@ static void save_guest_state(struct vcpu *vcpu, struct nested_vmcs *slot)
 	v12->guest_cr4 = vcpu_reg(vcpu, REG_CR4);
 	v12->guest_cs_ar = vcpu_reg(vcpu, REG_CS_AR);
 	v12->guest_ss_ar = vcpu_reg(vcpu, REG_SS_AR);
-	v12->guest_interruptibility = vcpu_reg(vcpu, REG_INTERRUPTIBILITY);
+	v12->guest_interruptibility = interruptibility_at_exit(vcpu, v12);
 	v12->guest_activity_state = vcpu_reg(vcpu, REG_ACTIVITY);
 	v12->guest_pending_debug = vcpu_reg(vcpu, REG_PENDING_DEBUG);
 	if (v12_has_proc2(v12, PROC2_EPT) && vcpu_is_pae_paging(vcpu)) {
