@@ -49,9 +49,8 @@ void shadow_init(void);			/* the VMREAD and VMWRITE bitmaps of vmcs01, from the 
 void shadow_init_slot(struct vcpu *vcpu, struct nested_vmcs *slot);	/* leaves another VMCS current */
 void shadow_enable(struct vcpu *vcpu);	/* VMXON and its end: the control bit (vmcs01 is loaded) */
 void shadow_disable(struct vcpu *vcpu);
-void shadow_attach(struct vcpu *vcpu, struct nested_vmcs *slot);	/* becomes current: v12 -> shadow VMCS, link pointer (vmcs01 is loaded) */
-void shadow_detach(struct vcpu *vcpu, struct nested_vmcs *slot);	/* shadow VMCS -> v12, unlink */
-void shadow_pull(struct vcpu *vcpu, struct nested_vmcs *slot);		/* before an entry's checks: shadow -> v12; marks groups whose value changed dirty */
+void shadow_link(struct vcpu *vcpu, struct nested_vmcs *slot);	/* becomes current (NULL: none): link pointer (vmcs01 is loaded) */
+void shadow_pull(struct vcpu *vcpu, struct nested_vmcs *slot);		/* before v12 is looked at: shadow -> v12; marks groups whose value changed dirty */
 void shadow_push(struct vcpu *vcpu, struct nested_vmcs *slot);		/* after a reflected exit: v12 -> shadow, only what differs */
 
 /* ---- vmcs12.c ---- */

@@ -18,6 +18,7 @@ static void reset_slot(struct nested_vmcs *slot)
 	slot->gpa = NO_VMCS;
 	slot->dirty = GROUP_ALL;
 	slot->rare_in_02 = false;
+	slot->shadow_active = false;
 	slot->entered = false;
 	slot->merged_msr_bitmap = NO_VMCS;
 	slot->ept02 = NULL;
@@ -95,7 +96,7 @@ void slot_write_back(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	size_t first = offsetof(struct vmcs12, launched);
 
-	ASSERT(!slot->shadow_active);
+	shadow_pull(vcpu, slot);
 	nested_sync_rare(vcpu, slot);
 	guest_mem_write(vcpu, GPA(slot->gpa + first), (u8 *)&slot->v12 + first, sizeof(slot->v12) - first);
 }
@@ -113,13 +114,10 @@ void slot_make_current(struct vcpu *vcpu, struct nested_vmcs *slot)
 
 	if (nested->current == slot)
 		return;
-	if (nested->current)
-		shadow_detach(vcpu, nested->current);
 	nested->current = slot;
-	if (!slot)
-		return;
-	slot->last_used = ++nested->clock;
-	shadow_attach(vcpu, slot);
+	if (slot)
+		slot->last_used = ++nested->clock;
+	shadow_link(vcpu, slot);
 }
 
 void nested_leave_vmx(struct vcpu *vcpu)

@@ -33,7 +33,7 @@ struct nested_vmcs {
 	struct vmcs12 v12;	/* the truth, but for the two flags below */
 	u32 dirty;		/* GROUP_*: written by L1 since the last entry that passed its checks */
 	bool rare_in_02;	/* SEG and RARE guest state is newer in vmcs02: nested_sync_rare() fetches it */
-	bool shadow_active;	/* L1's VMREADs and VMWRITEs of shadowed fields go to shadow_region: shadow.c */
+	bool shadow_active;	/* L1's newest values of RW-shadowed fields are in `shadow`: shadow_pull() fetches them */
 	bool entered;		/* vmcs02 was made (merge.c) since this slot was taken */
 	struct vmcs vmcs02;
 	struct vmcs shadow;	/* shadow VMCS; linked into vmcs01 while this one is current */

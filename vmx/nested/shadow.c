@@ -94,22 +94,19 @@ void shadow_disable(struct vcpu *vcpu UNUSED)
 	vmcs_write(VMCS_proc2_controls, vmcs_read(VMCS_proc2_controls) & ~PROC2_VMCS_SHADOWING);
 }
 
-void shadow_attach(struct vcpu *vcpu, struct nested_vmcs *slot)
+void shadow_link(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	if (!vmx_caps.has_shadow_vmcs)
 		return;
-	slot->shadow_active = true;
-	shadow_push(vcpu, slot);
-	vmcs_write(VMCS_vmcs_link_pointer, slot->shadow.region.v);
-}
-
-void shadow_detach(struct vcpu *vcpu, struct nested_vmcs *slot)
-{
-	if (!slot->shadow_active)
+	if (!slot) {
+		vmcs_write(VMCS_vmcs_link_pointer, NO_VMCS);
 		return;
-	shadow_pull(vcpu, slot);
-	slot->shadow_active = false;
-	vmcs_write(VMCS_vmcs_link_pointer, NO_VMCS);
+	}
+	if (!slot->shadow_active) {
+		slot->shadow_active = true;
+		shadow_push(vcpu, slot);
+	}
+	vmcs_write(VMCS_vmcs_link_pointer, slot->shadow.region.v);
 }
 
 void shadow_pull(struct vcpu *vcpu, struct nested_vmcs *slot)
