@@ -164,11 +164,28 @@ static void save_exit_information(struct vcpu *vcpu, struct vmcs12 *v12, const s
 
 /* ---- guest state ---- */
 
-/* SDM: "Saving Control Registers, Debug Registers, and MSRs": what a save control governs keeps vmcs12's value without it. */
+static u64 with_lma(u64 entry_controls, bool lma)
+{
+	return (entry_controls & ~ENTRY_IA32E_GUEST) | (lma ? ENTRY_IA32E_GUEST : 0);
+}
+
+/*
+ * "The value of IA32_EFER.LMA is stored into the 'IA-32e mode guest' control",
+ * in vmcs02 by the processor: merge.c must know what stands there.
+ */
+static void save_lma(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	bool lma = vcpu_is_long_mode(vcpu);
+
+	if (caps12.misc & MISC_EXIT_STORES_LMA)
+		slot->v12.entry_controls = with_lma(slot->v12.entry_controls, lma);
+	if (vmx_caps.misc & MISC_EXIT_STORES_LMA)
+		slot->last.entry_controls = with_lma(slot->last.entry_controls, lma);
+}
+
+/* SDM "Saving Control Registers, Debug Registers, and MSRs": what a save control governs keeps vmcs12's value without it. */
 static void save_by_control(struct vcpu *vcpu, struct vmcs12 *v12)
 {
-	u64 lma = vcpu_reg(vcpu, REG_EFER) & EFER_LMA;
-
 	if (v12_has_exit(v12, EXIT_SAVE_DEBUG)) {
 		v12->guest_dr7 = vcpu_reg(vcpu, REG_DR7);
 		v12->guest_debugctl = vmcs_read(VMCS_guest_debugctl);
@@ -181,8 +198,6 @@ static void save_by_control(struct vcpu *vcpu, struct vmcs12 *v12)
 		v12->preemption_timer_value = vmcs_read(VMCS_preemption_timer_value);
 	if (v12_has_proc2(v12, PROC2_VIRTUAL_INTERRUPT))
 		v12->guest_intr_status = vmcs_read(VMCS_guest_intr_status);
-	if (caps12.misc & MISC_EXIT_STORES_LMA)
-		v12->entry_controls = (v12->entry_controls & ~ENTRY_IA32E_GUEST) | (lma ? ENTRY_IA32E_GUEST : 0);
 }
 
 /* vmcs02 has virtual NMIs, which IRET unblocks; with "NMI exiting" alone, blocking by NMI outlasts L2's IRETs. */
@@ -223,6 +238,7 @@ static void save_guest_state(struct vcpu *vcpu, struct nested_vmcs *slot)
 		v12->guest_pdpte3 = vcpu_reg(vcpu, REG_PDPTE3);
 	}
 	save_by_control(vcpu, v12);
+	save_lma(vcpu, slot);
 	slot->rare_in_02 = true;
 }
 
