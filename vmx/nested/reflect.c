@@ -457,10 +457,16 @@ enum action nested_entry_failure(struct vcpu *vcpu, u32 reason, u64 qualificatio
 	return load_host_state(vcpu, slot, &inherited);
 }
 
+/* vmcs02 is made anew, and everything is checked again, when L1 tries once more. */
+static void note_hardware_failure(struct vcpu *vcpu)
+{
+	vcpu->nested.current->entered = false;
+	vcpu->nested.counters.entry_failures++;
+}
+
 enum action nested_hardware_failure(struct vcpu *vcpu, u32 reason, u64 qualification)
 {
-	vcpu->nested.current->dirty = GROUP_ALL;
-	vcpu->nested.counters.entry_failures++;
+	note_hardware_failure(vcpu);
 	return nested_entry_failure(vcpu, reason, qualification);
 }
 
@@ -468,8 +474,7 @@ enum action nested_hardware_vmfail(struct vcpu *vcpu, u32 error)
 {
 	/* L0's own part of vmcs02 is never at fault. */
 	ASSERT(vcpu->nested.in_l2 && error == VMXERR_ENTRY_CONTROLS);
-	vcpu->nested.current->dirty = GROUP_ALL;
-	vcpu->nested.counters.entry_failures++;
+	note_hardware_failure(vcpu);
 	cancel_entry(vcpu, vcpu->nested.current);
 	return insn_finish(vcpu, insn_fail(vcpu, error));
 }
