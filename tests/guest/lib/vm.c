@@ -164,6 +164,7 @@ static void make_handlers(struct vm *vm)
 			((u64 *)idt)[v] = (at & 0xffff) | SEL_CODE32 << 16 | 0xee00ull << 32 | (at >> 16) << 48;
 		}
 	}
+	vm->stubs = addr_of(stubs);
 	vmwrite(F_GUEST_IDTR_BASE, addr_of(idt));
 	vmwrite(F_GUEST_IDTR_LIMIT, vm->mode == VM_REAL ? 0x3ff : long_mode(vm) ? 0xfff : 0x7ff);
 }
@@ -296,19 +297,9 @@ void vm_use_io_bitmaps(struct vm *vm)
 	vmset(F_PROC, PROC_IO_BITMAPS);
 }
 
-static u64 handlers(struct vm *vm)
-{
-	u64 idt = vmread(F_GUEST_IDTR_BASE);
-	const u16 *gate = ptr_of(idt);
-
-	if (vm->mode == VM_REAL)
-		return LOW_STUBS;
-	return gate[0] | (u64)gate[3] << 16;
-}
-
 u32 vm_vector(struct vm *vm)
 {
-	u64 at = vmread(F_GUEST_CS_BASE) + vmread(F_GUEST_RIP) - handlers(vm);
+	u64 at = vmread(F_GUEST_CS_BASE) + vmread(F_GUEST_RIP) - vm->stubs;
 
 	return at < PAGE_SIZE && !(at & 15) ? (u32)(at >> 4) : 256;
 }

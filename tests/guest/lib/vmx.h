@@ -166,6 +166,7 @@ struct vm {
 	enum vm_mode mode;
 	u64 ept;		/* root table's page, 0 without */
 	u64 stack;		/* top */
+	u64 stubs;		/* the page of L2's handlers */
 	u64 msr_bitmap, io_bitmap;	/* pages, all clear; used by vm_use_*() */
 };
 
