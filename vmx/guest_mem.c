@@ -78,7 +78,7 @@ void *guest_mem_page(struct vcpu *vcpu, gpa_t gpa)
 
 struct walk_context {
 	struct vcpu *vcpu;
-	struct ept12_fault *ept;	/* why a translation was refused */
+	struct ept12_fault *ept; /* why a translation was refused */
 };
 
 static bool to_l1(const struct walk_context *context, u64 address, u64 access, gpa_t *gpa)
@@ -95,7 +95,7 @@ static bool walk_read(void *opaque, u64 address, void *to, size_t length)
 	const struct walk_context *context = opaque;
 	gpa_t gpa;
 
-	if (!to_l1(context, address, EPTV_READ, &gpa))
+	if (!to_l1(context, address, EPTV_READ | EPTV_LINEAR_VALID, &gpa))
 		return false;
 	guest_mem_read(context->vcpu, gpa, to, length);
 	return true;
@@ -108,7 +108,7 @@ static enum walk_update walk_update(void *opaque, u64 address, u64 old, u64 valu
 	void *entry;
 	bool swapped;
 
-	if (!to_l1(context, address, EPTV_READ | EPTV_WRITE, &gpa))
+	if (!to_l1(context, address, EPTV_READ | EPTV_WRITE | EPTV_LINEAR_VALID, &gpa))
 		return WALK_UPDATE_STOPPED;
 	if (!is_ram(context->vcpu, gpa, length))
 		return WALK_UPDATE_DONE;
@@ -116,8 +116,8 @@ static enum walk_update walk_update(void *opaque, u64 address, u64 old, u64 valu
 	if (length == 4) {
 		u32 expected = (u32)old;
 
-		swapped = __atomic_compare_exchange_n((u32 *)entry, &expected, (u32)value, false, __ATOMIC_SEQ_CST,
-						      __ATOMIC_SEQ_CST);
+		swapped = __atomic_compare_exchange_n((u32 *)entry, &expected, (u32)value, false,
+						      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 	} else {
 		swapped = __atomic_compare_exchange_n((u64 *)entry, &old, value, false, __ATOMIC_SEQ_CST,
 						      __ATOMIC_SEQ_CST);
@@ -160,8 +160,8 @@ struct span {
 	size_t length[2];
 };
 
-static enum guest_access_result translate(struct vcpu *vcpu, u64 va, size_t length, u32 access, struct span *span,
-					  struct guest_fault *fault)
+static enum guest_access_result translate(struct vcpu *vcpu, u64 va, size_t length, u32 access,
+					  struct span *span, struct guest_fault *fault)
 {
 	struct walk_context context = { vcpu, &fault->ept };
 	struct guest_walk walk;
@@ -173,6 +173,8 @@ static enum guest_access_result translate(struct vcpu *vcpu, u64 va, size_t leng
 	span->length[1] = length - span->length[0];
 	for (unsigned int i = 0; i < 2; i++) {
 		u64 linear = i ? va + span->length[0] : va;
+		u64 ept_access =
+			EPTV_LINEAR_VALID | EPTV_TRANSLATED | (access & WALK_WRITE ? EPTV_WRITE : EPTV_READ);
 		struct walk_page page;
 
 		if (!span->length[i])
@@ -180,19 +182,16 @@ static enum guest_access_result translate(struct vcpu *vcpu, u64 va, size_t leng
 		if (!wide)
 			linear = (u32)linear;
 		switch (guest_walk(&walk, linear, access, &page)) {
-		case WALK_OK:
-			break;
+		case WALK_OK: break;
 		case WALK_FAULT:
 			fault->vector = VEC_PF;
 			fault->has_error_code = true;
 			fault->error_code = page.pfec;
 			fault->cr2 = linear;
 			return GUEST_ACCESS_FAULT;
-		case WALK_STOPPED:
-			fault->cr2 = linear;
-			return GUEST_ACCESS_EPT_VIOLATION;
+		case WALK_STOPPED: fault->cr2 = linear; return GUEST_ACCESS_EPT_VIOLATION;
 		}
-		if (!to_l1(&context, page.gpa, access & WALK_WRITE ? EPTV_WRITE : EPTV_READ, &span->gpa[i])) {
+		if (!to_l1(&context, page.gpa, ept_access, &span->gpa[i])) {
 			fault->cr2 = linear;
 			return GUEST_ACCESS_EPT_VIOLATION;
 		}
@@ -200,8 +199,8 @@ static enum guest_access_result translate(struct vcpu *vcpu, u64 va, size_t leng
 	return GUEST_ACCESS_OK;
 }
 
-enum guest_access_result guest_linear_access(struct vcpu *vcpu, gva_t va, void *to, const void *from, size_t length,
-					     u32 access, struct guest_fault *fault)
+enum guest_access_result guest_linear_access(struct vcpu *vcpu, gva_t va, void *to, const void *from,
+					     size_t length, u32 access, struct guest_fault *fault)
 {
 	struct span span;
 	enum guest_access_result result = translate(vcpu, va.v, length, access, &span, fault);
@@ -219,7 +218,8 @@ enum guest_access_result guest_linear_access(struct vcpu *vcpu, gva_t va, void *
 	return GUEST_ACCESS_OK;
 }
 
-enum guest_access_result guest_linear_read(struct vcpu *vcpu, gva_t va, void *to, size_t length, struct guest_fault *fault)
+enum guest_access_result guest_linear_read(struct vcpu *vcpu, gva_t va, void *to, size_t length,
+					   struct guest_fault *fault)
 {
 	return guest_linear_access(vcpu, va, to, NULL, length, access_of(vcpu, false), fault);
 }

@@ -241,29 +241,6 @@ void tlb_flush_ept(u64 eptp)
 			p->psc[i].valid = false;
 }
 
-/* The other tests' part of vpid.c. */
-static u64 vpid_flushed;
-
-bool tlb_uses_vpid(void)
-{
-	return true;
-}
-
-void tlb_flush_vpid(u16 vpid)
-{
-	vpid_flushed = vpid;
-}
-
-void tlb_flush_vpid_keep_globals(u16 vpid)
-{
-	vpid_flushed = vpid | 0x10000;
-}
-
-void tlb_flush_vpid_address(u16 vpid, u64 linear)
-{
-	vpid_flushed = vpid | linear << 32;
-}
-
 static u64 permission_mask(bool user_exec)
 {
 	return user_exec ? EPT_PERMISSIONS : EPT_RWX;

@@ -135,6 +135,7 @@ struct ept02_cache {
 	u32 free;		/* first free table; its page is all zero */
 	u32 free_count;
 	u32 hand;		/* where reclaim within an EPT02 goes on */
+	u32 sync_share;		/* constant after init: entries compared at once after an INVEPT */
 	struct ept02_root roots[EPT02_ROOTS];
 	struct ept02_root *active;	/* the one that vmcs02 was last entered with, or NULL: never freed, only emptied */
 	u64 clock;

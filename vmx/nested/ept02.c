@@ -12,6 +12,8 @@
 #include "vmx/nested/ept.h"
 #include "vmx/tlb.h"
 
+#define SYNC_SHARE 2048	/* entries compared at once: about what four violations cost */
+
 /* Entries of EPT02 have A and D set from the start: hardware need not write them. */
 #define LINK (EPT_ACCESSED)
 #define LEAF (EPT_ACCESSED | EPT_DIRTY)
@@ -22,6 +24,7 @@ void ept02_init(struct vcpu *vcpu)
 	struct ept02_cache *cache = page_alloc_contig(pages);
 
 	cache->counters = &vcpu->nested.counters;
+	cache->sync_share = SYNC_SHARE;
 	ept02_absent_init(cache);
 	ept02_table_init(cache, options.ept02_budget);
 	vcpu->nested.ept = cache;

@@ -10,8 +10,6 @@
 #include "vmx/nested/ept.h"
 #include "vmx/tlb.h"
 
-#define SYNC_SHARE 2048		/* entries compared at once */
-
 struct sync {
 	struct vcpu *vcpu;
 	struct ept02_cache *cache;
@@ -115,7 +113,7 @@ static void sync_table(struct sync *sync, u32 table)
 
 void ept02_sync_table(struct vcpu *vcpu, struct ept02_root *root, u32 table)
 {
-	struct sync sync = { vcpu, vcpu->nested.ept, &root->role, SYNC_SHARE };
+	struct sync sync = { vcpu, vcpu->nested.ept, &root->role, vcpu->nested.ept->sync_share };
 
 	sync_table(&sync, table);
 }

@@ -122,7 +122,8 @@ void nested_ept01_changed(struct vcpu *vcpu);
 void nested_update_intercepts(struct vcpu *vcpu);
 
 /* L2's guest-physical address through EPT12 (or 1:1 without EPT12) to L1's, for walks on L2's behalf.
- * `access` is EPTV_READ|WRITE|FETCH. True: *gpa. False: L1 must get an EPT violation or misconfiguration, described in *info. */
+ * `access` is EPTV_READ|WRITE|FETCH, with EPTV_LINEAR_VALID and EPTV_TRANSLATED as of an EPT violation (a table of L2's,
+ * or the page itself). True: *gpa. False: L1 must get an EPT violation or misconfiguration, described in *info. */
 struct ept12_fault {
 	bool misconfig;
 	u64 qualification;
