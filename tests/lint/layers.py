@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The layers of the hypervisor, as a program: which folder may include which, and where inline assembly may be.
+
+    vmx/nested -> vmx -> boot -> drivers -> mm -> kernel -> kernel/hw
+
+kernel/main.c includes everything and nothing includes it. vmx may include vmx/nested/nested.h, the one door upwards.
+vmx/nested includes neither kernel/hw nor drivers. No include cycles between headers. docs/design.md says why.
+"""
+import os
+import re
+import sys
+
+LAYERS = ("kernel/hw", "kernel", "mm", "drivers", "boot", "vmx", "vmx/nested")
+ROOT_FILES = ("kernel/main.c",)
+# kernel/smp.c starts processors, which takes the APIC and the firmware's tables: a part of the root
+ALLOWED = {
+    ("kernel/smp.c", "drivers"), ("kernel/smp.c", "mm"), ("kernel/smp.c", "boot"),
+}
+DOOR = "vmx/nested/nested.h"
+HW_MAY = ("kernel/types.h", "kernel/bits.h", "kernel/x86.h", "kernel/msr.h", "mm/addr.h")
+FORBIDDEN = {"vmx/nested": ("kernel/hw", "drivers")}
+INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)', re.M)
+ASSEMBLY = re.compile(r"\b(?:__asm__|asm)\b\s*(?:volatile|__volatile__|goto|inline)?\s*\(")
+COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
+
+
+def layer_of(path):
+    folder = os.path.dirname(path)
+    return folder if folder in LAYERS else None
+
+
+def read_sources():
+    sources = {}
+    for layer in LAYERS:
+        if not os.path.isdir(layer):
+            continue
+        for name in sorted(os.listdir(layer)):
+            if name.endswith((".c", ".h", ".S", ".def")):
+                path = layer + "/" + name
+                with open(path, encoding="utf-8") as file:
+                    sources[path] = COMMENT.sub(lambda m: "\n" * m.group().count("\n"), file.read())
+    return sources
+
+
+def arrow_fault(path, target):
+    """What is wrong with this include; None if nothing is."""
+    layer, other = layer_of(path), layer_of(target)
+    if other is None:
+        return "is no header of a layer"
+    if target in ROOT_FILES:
+        return "nothing includes the composition root"
+    if path in ROOT_FILES or layer == other or (path, other) in ALLOWED:
+        return None
+    if other in FORBIDDEN.get(layer, ()):
+        return "%s may not touch %s" % (layer, other)
+    if layer == "kernel/hw" and target in HW_MAY:
+        return None
+    if layer == "vmx" and target == DOOR:
+        return None
+    # the address types and the seam's headers are at the bottom, below everything
+    if target in ("mm/addr.h",):
+        return None
+    if LAYERS.index(other) > LAYERS.index(layer):
+        return "%s is above %s" % (other, layer)
+    return None
+
+
+def find_cycle(graph):
+    """One include cycle as a list of paths, or None."""
+    state, trail = {}, []
+
+    def visit(node):
+        state[node] = 1
+        trail.append(node)
+        for target in graph.get(node, ()):
+            if state.get(target) == 1:
+                return trail[trail.index(target):] + [target]
+            if target not in state:
+                cycle = visit(target)
+                if cycle:
+                    return cycle
+        trail.pop()
+        state[node] = 2
+        return None
+
+    for node in sorted(graph):
+        if node not in state:
+            cycle = visit(node)
+            if cycle:
+                return cycle
+    return None
+
+
+def main():
+    os.chdir(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+    sources, faults, graph = read_sources(), [], {}
+    for path, text in sources.items():
+        for quoted, angled in INCLUDE.findall(text):
+            if angled:
+                if angled not in ("stdint.h", "stddef.h", "stdbool.h", "stdarg.h"):
+                    faults.append("%s: includes <%s>, which a freestanding program has not" % (path, angled))
+                continue
+            if not os.path.exists(quoted):
+                faults.append('%s: includes "%s": not a path from the root' % (path, quoted))
+                continue
+            graph.setdefault(path, []).append(quoted)
+            fault = arrow_fault(path, quoted)
+            if fault:
+                faults.append('%s: includes "%s": %s' % (path, quoted, fault))
+        if ASSEMBLY.search(text) and not path.startswith("kernel/hw/") and not path.endswith(".S"):
+            faults.append("%s: inline assembly outside of kernel/hw" % path)
+    cycle = find_cycle(graph)
+    if cycle:
+        faults.append("include cycle: " + " -> ".join(cycle))
+    for fault in faults:
+        print(fault)
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

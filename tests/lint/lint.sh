@@ -1,0 +1,67 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# lint.sh: everything that is checked without running the hypervisor. One line `ok   NAME` or `FAIL NAME` for each check,
+# what is wrong below it. A tool that is not installed is named and its check fails.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+
+python=/usr/bin/python3
+status=0
+mapfile -t all < <(tests/lint/files.sh)
+mapfile -t kernel < <(find boot kernel mm drivers vmx -name '*.c' | LC_ALL=C sort)
+flags="-std=gnu11 -ffreestanding -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-strict-aliasing -I."
+out=$(mktemp)
+trap 'rm -f "$out"' EXIT
+
+check() {	# NAME COMMAND...
+	local name=$1
+	shift
+	if "$@" >"$out" 2>&1; then
+		echo "ok   $name"
+	else
+		echo "FAIL $name"
+		sed 's/^/     /' "$out" | head -n "${LINT_LINES:-40}"
+		status=1
+	fi
+}
+
+formatting() {
+	local file bad=0
+	for file in "${all[@]}"; do
+		clang-format "$file" | cmp -s - "$file" || { echo "$file: not as \`make format\` writes it"; bad=1; }
+	done
+	return $bad
+}
+
+tidy() {
+	command -v clang-tidy || return 1
+	# shellcheck disable=SC2086
+	printf '%s\n' "${kernel[@]}" | xargs -P "$(nproc)" -n 8 sh -c \
+		'clang-tidy --quiet "$@" -- '"$flags"' 2>/dev/null | grep -E "(warning|error):" ; true' sh | sort -u >"$out.tidy"
+	cat "$out.tidy"
+	[ ! -s "$out.tidy" ]
+	local code=$?
+	rm -f "$out.tidy"
+	return $code
+}
+
+static_check() {
+	cppcheck --quiet --std=c11 --platform=unix64 --enable=warning,portability --inline-suppr -I. -j "$(nproc)" \
+		--suppress=missingInclude --suppress=missingIncludeSystem --suppress=preprocessorErrorDirective \
+		--suppressions-list=tests/lint/cppcheck.txt --error-exitcode=1 "${kernel[@]}"
+}
+
+check "layers, include cycles, inline assembly" $python tests/lint/layers.py
+check "licence lines" $python tests/lint/text.py licence
+check "heads of files" $python tests/lint/text.py head
+check "no unfinished business, no paths of machines" $python tests/lint/text.py words
+check "line length, trailing space" $python tests/lint/text.py width
+check "shell syntax" bash -c 'for f in $(git ls-files "*.sh"); do bash -n "$f" || exit 1; done'
+check "python syntax" $python -m compileall -q tools tests
+check "clang-format" formatting
+check "clang-tidy" tidy
+check "cppcheck" static_check
+long=$($python tests/lint/text.py length)
+[ -z "$long" ] || printf 'note: longer than the house likes (350 lines):\n%s\n' "$(echo "$long" | sed 's/^/     /')"
+exit $status
