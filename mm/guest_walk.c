@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * 32-bit, PAE, 4-level and 5-level paging. Where the physical memory is, and what a walk's outcome leads to, is
- * the caller's (vmx/guest_mem.c). SDM volume 3, "Paging".
+ * 32-bit, PAE, 4-level and 5-level paging. Where the physical memory is, and what a walk's outcome
+ * leads to, is the caller's (vmx/guest_mem.c). SDM volume 3, "Paging".
  */
 #include "mm/guest_walk.h"
 
@@ -18,17 +18,17 @@ struct step {
 struct path {
 	struct step steps[LEVEL_MAX];
 	unsigned int count;
-	bool user, write, nx;	/* AND of U/S, AND of R/W, OR of XD */
-	unsigned int level;	/* of the leaf */
+	bool user, write, nx; /* AND of U/S, AND of R/W, OR of XD */
+	unsigned int level;   /* of the leaf */
 };
 
 u32 guest_walk_role(u64 cr0, u64 cr4, u64 efer)
 {
-	return (u32)((cr0 & CR0_PG ? WALK_PG : 0) | (cr0 & CR0_WP ? WALK_WP : 0) | (cr4 & CR4_PSE ? WALK_PSE : 0) |
-		     (cr4 & CR4_PAE ? WALK_PAE : 0) | (cr4 & CR4_SMEP ? WALK_SMEP : 0) |
-		     (cr4 & CR4_SMAP ? WALK_SMAP : 0) | (cr4 & CR4_PKE ? WALK_PKE : 0) |
-		     (cr4 & CR4_LA57 ? WALK_LA57 : 0) | (efer & EFER_LMA ? WALK_LMA : 0) |
-		     (efer & EFER_NXE ? WALK_NXE : 0));
+	return (u32)((cr0 & CR0_PG ? WALK_PG : 0) | (cr0 & CR0_WP ? WALK_WP : 0) |
+		     (cr4 & CR4_PSE ? WALK_PSE : 0) | (cr4 & CR4_PAE ? WALK_PAE : 0) |
+		     (cr4 & CR4_SMEP ? WALK_SMEP : 0) | (cr4 & CR4_SMAP ? WALK_SMAP : 0) |
+		     (cr4 & CR4_PKE ? WALK_PKE : 0) | (cr4 & CR4_LA57 ? WALK_LA57 : 0) |
+		     (efer & EFER_LMA ? WALK_LMA : 0) | (efer & EFER_NXE ? WALK_NXE : 0));
 }
 
 static bool is_pae(const struct guest_walk *walk)
@@ -82,7 +82,8 @@ static u64 reserved_bits(const struct guest_walk *walk, unsigned int level, u64 
 	return beyond;
 }
 
-static u64 leaf_address(const struct guest_walk *walk, const struct path *path, u64 entry, u64 linear, u64 *size)
+static u64 leaf_address(const struct guest_walk *walk, const struct path *path, u64 entry, u64 linear,
+			u64 *size)
 {
 	unsigned int shift = level_shift(walk, path->level);
 	u64 base = entry & PTE_ADDR;
@@ -228,7 +229,8 @@ enum walk_result guest_walk(const struct guest_walk *walk, u64 linear, u32 acces
 		if (update == WALK_UPDATE_STOPPED)
 			return WALK_STOPPED;
 		if (update == WALK_UPDATE_DONE || i + 1 == RETRY_MAX) {
-			out->gpa = leaf_address(walk, &path, path.steps[path.count - 1].entry, linear, &out->size);
+			out->gpa = leaf_address(walk, &path, path.steps[path.count - 1].entry, linear,
+						&out->size);
 			return WALK_OK;
 		}
 	}

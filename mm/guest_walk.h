@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A walk of a guest's own page tables, as its processor would do it: pure, over callbacks that reach the guest's
- * physical memory. Everything that shapes the walk is in struct guest_walk; nothing is remembered between walks.
- * SDM volume 3, "Paging".
+ * A walk of a guest's own page tables, as its processor would do it: pure, over callbacks that reach
+ * the guest's physical memory. Everything that shapes the walk is in struct guest_walk; nothing is
+ * remembered between walks. SDM volume 3, "Paging".
  */
 #ifndef MM_GUEST_WALK_H
 #define MM_GUEST_WALK_H
@@ -27,13 +27,13 @@ u32 guest_walk_role(u64 cr0, u64 cr4, u64 efer);
 /* The access. */
 #define WALK_WRITE BIT(0)
 #define WALK_FETCH BIT(1)
-#define WALK_USER BIT(2)	/* at CPL 3, and not an implicit supervisor access */
-#define WALK_AC BIT(3)		/* explicit supervisor access with RFLAGS.AC = 1: SMAP does not apply */
+#define WALK_USER BIT(2) /* at CPL 3, and not an implicit supervisor access */
+#define WALK_AC BIT(3)	 /* explicit supervisor access with RFLAGS.AC = 1: SMAP does not apply */
 
 enum walk_result {
 	WALK_OK,
-	WALK_FAULT,	/* #PF with *pfec */
-	WALK_STOPPED,	/* a callback refused */
+	WALK_FAULT,   /* #PF with *pfec */
+	WALK_STOPPED, /* a callback refused */
 };
 
 enum walk_update { WALK_UPDATE_DONE, WALK_UPDATE_CHANGED, WALK_UPDATE_STOPPED };
@@ -41,7 +41,7 @@ enum walk_update { WALK_UPDATE_DONE, WALK_UPDATE_CHANGED, WALK_UPDATE_STOPPED };
 struct guest_walk {
 	u32 role;
 	u64 cr3;
-	u64 pdpte[4];		/* PAE paging: the PDPTE registers */
+	u64 pdpte[4]; /* PAE paging: the PDPTE registers */
 	u32 pkru;
 	unsigned int physical_bits;
 	bool has_1g;
@@ -53,9 +53,9 @@ struct guest_walk {
 };
 
 struct walk_page {
-	u64 gpa;		/* of the byte */
-	u64 size;		/* of the page around it */
-	u32 pfec;		/* WALK_FAULT */
+	u64 gpa;  /* of the byte */
+	u64 size; /* of the page around it */
+	u32 pfec; /* WALK_FAULT */
 };
 
 enum walk_result guest_walk(const struct guest_walk *walk, u64 linear, u32 access, struct walk_page *out);

@@ -37,11 +37,14 @@ struct control_row {
 	const struct control_cap *cap;
 	u32 bit;
 	enum need need;
-	enum status status;	/* if a required one is missing */
+	enum status status; /* if a required one is missing */
 	const char *name;
 };
 
-#define ROW(word, bits, need, missing, text) { &vmx_caps.word, (u32)(bits), need, STATUS_##missing, text }
+#define ROW(word, bits, need, missing, text)                                                                 \
+	{                                                                                                    \
+		&vmx_caps.word, (u32)(bits), need, STATUS_##missing, text                                    \
+	}
 static const struct control_row control_rows[] = {
 	ROW(proc, PROC_SECONDARY, REQUIRED, NO_EPT, "secondary controls"),
 	ROW(proc2, PROC2_EPT, REQUIRED, NO_EPT, "EPT"),
@@ -83,7 +86,7 @@ static const struct control_row control_rows[] = {
 #undef ROW
 
 struct ept_row {
-	u64 bits;		/* all of them */
+	u64 bits; /* all of them */
 	enum need need;
 	const char *name;
 };
@@ -119,7 +122,9 @@ static void read_caps(struct vmx_caps *caps)
 
 	memset(caps, 0, sizeof(*caps));
 	caps->basic = rdmsr(MSR_IA32_VMX_BASIC);
-	shift = caps->basic & BASIC_TRUE_CONTROLS ? MSR_IA32_VMX_TRUE_PINBASED_CTLS - MSR_IA32_VMX_PINBASED_CTLS : 0;
+	shift = caps->basic & BASIC_TRUE_CONTROLS
+			? MSR_IA32_VMX_TRUE_PINBASED_CTLS - MSR_IA32_VMX_PINBASED_CTLS
+			: 0;
 	caps->pin = control_read(MSR_IA32_VMX_PINBASED_CTLS + shift);
 	caps->proc = control_read(MSR_IA32_VMX_PROCBASED_CTLS + shift);
 	caps->exit = control_read(MSR_IA32_VMX_EXIT_CTLS + shift);
@@ -144,7 +149,8 @@ static void read_caps(struct vmx_caps *caps)
 	caps->has_ept_1g = caps->ept_vpid & EPT_CAP_1G;
 	caps->has_ept_2m = caps->ept_vpid & EPT_CAP_2M;
 	caps->has_ept_ad = caps->ept_vpid & EPT_CAP_AD;
-	caps->has_invvpid = (~caps->ept_vpid & (EPT_CAP_INVVPID | EPT_CAP_INVVPID_SINGLE | EPT_CAP_INVVPID_ALL)) == 0;
+	caps->has_invvpid =
+		(~caps->ept_vpid & (EPT_CAP_INVVPID | EPT_CAP_INVVPID_SINGLE | EPT_CAP_INVVPID_ALL)) == 0;
 }
 
 static bool cpu_has_vmx(void)
@@ -174,7 +180,8 @@ static enum status check_required(void)
 	if (!(vmx_caps.basic & BASIC_TRUE_CONTROLS))
 		return STATUS_NO_TRUE_CONTROLS;
 	for (size_t i = 0; i < ARRAY_SIZE(ept_rows); i++)
-		if (ept_rows[i].need == REQUIRED && (vmx_caps.ept_vpid & ept_rows[i].bits) != ept_rows[i].bits)
+		if (ept_rows[i].need == REQUIRED &&
+		    (vmx_caps.ept_vpid & ept_rows[i].bits) != ept_rows[i].bits)
 			return status_with(STATUS_EPT_UNFIT, "%s", ept_rows[i].name);
 	return STATUS_OK;
 }
@@ -206,9 +213,9 @@ enum status caps_compare(void)
 	if (memcmp(&mine, &vmx_caps, sizeof(mine)) == 0)
 		return STATUS_OK;
 	return status_with(STATUS_VMX_DIFFERS, "%s",
-			   mine.basic != vmx_caps.basic       ? "VMX_BASIC" :
-			   mine.ept_vpid != vmx_caps.ept_vpid ? "EPT_VPID_CAP" :
-								"controls");
+			   mine.basic != vmx_caps.basic		? "VMX_BASIC"
+			   : mine.ept_vpid != vmx_caps.ept_vpid ? "EPT_VPID_CAP"
+								: "controls");
 }
 
 static void report_row(const char *name, enum need need, bool available)
@@ -228,7 +235,8 @@ bool caps_report(void)
 		report_row("VT-x allowed by the firmware", REQUIRED, check_feature_control() == STATUS_OK);
 		report_row("true controls", REQUIRED, vmx_caps.basic & BASIC_TRUE_CONTROLS);
 		for (size_t i = 0; i < ARRAY_SIZE(control_rows); i++)
-			report_row(control_rows[i].name, control_rows[i].need, control_available(&control_rows[i]));
+			report_row(control_rows[i].name, control_rows[i].need,
+				   control_available(&control_rows[i]));
 		for (size_t i = 0; i < ARRAY_SIZE(ept_rows); i++)
 			report_row(ept_rows[i].name, ept_rows[i].need,
 				   (vmx_caps.ept_vpid & ept_rows[i].bits) == ept_rows[i].bits);

@@ -20,16 +20,19 @@ struct control_cap {
 struct vmx_caps {
 	u64 basic, misc, ept_vpid, vmfunc, vmcs_enum;
 	u64 cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
-	struct control_cap pin, proc, proc2, exit, entry;	/* the true controls where there are such */
+	struct control_cap pin, proc, proc2, exit, entry; /* the true controls where there are such */
 	unsigned int physical_bits, linear_bits;
-	bool has_shadow_vmcs;	/* and not switched off by shadow-vmcs=off */
+	bool has_shadow_vmcs; /* and not switched off by shadow-vmcs=off */
 	bool has_ept_1g, has_ept_2m, has_ept_ad;
-	bool has_guest_1g;	/* 1 GiB pages in the processor's own paging */
-	bool has_invvpid;	/* all types that L0 uses */
+	bool has_guest_1g; /* 1 GiB pages in the processor's own paging */
+	bool has_invvpid;  /* all types that L0 uses */
 };
 extern struct vmx_caps vmx_caps;
 
-/* BSP, once: reads the MSRs, checks the required sets.  Errors: no VT-x, locked off, no EPT, no unrestricted guest... */
+/*
+ * BSP, once: reads the MSRs, checks the required sets.  Errors: no VT-x, locked off, no EPT, no
+ * unrestricted guest...
+ */
 enum status caps_init(void);
 
 /* AP: STATUS_OK if its capabilities equal the BSP's. */

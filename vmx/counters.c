@@ -59,8 +59,8 @@ static void print_level(const char *title, unsigned int level)
 		line.used += print_format(line.text + line.used, sizeof(line.text) - line.used, " %s=%llu",
 					  exit_reason_name(reason), (unsigned long long)count);
 		if (level == 2)
-			line.used += print_format(line.text + line.used, sizeof(line.text) - line.used, "(%llu)",
-						  (unsigned long long)reflected);
+			line.used += print_format(line.text + line.used, sizeof(line.text) - line.used,
+						  "(%llu)", (unsigned long long)reflected);
 	}
 	line_flush(&line, title);
 }
@@ -79,7 +79,6 @@ enum action debug_call(struct vcpu *vcpu)
 		vcpu->gpr[GPR_RAX] = reg < REG_COUNT ? vcpu->reg_counters.reads[reg] : ~0ull;
 		vcpu->gpr[GPR_RDX] = reg < REG_COUNT ? vcpu->reg_counters.writes[reg] : ~0ull;
 		return ACTION_SKIP;
-	default:
-		return event_inject_ud(vcpu);
+	default: return event_inject_ud(vcpu);
 	}
 }

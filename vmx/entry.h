@@ -10,18 +10,21 @@
 struct vcpu;
 
 enum enter_result {
-	ENTER_EXITED,		/* the guest ran (or its entry failed late): there is an exit reason */
-	ENTER_FAIL_INVALID,	/* VMfailInvalid of VMLAUNCH or VMRESUME */
-	ENTER_FAIL_VALID,	/* VMfailValid: the VM-instruction error says why */
-	ENTER_REQUEST,		/* vcpu->request was not zero: nothing was entered */
+	ENTER_EXITED,	    /* the guest ran (or its entry failed late): there is an exit reason */
+	ENTER_FAIL_INVALID, /* VMfailInvalid of VMLAUNCH or VMRESUME */
+	ENTER_FAIL_VALID,   /* VMfailValid: the VM-instruction error says why */
+	ENTER_REQUEST,	    /* vcpu->request was not zero: nothing was entered */
 };
 
-/* Enters the guest of the current VMCS by vcpu->launched; returns after its next exit with its registers in vcpu->gpr. */
+/*
+ * Enters the guest of the current VMCS by vcpu->launched; returns after its next exit with its
+ * registers in vcpu->gpr.
+ */
 enum enter_result vmx_enter(struct vcpu *vcpu);
 
 /*
- * Between these two labels `request` was looked at and the guest is not entered yet: whoever sets a request from an
- * NMI there continues at vmx_entry_restart, which gives ENTER_REQUEST.
+ * Between these two labels `request` was looked at and the guest is not entered yet: whoever sets a
+ * request from an NMI there continues at vmx_entry_restart, which gives ENTER_REQUEST.
  */
 extern const char vmx_entry_begin[], vmx_entry_end[], vmx_entry_restart[];
 

@@ -44,7 +44,9 @@ static enum action queue_exception(struct vcpu *vcpu, const struct event *event)
 	vcpu->pending = *event;
 	vcpu->pending_valid = true;
 	if (how == DOUBLE_FAULT)
-		vcpu->pending = (struct event){ .vector = VEC_DF, .type = INTR_TYPE_HARD_EXCEPTION, .has_error_code = true };
+		vcpu->pending = (struct event){ .vector = VEC_DF,
+						.type = INTR_TYPE_HARD_EXCEPTION,
+						.has_error_code = true };
 	return ACTION_RESUME;
 }
 
@@ -141,7 +143,10 @@ void event_skip_instruction(struct vcpu *vcpu)
 	if (likely(!(rflags & (RFLAGS_TF | RFLAGS_RF))))
 		return;
 	vcpu_set_reg(vcpu, REG_RFLAGS, rflags & ~(u64)RFLAGS_RF);
-	/* SDM "Single-Step Exception Condition": with BTF only branches trap, and no emulated instruction is one. */
+	/*
+	 * SDM "Single-Step Exception Condition": with BTF only branches trap, and no emulated
+	 * instruction is one.
+	 */
 	if ((rflags & RFLAGS_TF) && !(DEBUGCTL_OF(vcpu) & DEBUGCTL_BTF))
 		vcpu_set_reg(vcpu, REG_PENDING_DEBUG, vcpu_reg(vcpu, REG_PENDING_DEBUG) | PENDING_DEBUG_BS);
 }
@@ -160,7 +165,10 @@ static void set_nmi_window(struct vcpu *vcpu, bool open)
 	vcpu->vmcs->nmi_window = open;
 }
 
-/* The NMI of the guest that runs now (nested_nmi() left it to L2): now if nothing blocks it, else at the NMI window. */
+/*
+ * The NMI of the guest that runs now (nested_nmi() left it to L2): now if nothing blocks it, else at
+ * the NMI window.
+ */
 static void commit_nmi(struct vcpu *vcpu)
 {
 	bool blocked = vcpu_reg(vcpu, REG_INTERRUPTIBILITY) &
@@ -200,7 +208,8 @@ void event_commit(struct vcpu *vcpu)
 		}
 		return;
 	}
-	vmcs_write(VMCS_entry_intr_info, INTR_INFO_VALID | event->vector | (u32)event->type << INTR_INFO_TYPE_SHIFT |
+	vmcs_write(VMCS_entry_intr_info, INTR_INFO_VALID | event->vector |
+						 (u32)event->type << INTR_INFO_TYPE_SHIFT |
 						 (event->has_error_code ? (u32)INTR_INFO_ERROR_CODE : 0));
 	if (event->has_error_code)
 		vmcs_write(VMCS_entry_exception_error_code, event->error_code);

@@ -18,13 +18,22 @@ enum action event_inject_ud(struct vcpu *vcpu);
 enum action event_inject_gp(struct vcpu *vcpu, u32 error_code);
 enum action event_inject_pf(struct vcpu *vcpu, u64 linear, u32 error_code);
 
-/* After an exit that L0 handled itself: an event whose delivery was interrupted (IDT-vectoring) is delivered again. */
+/*
+ * After an exit that L0 handled itself: an event whose delivery was interrupted (IDT-vectoring) is
+ * delivered again.
+ */
 void event_requeue_vectoring(struct vcpu *vcpu);
 
-/* Advances RIP over the emulated instruction (wraps at 32 or 16 bits by mode), clears STI/MOV-SS blocking, raises TF's #DB. */
+/*
+ * Advances RIP over the emulated instruction (wraps at 32 or 16 bits by mode), clears STI/MOV-SS
+ * blocking, raises TF's #DB.
+ */
 void event_skip_instruction(struct vcpu *vcpu);
 
-/* Before entry: writes the pending event into the current VMCS, or clears injection; opens or closes the NMI window. */
+/*
+ * Before entry: writes the pending event into the current VMCS, or clears injection; opens or closes
+ * the NMI window.
+ */
 void event_commit(struct vcpu *vcpu);
 
 #endif

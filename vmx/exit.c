@@ -55,7 +55,8 @@ static void restore_nmi_blocking(struct vcpu *vcpu, u32 info)
 {
 	if ((info & INTR_INFO_NMI_UNBLOCKING) && (info & INTR_INFO_VECTOR) != VEC_DF &&
 	    !(vcpu_reg(vcpu, REG_IDT_VECTORING_INFO) & INTR_INFO_VALID))
-		vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, vcpu_reg(vcpu, REG_INTERRUPTIBILITY) | INTERRUPTIBILITY_NMI);
+		vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY,
+			     vcpu_reg(vcpu, REG_INTERRUPTIBILITY) | INTERRUPTIBILITY_NMI);
 }
 
 /* The guest's own exception, intercepted by L0's wish alone: it is given what it would have had. */
@@ -128,7 +129,10 @@ enum action exit_sipi(struct vcpu *vcpu)
 	return ACTION_RESUME;
 }
 
-/* A bare processor shuts down here, and most boards reset. Socle says so and stops: a reset would hide the reason. */
+/*
+ * A bare processor shuts down here, and most boards reset. Socle says so and stops: a reset would hide
+ * the reason.
+ */
 enum action exit_triple_fault(struct vcpu *vcpu)
 {
 	log_error("CPU %u: triple fault of L1; the machine stops", vcpu->cpu->id);

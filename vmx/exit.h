@@ -14,8 +14,8 @@
 #undef X
 
 /*
- * L0's own handling of the exit in hand: L1's exit, or one of L2's that L1 does not want (nested_exit() calls this
- * then, and returns what comes back).
+ * L0's own handling of the exit in hand: L1's exit, or one of L2's that L1 does not want
+ * (nested_exit() calls this then, and returns what comes back).
  */
 enum action exit_dispatch(struct vcpu *vcpu);
 
@@ -27,17 +27,26 @@ const char *exit_reason_name(u32 reason);
 /* L1's CR0 and CR4 as L1 wrote them (vmcs01 current). */
 u64 cr_l1_cr0(struct vcpu *vcpu);
 u64 cr_l1_cr4(struct vcpu *vcpu);
-/* Sets them, without checks: guest field and read shadow of vmcs01 (current).  PDPTEs, EFER and the TLB are the caller's. */
+/*
+ * Sets them, without checks: guest field and read shadow of vmcs01 (current).  PDPTEs, EFER and the
+ * TLB are the caller's.
+ */
 void cr_set_l1_cr0(struct vcpu *vcpu, u64 value);
 void cr_set_l1_cr4(struct vcpu *vcpu, u64 value);
 /* IA32_EFER of the guest that runs now, with the VM-entry control "IA-32e mode guest" following LMA. */
 void cr_set_efer(struct vcpu *vcpu, u64 value);
-/* CR0 and CR4 masks of vmcs01 (current): they depend on nested.vmxon and intercept=.  After VMXON and VMXOFF. */
+/*
+ * CR0 and CR4 masks of vmcs01 (current): they depend on nested.vmxon and intercept=.  After VMXON and
+ * VMXOFF.
+ */
 void cr_update_masks(struct vcpu *vcpu);
 /* Bits of CR4 that L1 may set. */
 u64 cr_l1_cr4_allowed(void);
 
-/* ---- exit_msr.c: RDMSR and WRMSR of the guest whose VMCS is current.  False: #GP(0), nothing changed. ---- */
+/*
+ * ---- exit_msr.c: RDMSR and WRMSR of the guest whose VMCS is current.  False: #GP(0), nothing
+ * changed. ----
+ */
 bool msr_read(struct vcpu *vcpu, u32 index, u64 *value);
 bool msr_write(struct vcpu *vcpu, u32 index, u64 value);
 

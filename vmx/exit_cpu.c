@@ -13,28 +13,30 @@
 #include "vmx/exit.h"
 
 /*
- * Hidden, because not named here: SMX; DS, DTES64, DS-CPL (the debug store would be written while L0 runs); HYPERVISOR. OSXSAVE is
- * L1's CR4.
+ * Hidden, because not named here: SMX; DS, DTES64, DS-CPL (the debug store would be written while L0
+ * runs); HYPERVISOR. OSXSAVE is L1's CR4.
  */
-#define LEAF1_ECX                                                                                          \
-	(CPUID_1_ECX_SSE3 | CPUID_1_ECX_PCLMULQDQ | CPUID_1_ECX_MONITOR | CPUID_1_ECX_VMX | CPUID_1_ECX_EIST | \
-	 CPUID_1_ECX_TM2 | CPUID_1_ECX_SSSE3 | CPUID_1_ECX_FMA | CPUID_1_ECX_CX16 | CPUID_1_ECX_XTPR |       \
-	 CPUID_1_ECX_PDCM | CPUID_1_ECX_PCID | CPUID_1_ECX_DCA | CPUID_1_ECX_SSE4_1 | CPUID_1_ECX_SSE4_2 |   \
-	 CPUID_1_ECX_X2APIC | CPUID_1_ECX_MOVBE | CPUID_1_ECX_POPCNT | CPUID_1_ECX_TSC_DEADLINE |            \
-	 CPUID_1_ECX_AES | CPUID_1_ECX_XSAVE | CPUID_1_ECX_AVX | CPUID_1_ECX_F16C | CPUID_1_ECX_RDRAND)
+#define LEAF1_ECX                                                                                            \
+	(CPUID_1_ECX_SSE3 | CPUID_1_ECX_PCLMULQDQ | CPUID_1_ECX_MONITOR | CPUID_1_ECX_VMX |                  \
+	 CPUID_1_ECX_EIST | CPUID_1_ECX_TM2 | CPUID_1_ECX_SSSE3 | CPUID_1_ECX_FMA | CPUID_1_ECX_CX16 |       \
+	 CPUID_1_ECX_XTPR | CPUID_1_ECX_PDCM | CPUID_1_ECX_PCID | CPUID_1_ECX_DCA | CPUID_1_ECX_SSE4_1 |     \
+	 CPUID_1_ECX_SSE4_2 | CPUID_1_ECX_X2APIC | CPUID_1_ECX_MOVBE | CPUID_1_ECX_POPCNT |                  \
+	 CPUID_1_ECX_TSC_DEADLINE | CPUID_1_ECX_AES | CPUID_1_ECX_XSAVE | CPUID_1_ECX_AVX |                  \
+	 CPUID_1_ECX_F16C | CPUID_1_ECX_RDRAND)
 #define LEAF1_EDX (~(u32)CPUID_1_EDX_DS)
 
 /* Hidden: SGX, PT. */
-#define LEAF7_EBX                                                                                          \
-	(CPUID_7_EBX_FSGSBASE | CPUID_7_EBX_TSC_ADJUST | CPUID_7_EBX_BMI1 | CPUID_7_EBX_HLE | CPUID_7_EBX_AVX2 | \
-	 CPUID_7_EBX_FDP_EXCPTN_ONLY | CPUID_7_EBX_SMEP | CPUID_7_EBX_BMI2 | CPUID_7_EBX_ERMS |              \
-	 CPUID_7_EBX_INVPCID | CPUID_7_EBX_RTM | CPUID_7_EBX_RDT_M | CPUID_7_EBX_FCS_FDS | CPUID_7_EBX_RDT_A | \
-	 CPUID_7_EBX_AVX512F | CPUID_7_EBX_AVX512DQ | CPUID_7_EBX_RDSEED | CPUID_7_EBX_ADX | CPUID_7_EBX_SMAP | \
-	 CPUID_7_EBX_AVX512_IFMA | CPUID_7_EBX_CLFLUSHOPT | CPUID_7_EBX_CLWB | CPUID_7_EBX_AVX512CD |        \
-	 CPUID_7_EBX_SHA | CPUID_7_EBX_AVX512BW | CPUID_7_EBX_AVX512VL)
+#define LEAF7_EBX                                                                                            \
+	(CPUID_7_EBX_FSGSBASE | CPUID_7_EBX_TSC_ADJUST | CPUID_7_EBX_BMI1 | CPUID_7_EBX_HLE |                \
+	 CPUID_7_EBX_AVX2 | CPUID_7_EBX_FDP_EXCPTN_ONLY | CPUID_7_EBX_SMEP | CPUID_7_EBX_BMI2 |              \
+	 CPUID_7_EBX_ERMS | CPUID_7_EBX_INVPCID | CPUID_7_EBX_RTM | CPUID_7_EBX_RDT_M |                      \
+	 CPUID_7_EBX_FCS_FDS | CPUID_7_EBX_RDT_A | CPUID_7_EBX_AVX512F | CPUID_7_EBX_AVX512DQ |              \
+	 CPUID_7_EBX_RDSEED | CPUID_7_EBX_ADX | CPUID_7_EBX_SMAP | CPUID_7_EBX_AVX512_IFMA |                 \
+	 CPUID_7_EBX_CLFLUSHOPT | CPUID_7_EBX_CLWB | CPUID_7_EBX_AVX512CD | CPUID_7_EBX_SHA |                \
+	 CPUID_7_EBX_AVX512BW | CPUID_7_EBX_AVX512VL)
 
 /* Hidden: CET, TME, key locker, ENQCMD, SGX-LC, PKS. OSPKE is L1's CR4. */
-#define LEAF7_ECX                                                                                          \
+#define LEAF7_ECX                                                                                            \
 	(CPUID_7_ECX_PREFETCHWT1 | CPUID_7_ECX_AVX512_VBMI | CPUID_7_ECX_UMIP | CPUID_7_ECX_PKU |            \
 	 CPUID_7_ECX_WAITPKG | CPUID_7_ECX_AVX512_VBMI2 | CPUID_7_ECX_GFNI | CPUID_7_ECX_VAES |              \
 	 CPUID_7_ECX_VPCLMULQDQ | CPUID_7_ECX_AVX512_VNNI | CPUID_7_ECX_AVX512_BITALG |                      \
@@ -42,7 +44,7 @@
 	 CPUID_7_ECX_CLDEMOTE | CPUID_7_ECX_MOVDIRI | CPUID_7_ECX_MOVDIR64B)
 
 /* Hidden: UINTR, PCONFIG, architectural LBRs, CET-IBT. */
-#define LEAF7_EDX                                                                                          \
+#define LEAF7_EDX                                                                                            \
 	(CPUID_7_EDX_AVX512_4VNNIW | CPUID_7_EDX_AVX512_4FMAPS | CPUID_7_EDX_FSRM |                          \
 	 CPUID_7_EDX_AVX512_VP2INTERSECT | BIT(9) /* SRBDS_CTRL */ | CPUID_7_EDX_MD_CLEAR |                  \
 	 CPUID_7_EDX_SERIALIZE | CPUID_7_EDX_HYBRID | CPUID_7_EDX_TSXLDTRK | CPUID_7_EDX_AMX_BF16 |          \
@@ -51,13 +53,15 @@
 	 CPUID_7_EDX_CORE_CAPABILITIES | CPUID_7_EDX_SSBD)
 
 /* Vector instructions and fast strings; hidden: LASS, FRED, HRESET, LAM. */
-#define LEAF7_1_EAX                                                                                        \
+#define LEAF7_1_EAX                                                                                          \
 	(BIT(0) | BIT(1) | BIT(2) | BIT(3) | CPUID_7_1_EAX_AVX_VNNI | CPUID_7_1_EAX_AVX512_BF16 | BIT(7) |   \
 	 BIT(10) | BIT(11) | BIT(12) | BIT(21) | BIT(23))
 
-/* State components of XCR0 and of IA32_XSS that L1 may know of: all of user state but CET; of supervisor state HDC and HWP. */
-#define XCR0_OFFERED                                                                                       \
-	(XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512 | XCR0_PKRU | XCR0_TILECFG | XCR0_TILEDATA)
+/*
+ * State components of XCR0 and of IA32_XSS that L1 may know of: all of user state but CET; of
+ * supervisor state HDC and HWP.
+ */
+#define XCR0_OFFERED (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512 | XCR0_PKRU | XCR0_TILECFG | XCR0_TILEDATA)
 #define XSS_OFFERED (BIT(13) | BIT(16))
 
 /* "SocleSocle  " */
@@ -111,10 +115,8 @@ static struct cpuid_regs leaf_extended_features(struct vcpu *vcpu, struct cpuid_
 		if ((r.ecx & CPUID_7_ECX_PKU) && (vcpu_reg(vcpu, REG_CR4) & CR4_PKE))
 			r.ecx |= (u32)CPUID_7_ECX_OSPKE;
 		return r;
-	case 1:
-		return (struct cpuid_regs){ .eax = r.eax & (u32)LEAF7_1_EAX };
-	default:
-		return (struct cpuid_regs){ 0 };
+	case 1: return (struct cpuid_regs){ .eax = r.eax & (u32)LEAF7_1_EAX };
+	default: return (struct cpuid_regs){ 0 };
 	}
 }
 
@@ -135,24 +137,17 @@ struct cpuid_regs cpuid_l1(struct vcpu *vcpu, u32 leaf, u32 subleaf)
 		if ((r.ecx & CPUID_1_ECX_XSAVE) && (vcpu_reg(vcpu, REG_CR4) & CR4_OSXSAVE))
 			r.ecx |= (u32)CPUID_1_ECX_OSXSAVE;
 		break;
-	case CPUID_LEAF_EXTENDED_FEATURES:
-		return leaf_extended_features(vcpu, r, subleaf);
-	case CPUID_LEAF_XSAVE:
-		return leaf_xsave(r, subleaf);
-	case CPUID_LEAF_EXT_FEATURES:
-		r.edx &= ext1_edx;
-		break;
+	case CPUID_LEAF_EXTENDED_FEATURES: return leaf_extended_features(vcpu, r, subleaf);
+	case CPUID_LEAF_XSAVE: return leaf_xsave(r, subleaf);
+	case CPUID_LEAF_EXT_FEATURES: r.edx &= ext1_edx; break;
 	case CPUID_LEAF_SGX:
 	case CPUID_LEAF_PT:
 	case CPUID_LEAF_KEY_LOCKER:
 	case 0x1b: /* PCONFIG */
 	case CPUID_LEAF_LBR:
 	case 0x20: /* HRESET */
-	case 0x21: /* TDX */
-		r = (struct cpuid_regs){ 0 };
-		break;
-	default:
-		break;
+	case 0x21: /* TDX */ r = (struct cpuid_regs){ 0 }; break;
+	default: break;
 	}
 	return r;
 }

@@ -14,12 +14,12 @@
 #include "vmx/exit.h"
 #include "vmx/tlb.h"
 
-#define CR4_OFFERED                                                                                        \
-	(CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR | \
-	 CR4_OSXMMEXCPT | CR4_UMIP | CR4_LA57 | CR4_VMXE | CR4_FSGSBASE | CR4_PCIDE | CR4_OSXSAVE | CR4_SMEP | \
-	 CR4_SMAP | CR4_PKE)
+#define CR4_OFFERED                                                                                          \
+	(CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE |            \
+	 CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_UMIP | CR4_LA57 | CR4_VMXE | CR4_FSGSBASE | CR4_PCIDE |           \
+	 CR4_OSXSAVE | CR4_SMEP | CR4_SMAP | CR4_PKE)
 
-#define CR0_DEFINED                                                                                        \
+#define CR0_DEFINED                                                                                          \
 	(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
 
 /* Exit qualification of a control-register access. */
@@ -78,7 +78,10 @@ void cr_set_l1_cr4(struct vcpu *vcpu, u64 value)
 	vcpu->cr4_shadow = value;
 }
 
-/* The processor keeps the entry control in step while the guest runs (unrestricted guest); so must an emulation. */
+/*
+ * The processor keeps the entry control in step while the guest runs (unrestricted guest); so must an
+ * emulation.
+ */
 void cr_set_efer(struct vcpu *vcpu, u64 value)
 {
 	u64 controls = vmcs_read(VMCS_entry_controls);
@@ -128,7 +131,10 @@ static u64 cr0_fixed(struct vcpu *vcpu)
 	return vmx_caps.cr0_fixed0;
 }
 
-/* SDM volume 2, "MOV - Move to/from Control Registers", exceptions; the register as it would be is in `value`. */
+/*
+ * SDM volume 2, "MOV - Move to/from Control Registers", exceptions; the register as it would be is in
+ * `value`.
+ */
 static bool cr0_valid(struct vcpu *vcpu, u64 old, u64 value)
 {
 	u64 cr4 = guest_cr4(vcpu), efer = vcpu_reg(vcpu, REG_EFER);
@@ -181,8 +187,8 @@ static bool load_pdptes(struct vcpu *vcpu, bool needed, u64 cr3, enum action *ac
 }
 
 /*
- * SDM "PDPTE Registers": loaded when MOV to CR0 changes CD, NW or PG and PAE paging results. VMX-fixed and L1-owned bits
- * of `value` have their old values where the guest cannot change them.
+ * SDM "PDPTE Registers": loaded when MOV to CR0 changes CD, NW or PG and PAE paging results. VMX-fixed
+ * and L1-owned bits of `value` have their old values where the guest cannot change them.
  */
 static enum action write_cr0_value(struct vcpu *vcpu, u64 value)
 {
@@ -255,8 +261,9 @@ static enum action write_cr4_value(struct vcpu *vcpu, u64 value)
 	if (!cr4_valid(vcpu, old, value))
 		return event_inject_gp(vcpu, 0);
 	changed = value ^ old;
-	if (!load_pdptes(vcpu, (changed & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP)) &&
-				       is_pae(vcpu_reg(vcpu, REG_CR0), value, vcpu_reg(vcpu, REG_EFER)),
+	if (!load_pdptes(vcpu,
+			 (changed & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP)) &&
+				 is_pae(vcpu_reg(vcpu, REG_CR0), value, vcpu_reg(vcpu, REG_EFER)),
 			 vcpu_reg(vcpu, REG_CR3), &action))
 		return action;
 	if (vcpu->nested.in_l2)
@@ -292,14 +299,10 @@ static enum action move_to(struct vcpu *vcpu, unsigned int cr, u64 value)
 	if (!vcpu_is_64bit(vcpu))
 		value = (u32)value;
 	switch (cr) {
-	case 0:
-		return write_cr0_value(vcpu, value);
-	case 3:
-		return write_cr3_value(vcpu, value);
-	case 4:
-		return write_cr4_value(vcpu, value);
-	default:
-		return exit_unexpected(vcpu);
+	case 0: return write_cr0_value(vcpu, value);
+	case 3: return write_cr3_value(vcpu, value);
+	case 4: return write_cr4_value(vcpu, value);
+	default: return exit_unexpected(vcpu);
 	}
 }
 
@@ -319,15 +322,13 @@ enum action exit_cr_access(struct vcpu *vcpu)
 	u64 cr0;
 
 	switch (QUAL_TYPE(qualification)) {
-	case ACCESS_TO:
-		return move_to(vcpu, QUAL_CR(qualification), vcpu_gpr(vcpu, QUAL_GPR(qualification)));
-	case ACCESS_FROM:
-		return move_from(vcpu, QUAL_CR(qualification), QUAL_GPR(qualification));
-	case ACCESS_CLTS:
-		return write_cr0_value(vcpu, guest_cr0(vcpu) & ~CR0_TS);
+	case ACCESS_TO: return move_to(vcpu, QUAL_CR(qualification), vcpu_gpr(vcpu, QUAL_GPR(qualification)));
+	case ACCESS_FROM: return move_from(vcpu, QUAL_CR(qualification), QUAL_GPR(qualification));
+	case ACCESS_CLTS: return write_cr0_value(vcpu, guest_cr0(vcpu) & ~CR0_TS);
 	default:
 		/* SDM "LMSW": the four low bits, but it cannot clear PE. */
 		cr0 = guest_cr0(vcpu);
-		return write_cr0_value(vcpu, (cr0 & ~(CR0_MP | CR0_EM | CR0_TS)) | (QUAL_LMSW(qualification) & 0xf));
+		return write_cr0_value(vcpu, (cr0 & ~(CR0_MP | CR0_EM | CR0_TS)) |
+						     (QUAL_LMSW(qualification) & 0xf));
 	}
 }

@@ -17,7 +17,8 @@ enum action exit_ept_violation(struct vcpu *vcpu)
 	/* An IRET whose access was broken off had unblocked NMIs already. */
 	if ((vcpu_reg(vcpu, REG_EXIT_QUALIFICATION) & EPTV_NMI_UNBLOCKING) &&
 	    !(vcpu_reg(vcpu, REG_IDT_VECTORING_INFO) & INTR_INFO_VALID))
-		vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, vcpu_reg(vcpu, REG_INTERRUPTIBILITY) | INTERRUPTIBILITY_NMI);
+		vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY,
+			     vcpu_reg(vcpu, REG_INTERRUPTIBILITY) | INTERRUPTIBILITY_NMI);
 	if (vm_ept01_lookup(gpa, &mapping))
 		return ACTION_RESUME;
 	vcpu->window_accesses++;
@@ -28,5 +29,6 @@ enum action exit_ept_violation(struct vcpu *vcpu)
 
 enum action exit_ept_misconfig(struct vcpu *vcpu)
 {
-	panic("EPT01 is misconfigured at %llx", (unsigned long long)vcpu_reg(vcpu, REG_GUEST_PHYSICAL_ADDRESS));
+	panic("EPT01 is misconfigured at %llx",
+	      (unsigned long long)vcpu_reg(vcpu, REG_GUEST_PHYSICAL_ADDRESS));
 }

@@ -19,7 +19,7 @@
 #define XSS_ALLOWED (BIT(13) | BIT(16))
 
 /* Bits whose mere writing has effects in L0; the processor is asked about the others. */
-#define DEBUGCTL_EFFECTIVE                                                                                 \
+#define DEBUGCTL_EFFECTIVE                                                                                   \
 	(DEBUGCTL_LBR | DEBUGCTL_BTF | DEBUGCTL_BLD | DEBUGCTL_TR | DEBUGCTL_BTS | DEBUGCTL_BTINT)
 
 static bool is_vmx_capability(u32 index)
@@ -40,48 +40,25 @@ static bool is_hidden(u32 index)
 	case MSR_IA32_PKRS:
 	case 0x985 ... 0x98a:
 	case 0xd93:
-	case MSR_IA32_LBR_CTL:
-		return true;
-	default:
-		return false;
+	case MSR_IA32_LBR_CTL: return true;
+	default: return false;
 	}
 }
 
 bool msr_read(struct vcpu *vcpu, u32 index, u64 *value)
 {
 	switch (index) {
-	case MSR_IA32_EFER:
-		*value = vcpu_reg(vcpu, REG_EFER);
-		return true;
-	case MSR_IA32_FS_BASE:
-		*value = vcpu_reg(vcpu, REG_FS_BASE);
-		return true;
-	case MSR_IA32_GS_BASE:
-		*value = vcpu_reg(vcpu, REG_GS_BASE);
-		return true;
-	case MSR_IA32_PAT:
-		*value = vmcs_read(VMCS_guest_pat);
-		return true;
-	case MSR_IA32_DEBUGCTL:
-		*value = vmcs_read(VMCS_guest_debugctl);
-		return true;
-	case MSR_IA32_SYSENTER_CS:
-		*value = vmcs_read(VMCS_guest_sysenter_cs);
-		return true;
-	case MSR_IA32_SYSENTER_ESP:
-		*value = vmcs_read(VMCS_guest_sysenter_esp);
-		return true;
-	case MSR_IA32_SYSENTER_EIP:
-		*value = vmcs_read(VMCS_guest_sysenter_eip);
-		return true;
-	case MSR_IA32_FEATURE_CONTROL:
-		*value = vcpu->feature_control;
-		return true;
-	case MSR_IA32_SMM_MONITOR_CTL:
-		*value = 0;
-		return true;
-	default:
-		break;
+	case MSR_IA32_EFER: *value = vcpu_reg(vcpu, REG_EFER); return true;
+	case MSR_IA32_FS_BASE: *value = vcpu_reg(vcpu, REG_FS_BASE); return true;
+	case MSR_IA32_GS_BASE: *value = vcpu_reg(vcpu, REG_GS_BASE); return true;
+	case MSR_IA32_PAT: *value = vmcs_read(VMCS_guest_pat); return true;
+	case MSR_IA32_DEBUGCTL: *value = vmcs_read(VMCS_guest_debugctl); return true;
+	case MSR_IA32_SYSENTER_CS: *value = vmcs_read(VMCS_guest_sysenter_cs); return true;
+	case MSR_IA32_SYSENTER_ESP: *value = vmcs_read(VMCS_guest_sysenter_esp); return true;
+	case MSR_IA32_SYSENTER_EIP: *value = vmcs_read(VMCS_guest_sysenter_eip); return true;
+	case MSR_IA32_FEATURE_CONTROL: *value = vcpu->feature_control; return true;
+	case MSR_IA32_SMM_MONITOR_CTL: *value = 0; return true;
+	default: break;
 	}
 	if (is_vmx_capability(index))
 		return nested_read_capability(index, value);
@@ -158,8 +135,9 @@ static bool write_feature_control(struct vcpu *vcpu, u64 value)
 }
 
 /*
- * Other CPUs flush at their next exit, with no kick: the SDM's procedure ("MTRR Considerations in MP Systems") has every
- * processor write its own MTRRs with interrupts off before any of them goes on, and each such write exits.
+ * Other CPUs flush at their next exit, with no kick: the SDM's procedure ("MTRR Considerations in MP
+ * Systems") has every processor write its own MTRRs with interrupts off before any of them goes on,
+ * and each such write exits.
  */
 static bool write_mtrr(struct vcpu *vcpu, u32 index, u64 value)
 {
@@ -189,39 +167,28 @@ static bool write_apic_base(u64 value)
 bool msr_write(struct vcpu *vcpu, u32 index, u64 value)
 {
 	switch (index) {
-	case MSR_IA32_EFER:
-		return write_efer(vcpu, value);
-	case MSR_IA32_FS_BASE:
-		return write_base(vcpu, REG_FS_BASE, value);
-	case MSR_IA32_GS_BASE:
-		return write_base(vcpu, REG_GS_BASE, value);
-	case MSR_IA32_PAT:
-		return write_pat(value);
-	case MSR_IA32_DEBUGCTL:
-		return write_debugctl(value);
-	case MSR_IA32_SYSENTER_CS:
-		vmcs_write(VMCS_guest_sysenter_cs, (u32)value);
-		return true;
-	case MSR_IA32_SYSENTER_ESP:
-		return write_linear(VMCS_guest_sysenter_esp, value);
-	case MSR_IA32_SYSENTER_EIP:
-		return write_linear(VMCS_guest_sysenter_eip, value);
-	case MSR_IA32_FEATURE_CONTROL:
-		return write_feature_control(vcpu, value);
-	case MSR_IA32_APIC_BASE:
-		return write_apic_base(value);
+	case MSR_IA32_EFER: return write_efer(vcpu, value);
+	case MSR_IA32_FS_BASE: return write_base(vcpu, REG_FS_BASE, value);
+	case MSR_IA32_GS_BASE: return write_base(vcpu, REG_GS_BASE, value);
+	case MSR_IA32_PAT: return write_pat(value);
+	case MSR_IA32_DEBUGCTL: return write_debugctl(value);
+	case MSR_IA32_SYSENTER_CS: vmcs_write(VMCS_guest_sysenter_cs, (u32)value); return true;
+	case MSR_IA32_SYSENTER_ESP: return write_linear(VMCS_guest_sysenter_esp, value);
+	case MSR_IA32_SYSENTER_EIP: return write_linear(VMCS_guest_sysenter_eip, value);
+	case MSR_IA32_FEATURE_CONTROL: return write_feature_control(vcpu, value);
+	case MSR_IA32_APIC_BASE: return write_apic_base(value);
 	case MSR_IA32_MISC_ENABLE:
 		/* Execute-disable is L0's too: its page tables use it. */
 		return wrmsr_safe(index, value & ~MISC_ENABLE_XD_DISABLE);
 	case MSR_IA32_BIOS_UPDT_TRIG:
-		/* SDM "Microcode Update Facilities": an update that does not fit is ignored; under Socle none fits. */
+		/*
+		 * SDM "Microcode Update Facilities": an update that does not fit is ignored; under
+		 * Socle none fits.
+		 */
 		return true;
-	case MSR_IA32_SMM_MONITOR_CTL:
-		return false;
-	case MSR_IA32_XSS:
-		return !(value & ~XSS_ALLOWED) && wrmsr_safe(index, value);
-	default:
-		break;
+	case MSR_IA32_SMM_MONITOR_CTL: return false;
+	case MSR_IA32_XSS: return !(value & ~XSS_ALLOWED) && wrmsr_safe(index, value);
+	default: break;
 	}
 	if (mtrr_is_msr(index))
 		return write_mtrr(vcpu, index, value);

@@ -15,18 +15,21 @@
 bool guest_mem_read(struct vcpu *vcpu, gpa_t gpa, void *to, size_t length);
 bool guest_mem_write(struct vcpu *vcpu, gpa_t gpa, const void *from, size_t length);
 
-/* A whole page of L1's RAM that L0 may read or write in place, or NULL if it is not RAM of L1's.  Snapshot before checking: L1 may write it meanwhile. */
+/*
+ * A whole page of L1's RAM that L0 may read or write in place, or NULL if it is not RAM of L1's.
+ * Snapshot before checking: L1 may write it meanwhile.
+ */
 void *guest_mem_page(struct vcpu *vcpu, gpa_t gpa);
 
 /* The outcome of an access by linear address. */
 enum guest_access_result { GUEST_ACCESS_OK, GUEST_ACCESS_FAULT, GUEST_ACCESS_EPT_VIOLATION };
 
 struct guest_fault {
-	u8 vector;		/* VEC_PF, VEC_GP, VEC_SS, VEC_AC */
+	u8 vector; /* VEC_PF, VEC_GP, VEC_SS, VEC_AC */
 	bool has_error_code;
 	u32 error_code;
 	u64 cr2;		/* #PF: the linear address; also with GUEST_ACCESS_EPT_VIOLATION */
-	struct ept12_fault ept;	/* GUEST_ACCESS_EPT_VIOLATION: what L1 must be told */
+	struct ept12_fault ept; /* GUEST_ACCESS_EPT_VIOLATION: what L1 must be told */
 };
 
 /*
@@ -34,14 +37,16 @@ struct guest_fault {
  * CPL, SMAP, SMEP, protection keys; sets A/D bits; L2's goes through EPT12.  On a fault `fault`
  * says what to inject and nothing was written.
  */
-enum guest_access_result guest_linear_read(struct vcpu *vcpu, gva_t va, void *to, size_t length, struct guest_fault *fault);
-enum guest_access_result guest_linear_write(struct vcpu *vcpu, gva_t va, const void *from, size_t length, struct guest_fault *fault);
+enum guest_access_result guest_linear_read(struct vcpu *vcpu, gva_t va, void *to, size_t length,
+					   struct guest_fault *fault);
+enum guest_access_result guest_linear_write(struct vcpu *vcpu, gva_t va, const void *from, size_t length,
+					    struct guest_fault *fault);
 
 /*
- * The same with the access spelled out (WALK_* of mm/guest_walk.h): reads into `to` or writes `from`, the other is NULL; with
- * both NULL it only asks whether the access would fault.
+ * The same with the access spelled out (WALK_* of mm/guest_walk.h): reads into `to` or writes `from`,
+ * the other is NULL; with both NULL it only asks whether the access would fault.
  */
-enum guest_access_result guest_linear_access(struct vcpu *vcpu, gva_t va, void *to, const void *from, size_t length,
-					     u32 access, struct guest_fault *fault);
+enum guest_access_result guest_linear_access(struct vcpu *vcpu, gva_t va, void *to, const void *from,
+					     size_t length, u32 access, struct guest_fault *fault);
 
 #endif

@@ -15,7 +15,7 @@
 struct fixed_range {
 	u32 msr;
 	u32 base;
-	u32 size;	/* of one of the eight */
+	u32 size; /* of one of the eight */
 };
 
 static const struct fixed_range fixed_ranges[MTRR_FIXED_COUNT] = {
@@ -132,7 +132,10 @@ bool mtrr_write(struct mtrr *mtrr, u32 index, u64 value, bool *changed)
 	return true;
 }
 
-/* Precedence where variable ranges overlap: UC, then WT over WB; anything else is undefined and becomes UC. */
+/*
+ * Precedence where variable ranges overlap: UC, then WT over WB; anything else is undefined and
+ * becomes UC.
+ */
 static u32 combine(u32 a, u32 b)
 {
 	if (a == b)
@@ -158,8 +161,9 @@ static u32 fixed_type(const struct mtrr *mtrr, u64 pa, u64 *end)
 }
 
 /*
- * A variable range matches where (pa & mask) == (base & mask). The types are the same up to the next multiple of
- * the mask's lowest bit, for any mask; contiguous ones, which all firmware uses, change only at their two ends.
+ * A variable range matches where (pa & mask) == (base & mask). The types are the same up to the next
+ * multiple of the mask's lowest bit, for any mask; contiguous ones, which all firmware uses, change
+ * only at their two ends.
  */
 u32 mtrr_type(const struct mtrr *mtrr, u64 pa, u64 *end)
 {
@@ -181,7 +185,8 @@ u32 mtrr_type(const struct mtrr *mtrr, u64 pa, u64 *end)
 			continue;
 		size = mask & -mask;
 		if ((pa & mask) == base) {
-			type = matched ? combine(type, mtrr->variable[i].base & 0xff) : mtrr->variable[i].base & 0xff;
+			type = matched ? combine(type, mtrr->variable[i].base & 0xff)
+				       : mtrr->variable[i].base & 0xff;
 			matched = true;
 			*end = MIN(*end, ALIGN_DOWN(pa, size) + size);
 		} else if (((mask + size) & (BIT(vmx_caps.physical_bits) - 1)) != 0) {

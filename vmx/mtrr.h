@@ -15,7 +15,7 @@
 
 struct mtrr {
 	u64 def_type;
-	u64 fixed[MTRR_FIXED_COUNT];	/* eight ranges each, in the order of the MSR numbers */
+	u64 fixed[MTRR_FIXED_COUNT]; /* eight ranges each, in the order of the MSR numbers */
 	struct {
 		u64 base, mask;
 	} variable[MTRR_VARIABLE_MAX];

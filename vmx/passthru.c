@@ -29,12 +29,12 @@
 #define POOL_PAGES 192
 
 struct passthru {
-	u32 lock;		/* any CPU, atomic */
-	struct ptab ept;	/* under the lock after the start */
-	struct pool pool;	/* under the lock */
-	struct mtrr mtrr;	/* under the lock: what the types of EPT01 follow */
-	u64 eager_end;		/* constant after init */
-	bool running;		/* constant after init: tables come from the pool */
+	u32 lock;	  /* any CPU, atomic */
+	struct ptab ept;  /* under the lock after the start */
+	struct pool pool; /* under the lock */
+	struct mtrr mtrr; /* under the lock: what the types of EPT01 follow */
+	u64 eager_end;	  /* constant after init */
+	bool running;	  /* constant after init: tables come from the pool */
 };
 static struct passthru passthru;
 
@@ -103,7 +103,10 @@ enum status passthru_init(const struct mtrr *mtrr)
 	return STATUS_OK;
 }
 
-/* The largest aligned chunk around `gpa` that has one type and is clear of the window and of what is mapped. */
+/*
+ * The largest aligned chunk around `gpa` that has one type and is clear of the window and of what is
+ * mapped.
+ */
 static bool map_on_demand(u64 gpa)
 {
 	static const u64 chunk_sizes[] = { SIZE_1G, SIZE_2M, PAGE_SIZE };
@@ -181,8 +184,8 @@ static void retype_table(u64 *table, u64 va, unsigned int level)
 }
 
 /*
- * While L1 has its MTRRs off (a step of the SDM's procedure for changing them on all processors) the types stay what
- * they were: L1's caches are off then by its own CR0.CD.
+ * While L1 has its MTRRs off (a step of the SDM's procedure for changing them on all processors) the
+ * types stay what they were: L1's caches are off then by its own CR0.CD.
  */
 bool passthru_retype(const struct mtrr *mtrr)
 {

@@ -43,17 +43,17 @@ struct regcache_counters {
 
 /* All members: the CPU that owns the VMCS only. */
 struct regcache {
-	u64 available;		/* bit per enum reg */
-	u64 dirty;		/* subset of available */
+	u64 available; /* bit per enum reg */
+	u64 dirty;     /* subset of available */
 	u64 value[REG_COUNT];
-	struct regcache_counters *counters;	/* the vCPU's; constant after init */
+	struct regcache_counters *counters; /* the vCPU's; constant after init */
 };
 
 /* Slow paths: VMREAD on a miss; a write that is new. */
 u64 regcache_fill(struct regcache *cache, enum reg reg);
-void regcache_reset(struct regcache *cache);	/* forgets everything; nothing may be dirty (asserted) */
-void regcache_flush(struct regcache *cache);	/* VMWRITEs what is dirty; the VMCS must be current */
-void regcache_check(const struct regcache *cache);	/* asserts the truth table */
+void regcache_reset(struct regcache *cache);	   /* forgets everything; nothing may be dirty (asserted) */
+void regcache_flush(struct regcache *cache);	   /* VMWRITEs what is dirty; the VMCS must be current */
+void regcache_check(const struct regcache *cache); /* asserts the truth table */
 
 /*
  * The value of `reg`.  The cache's VMCS must be current (vcpu_reg() in
@@ -64,7 +64,10 @@ static inline u64 regcache_read(struct regcache *cache, enum reg reg)
 	return likely(cache->available & BIT(reg)) ? cache->value[reg] : regcache_fill(cache, reg);
 }
 
-/* Sets `reg`; it reaches the VMCS at the next flush.  A write of a value that is known to be there is dropped. */
+/*
+ * Sets `reg`; it reaches the VMCS at the next flush.  A write of a value that is known to be there is
+ * dropped.
+ */
 static inline void regcache_write(struct regcache *cache, enum reg reg, u64 value)
 {
 	if ((cache->available & BIT(reg)) && cache->value[reg] == value)

@@ -17,14 +17,20 @@
 #include "vmx/vcpu.h"
 
 /* Exits that can break off an event's delivery. */
-#define MAY_VECTOR(reason)                                                                                 \
-	((BIT(EXIT_EXCEPTION_NMI) | BIT(EXIT_TASK_SWITCH) | BIT(EXIT_APIC_ACCESS) | BIT(EXIT_EPT_VIOLATION) | \
-	  BIT(EXIT_EPT_MISCONFIG) | BIT(EXIT_PML_FULL)) >> (reason) & 1)
+#define EXITS_VECTORING                                                                                      \
+	(BIT(EXIT_EXCEPTION_NMI) | BIT(EXIT_TASK_SWITCH) | BIT(EXIT_APIC_ACCESS) | BIT(EXIT_EPT_VIOLATION) | \
+	 BIT(EXIT_EPT_MISCONFIG) | BIT(EXIT_PML_FULL))
 
-/* Exits whose qualification says something. */
-#define HAS_QUALIFICATION(reason)                                                                          \
-	((BIT(EXIT_EXCEPTION_NMI) | BIT(EXIT_SIPI) | BIT(EXIT_TASK_SWITCH) | BIT(EXIT_INVLPG) | BIT(EXIT_CR_ACCESS) | \
-	  BIT(EXIT_DR_ACCESS) | BIT(EXIT_IO) | BIT(EXIT_APIC_ACCESS) | BIT(EXIT_EPT_VIOLATION)) >> (reason) & 1)
+/* Exits whose qualification says something for the trace. */
+#define EXITS_QUALIFIED                                                                                      \
+	(BIT(EXIT_EXCEPTION_NMI) | BIT(EXIT_SIPI) | BIT(EXIT_TASK_SWITCH) | BIT(EXIT_INVLPG) |               \
+	 BIT(EXIT_CR_ACCESS) | BIT(EXIT_DR_ACCESS) | BIT(EXIT_IO) | BIT(EXIT_APIC_ACCESS) |                  \
+	 BIT(EXIT_EPT_VIOLATION))
+
+static bool is_one_of(u64 exits, u32 reason)
+{
+	return reason < 64 && (exits >> reason & 1);
+}
 
 static void trace(struct vcpu *vcpu, u32 reason)
 {
@@ -34,7 +40,7 @@ static void trace(struct vcpu *vcpu, u32 reason)
 	entry->level = vcpu->nested.in_l2 ? 2 : 1;
 	entry->reflected = false;
 	entry->rip = vcpu_reg(vcpu, REG_RIP);
-	entry->qualification = HAS_QUALIFICATION(reason) ? vcpu_reg(vcpu, REG_EXIT_QUALIFICATION) : 0;
+	entry->qualification = is_one_of(EXITS_QUALIFIED, reason) ? vcpu_reg(vcpu, REG_EXIT_QUALIFICATION) : 0;
 	entry->tsc = rdtsc();
 }
 
@@ -83,14 +89,20 @@ static NORETURN void entry_failed(struct vcpu *vcpu, enum enter_result result)
 	      (unsigned long long)vmcs_read(VMCS_vm_instruction_error));
 }
 
-/* What L1 asked for passed our checks but not the processor's: L1's VMLAUNCH or VMRESUME fails as it would there. */
+/*
+ * What L1 asked for passed our checks but not the processor's: L1's VMLAUNCH or VMRESUME fails as it
+ * would there.
+ */
 static void entry_of_l2_failed(struct vcpu *vcpu)
 {
 	if (nested_hardware_vmfail(vcpu, (u32)vmcs_read(VMCS_vm_instruction_error)) == ACTION_SKIP)
 		event_skip_instruction(vcpu);
 }
 
-/* Events wait in vcpu->pending until an entry has delivered them or an exit of their delivery gives them back. */
+/*
+ * Events wait in vcpu->pending until an entry has delivered them or an exit of their delivery gives
+ * them back.
+ */
 static void enter(struct vcpu *vcpu)
 {
 	enum enter_result result;
@@ -98,7 +110,10 @@ static void enter(struct vcpu *vcpu)
 	for (;;) {
 		if (unlikely(READ_ONCE(vcpu->request)))
 			handle_requests(vcpu);
-		/* L1's exit by the NMI, or L2's own: looked at again until it has gone one way or the other. */
+		/*
+		 * L1's exit by the NMI, or L2's own: looked at again until it has gone one way or the
+		 * other.
+		 */
 		if (unlikely(vcpu->nmi_pending) && vcpu->nested.in_l2)
 			nested_nmi(vcpu);
 		event_commit(vcpu);
@@ -157,15 +172,20 @@ void run_dump(void)
 	log_error("CPU %u, %s current, exit %s (%x), %s", vcpu->cpu->id,
 		  vcpu->vmcs == &vcpu->vmcs01 ? "vmcs01" : "vmcs02",
 		  exit_reason_name(vcpu->exit_reason & 0xffff), vcpu->exit_reason,
-		  vcpu->nested.in_l2 ? "L2 ran" : vcpu->nested.vmxon ? "L1 ran in VMX operation" : "L1 ran");
-	log_error("  rip %llx rsp %llx cr0 %llx cr3 %llx cr4 %llx efer %llx", (unsigned long long)vcpu_reg(vcpu, REG_RIP),
-		  (unsigned long long)vcpu_reg(vcpu, REG_RSP), (unsigned long long)vcpu_reg(vcpu, REG_CR0),
-		  (unsigned long long)vcpu_reg(vcpu, REG_CR3), (unsigned long long)vcpu_reg(vcpu, REG_CR4),
-		  (unsigned long long)vcpu_reg(vcpu, REG_EFER));
+		  vcpu->nested.in_l2   ? "L2 ran"
+		  : vcpu->nested.vmxon ? "L1 ran in VMX operation"
+				       : "L1 ran");
+	log_error("  rip %llx rsp %llx cr0 %llx cr3 %llx cr4 %llx efer %llx",
+		  (unsigned long long)vcpu_reg(vcpu, REG_RIP), (unsigned long long)vcpu_reg(vcpu, REG_RSP),
+		  (unsigned long long)vcpu_reg(vcpu, REG_CR0), (unsigned long long)vcpu_reg(vcpu, REG_CR3),
+		  (unsigned long long)vcpu_reg(vcpu, REG_CR4), (unsigned long long)vcpu_reg(vcpu, REG_EFER));
 	log_error("  rflags %llx cs %llx/%llx/%llx ss-ar %llx activity %llu interruptibility %llx",
-		  (unsigned long long)vcpu_reg(vcpu, REG_RFLAGS), (unsigned long long)vcpu_reg(vcpu, REG_CS_SELECTOR),
-		  (unsigned long long)vcpu_reg(vcpu, REG_CS_BASE), (unsigned long long)vcpu_reg(vcpu, REG_CS_AR),
-		  (unsigned long long)vcpu_reg(vcpu, REG_SS_AR), (unsigned long long)vcpu_reg(vcpu, REG_ACTIVITY),
+		  (unsigned long long)vcpu_reg(vcpu, REG_RFLAGS),
+		  (unsigned long long)vcpu_reg(vcpu, REG_CS_SELECTOR),
+		  (unsigned long long)vcpu_reg(vcpu, REG_CS_BASE),
+		  (unsigned long long)vcpu_reg(vcpu, REG_CS_AR),
+		  (unsigned long long)vcpu_reg(vcpu, REG_SS_AR),
+		  (unsigned long long)vcpu_reg(vcpu, REG_ACTIVITY),
 		  (unsigned long long)vcpu_reg(vcpu, REG_INTERRUPTIBILITY));
 	dump_trace(vcpu);
 }
@@ -189,7 +209,7 @@ void vcpu_run(struct vcpu *vcpu)
 			if (!vcpu->nested.in_l2)
 				vcpu->exits_reflected[reason]++;
 		} else {
-			if (unlikely(reason < 64 && MAY_VECTOR(reason)))
+			if (unlikely(is_one_of(EXITS_VECTORING, reason)))
 				event_requeue_vectoring(vcpu);
 			action = exit_dispatch(vcpu);
 		}

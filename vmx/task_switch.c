@@ -18,7 +18,7 @@ enum { SOURCE_CALL, SOURCE_IRET, SOURCE_JMP, SOURCE_IDT };
 struct PACKED tss32 {
 	u32 backlink, esp0, ss0, esp1, ss1, esp2, ss2, cr3, eip, eflags;
 	u32 gpr[8];
-	u32 selector[6];	/* in the order of enum seg */
+	u32 selector[6]; /* in the order of enum seg */
 	u32 ldt;
 	u16 trap, io_map;
 };
@@ -51,10 +51,10 @@ struct fault {
 	u64 cr2;
 };
 
-#define OK_OR_RETURN(step)                                                                                 \
-	do {                                                                                               \
-		if (!(step))                                                                               \
-			return false;                                                                      \
+#define OK_OR_RETURN(step)                                                                                   \
+	do {                                                                                                 \
+		if (!(step))                                                                                 \
+			return false;                                                                        \
 	} while (0)
 
 static bool fail(struct fault *fault, u8 vector, u32 error_code)
@@ -64,11 +64,13 @@ static bool fail(struct fault *fault, u8 vector, u32 error_code)
 }
 
 /* Implicit supervisor accesses: descriptor tables and TSSs. */
-static bool system_access(struct vcpu *vcpu, u64 va, void *to, const void *from, size_t length, struct fault *fault)
+static bool system_access(struct vcpu *vcpu, u64 va, void *to, const void *from, size_t length,
+			  struct fault *fault)
 {
 	struct guest_fault walk_fault;
 
-	if (guest_linear_access(vcpu, GVA(va), to, from, length, from ? WALK_WRITE : 0, &walk_fault) == GUEST_ACCESS_OK)
+	if (guest_linear_access(vcpu, GVA(va), to, from, length, from ? WALK_WRITE : 0, &walk_fault) ==
+	    GUEST_ACCESS_OK)
 		return true;
 	*fault = (struct fault){ walk_fault.vector, walk_fault.error_code, walk_fault.cr2 };
 	return false;
@@ -87,7 +89,8 @@ static struct descriptor descriptor_decode(u64 raw)
 }
 
 /* `table`: its base; false: beyond its limit, or a page fault. */
-static bool descriptor_read(struct vcpu *vcpu, u16 selector, u8 vector, struct descriptor *out, struct fault *fault)
+static bool descriptor_read(struct vcpu *vcpu, u16 selector, u8 vector, struct descriptor *out,
+			    struct fault *fault)
 {
 	bool local = selector & SELECTOR_TI;
 	u64 base = vcpu_reg(vcpu, local ? REG_LDTR_BASE : REG_GDTR_BASE);
@@ -144,7 +147,8 @@ static bool old_task_save(struct vcpu *vcpu, u32 eip, u32 eflags, struct fault *
 	return system_access(vcpu, base, NULL, &t16, sizeof(t16), fault);
 }
 
-static bool new_task_read(struct vcpu *vcpu, const struct descriptor *tss, struct task *task, struct fault *fault)
+static bool new_task_read(struct vcpu *vcpu, const struct descriptor *tss, struct task *task,
+			  struct fault *fault)
 {
 	struct tss32 t32;
 	struct tss16 t16;
@@ -152,7 +156,10 @@ static bool new_task_read(struct vcpu *vcpu, const struct descriptor *tss, struc
 	memset(task, 0, sizeof(*task));
 	if (is_tss32(tss->ar)) {
 		OK_OR_RETURN(system_access(vcpu, tss->base, &t32, NULL, sizeof(t32), fault));
-		*task = (struct task){ .cr3 = t32.cr3, .eip = t32.eip, .eflags = t32.eflags, .ldt = (u16)t32.ldt,
+		*task = (struct task){ .cr3 = t32.cr3,
+				       .eip = t32.eip,
+				       .eflags = t32.eflags,
+				       .ldt = (u16)t32.ldt,
 				       .trap = t32.trap & 1 };
 		for (unsigned int i = 0; i < 8; i++)
 			task->gpr[i] = t32.gpr[i];
@@ -161,7 +168,9 @@ static bool new_task_read(struct vcpu *vcpu, const struct descriptor *tss, struc
 		return true;
 	}
 	OK_OR_RETURN(system_access(vcpu, tss->base, &t16, NULL, sizeof(t16), fault));
-	*task = (struct task){ .cr3 = (u32)vcpu_reg(vcpu, REG_CR3), .eip = t16.ip, .eflags = t16.flags, .ldt = t16.ldt };
+	*task = (struct task){
+		.cr3 = (u32)vcpu_reg(vcpu, REG_CR3), .eip = t16.ip, .eflags = t16.flags, .ldt = t16.ldt
+	};
 	for (unsigned int i = 0; i < 8; i++)
 		task->gpr[i] = t16.gpr[i] | 0xffff0000u;
 	for (unsigned int i = 0; i < 4; i++)
@@ -181,7 +190,8 @@ static void set_seg(struct vcpu *vcpu, enum seg seg, u16 selector, const struct 
 
 static void set_v86(struct vcpu *vcpu, enum seg seg, u16 selector)
 {
-	set_seg(vcpu, seg, selector, &(struct descriptor){ .base = (u32)selector << 4, .limit = 0xffff, .ar = 0xf3 });
+	set_seg(vcpu, seg, selector,
+		&(struct descriptor){ .base = (u32)selector << 4, .limit = 0xffff, .ar = 0xf3 });
 }
 
 static bool load_ldt(struct vcpu *vcpu, u16 selector, struct fault *fault)
@@ -236,14 +246,18 @@ static bool load_segment(struct vcpu *vcpu, enum seg seg, u16 selector, u32 cpl,
 		u64 table = vcpu_reg(vcpu, selector & SELECTOR_TI ? REG_LDTR_BASE : REG_GDTR_BASE);
 		u8 type = (u8)(d.ar | SEG_AR_ACCESSED);
 
-		OK_OR_RETURN(system_access(vcpu, table + (selector & SELECTOR_INDEX) + 5, NULL, &type, 1, fault));
+		OK_OR_RETURN(
+			system_access(vcpu, table + (selector & SELECTOR_INDEX) + 5, NULL, &type, 1, fault));
 		d.ar |= SEG_AR_ACCESSED;
 	}
 	set_seg(vcpu, seg, selector, &d);
 	return true;
 }
 
-/* Until a segment is loaded its selector is there and nothing else: as the SDM has it for faults in the new task. */
+/*
+ * Until a segment is loaded its selector is there and nothing else: as the SDM has it for faults in
+ * the new task.
+ */
 static bool load_segments(struct vcpu *vcpu, const struct task *task, struct fault *fault)
 {
 	static const enum seg order[] = { SEG_SS, SEG_CS, SEG_ES, SEG_DS, SEG_FS, SEG_GS };
@@ -277,8 +291,9 @@ static bool push_error_code(struct vcpu *vcpu, u32 error_code, bool wide, struct
 
 	if (moved + length - 1 > vcpu_reg(vcpu, REG_SS_LIMIT))
 		return fail(fault, VEC_SS, ERROR_EXT);
-	if (guest_linear_access(vcpu, GVA((u32)(vcpu_reg(vcpu, REG_SS_BASE) + moved)), NULL, &error_code, length,
-				WALK_WRITE | (vcpu_cpl(vcpu) == 3 ? WALK_USER : 0), &walk_fault) != GUEST_ACCESS_OK) {
+	if (guest_linear_access(vcpu, GVA((u32)(vcpu_reg(vcpu, REG_SS_BASE) + moved)), NULL, &error_code,
+				length, WALK_WRITE | (vcpu_cpl(vcpu) == 3 ? WALK_USER : 0),
+				&walk_fault) != GUEST_ACCESS_OK) {
 		*fault = (struct fault){ walk_fault.vector, walk_fault.error_code, walk_fault.cr2 };
 		return false;
 	}
@@ -305,7 +320,8 @@ static bool new_task_load(struct vcpu *vcpu, const struct task *task, u16 select
 	vcpu_set_reg(vcpu, REG_RIP, task->eip);
 	vcpu_set_reg(vcpu, REG_RFLAGS, (task->eflags & ~RFLAGS_RESERVED0) | RFLAGS_FIXED1);
 	cr_set_l1_cr0(vcpu, cr_l1_cr0(vcpu) | CR0_TS);
-	vcpu_set_reg(vcpu, REG_DR7, vcpu_reg(vcpu, REG_DR7) & ~(DR7_L0 | DR7_L0 << 2 | DR7_L0 << 4 | DR7_L0 << 6 | DR7_LE));
+	vcpu_set_reg(vcpu, REG_DR7,
+		     vcpu_reg(vcpu, REG_DR7) & ~(DR7_L0 | DR7_L0 << 2 | DR7_L0 << 4 | DR7_L0 << 6 | DR7_LE));
 	return load_segments(vcpu, task, fault);
 }
 
@@ -357,12 +373,15 @@ enum action exit_task_switch(struct vcpu *vcpu)
 	if (!delivers || (event.type >= INTR_TYPE_SOFT_INTERRUPT && event.type <= INTR_TYPE_SOFT_EXCEPTION))
 		next_rip += vcpu_reg(vcpu, REG_EXIT_INSTRUCTION_LENGTH);
 	if (delivers && event.type == INTR_TYPE_NMI)
-		vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, vcpu_reg(vcpu, REG_INTERRUPTIBILITY) | INTERRUPTIBILITY_NMI);
+		vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY,
+			     vcpu_reg(vcpu, REG_INTERRUPTIBILITY) | INTERRUPTIBILITY_NMI);
 	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY,
-		     vcpu_reg(vcpu, REG_INTERRUPTIBILITY) & ~(u64)(INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS));
+		     vcpu_reg(vcpu, REG_INTERRUPTIBILITY) &
+			     ~(u64)(INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS));
 	if (switch_task(vcpu, (u16)qualification, source, next_rip, delivers ? &event : NULL, &fault))
 		return ACTION_RESUME;
 	if (fault.vector == VEC_PF)
 		return event_inject_pf(vcpu, fault.cr2, fault.error_code);
-	return event_inject_exception(vcpu, fault.vector, BIT(fault.vector) & VEC_HAS_ERROR_CODE, fault.error_code);
+	return event_inject_exception(vcpu, fault.vector, BIT(fault.vector) & VEC_HAS_ERROR_CODE,
+				      fault.error_code);
 }

@@ -72,7 +72,8 @@ unsigned int vcpu_cpl(struct vcpu *vcpu)
 
 bool vcpu_is_pae_paging(struct vcpu *vcpu)
 {
-	return (vcpu_reg(vcpu, REG_CR0) & CR0_PG) && (vcpu_reg(vcpu, REG_CR4) & CR4_PAE) && !vcpu_is_long_mode(vcpu);
+	return (vcpu_reg(vcpu, REG_CR0) & CR0_PG) && (vcpu_reg(vcpu, REG_CR4) & CR4_PAE) &&
+	       !vcpu_is_long_mode(vcpu);
 }
 
 void vcpu_write_host_state(struct vcpu *vcpu)

@@ -19,72 +19,90 @@ struct percpu;
 struct vm;
 struct l1_start;
 
-/* General registers by instruction encoding.  [GPR_RSP] is unused: RSP is in the VMCS (REG_RSP). entry.S knows this layout. */
+/*
+ * General registers by instruction encoding.  [GPR_RSP] is unused: RSP is in the VMCS (REG_RSP).
+ * entry.S knows this layout.
+ */
 enum gpr {
-	GPR_RAX, GPR_RCX, GPR_RDX, GPR_RBX, GPR_RSP, GPR_RBP, GPR_RSI, GPR_RDI,
-	GPR_R8, GPR_R9, GPR_R10, GPR_R11, GPR_R12, GPR_R13, GPR_R14, GPR_R15, GPR_COUNT,
+	GPR_RAX,
+	GPR_RCX,
+	GPR_RDX,
+	GPR_RBX,
+	GPR_RSP,
+	GPR_RBP,
+	GPR_RSI,
+	GPR_RDI,
+	GPR_R8,
+	GPR_R9,
+	GPR_R10,
+	GPR_R11,
+	GPR_R12,
+	GPR_R13,
+	GPR_R14,
+	GPR_R15,
+	GPR_COUNT,
 };
 
 /* What a handler asks of the run loop.  Only the run loop moves RIP. */
 enum action {
-	ACTION_RESUME,	/* enter again: nothing to move (faults, events, violations repaired; also after a switch L1 <-> L2) */
-	ACTION_SKIP,	/* the instruction was emulated: event_skip_instruction(), then enter */
-	ACTION_STOP,	/* the machine stops: dump and halt */
+	ACTION_RESUME, /* enter again: nothing to move (faults, events, violations repaired; also after a switch L1 <-> L2) */
+	ACTION_SKIP, /* the instruction was emulated: event_skip_instruction(), then enter */
+	ACTION_STOP, /* the machine stops: dump and halt */
 };
 
 /* Requests to a vCPU from another CPU or from an NMI: vcpu->request, atomic. */
-#define REQUEST_NMI BIT(0)		/* an NMI arrived while L0 ran */
-#define REQUEST_EPT01_CHANGED BIT(1)	/* flush this CPU's translations, drop EPT02s */
-#define REQUEST_STOP BIT(2)		/* the machine stops */
+#define REQUEST_NMI BIT(0)	     /* an NMI arrived while L0 ran */
+#define REQUEST_EPT01_CHANGED BIT(1) /* flush this CPU's translations, drop EPT02s */
+#define REQUEST_STOP BIT(2)	     /* the machine stops */
 
 /* An event to be injected at the next entry of the current VMCS. */
 struct event {
 	u8 vector;
-	u8 type;		/* enum intr_type */
+	u8 type; /* enum intr_type */
 	bool has_error_code;
 	u32 error_code;
-	u32 instruction_length;	/* software events and privileged software exceptions */
+	u32 instruction_length; /* software events and privileged software exceptions */
 };
 
 #define TRACE_COUNT 64
 struct trace_entry {
 	u16 reason;
-	u8 level;		/* 1: L1 exited, 2: L2 exited */
+	u8 level; /* 1: L1 exited, 2: L2 exited */
 	u8 reflected;
 	u64 rip, qualification, tsc;
 };
 
 /* All members: this CPU only, except where said. */
 struct vcpu {
-	u64 gpr[GPR_COUNT];	/* offset 0: entry.S */
-	u64 request;		/* any CPU, atomic.  offset 128: entry.S */
-	u64 launched;		/* of the current VMCS, copied by the run loop.  offset 136: entry.S */
-	u64 host_stack;		/* L0's stack while the guest runs.  offset 144: entry.S */
-	struct vmcs *vmcs;	/* the current one: &vmcs01 or the current vmcs02; NULL before the first load */
+	u64 gpr[GPR_COUNT]; /* offset 0: entry.S */
+	u64 request;	    /* any CPU, atomic.  offset 128: entry.S */
+	u64 launched;	    /* of the current VMCS, copied by the run loop.  offset 136: entry.S */
+	u64 host_stack;	    /* L0's stack while the guest runs.  offset 144: entry.S */
+	struct vmcs *vmcs;  /* the current one: &vmcs01 or the current vmcs02; NULL before the first load */
 	struct vmcs vmcs01;
-	struct percpu *cpu;	/* constant */
-	struct vm *vm;		/* constant */
+	struct percpu *cpu; /* constant */
+	struct vm *vm;	    /* constant */
 
-	struct event pending;	/* injected by event_commit() if pending_valid */
+	struct event pending; /* injected by event_commit() if pending_valid */
 	bool pending_valid;
-	bool nmi_pending;	/* an NMI waits for its window */
+	bool nmi_pending; /* an NMI waits for its window */
 
 	/* The exit being handled. */
-	u32 exit_reason;	/* whole field: with EXIT_REASON_ENTRY_FAILURE */
+	u32 exit_reason; /* whole field: with EXIT_REASON_ENTRY_FAILURE */
 
 	/* What L1 believes its CR4/MSRs to be where the VMCS cannot say. */
-	u64 feature_control;	/* as L1 reads and writes IA32_FEATURE_CONTROL */
-	u64 cr0_shadow, cr4_shadow;	/* what the read shadows of vmcs01 hold: CR0 and CR4 as L1 wrote them */
-	struct mtrr mtrr;	/* L1's MTRRs: vmx/mtrr.c */
+	u64 feature_control;	    /* as L1 reads and writes IA32_FEATURE_CONTROL */
+	u64 cr0_shadow, cr4_shadow; /* what the read shadows of vmcs01 hold: CR0 and CR4 as L1 wrote them */
+	struct mtrr mtrr;	    /* L1's MTRRs: vmx/mtrr.c */
 
-	struct absent absent;	/* an access to absent memory is being stepped over: vmx/absent.c */
+	struct absent absent; /* an access to absent memory is being stepped over: vmx/absent.c */
 	struct nested nested;
 
 	/* Counters and trace. */
 	u64 exits_l1[EXIT_REASON_COUNT];
 	u64 exits_l2[EXIT_REASON_COUNT];
-	u64 exits_reflected[EXIT_REASON_COUNT];	/* of exits_l2 */
-	u64 window_accesses;	/* L1, L2 or a walk touched L0's memory window */
+	u64 exits_reflected[EXIT_REASON_COUNT]; /* of exits_l2 */
+	u64 window_accesses;			/* L1, L2 or a walk touched L0's memory window */
 	struct regcache_counters reg_counters;
 	struct trace_entry trace[TRACE_COUNT];
 	u32 trace_next;
@@ -126,7 +144,10 @@ static inline void vcpu_set_gpr(struct vcpu *vcpu, unsigned int n, u64 value)
  */
 void vcpu_load_vmcs(struct vcpu *vcpu, struct vmcs *vmcs);
 
-/* Is the guest that runs now in 64-bit mode / long mode / protected mode / v86; its CPL; PAE paging (CR0.PG, CR4.PAE, !LMA). */
+/*
+ * Is the guest that runs now in 64-bit mode / long mode / protected mode / v86; its CPL; PAE paging
+ * (CR0.PG, CR4.PAE, !LMA).
+ */
 bool vcpu_is_64bit(struct vcpu *vcpu);
 bool vcpu_is_long_mode(struct vcpu *vcpu);
 bool vcpu_is_protected(struct vcpu *vcpu);
@@ -135,9 +156,9 @@ unsigned int vcpu_cpl(struct vcpu *vcpu);
 bool vcpu_is_pae_paging(struct vcpu *vcpu);
 
 /*
- * What L0 itself needs in the control words of vmcs01, and as a minimum in every vmcs02.  Constant after vm_init().
- * `proc2` holds the features that L1 is given (RDTSCP, INVPCID, XSAVES...) as far as the processor has them; VPID and
- * VMCS shadowing are not in it.
+ * What L0 itself needs in the control words of vmcs01, and as a minimum in every vmcs02.  Constant
+ * after vm_init(). `proc2` holds the features that L1 is given (RDTSCP, INVPCID, XSAVES...) as far as
+ * the processor has them; VPID and VMCS shadowing are not in it.
  */
 struct l0_controls {
 	u32 pin, proc, proc2, exit, entry;
@@ -162,7 +183,10 @@ struct pf_intercept {
 	u32 mask, match;
 };
 
-/* What L0 itself wants of any guest by intercept=: #PFs, other exceptions, all accesses to CR0, CR3 and CR4. */
+/*
+ * What L0 itself wants of any guest by intercept=: #PFs, other exceptions, all accesses to CR0, CR3
+ * and CR4.
+ */
 struct pf_intercept vcpu_pf_intercept(struct vcpu *vcpu);
 u32 vcpu_exception_bitmap(struct vcpu *vcpu);
 bool vcpu_intercepts_cr(struct vcpu *vcpu);
@@ -170,7 +194,10 @@ bool vcpu_intercepts_cr(struct vcpu *vcpu);
 /* INIT state in vmcs01, which is current.  SDM: "Processor State After Reset, Power-up or INIT". */
 void vcpu_init_reset(struct vcpu *vcpu);
 
-/* An INIT that L1's processor takes now (not in VMX operation): INIT state; an AP waits for a SIPI. vmcs01 is current. */
+/*
+ * An INIT that L1's processor takes now (not in VMX operation): INIT state; an AP waits for a SIPI.
+ * vmcs01 is current.
+ */
 void vcpu_take_init(struct vcpu *vcpu);
 
 #endif

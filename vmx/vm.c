@@ -20,9 +20,10 @@ struct vm vm;
 struct l0_controls l0_controls;
 
 /*
- * The MSRs that L1 may not touch directly. Besides those that VMX is about: the MTRRs (virtual), features that L1 is not
- * given, and what could make the processor write to memory of L0's choosing or stop L0: debug store, processor
- * trace, the APIC's base, execute-disable. IA32_XSS could enable processor trace by XRSTORS.
+ * The MSRs that L1 may not touch directly. Besides those that VMX is about: the MTRRs (virtual),
+ * features that L1 is not given, and what could make the processor write to memory of L0's choosing or
+ * stop L0: debug store, processor trace, the APIC's base, execute-disable. IA32_XSS could enable
+ * processor trace by XRSTORS.
  */
 struct msr_range {
 	u32 first, last;
@@ -42,15 +43,15 @@ static const struct msr_range msr_intercepts[] = {
 	{ MSR_IA32_MTRR_DEF_TYPE, MSR_IA32_MTRR_DEF_TYPE, true, true },
 	{ MSR_IA32_PEBS_ENABLE, MSR_IA32_PEBS_ENABLE, true, true },
 	{ MSR_IA32_VMX_FIRST, MSR_IA32_VMX_LAST, true, true },
-	{ 0x560, 0x561, true, true },	/* IA32_RTIT_OUTPUT_* */
+	{ 0x560, 0x561, true, true }, /* IA32_RTIT_OUTPUT_* */
 	{ MSR_IA32_RTIT_CTL, MSR_IA32_RTIT_CTL + 2, true, true },
-	{ 0x580, 0x587, true, true },	/* IA32_RTIT_ADDR* */
+	{ 0x580, 0x587, true, true }, /* IA32_RTIT_ADDR* */
 	{ MSR_IA32_DS_AREA, MSR_IA32_DS_AREA, true, true },
 	{ MSR_IA32_U_CET, MSR_IA32_INTERRUPT_SSP_TABLE_ADDR, true, true },
 	{ MSR_IA32_PKRS, MSR_IA32_PKRS, true, true },
-	{ 0x985, 0x98a, true, true },	/* IA32_UINTR_* */
+	{ 0x985, 0x98a, true, true }, /* IA32_UINTR_* */
 	{ MSR_IA32_XSS, MSR_IA32_XSS, false, true },
-	{ 0xd93, 0xd93, true, true },	/* IA32_PASID */
+	{ 0xd93, 0xd93, true, true }, /* IA32_PASID */
 	{ MSR_IA32_LBR_CTL, MSR_IA32_LBR_CTL, true, true },
 };
 
@@ -85,8 +86,8 @@ static void make_controls(struct l0_controls *c)
 	if (options.intercept & (INTERCEPT_CR | INTERCEPT_CR3))
 		c->proc |= PROC_CR3_LOAD_EXITING | PROC_CR3_STORE_EXITING;
 	c->proc = caps_control(vmx_caps.proc, c->proc);
-	c->proc2 = caps_control(vmx_caps.proc2, PROC2_EPT | PROC2_UNRESTRICTED_GUEST | PROC2_RDTSCP | PROC2_INVPCID |
-							PROC2_XSAVES | PROC2_USER_WAIT_PAUSE);
+	c->proc2 = caps_control(vmx_caps.proc2, PROC2_EPT | PROC2_UNRESTRICTED_GUEST | PROC2_RDTSCP |
+							PROC2_INVPCID | PROC2_XSAVES | PROC2_USER_WAIT_PAUSE);
 	c->exit = caps_control(vmx_caps.exit, EXIT_HOST_64 | EXIT_SAVE_DEBUG | EXIT_SAVE_PAT | EXIT_LOAD_PAT |
 						      EXIT_SAVE_EFER | EXIT_LOAD_EFER);
 	c->entry = caps_control(vmx_caps.entry, ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER);

@@ -10,14 +10,14 @@
 #include "kernel/status.h"
 #include "mm/addr.h"
 
-#define VPID_L1 1	/* L2's VPIDs start above */
+#define VPID_L1 1 /* L2's VPIDs start above */
 
 struct mtrr;
 
 struct vm {
-	u64 ept01_pointer;	/* EPTP; constant */
-	void *ept01_root;	/* any CPU, under the EPT01 lock */
-	void *msr_bitmap01;	/* 4 KiB; constant after init */
+	u64 ept01_pointer;  /* EPTP; constant */
+	void *ept01_root;   /* any CPU, under the EPT01 lock */
+	void *msr_bitmap01; /* 4 KiB; constant after init */
 };
 extern struct vm vm;
 
@@ -32,8 +32,8 @@ enum status vm_init(void);
  * physical address width.  Any CPU.
  */
 struct ept01_mapping {
-	u64 hpa;		/* of the start of the page of `size` */
-	u64 size;		/* 4 KiB, 2 MiB or 1 GiB */
+	u64 hpa;  /* of the start of the page of `size` */
+	u64 size; /* 4 KiB, 2 MiB or 1 GiB */
 	u32 rwx;
 	u32 memory_type;
 	bool ignore_pat;
@@ -45,10 +45,16 @@ bool vm_ept01_lookup(gpa_t gpa, struct ept01_mapping *out);
 /* BSP, once: EPT01 of all memory below 4 GiB and all RAM. */
 enum status passthru_init(const struct mtrr *mtrr);
 
-/* L1's MTRRs on some CPU have changed: memory types of EPT01 follow.  True: some did; the caller has all CPUs flush. */
+/*
+ * L1's MTRRs on some CPU have changed: memory types of EPT01 follow.  True: some did; the caller has
+ * all CPUs flush.
+ */
 bool passthru_retype(const struct mtrr *mtrr);
 
-/* Absent memory for one instruction: a page of the window (or of a hole) is mapped to the scratch page, or unmapped. */
+/*
+ * Absent memory for one instruction: a page of the window (or of a hole) is mapped to the scratch
+ * page, or unmapped.
+ */
 bool passthru_map_scratch(gpa_t gpa, hpa_t scratch);
 void passthru_unmap_scratch(gpa_t gpa);
 

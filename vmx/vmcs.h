@@ -22,8 +22,8 @@ enum vmcs_field {
 /* Decoding of a field encoding.  SDM: "Field Encoding in VMCS". */
 #define VMCS_FIELD_HIGH(enc) ((enc)&1u)
 #define VMCS_FIELD_INDEX(enc) (((enc) >> 1) & 0x1ffu)
-#define VMCS_FIELD_TYPE(enc) (((enc) >> 10) & 3u)	/* see below */
-#define VMCS_FIELD_WIDTH(enc) (((enc) >> 13) & 3u)	/* see below */
+#define VMCS_FIELD_TYPE(enc) (((enc) >> 10) & 3u)  /* see below */
+#define VMCS_FIELD_WIDTH(enc) (((enc) >> 13) & 3u) /* see below */
 enum { VMCS_TYPE_CONTROL, VMCS_TYPE_READ_ONLY, VMCS_TYPE_GUEST, VMCS_TYPE_HOST };
 enum { VMCS_WIDTH_16, VMCS_WIDTH_64, VMCS_WIDTH_32, VMCS_WIDTH_NATURAL };
 
@@ -32,10 +32,10 @@ enum { VMCS_WIDTH_16, VMCS_WIDTH_64, VMCS_WIDTH_32, VMCS_WIDTH_NATURAL };
  * touches it.
  */
 struct vmcs {
-	hpa_t region;		/* constant after vmcs_init() */
-	bool launched;		/* VMRESUME, not VMLAUNCH */
-	bool injecting;		/* its event-injection field is valid: event_commit() wrote it, no entry came yet */
-	bool nmi_window;	/* NMI-window exiting is on, for an NMI that L0 holds: event_commit() */
+	hpa_t region;	 /* constant after vmcs_init() */
+	bool launched;	 /* VMRESUME, not VMLAUNCH */
+	bool injecting;	 /* its event-injection field is valid: event_commit() wrote it, no entry came yet */
+	bool nmi_window; /* NMI-window exiting is on, for an NMI that L0 holds: event_commit() */
 	struct regcache cache;
 };
 

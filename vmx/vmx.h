@@ -115,9 +115,9 @@ enum intr_type {
 	INTR_TYPE_NMI = 2,
 	INTR_TYPE_HARD_EXCEPTION = 3,
 	INTR_TYPE_SOFT_INTERRUPT = 4,
-	INTR_TYPE_PRIVILEGED_SOFT_EXCEPTION = 5,	/* INT1 */
-	INTR_TYPE_SOFT_EXCEPTION = 6,			/* INT3, INTO */
-	INTR_TYPE_OTHER = 7,				/* MTF */
+	INTR_TYPE_PRIVILEGED_SOFT_EXCEPTION = 5, /* INT1 */
+	INTR_TYPE_SOFT_EXCEPTION = 6,		 /* INT3, INTO */
+	INTR_TYPE_OTHER = 7,			 /* MTF */
 };
 
 /* Guest interruptibility state */
@@ -172,11 +172,11 @@ enum activity_state { ACTIVITY_ACTIVE, ACTIVITY_HLT, ACTIVITY_SHUTDOWN, ACTIVITY
 #define EPTV_READ BIT(0)
 #define EPTV_WRITE BIT(1)
 #define EPTV_FETCH BIT(2)
-#define EPTV_PERM_SHIFT 3		/* bits 5:3 = R, W, X of the translation */
+#define EPTV_PERM_SHIFT 3 /* bits 5:3 = R, W, X of the translation */
 #define EPTV_PERM_USER_EXEC BIT(6)
 #define EPTV_LINEAR_VALID BIT(7)
-#define EPTV_TRANSLATED BIT(8)		/* access to the final address, not a walk */
-#define EPTV_USER BIT(9)		/* advanced information */
+#define EPTV_TRANSLATED BIT(8) /* access to the final address, not a walk */
+#define EPTV_USER BIT(9)       /* advanced information */
 #define EPTV_RW_PAGE BIT(10)
 #define EPTV_NX_PAGE BIT(11)
 #define EPTV_NMI_UNBLOCKING BIT(12)
@@ -218,7 +218,7 @@ enum vmx_abort {
 	VMX_ABORT_HOST_LONG_MODE = 6,
 };
 
-#define VMCS_SHADOW_INDICATOR BIT(31)	/* in the first word of a VMCS region */
+#define VMCS_SHADOW_INDICATOR BIT(31) /* in the first word of a VMCS region */
 
 enum exit_reason {
 #define X(number, name, handler, wants) EXIT_##name = number,

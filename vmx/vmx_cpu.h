@@ -10,7 +10,7 @@
 
 /* Of one CPU: percpu->vmx.  All members: constant after vmx_cpu_init(). */
 struct vmx_cpu {
-	u64 firmware_feature_control;	/* as the firmware left it: what L1 finds */
+	u64 firmware_feature_control; /* as the firmware left it: what L1 finds */
 	void *vmxon_region;
 };
 

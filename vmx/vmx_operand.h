@@ -10,15 +10,17 @@
 #include "vmx/guest_mem.h"
 
 struct vmx_operand {
-	bool is_register;	/* VMREAD and VMWRITE only */
-	u8 reg1;		/* the register operand of bits 6:3, if is_register */
-	u8 reg2;		/* the register operand of bits 31:28 */
-	u64 linear;		/* memory operand: checked linear address */
+	bool is_register; /* VMREAD and VMWRITE only */
+	u8 reg1;	  /* the register operand of bits 6:3, if is_register */
+	u8 reg2;	  /* the register operand of bits 31:28 */
+	u64 linear;	  /* memory operand: checked linear address */
 };
 
 /*
- * Decodes; `length` is that of the memory operand and `write` its direction. False: `fault` must be injected (#GP, #SS).
+ * Decodes; `length` is that of the memory operand and `write` its direction. False: `fault` must be
+ * injected (#GP, #SS).
  */
-bool vmx_operand_decode(struct vcpu *vcpu, size_t length, bool write, struct vmx_operand *out, struct guest_fault *fault);
+bool vmx_operand_decode(struct vcpu *vcpu, size_t length, bool write, struct vmx_operand *out,
+			struct guest_fault *fault);
 
 #endif
