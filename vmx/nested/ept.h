@@ -56,7 +56,8 @@ static inline unsigned int ept12_role_levels(const struct ept12_role *role)
 /* Of a vmcs12 that has EPT on. */
 struct ept12_role ept12_role_of(const struct vmcs12 *v12);
 
-enum ept12_result { EPT12_OK, EPT12_VIOLATION, EPT12_MISCONFIG };
+/* Not OK: the exit that L1 gets. */
+enum ept12_result { EPT12_OK, EPT12_VIOLATION, EPT12_MISCONFIG, EPT12_LOG_FULL };
 
 struct ept12_walk {
 	u64 entry[EPT_LEVELS_MAX + 1];	/* by level, each read once; with the A/D flags that the walk set */
@@ -66,8 +67,8 @@ struct ept12_walk {
 };
 
 /*
- * Walks L1's tables for `l2gpa` once. `need` is a mask of EPT_PERMISSIONS. Sets accessed and dirty flags in
- * L1's tables if the role has them and the access is allowed.
+ * Walks L1's tables for `l2gpa` once. `need` is a mask of EPT_PERMISSIONS. Sets accessed and dirty flags in L1's
+ * tables if the role has them and the access is allowed, and logs the page where the current vmcs12 says so.
  */
 enum ept12_result ept12_walk(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need,
 			     struct ept12_walk *walk);
@@ -75,8 +76,9 @@ enum ept12_result ept12_walk(struct vcpu *vcpu, const struct ept12_role *role, u
 /* A present entry that is not misconfigured; false also if it is not present. */
 bool ept12_entry_valid(const struct ept12_role *role, u64 entry, unsigned int level);
 
-/* Qualification of a violation: `access` as of EPTV_*, with EPT12's permissions. */
-u64 ept12_qualification(const struct ept12_role *role, u64 access, const struct ept12_walk *walk);
+/* The exit that `result` is to L1, and its qualification: `access` as of EPTV_*, with EPT12's permissions. */
+struct ept12_fault ept12_fault(const struct ept12_role *role, enum ept12_result result, u64 l2gpa, u64 access,
+			       const struct ept12_walk *walk);
 
 /* SDM "Accessed and Dirty Flags for EPT": with the flags on, accesses to guest paging structures count as writes. */
 static inline u64 ept12_access(const struct ept12_role *role, u64 access)

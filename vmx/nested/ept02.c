@@ -14,6 +14,8 @@
 
 #define SYNC_SHARE 2048	/* entries compared at once: about what four violations cost */
 
+#define EPT_CAP_ADVANCED BIT(22)	/* IA32_VMX_EPT_VPID_CAP: advanced information */
+
 /* Entries of EPT02 have A and D set from the start: hardware need not write them. */
 #define LINK (EPT_ACCESSED)
 #define LEAF (EPT_ACCESSED | EPT_DIRTY)
@@ -147,14 +149,24 @@ static void fill(struct vcpu *vcpu, struct ept02_root *root, u64 l2gpa, const st
 
 /* ---- violations ---- */
 
-static enum action reflect(struct vcpu *vcpu, u32 reason, u64 qualification)
+static enum action reflect(struct vcpu *vcpu, const struct ept12_fault *fault)
 {
 	struct exit_record record = exit_record_hardware(vcpu);
 
 	ept02_absent_finish(vcpu);
-	record.reason = reason;
-	record.qualification = qualification;
+	record.reason = fault->reason;
+	record.qualification = fault->qualification;
 	return nested_reflect(vcpu, &record);
+}
+
+/* What hardware says about the access itself; permissions are EPT12's to say. */
+static u64 access_of(const struct ept12_role *role, u64 qualification)
+{
+	u64 bits = EPTV_READ | EPTV_WRITE | EPTV_FETCH | EPTV_LINEAR_VALID | EPTV_TRANSLATED | EPTV_NMI_UNBLOCKING;
+
+	if (caps12.ept_vpid & EPT_CAP_ADVANCED)
+		bits |= EPTV_USER | EPTV_RW_PAGE | EPTV_NX_PAGE;
+	return ept12_access(role, qualification & bits);
 }
 
 /* An IRET that unblocked NMIs before it faulted will run again: NMIs are blocked until then. */
@@ -183,6 +195,7 @@ enum action ept02_violation(struct vcpu *vcpu)
 	u64 qualification = vcpu_reg(vcpu, REG_EXIT_QUALIFICATION);
 	u64 l2gpa = vcpu_reg(vcpu, REG_GUEST_PHYSICAL_ADDRESS);
 	struct ept01_mapping under;
+	enum ept12_result result;
 	struct ept12_walk walk;
 	u64 access;
 
@@ -192,14 +205,12 @@ enum action ept02_violation(struct vcpu *vcpu)
 	ASSERT(root == vcpu->nested.ept->active);
 	if (!root)
 		return violation01(vcpu, GPA(l2gpa), qualification);
-	access = ept12_access(&root->role, qualification & ~(GENMASK(5, 3) | EPTV_PERM_USER_EXEC));
-	switch (ept12_walk(vcpu, &root->role, l2gpa, ept12_need(&root->role, access), &walk)) {
-	case EPT12_VIOLATION:
-		return reflect(vcpu, EXIT_EPT_VIOLATION, ept12_qualification(&root->role, access, &walk));
-	case EPT12_MISCONFIG:
-		return reflect(vcpu, EXIT_EPT_MISCONFIG, 0);
-	case EPT12_OK:
-		break;
+	access = access_of(&root->role, qualification);
+	result = ept12_walk(vcpu, &root->role, l2gpa, ept12_need(&root->role, access), &walk);
+	if (result != EPT12_OK) {
+		struct ept12_fault fault = ept12_fault(&root->role, result, l2gpa, access, &walk);
+
+		return reflect(vcpu, &fault);
 	}
 	if (!vm_ept01_lookup(GPA(walk.gpa), &under))
 		under = ept02_absent_map(vcpu, l2gpa, access & EPTV_WRITE);

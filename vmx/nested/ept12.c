@@ -109,8 +109,6 @@ static bool set_flags(u64 *where, u64 *entry, u64 flags)
 {
 	u64 want = *entry | flags;
 
-	if (want == *entry)
-		return true;
 	/* What is not RAM drops writes. */
 	if (where && !__atomic_compare_exchange_n(where, entry, want, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		return false;
@@ -118,14 +116,53 @@ static bool set_flags(u64 *where, u64 *entry, u64 flags)
 	return true;
 }
 
+static u64 flags_of(const struct ept12_walk *walk, unsigned int level, u64 need)
+{
+	return EPT_ACCESSED | (level == walk->leaf && (need & EPT_WRITE) ? EPT_DIRTY : 0);
+}
+
+/*
+ * SDM "Page-Modification Logging": an access that sets a flag needs room in the log; one that sets a dirty flag is
+ * logged. In software alone: vmcs02 has no log.
+ */
+#define LOG_ENTRIES 512
+
+static bool log_is_full(struct vcpu *vcpu, const struct ept12_role *role, u64 need, const struct ept12_walk *walk)
+{
+	const struct vmcs12 *v12 = &vcpu->nested.current->v12;
+
+	if (!v12_has_proc2(v12, PROC2_PML) || v12->guest_pml_index < LOG_ENTRIES)
+		return false;
+	for (unsigned int level = ept12_role_levels(role); level >= walk->leaf; level--)
+		if (flags_of(walk, level, need) & ~walk->entry[level])
+			return true;
+	return false;
+}
+
+static void log_page(struct vcpu *vcpu, u64 l2gpa)
+{
+	struct vmcs12 *v12 = &vcpu->nested.current->v12;
+	u64 page = ALIGN_DOWN(l2gpa, PAGE_SIZE);
+
+	if (!v12_has_proc2(v12, PROC2_PML))
+		return;
+	guest_mem_write(vcpu, GPA(v12->pml_address + v12->guest_pml_index * sizeof(page)), &page, sizeof(page));
+	v12->guest_pml_index = (u16)(v12->guest_pml_index - 1);
+}
+
 /* False: L1 changed an entry meanwhile; the walk starts again. */
-static bool set_accessed(const struct ept12_role *role, u64 need, u64 *where[], struct ept12_walk *walk)
+static bool set_accessed(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need, u64 *where[],
+			 struct ept12_walk *walk)
 {
 	for (unsigned int level = ept12_role_levels(role); level >= walk->leaf; level--) {
-		u64 dirty = level == walk->leaf && (need & EPT_WRITE) ? EPT_DIRTY : 0;
+		u64 missing = flags_of(walk, level, need) & ~walk->entry[level];
 
-		if (!set_flags(where[level], &walk->entry[level], EPT_ACCESSED | dirty))
+		if (!missing)
+			continue;
+		if (!set_flags(where[level], &walk->entry[level], missing))
 			return false;
+		if (missing & EPT_DIRTY)
+			log_page(vcpu, l2gpa);
 	}
 	return true;
 }
@@ -168,18 +205,38 @@ enum ept12_result ept12_walk(struct vcpu *vcpu, const struct ept12_role *role, u
 		*walk = (struct ept12_walk){ .leaf = ept12_role_levels(role) };
 		return EPT12_VIOLATION;
 	}
-	do
+	for (;;) {
 		result = walk_once(vcpu, role, l2gpa, need, where, walk);
-	while (result == EPT12_OK && ept12_role_has_ad(role) && !set_accessed(role, need, where, walk));
-	return result;
+		if (result != EPT12_OK || !ept12_role_has_ad(role))
+			return result;
+		if (log_is_full(vcpu, role, need, walk))
+			return EPT12_LOG_FULL;
+		if (set_accessed(vcpu, role, l2gpa, need, where, walk))
+			return EPT12_OK;
+	}
 }
 
 /* SDM "Exit Qualification for EPT Violations": bits 5:3 and 6 are the AND of L1's entries, 0 if one is not present. */
-u64 ept12_qualification(const struct ept12_role *role, u64 access, const struct ept12_walk *walk)
+static u64 qualification(const struct ept12_role *role, u64 access, const struct ept12_walk *walk)
 {
 	u64 user = role->user_exec && (walk->permissions & EPT_USER_EXEC) ? EPTV_PERM_USER_EXEC : 0;
 
 	return access | (walk->permissions & EPT_RWX) << EPTV_PERM_SHIFT | user;
+}
+
+struct ept12_fault ept12_fault(const struct ept12_role *role, enum ept12_result result, u64 l2gpa, u64 access,
+			       const struct ept12_walk *walk)
+{
+	struct ept12_fault fault = { .reason = EXIT_EPT_MISCONFIG, .l2gpa = l2gpa };
+
+	if (result == EPT12_VIOLATION) {
+		fault.reason = EXIT_EPT_VIOLATION;
+		fault.qualification = qualification(role, access, walk);
+	} else if (result == EPT12_LOG_FULL) {
+		fault.reason = EXIT_PML_FULL;
+		fault.qualification = access & EPTV_NMI_UNBLOCKING;
+	}
+	return fault;
 }
 
 bool nested_translate(struct vcpu *vcpu, l2gpa_t l2gpa, u64 access, gpa_t *gpa, struct ept12_fault *fault)
@@ -201,11 +258,7 @@ bool nested_translate(struct vcpu *vcpu, l2gpa_t l2gpa, u64 access, gpa_t *gpa, 
 		*gpa = GPA(walk.gpa);
 		return true;
 	}
-	*fault = (struct ept12_fault){
-		.misconfig = result == EPT12_MISCONFIG,
-		.qualification = result == EPT12_MISCONFIG ? 0 : ept12_qualification(&role, access, &walk),
-		.l2gpa = l2gpa.v,
-	};
+	*fault = ept12_fault(&role, result, l2gpa.v, access, &walk);
 	return false;
 }
 
@@ -213,9 +266,9 @@ enum action nested_reflect_ept_fault(struct vcpu *vcpu, const struct ept12_fault
 {
 	struct exit_record record = exit_record_hardware(vcpu);
 
-	record.reason = fault->misconfig ? EXIT_EPT_MISCONFIG : EXIT_EPT_VIOLATION;
+	record.reason = fault->reason;
 	record.qualification = fault->qualification;
-	if (linear_valid && !fault->misconfig)
+	if (linear_valid && fault->reason == EXIT_EPT_VIOLATION)
 		record.qualification |= EPTV_LINEAR_VALID;
 	record.intr_info = 0;
 	record.guest_physical = fault->l2gpa;

@@ -125,7 +125,7 @@ void nested_update_intercepts(struct vcpu *vcpu);
  * `access` is EPTV_READ|WRITE|FETCH, with EPTV_LINEAR_VALID and EPTV_TRANSLATED as of an EPT violation (a table of L2's,
  * or the page itself). True: *gpa. False: L1 must get an EPT violation or misconfiguration, described in *info. */
 struct ept12_fault {
-	bool misconfig;
+	u32 reason;		/* EXIT_EPT_VIOLATION, EXIT_EPT_MISCONFIG, EXIT_PML_FULL */
 	u64 qualification;
 	u64 l2gpa;
 };
