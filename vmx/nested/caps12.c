@@ -11,108 +11,63 @@
 
 struct vmx_caps caps12;
 
-#define PIN_EMULATED                                                                                       \
-	(PIN_EXTERNAL_INTERRUPT |                                                                          \
-	 PIN_NMI_EXITING |                                                                                 \
-	 PIN_VIRTUAL_NMIS |                                                                                \
-	 PIN_PREEMPTION_TIMER |                                                                            \
+#define PIN_EMULATED                                                                                         \
+	(PIN_EXTERNAL_INTERRUPT | PIN_NMI_EXITING | PIN_VIRTUAL_NMIS | PIN_PREEMPTION_TIMER |                \
 	 PIN_POSTED_INTERRUPTS)
 
-#define PROC_EMULATED                                                                                      \
-	(PROC_INTERRUPT_WINDOW |                                                                           \
-	 PROC_TSC_OFFSETTING |                                                                             \
-	 PROC_HLT_EXITING |                                                                                \
-	 PROC_INVLPG_EXITING |                                                                             \
-	 PROC_MWAIT_EXITING |                                                                              \
-	 PROC_RDPMC_EXITING |                                                                              \
-	 PROC_RDTSC_EXITING |                                                                              \
-	 PROC_CR3_LOAD_EXITING |                                                                           \
-	 PROC_CR3_STORE_EXITING |                                                                          \
-	 PROC_CR8_LOAD_EXITING |                                                                           \
-	 PROC_CR8_STORE_EXITING |                                                                          \
-	 PROC_TPR_SHADOW |                                                                                 \
-	 PROC_NMI_WINDOW |                                                                                 \
-	 PROC_MOV_DR_EXITING |                                                                             \
-	 PROC_UNCONDITIONAL_IO |                                                                           \
-	 PROC_IO_BITMAPS |                                                                                 \
-	 PROC_MTF |                                                                                        \
-	 PROC_MSR_BITMAPS |                                                                                \
-	 PROC_MONITOR_EXITING |                                                                            \
-	 PROC_PAUSE_EXITING |                                                                              \
-	 PROC_SECONDARY)
+#define PROC_EMULATED                                                                                        \
+	(PROC_INTERRUPT_WINDOW | PROC_TSC_OFFSETTING | PROC_HLT_EXITING | PROC_INVLPG_EXITING |              \
+	 PROC_MWAIT_EXITING | PROC_RDPMC_EXITING | PROC_RDTSC_EXITING | PROC_CR3_LOAD_EXITING |              \
+	 PROC_CR3_STORE_EXITING | PROC_CR8_LOAD_EXITING | PROC_CR8_STORE_EXITING | PROC_TPR_SHADOW |         \
+	 PROC_NMI_WINDOW | PROC_MOV_DR_EXITING | PROC_UNCONDITIONAL_IO | PROC_IO_BITMAPS | PROC_MTF |        \
+	 PROC_MSR_BITMAPS | PROC_MONITOR_EXITING | PROC_PAUSE_EXITING | PROC_SECONDARY)
 
-#define PROC2_EMULATED                                                                                     \
-	(PROC2_APIC_ACCESS |                                                                               \
-	 PROC2_EPT |                                                                                       \
-	 PROC2_DESC_TABLE_EXITING |                                                                        \
-	 PROC2_RDTSCP |                                                                                    \
-	 PROC2_VIRTUAL_X2APIC |                                                                            \
-	 PROC2_VPID |                                                                                      \
-	 PROC2_WBINVD_EXITING |                                                                            \
-	 PROC2_UNRESTRICTED_GUEST |                                                                        \
-	 PROC2_APIC_REGISTER_VIRT |                                                                        \
-	 PROC2_VIRTUAL_INTERRUPT |                                                                         \
-	 PROC2_PAUSE_LOOP_EXITING |                                                                        \
-	 PROC2_RDRAND_EXITING |                                                                            \
-	 PROC2_INVPCID |                                                                                   \
-	 PROC2_VMFUNC |                                                                                    \
-	 PROC2_VMCS_SHADOWING |                                                                            \
-	 PROC2_RDSEED_EXITING |                                                                            \
-	 PROC2_XSAVES |                                                                                    \
-	 PROC2_TSC_SCALING |                                                                               \
+#define PROC2_EMULATED                                                                                       \
+	(PROC2_APIC_ACCESS | PROC2_EPT | PROC2_DESC_TABLE_EXITING | PROC2_RDTSCP | PROC2_VIRTUAL_X2APIC |    \
+	 PROC2_VPID | PROC2_WBINVD_EXITING | PROC2_UNRESTRICTED_GUEST | PROC2_APIC_REGISTER_VIRT |           \
+	 PROC2_VIRTUAL_INTERRUPT | PROC2_PAUSE_LOOP_EXITING | PROC2_RDRAND_EXITING | PROC2_INVPCID |         \
+	 PROC2_VMFUNC | PROC2_VMCS_SHADOWING | PROC2_RDSEED_EXITING | PROC2_XSAVES | PROC2_TSC_SCALING |     \
 	 PROC2_USER_WAIT_PAUSE)
 
-#define EXIT_EMULATED                                                                                      \
-	(EXIT_SAVE_DEBUG |                                                                                 \
-	 EXIT_HOST_64 |                                                                                    \
-	 EXIT_LOAD_PERF_GLOBAL |                                                                           \
-	 EXIT_ACK_INTERRUPT |                                                                              \
-	 EXIT_SAVE_PAT |                                                                                   \
-	 EXIT_LOAD_PAT |                                                                                   \
-	 EXIT_SAVE_EFER |                                                                                  \
-	 EXIT_LOAD_EFER |                                                                                  \
-	 EXIT_SAVE_PREEMPTION_TIMER |                                                                      \
-	 EXIT_CLEAR_BNDCFGS)
+#define EXIT_EMULATED                                                                                        \
+	(EXIT_SAVE_DEBUG | EXIT_HOST_64 | EXIT_LOAD_PERF_GLOBAL | EXIT_ACK_INTERRUPT | EXIT_SAVE_PAT |       \
+	 EXIT_LOAD_PAT | EXIT_SAVE_EFER | EXIT_LOAD_EFER | EXIT_SAVE_PREEMPTION_TIMER | EXIT_CLEAR_BNDCFGS)
 
-#define ENTRY_EMULATED                                                                                     \
-	(ENTRY_LOAD_DEBUG |                                                                                \
-	 ENTRY_IA32E_GUEST |                                                                               \
-	 ENTRY_LOAD_PERF_GLOBAL |                                                                          \
-	 ENTRY_LOAD_PAT |                                                                                  \
-	 ENTRY_LOAD_EFER |                                                                                 \
+#define ENTRY_EMULATED                                                                                       \
+	(ENTRY_LOAD_DEBUG | ENTRY_IA32E_GUEST | ENTRY_LOAD_PERF_GLOBAL | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER |  \
 	 ENTRY_LOAD_BNDCFGS)
 
-#define VMFUNC_EMULATED BIT(0)	/* EPTP switching */
+#define VMFUNC_EMULATED BIT(0) /* EPTP switching */
 
-#define EPT_VPID_EMULATED                                                                                  \
-	(BIT(0) |			/* execute-only pages */                                           \
-	 BIT(6) |			/* 4-level walks */                                                \
-	 BIT(7) |			/* 5-level walks */                                                \
-	 BIT(8) | BIT(14) |		/* paging structures uncacheable, write-back */                    \
-	 BIT(16) | BIT(17) |		/* 2 MiB and 1 GiB pages */                                        \
-	 BIT(20) |			/* INVEPT */                                                       \
-	 BIT(21) |			/* accessed and dirty flags */                                     \
-	 BIT(22) |			/* advanced information of EPT violations */                       \
-	 BIT(25) | BIT(26) |		/* INVEPT: single-context, all-context */                          \
-	 BIT(32) |			/* INVVPID */                                                      \
-	 BIT(40) | BIT(41) | BIT(42) | BIT(43))	/* INVVPID: the four types */
+#define EPT_VPID_EMULATED                                                                                    \
+	(BIT(0) |				/* execute-only pages */                                     \
+	 BIT(6) |				/* 4-level walks */                                          \
+	 BIT(7) |				/* 5-level walks */                                          \
+	 BIT(8) | BIT(14) |			/* paging structures uncacheable, write-back */              \
+	 BIT(16) | BIT(17) |			/* 2 MiB and 1 GiB pages */                                  \
+	 BIT(20) |				/* INVEPT */                                                 \
+	 BIT(21) |				/* accessed and dirty flags */                               \
+	 BIT(22) |				/* advanced information of EPT violations */                 \
+	 BIT(25) | BIT(26) |			/* INVEPT: single-context, all-context */                    \
+	 BIT(32) |				/* INVVPID */                                                \
+	 BIT(40) | BIT(41) | BIT(42) | BIT(43)) /* INVVPID: the four types */
 
-#define BASIC_EMULATED                                                                                     \
-	(GENMASK(53, 50) |		/* memory type of the regions */                                   \
-	 BIT(54) |			/* INS and OUTS are reported in the instruction information */     \
-	 BIT(55) |			/* true controls */                                                \
-	 BIT(56))			/* hardware exceptions with any error-code setting */
+#define BASIC_EMULATED                                                                                       \
+	(GENMASK(53, 50) | /* memory type of the regions */                                                  \
+	 BIT(54) |	   /* INS and OUTS are reported in the instruction information */                    \
+	 BIT(55) |	   /* true controls */                                                               \
+	 BIT(56))	   /* hardware exceptions with any error-code setting */
 #define BASIC_REGION_SIZE_SHIFT 32
 #define BASIC_TRUE_CONTROLS BIT(55)
 
-#define MISC_EMULATED                                                                                      \
-	(GENMASK(4, 0) |		/* rate of the preemption timer */                                 \
-	 BIT(5) |			/* an exit stores LMA in "IA-32e mode guest" */                    \
-	 GENMASK(8, 6) |		/* activity states HLT, shutdown, wait-for-SIPI */                 \
-	 GENMASK(24, 16) |		/* CR3-target values */                                            \
-	 GENMASK(27, 25) |		/* recommended length of MSR lists */                              \
-	 BIT(29) |			/* VMWRITE to any field */                                         \
-	 BIT(30))			/* injection with instruction length 0 */
+#define MISC_EMULATED                                                                                        \
+	(GENMASK(4, 0) |   /* rate of the preemption timer */                                                \
+	 BIT(5) |	   /* an exit stores LMA in "IA-32e mode guest" */                                   \
+	 GENMASK(8, 6) |   /* activity states HLT, shutdown, wait-for-SIPI */                                \
+	 GENMASK(24, 16) | /* CR3-target values */                                                           \
+	 GENMASK(27, 25) | /* recommended length of MSR lists */                                             \
+	 BIT(29) |	   /* VMWRITE to any field */                                                        \
+	 BIT(30))	   /* injection with instruction length 0 */
 
 /* SDM: the default1 class, bits that the plain MSRs report as fixed to 1. */
 #define PIN_DEFAULT1 0x00000016u
@@ -144,7 +99,8 @@ void nested_caps_init(void)
 	vmcs12_init();
 	shadow_init();
 	caps12 = vmx_caps;
-	caps12.basic = VMCS12_REVISION | (PAGE_SIZE << BASIC_REGION_SIZE_SHIFT) | (vmx_caps.basic & BASIC_EMULATED);
+	caps12.basic =
+		VMCS12_REVISION | (PAGE_SIZE << BASIC_REGION_SIZE_SHIFT) | (vmx_caps.basic & BASIC_EMULATED);
 	caps12.misc = vmx_caps.misc & MISC_EMULATED;
 	caps12.pin = emulated(vmx_caps.pin, PIN_EMULATED, PIN_DEFAULT1);
 	caps12.proc = emulated(vmx_caps.proc, PROC_EMULATED, PROC_DEFAULT1);
@@ -168,19 +124,14 @@ static u64 control_msr(struct control_cap cap, u32 default1)
 static bool capability_exists(u32 msr)
 {
 	switch (msr) {
-	case MSR_IA32_VMX_PROCBASED_CTLS2:
-		return caps12.proc.allowed1 & PROC_SECONDARY;
-	case MSR_IA32_VMX_EPT_VPID_CAP:
-		return caps12.proc2.allowed1 & (PROC2_EPT | PROC2_VPID);
+	case MSR_IA32_VMX_PROCBASED_CTLS2: return caps12.proc.allowed1 & PROC_SECONDARY;
+	case MSR_IA32_VMX_EPT_VPID_CAP: return caps12.proc2.allowed1 & (PROC2_EPT | PROC2_VPID);
 	case MSR_IA32_VMX_TRUE_PINBASED_CTLS:
 	case MSR_IA32_VMX_TRUE_PROCBASED_CTLS:
 	case MSR_IA32_VMX_TRUE_EXIT_CTLS:
-	case MSR_IA32_VMX_TRUE_ENTRY_CTLS:
-		return caps12.basic & BASIC_TRUE_CONTROLS;
-	case MSR_IA32_VMX_VMFUNC:
-		return caps12.proc2.allowed1 & PROC2_VMFUNC;
-	default:
-		return msr >= MSR_IA32_VMX_BASIC && msr <= MSR_IA32_VMX_VMCS_ENUM;
+	case MSR_IA32_VMX_TRUE_ENTRY_CTLS: return caps12.basic & BASIC_TRUE_CONTROLS;
+	case MSR_IA32_VMX_VMFUNC: return caps12.proc2.allowed1 & PROC2_VMFUNC;
+	default: return msr >= MSR_IA32_VMX_BASIC && msr <= MSR_IA32_VMX_VMCS_ENUM;
 	}
 }
 

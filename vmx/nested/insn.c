@@ -77,18 +77,14 @@ static enum action finish_flags(struct vcpu *vcpu, u64 flags)
 enum action insn_finish(struct vcpu *vcpu, struct insn_result result)
 {
 	switch (result.kind) {
-	case INSN_OK:
-		return finish_flags(vcpu, 0);
-	case INSN_FAIL_INVALID:
-		return finish_flags(vcpu, RFLAGS_CF);
-	case INSN_FAIL_VALID:
-		return finish_flags(vcpu, RFLAGS_ZF);
+	case INSN_OK: return finish_flags(vcpu, 0);
+	case INSN_FAIL_INVALID: return finish_flags(vcpu, RFLAGS_CF);
+	case INSN_FAIL_VALID: return finish_flags(vcpu, RFLAGS_ZF);
 	case INSN_FAULT:
 		if (result.vector == VEC_PF)
 			return event_inject_pf(vcpu, result.cr2, result.error_code);
 		return event_inject_exception(vcpu, result.vector, result.has_error_code, result.error_code);
-	case INSN_DONE:
-		break;
+	case INSN_DONE: break;
 	}
 	return ACTION_RESUME;
 }
@@ -123,7 +119,8 @@ bool insn_read_operand(struct vcpu *vcpu, void *to, size_t length, struct insn_r
 	struct vmx_operand operand;
 
 	if (vmx_operand_decode(vcpu, length, false, &operand, &why))
-		return access_done(vcpu, guest_linear_read(vcpu, GVA(operand.linear), to, length, &why), &why, fault);
+		return access_done(vcpu, guest_linear_read(vcpu, GVA(operand.linear), to, length, &why), &why,
+				   fault);
 	*fault = raise_fault(&why);
 	return false;
 }
@@ -134,7 +131,8 @@ bool insn_write_operand(struct vcpu *vcpu, const void *from, size_t length, stru
 	struct vmx_operand operand;
 
 	if (vmx_operand_decode(vcpu, length, true, &operand, &why))
-		return access_done(vcpu, guest_linear_write(vcpu, GVA(operand.linear), from, length, &why), &why, fault);
+		return access_done(vcpu, guest_linear_write(vcpu, GVA(operand.linear), from, length, &why),
+				   &why, fault);
 	*fault = raise_fault(&why);
 	return false;
 }

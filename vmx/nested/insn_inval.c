@@ -20,7 +20,9 @@ static bool invept_type_supported(u64 type)
 
 static struct insn_result invept(struct vcpu *vcpu)
 {
-	struct { u64 eptp, reserved; } descriptor;
+	struct {
+		u64 eptp, reserved;
+	} descriptor;
 	struct insn_result fault;
 	u64 type;
 
@@ -52,7 +54,9 @@ static bool invvpid_type_supported(u64 type)
 
 static struct insn_result invvpid(struct vcpu *vcpu)
 {
-	struct { u64 vpid, linear; } descriptor;
+	struct {
+		u64 vpid, linear;
+	} descriptor;
 	struct insn_result fault;
 	u64 type;
 

@@ -110,7 +110,7 @@ enum action exit_vmptrst(struct vcpu *vcpu)
 /* A field as an instruction names it. */
 struct field {
 	int row;
-	bool high;	/* bits 63:32 of a 64-bit field */
+	bool high; /* bits 63:32 of a 64-bit field */
 };
 
 /* SDM: an encoding with a bit set beyond bit 14 corresponds to no field; only 64-bit fields have a high half. */
@@ -145,7 +145,7 @@ static void fetch_field(struct vcpu *vcpu, struct nested_vmcs *slot, int row)
  * names.  That one is a shadow VMCS: active here, or in L1's memory only.
  */
 struct target {
-	struct nested_vmcs *slot;	/* or NULL */
+	struct nested_vmcs *slot; /* or NULL */
 	u64 gpa;
 };
 
@@ -243,7 +243,8 @@ static bool source_operand(struct vcpu *vcpu, u64 *value, struct insn_result *fa
 
 static bool is_writable(int row)
 {
-	return VMCS_FIELD_TYPE(vmcs12_fields[row].encoding) != VMCS_TYPE_READ_ONLY || (caps12.misc & MISC_VMWRITE_ANY);
+	return VMCS_FIELD_TYPE(vmcs12_fields[row].encoding) != VMCS_TYPE_READ_ONLY ||
+	       (caps12.misc & MISC_VMWRITE_ANY);
 }
 
 static struct insn_result vmwrite(struct vcpu *vcpu)
@@ -264,7 +265,8 @@ static struct insn_result vmwrite(struct vcpu *vcpu)
 	if (!is_writable(field.row))
 		return insn_fail(vcpu, VMXERR_READ_ONLY_FIELD);
 	old = read_row(vcpu, &target, field.row);
-	value = field.high ? value << 32 | (u32)old : vmcs12_mask_width(vmcs12_fields[field.row].encoding, value);
+	value = field.high ? value << 32 | (u32)old
+			   : vmcs12_mask_width(vmcs12_fields[field.row].encoding, value);
 	if (value != old)
 		write_row(vcpu, &target, field.row, value);
 	return RESULT_OK;

@@ -19,7 +19,7 @@
 /* Constant after shadow_init().  A row's place here is its place in slot->shadowed[]. */
 static u8 rows[VMCS12_SHADOWED_COUNT];
 static unsigned int row_count;
-static unsigned int rw_count;	/* the RW rows come first */
+static unsigned int rw_count; /* the RW rows come first */
 static u8 *vmread_bitmap;
 static u8 *vmwrite_bitmap;
 

@@ -12,16 +12,16 @@
 #include "vmx/nested/internal.h"
 
 const struct vmcs12_field vmcs12_fields[VMCS12_FIELD_COUNT] = {
-#define F(encoding, name, flow, shadow, group) \
+#define F(encoding, name, flow, shadow, group)                                                               \
 	{ encoding, FLOW_##flow, SHADOW_##shadow, GROUP_##group, #name },
 #include "vmx/vmcs_fields.def"
 #undef F
 };
 
 /* A row's place in vmcs12 is its place in the table. */
-#define F(encoding, name, flow, shadow, group)                                                             \
-	static_assert(offsetof(struct vmcs12, name) ==                                                     \
-			      offsetof(struct vmcs12, vpid) + V12_##name * sizeof(u64),                    \
+#define F(encoding, name, flow, shadow, group)                                                               \
+	static_assert(offsetof(struct vmcs12, name) ==                                                       \
+			      offsetof(struct vmcs12, vpid) + V12_##name * sizeof(u64),                      \
 		      #name);
 #include "vmx/vmcs_fields.def"
 #undef F
@@ -31,7 +31,8 @@ const struct vmcs12_field vmcs12_fields[VMCS12_FIELD_COUNT] = {
  * index is above 63, so width, type and six bits of index make a dense key.
  */
 #define KEY_BITS 0x6c7eu
-#define KEY(encoding) ((((encoding) >> 5) & 0x300u) | (((encoding) >> 4) & 0xc0u) | (((encoding) >> 1) & 0x3fu))
+#define KEY(encoding)                                                                                        \
+	((((encoding) >> 5) & 0x300u) | (((encoding) >> 4) & 0xc0u) | (((encoding) >> 1) & 0x3fu))
 
 /* Row + 1 of a key; 0: no such field.  An encoding that stands in the table twice does not compile. */
 static const u8 row_of_key[1024] = {
@@ -65,10 +66,10 @@ static bool is_saved_rarely(unsigned int row)
 	case V12_guest_dr7:
 	case V12_guest_pat:
 	case V12_guest_perf_global_ctrl:
-	case V12_guest_smbase:
-		return false;
+	case V12_guest_smbase: return false;
 	default:
-		return vmcs12_fields[row].flow == FLOW_COPY && (vmcs12_fields[row].group & (GROUP_SEG | GROUP_RARE));
+		return vmcs12_fields[row].flow == FLOW_COPY &&
+		       (vmcs12_fields[row].group & (GROUP_SEG | GROUP_RARE));
 	}
 }
 
