@@ -119,7 +119,7 @@ guests:
 	@$(MAKE) --no-print-directory -C tests/guest O=$(abspath $(O))/tests/guest
 
 unit: setup-test
-	@if [ -f tests/unit/Makefile ]; then $(MAKE) --no-print-directory -C tests/unit O=$(abspath $(O))/tests/unit run; \
+	@if [ -f tests/unit/Makefile ]; then $(MAKE) --no-print-directory -C tests/unit O=$(abspath $(O))/unit run; \
 	else echo "unit: no host tests yet"; fi
 
 # All that is tested; the last line is `N passed, N failed`.

@@ -19,7 +19,6 @@ count() {	# PASSED FAILED
 	passed=$((passed + $1))
 	failed=$((failed + $2))
 }
-sum() { grep -oE "$1" "$2" | grep -oE '[0-9]+' | awk '{ n += $1 } END { print n + 0 }'; }
 
 finish() {
 	[ ${#broken[@]} = 0 ] || printf 'FAILED: %s\n' "${broken[@]}"
@@ -63,8 +62,9 @@ if [ "${1:-}" != system ]; then
 	step "host unit tests"
 	make --no-print-directory unit >"$report/unit.txt" 2>&1
 	code=$?
-	good=$(sum '\[  PASSED  \] [0-9]+ test' "$report/unit.txt")
-	bad=$(sum '\[  FAILED  \] [0-9]+ test' "$report/unit.txt")
+	good=$(sed -n 's/^unit: \([0-9]*\) passed.*/\1/p' "$report/unit.txt" | tail -n 1)
+	bad=$(sed -n 's/^unit: .*passed, \([0-9]*\) failed.*/\1/p' "$report/unit.txt" | tail -n 1)
+	good=${good:-0} bad=${bad:-0}
 	if [ $code != 0 ]; then
 		[ "$bad" != 0 ] || bad=1
 		tail -n 30 "$report/unit.txt"

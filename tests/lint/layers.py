@@ -18,7 +18,7 @@ ALLOWED = {
     ("kernel/smp.c", "drivers"), ("kernel/smp.c", "mm"), ("kernel/smp.c", "boot"),
 }
 DOOR = "vmx/nested/nested.h"
-HW_MAY = ("kernel/types.h", "kernel/bits.h", "kernel/x86.h", "kernel/msr.h", "mm/addr.h")
+HW_MAY = ("kernel/types.h", "kernel/bits.h", "kernel/x86.h", "kernel/msr.h", "kernel/cpuid.h", "mm/addr.h")
 FORBIDDEN = {"vmx/nested": ("kernel/hw", "drivers")}
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)', re.M)
 ASSEMBLY = re.compile(r"\b(?:__asm__|asm)\b\s*(?:volatile|__volatile__|goto|inline)?\s*\(")

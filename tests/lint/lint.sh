@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# lint.sh: everything that is checked without running the hypervisor. One line `ok   NAME` or `FAIL NAME` for each check,
-# what is wrong below it. A tool that is not installed is named and its check fails.
+# lint.sh: everything that is checked without running the hypervisor. For each check one line `ok   NAME` or `FAIL NAME`,
+# what is wrong below it. A tool that is not installed fails its check.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 
@@ -38,7 +38,8 @@ tidy() {
 	command -v clang-tidy || return 1
 	# shellcheck disable=SC2086
 	printf '%s\n' "${kernel[@]}" | xargs -P "$(nproc)" -n 8 sh -c \
-		'clang-tidy --quiet "$@" -- '"$flags"' 2>/dev/null | grep -E "(warning|error):" ; true' sh | sort -u >"$out.tidy"
+		'clang-tidy --quiet "$@" -- '"$flags"' 2>/dev/null | grep -E "(warning|error):"; true' sh |
+		sort -u >"$out.tidy"
 	cat "$out.tidy"
 	[ ! -s "$out.tidy" ]
 	local code=$?
@@ -47,8 +48,8 @@ tidy() {
 }
 
 static_check() {
-	cppcheck --quiet --std=c11 --platform=unix64 --enable=warning,portability --inline-suppr -I. -j "$(nproc)" \
-		--suppress=missingInclude --suppress=missingIncludeSystem --suppress=preprocessorErrorDirective \
+	cppcheck --quiet --std=c11 --platform=unix64 --enable=warning,portability --inline-suppr -U__ASSEMBLER__ -I. \
+		-j "$(nproc)" --suppress=missingInclude --suppress=missingIncludeSystem --suppress=preprocessorErrorDirective \
 		--suppressions-list=tests/lint/cppcheck.txt --error-exitcode=1 "${kernel[@]}"
 }
 
