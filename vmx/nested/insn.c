@@ -53,14 +53,17 @@ static bool mode_permits(struct vcpu *vcpu)
 	return !vcpu_is_v86(vcpu) && (!vcpu_is_long_mode(vcpu) || vcpu_is_64bit(vcpu));
 }
 
-/* CR0.PE needs no look: it is 1 throughout VMX operation, by VMXON and by L0's CR0 mask. */
+/*
+ * The #UD of real, virtual-8086 and compatibility mode comes before "in VMX
+ * non-root operation THEN VMexit": the processor has looked.
+ */
 bool insn_permitted(struct vcpu *vcpu, struct insn_result *fault)
 {
-	if (unlikely(!vcpu->nested.vmxon || !mode_permits(vcpu))) {
+	if (unlikely(!vcpu->nested.vmxon)) {
 		*fault = raise_ud();
 		return false;
 	}
-	if (unlikely(vcpu_cpl(vcpu))) {
+	if (unlikely(vcpu_reg(vcpu, REG_SS_AR) & AR_DPL)) {
 		*fault = raise_gp();
 		return false;
 	}
@@ -138,11 +141,16 @@ bool insn_write_operand(struct vcpu *vcpu, const void *from, size_t length, stru
 }
 
 /* SDM: "the operand is always 32 bits outside 64-bit mode"; compatibility mode never gets here. */
+bool insn_is_wide(struct vcpu *vcpu)
+{
+	return likely(!vcpu->nested.in_l2) ? vcpu->nested.l1_long_mode : vcpu_is_long_mode(vcpu);
+}
+
 u64 insn_register_operand(struct vcpu *vcpu)
 {
 	u64 value = vcpu_gpr(vcpu, (vcpu_reg(vcpu, REG_EXIT_INSTRUCTION_INFO) >> 28) & 15);
 
-	return vcpu_is_long_mode(vcpu) ? value : (u32)value;
+	return insn_is_wide(vcpu) ? value : (u32)value;
 }
 
 bool insn_region_valid(u64 gpa)
@@ -194,6 +202,7 @@ static struct insn_result vmxon(struct vcpu *vcpu)
 	if (revision != VMCS12_REVISION)
 		return RESULT_FAIL_INVALID;
 	nested->vmxon = true;
+	nested->l1_long_mode = vcpu_is_long_mode(vcpu);
 	nested->vmxon_pointer = gpa;
 	cr_update_masks(vcpu);
 	shadow_enable(vcpu);
@@ -228,7 +237,10 @@ enum action nested_vmcall(struct vcpu *vcpu)
 {
 	struct insn_result result;
 
-	if (insn_permitted(vcpu, &result))
+	/* VMCALL alone exits before the processor looks at the mode. */
+	if (!mode_permits(vcpu))
+		result = raise_ud();
+	else if (insn_permitted(vcpu, &result))
 		result = insn_fail(vcpu, VMXERR_VMCALL_IN_ROOT);
 	return insn_finish(vcpu, result);
 }

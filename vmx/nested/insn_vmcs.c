@@ -209,7 +209,7 @@ static struct insn_result vmread(struct vcpu *vcpu)
 	if (!find_field(insn_register_operand(vcpu), &field))
 		return insn_fail(vcpu, VMXERR_UNSUPPORTED_FIELD);
 	value = read_row(vcpu, &target, field.row) >> (field.high ? 32 : 0);
-	wide = vcpu_is_long_mode(vcpu);
+	wide = insn_is_wide(vcpu);
 	if (!wide)
 		value = (u32)value;
 	info = (u32)vcpu_reg(vcpu, REG_EXIT_INSTRUCTION_INFO);
@@ -229,7 +229,7 @@ enum action exit_vmread(struct vcpu *vcpu)
 static bool source_operand(struct vcpu *vcpu, u64 *value, struct insn_result *fault)
 {
 	u32 info = (u32)vcpu_reg(vcpu, REG_EXIT_INSTRUCTION_INFO);
-	bool wide = vcpu_is_long_mode(vcpu);
+	bool wide = insn_is_wide(vcpu);
 
 	*value = 0;
 	if (info & INFO_REGISTER)

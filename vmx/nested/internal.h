@@ -23,7 +23,7 @@ struct insn_result {
 	u32 error_code;
 	u64 cr2;
 };
-/* #UD (not in VMX operation, real or v86 or compatibility mode) and #GP(0) (CPL > 0) for all instructions but VMXON and VMCALL. True: permitted. */
+/* #UD (not in VMX operation) and #GP(0) (CPL > 0) for all instructions but VMXON; the #UD of the mode is the processor's own, before the exit. True: permitted. */
 bool insn_permitted(struct vcpu *vcpu, struct insn_result *fault);
 enum action insn_finish(struct vcpu *vcpu, struct insn_result result);
 /* VMfail(error): VMfailValid if there is a current VMCS (error is stored in it), else VMfailInvalid. */
@@ -32,6 +32,7 @@ struct insn_result insn_raise(u8 vector, bool has_error_code, u32 error_code);
 /* The memory operand of the instruction in hand.  False: `fault`, and nothing has changed. */
 bool insn_read_operand(struct vcpu *vcpu, void *to, size_t length, struct insn_result *fault);
 bool insn_write_operand(struct vcpu *vcpu, const void *from, size_t length, struct insn_result *fault);
+bool insn_is_wide(struct vcpu *vcpu);	/* 64-bit operands: the guest that runs now is in 64-bit mode */
 /* The register operand of bits 31:28, as wide as the mode has it. */
 u64 insn_register_operand(struct vcpu *vcpu);
 /* A VMXON or VMCS region's address: 4 KiB aligned, within the physical-address width. */

@@ -74,6 +74,8 @@ struct nested {
 	bool init_pending;	/* an INIT is held: L1 is in VMX root operation */
 	bool mtf_pending;	/* L0 emulated an instruction of L2 under L1's monitor trap flag */
 	bool aborted;		/* VMX abort: L1's processor is shut down, nothing but a reset wakes it */
+	/* IA32_EFER.LMA of L1: cannot change in VMX operation (CR0.PG is fixed, exits load the mode of the entry). */
+	bool l1_long_mode;
 	u64 vmxon_pointer;
 	struct nested_vmcs *current;	/* or NULL */
 	struct nested_vmcs *slots;	/* [NESTED_VMCS_COUNT], made at start */
