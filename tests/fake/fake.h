@@ -62,7 +62,7 @@ extern jmp_buf fake_panic_jump;
 extern bool fake_panic_expected;
 #define fake_panics(body)                                                                                  \
 	({                                                                                                 \
-		bool panicked_ = false;                                                                    \
+		volatile bool panicked_ = false;                                                               \
 		fake_panic_expected = true;                                                                \
 		if (setjmp(fake_panic_jump))                                                               \
 			panicked_ = true;                                                                  \

@@ -1,0 +1,831 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A model of the processor for EPT02: several CPUs, each with a TLB and paging-structure caches that keep whatever they
+ * may, an L1 that edits EPT12, hostile entries included. A translation that L2 gets must be one that EPT12 gave at
+ * some moment since the CPU's last INVEPT; a fault that L1 gets must be the one of EPT12 as it is now. With the stand-ins
+ * for all that ept*.c call: included by one file of a program. Unit test and fuzzer choose the steps.
+ * SDM: "Caching Translation Information", "EPT Misconfigurations", "EPT Violations".
+ */
+#ifndef TESTS_UNIT_EPT_MODEL_H
+#define TESTS_UNIT_EPT_MODEL_H
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/cmdline.h"
+#include "kernel/panic.h"
+#include "mm/page_alloc.h"
+#include "vmx/guest_mem.h"
+#include "vmx/nested/ept.h"
+#include "vmx/tlb.h"
+
+#ifndef CPUS
+#define CPUS 3
+#endif
+#define SLOTS 8
+#define ROLES 8
+
+/* ---- the world: L1's memory, EPT01, the rest that the code under test asks for ---- */
+
+#define TABLES 48
+#define TABLE_BASE 0x10000000ull
+#define WINDOW_BASE 0x7f900000ull
+#define WINDOW_END 0x7fc01000ull
+#define PHYSICAL_BITS 39
+
+static u64 memory[TABLES][EPT_ENTRIES] ALIGNED(4096);
+static struct vcpu vcpus[CPUS];
+static struct nested_vmcs slots[CPUS][SLOTS];
+static u64 log_written, log_value;	/* by page-modification logging */
+static u64 random_state;
+static const u8 *random_input;	/* a fuzzer's; NULL: pseudo-random numbers */
+static size_t random_left;
+static u64 now = 1;
+
+struct vmx_caps caps12, vmx_caps;
+struct options options;
+struct vm vm = { .ept01_pointer = 0x5000 };
+
+static u64 rnd(u64 n)
+{
+	u64 z = 0;
+
+	if (random_input) {
+		for (u64 span = n - 1; span && random_left; span >>= 8, random_left--)
+			z = z << 8 | *random_input++;
+		return z % n;
+	}
+	z = (random_state += 0x9e3779b97f4a7c15ull);
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+	return (z ^ (z >> 31)) % n;
+}
+
+#define CHECK(cond, ...)                                                                                   \
+	do {                                                                                               \
+		if (!(cond)) {                                                                             \
+			printf("%s:%d: step %llu: %s: ", __FILE__, __LINE__, (unsigned long long)now, #cond); \
+			printf(__VA_ARGS__);                                                               \
+			printf("\n");                                                                      \
+			abort();                                                                           \
+		}                                                                                          \
+	} while (0)
+
+void panic(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vprintf(fmt, args);
+	va_end(args);
+	abort();
+}
+
+void *page_alloc_contig(size_t count)
+{
+	void *pages = aligned_alloc(PAGE_SIZE, count * PAGE_SIZE);
+
+	memset(pages, 0, count * PAGE_SIZE);
+	return pages;
+}
+
+void *page_alloc(void)
+{
+	return page_alloc_contig(1);
+}
+
+hpa_t page_phys(const void *page)
+{
+	return HPA((u64)(uintptr_t)page);
+}
+
+static int table_of(u64 gpa)
+{
+	u64 i = (gpa - TABLE_BASE) / PAGE_SIZE;
+
+	return gpa >= TABLE_BASE && i < TABLES ? (int)i : -1;
+}
+
+void *guest_mem_page(struct vcpu *vcpu, gpa_t gpa)
+{
+	(void)vcpu;
+	return table_of(gpa.v) >= 0 ? memory[table_of(gpa.v)] : NULL;
+}
+
+bool guest_mem_read(struct vcpu *vcpu, gpa_t gpa, void *to, size_t length)
+{
+	(void)vcpu;
+	(void)gpa;
+	memset(to, 0xff, length);
+	return false;
+}
+
+static bool touches_window(u64 base, u64 size)
+{
+	return base < WINDOW_END && base + size > WINDOW_BASE;
+}
+
+static u64 uniform_size(u64 gpa)
+{
+	if (!touches_window(ALIGN_DOWN(gpa, SIZE_1G), SIZE_1G))
+		return SIZE_1G;
+	return touches_window(ALIGN_DOWN(gpa, SIZE_2M), SIZE_2M) ? PAGE_SIZE : SIZE_2M;
+}
+
+bool vm_ept01_lookup(gpa_t gpa, struct ept01_mapping *out)
+{
+	if (touches_window(gpa.v, 1))
+		return false;
+	out->size = uniform_size(gpa.v);
+	out->hpa = ALIGN_DOWN(gpa.v, out->size);
+	out->rwx = EPT_RWX;
+	out->memory_type = MEMTYPE_WB;
+	out->ignore_pat = false;
+	return true;
+}
+
+bool guest_mem_write(struct vcpu *vcpu, gpa_t gpa, const void *from, size_t length)
+{
+	(void)vcpu;
+	(void)length;
+	log_written = gpa.v;
+	memcpy(&log_value, from, sizeof(log_value));
+	return true;
+}
+
+bool passthru_map_scratch(gpa_t gpa, hpa_t scratch)
+{
+	(void)gpa;
+	(void)scratch;
+	abort();
+}
+
+void passthru_unmap_scratch(gpa_t gpa)
+{
+	(void)gpa;
+	abort();
+}
+
+u64 regcache_fill(struct regcache *cache, enum reg reg)
+{
+	(void)cache;
+	CHECK(false, "register %d was read", reg);
+	return 0;
+}
+
+static u64 proc_controls[CPUS];
+static unsigned int cpu;	/* that acts now */
+
+u64 vmcs_read(enum vmcs_field field)
+{
+	CHECK(field == VMCS_proc_controls, "field %x", field);
+	return proc_controls[cpu];
+}
+
+void vmcs_write(enum vmcs_field field, u64 value)
+{
+	CHECK(field == VMCS_proc_controls, "field %x", field);
+	proc_controls[cpu] = value;
+}
+
+static struct exit_record reflected;
+static bool was_reflected;
+
+struct exit_record exit_record_hardware(struct vcpu *vcpu)
+{
+	return (struct exit_record){
+		.reason = vcpu->exit_reason,
+		.qualification = vcpu_reg(vcpu, REG_EXIT_QUALIFICATION),
+		.guest_physical = vcpu_reg(vcpu, REG_GUEST_PHYSICAL_ADDRESS),
+		.from_hardware = true,
+	};
+}
+
+enum action nested_reflect(struct vcpu *vcpu, const struct exit_record *record)
+{
+	(void)vcpu;
+	reflected = *record;
+	was_reflected = true;
+	return ACTION_RESUME;
+}
+
+/* ---- the processor ---- */
+
+struct translation {
+	u64 hpa;		/* of the 4 KiB page */
+	u64 permissions;
+	u64 memory_type;	/* with ignore-PAT, as in the entry */
+	unsigned int level;
+};
+
+#define TLB_SIZE 256
+#define PSC_SIZE 32
+
+struct tlb_entry {
+	bool valid;
+	u64 eptp, page;
+	struct translation t;
+};
+
+/* A table that a walk passed: a later walk may start there. */
+struct psc_entry {
+	bool valid;
+	u64 eptp, prefix, table, permissions;
+	unsigned int level;
+};
+
+static struct processor {
+	struct tlb_entry tlb[TLB_SIZE];
+	struct psc_entry psc[PSC_SIZE];
+	u64 eptp;
+	struct nested_vmcs *slot;
+	u64 invept_since[ROLES];	/* by L1 */
+} processors[CPUS];
+
+static u64 flushes;
+
+void tlb_flush_ept(u64 eptp)
+{
+	struct processor *p = &processors[cpu];
+
+	flushes++;
+	for (int i = 0; i < TLB_SIZE; i++)
+		if (!((p->tlb[i].eptp ^ eptp) & EPT_ADDRESS))
+			p->tlb[i].valid = false;
+	for (int i = 0; i < PSC_SIZE; i++)
+		if (!((p->psc[i].eptp ^ eptp) & EPT_ADDRESS))
+			p->psc[i].valid = false;
+}
+
+static u64 permission_mask(bool user_exec)
+{
+	return user_exec ? EPT_PERMISSIONS : EPT_RWX;
+}
+
+/* Entries of EPT02 must be right by the SDM themselves. */
+static void check_entry02(u64 entry, unsigned int level, bool leaf)
+{
+	u64 type = (entry & EPT_MEMTYPE) >> EPT_MEMTYPE_SHIFT;
+
+	CHECK((entry & (EPT_READ | EPT_WRITE)) != EPT_WRITE, "entry %llx", (unsigned long long)entry);
+	if (leaf)
+		CHECK(type != 2 && type != 3 && type != 7 && !(entry & (ept_span(level) - 1) & EPT_ADDRESS), "entry %llx",
+		      (unsigned long long)entry);
+	else
+		CHECK(!(entry & (EPT_MEMTYPE | EPT_IGNORE_PAT | EPT_LEAF)), "entry %llx", (unsigned long long)entry);
+}
+
+static bool hardware_walk(struct processor *p, u64 l2gpa, struct translation *t)
+{
+	bool user_exec = v12_has_proc2(&p->slot->v12, PROC2_MODE_BASED_EXECUTE);
+	unsigned int level = ((p->eptp & EPTP_WALK) >> EPTP_WALK_SHIFT) + 1;
+	u64 table = p->eptp & EPT_ADDRESS;
+	u64 permissions = permission_mask(user_exec);
+
+	if (rnd(2))
+		for (int i = 0; i < PSC_SIZE; i++) {
+			const struct psc_entry *c = &p->psc[i];
+
+			if (c->valid && !((c->eptp ^ p->eptp) & EPT_ADDRESS) && c->level < level &&
+			    c->prefix == l2gpa >> (12 + 9 * c->level)) {
+				level = c->level;
+				table = c->table;
+				permissions = c->permissions;
+			}
+		}
+	for (;; level--) {
+		u64 *entry = &((u64 *)(uintptr_t)table)[ept_index(l2gpa, level)];
+
+		if (!(*entry & permission_mask(user_exec)))
+			return false;
+		check_entry02(*entry, level, ept_is_leaf(*entry, level));
+		permissions &= *entry;
+		if (ept_is_leaf(*entry, level)) {
+			t->level = level;
+			t->permissions = permissions;
+			t->memory_type = *entry & (EPT_MEMTYPE | EPT_IGNORE_PAT);
+			t->hpa = ((*entry & EPT_ADDRESS) | (l2gpa & (ept_span(level) - 1))) & ~(PAGE_SIZE - 1);
+			return true;
+		}
+		table = *entry & EPT_ADDRESS;
+		p->psc[rnd(PSC_SIZE)] = (struct psc_entry){ true, p->eptp, l2gpa >> (12 + 9 * (level - 1)), table,
+							    permissions, level - 1 };
+	}
+}
+
+/* What an access finds: in the TLB, or by a walk. */
+static bool hardware_translate(struct processor *p, u64 l2gpa, struct translation *t)
+{
+	u64 page = l2gpa / PAGE_SIZE;
+
+	for (int i = 0; i < TLB_SIZE; i++)
+		if (p->tlb[i].valid && p->tlb[i].page == page && !((p->tlb[i].eptp ^ p->eptp) & EPT_ADDRESS)) {
+			*t = p->tlb[i].t;
+			return true;
+		}
+	if (!hardware_walk(p, l2gpa, t))
+		return false;
+	p->tlb[rnd(TLB_SIZE)] = (struct tlb_entry){ true, p->eptp, page, *t };
+	return true;
+}
+
+/* SDM: an EPT violation invalidates what would be used to translate its address. */
+static void hardware_violation(struct processor *p, u64 l2gpa)
+{
+	for (int i = 0; i < TLB_SIZE; i++)
+		if (p->tlb[i].page == l2gpa / PAGE_SIZE && !((p->tlb[i].eptp ^ p->eptp) & EPT_ADDRESS))
+			p->tlb[i].valid = false;
+	for (int i = 0; i < PSC_SIZE; i++)
+		if (p->psc[i].prefix == l2gpa >> (12 + 9 * p->psc[i].level) &&
+		    !((p->psc[i].eptp ^ p->eptp) & EPT_ADDRESS))
+			p->psc[i].valid = false;
+}
+
+/* ---- the model: EPT12 and its past ---- */
+
+static struct {
+	u64 from, value;
+} *history[TABLES][EPT_ENTRIES];
+static u32 history_count[TABLES][EPT_ENTRIES], history_room[TABLES][EPT_ENTRIES];
+
+static void note(int table, unsigned int index)
+{
+	u32 count = history_count[table][index];
+
+	if (count && history[table][index][count - 1].value == memory[table][index])
+		return;
+	if (count == history_room[table][index]) {
+		history_room[table][index] = count ? 2 * count : 4;
+		history[table][index] = realloc(history[table][index],
+						history_room[table][index] * sizeof(*history[table][index]));
+	}
+	history[table][index][count].from = now;
+	history[table][index][count].value = memory[table][index];
+	history_count[table][index]++;
+}
+
+struct model_role {
+	u64 eptp;
+	bool user_exec;
+};
+static struct model_role roles[ROLES];
+
+static bool model_valid(const struct model_role *role, u64 e, unsigned int level)
+{
+	bool leaf = level == 1 || (level < 4 && (e & BIT(7)));
+	unsigned int type = (e >> 3) & 7;
+
+	if (!(e & 7) && !(role->user_exec && (e & BIT(10))))
+		return false;
+	if ((e & 3) == 2)
+		return false;
+	if (!(caps12.ept_vpid & 1) && !(e & 1))
+		return false;
+	if (e & GENMASK(51, PHYSICAL_BITS))
+		return false;
+	if (level >= 4)
+		return !(e & 0xf8);
+	if (!leaf)
+		return !(e & 0x78);
+	if (level == 3 && ((e & 0x3ffff000) || !(caps12.ept_vpid & BIT(17))))
+		return false;
+	if (level == 2 && ((e & 0x1ff000) || !(caps12.ept_vpid & BIT(16))))
+		return false;
+	return type == 0 || type == 1 || type == 4 || type == 5 || type == 6;
+}
+
+static bool model_is_leaf(u64 e, unsigned int level)
+{
+	return level == 1 || (level < 4 && (e & BIT(7)));
+}
+
+/* EPT12 as it is: 48, 49, or 0 for a translation. */
+static u32 model_walk(const struct model_role *role, u64 l2gpa, u64 need, u64 *permissions, u64 *gpa, u64 *leaf,
+		      unsigned int *leaf_level)
+{
+	u64 table = role->eptp & EPT_ADDRESS;
+	bool bad = false;
+
+	*permissions = EPT_PERMISSIONS;
+	for (unsigned int level = 4;; level--) {
+		int t = table_of(table);
+		u64 e = t < 0 ? ~0ull : memory[t][ept_index(l2gpa, level)];
+
+		if (!(e & permission_mask(role->user_exec))) {
+			*permissions = 0;
+			return 48;
+		}
+		*permissions &= e;
+		if (!model_valid(role, e, level))
+			return 49;
+		bad = need & ~*permissions;
+		if (model_is_leaf(e, level)) {
+			*gpa = (e & EPT_ADDRESS) + (l2gpa & (ept_span(level) - 1));
+			*leaf = e;
+			*leaf_level = level;
+			return bad ? 48 : 0;
+		}
+		table = e & EPT_ADDRESS;
+	}
+}
+
+/* A/D flags that the walk may have set. */
+static void note_path(const struct model_role *role, u64 l2gpa)
+{
+	u64 table = role->eptp & EPT_ADDRESS;
+
+	for (unsigned int level = 4; level; level--) {
+		int t = table_of(table);
+		unsigned int index = ept_index(l2gpa, level);
+
+		if (t < 0)
+			return;
+		note(t, index);
+		if (!model_valid(role, memory[t][index], level) || model_is_leaf(memory[t][index], level))
+			return;
+		table = memory[t][index] & EPT_ADDRESS;
+	}
+}
+
+static bool model_leads_to(u64 gpa, const struct translation *t)
+{
+	struct ept02_cache *cache = vcpus[cpu].nested.ept;
+
+	gpa = ALIGN_DOWN(gpa, PAGE_SIZE);
+	if (!touches_window(gpa, 1))
+		return t->hpa == gpa;
+	return t->hpa == (u64)(uintptr_t)cache->absent && (!(t->permissions & EPT_WRITE) || cache->step_count);
+}
+
+/* Was there, since the last INVEPT, a value of each entry on the way so that the translation is theirs? */
+static bool model_allows(const struct model_role *role, u64 since, u64 table, unsigned int level, u64 l2gpa, u64 permissions,
+			 const struct translation *t)
+{
+	unsigned int index = ept_index(l2gpa, level);
+	int n = table_of(table);
+	u64 until = ~0ull;
+
+	if (n < 0)
+		return false;
+	for (u32 i = history_count[n][index]; i-- && until > since; until = history[n][index][i].from) {
+		u64 e = history[n][index][i].value;
+		u64 p = permissions & e;
+
+		if (!model_valid(role, e, level))
+			continue;
+		if ((role->eptp & EPTP_AD) && !(e & EPT_ACCESSED))
+			continue;
+		if (!model_is_leaf(e, level)) {
+			if (model_allows(role, since, e & EPT_ADDRESS, level - 1, l2gpa, p, t))
+				return true;
+			continue;
+		}
+		if ((role->eptp & EPTP_AD) && !(e & EPT_DIRTY))
+			p &= ~EPT_WRITE;
+		if (t->permissions & ~p)
+			continue;
+		if (t->level > level || !model_leads_to((e & EPT_ADDRESS) + (l2gpa & (ept_span(level) - 1)), t))
+			continue;
+		if (t->memory_type == (e & (EPT_MEMTYPE | EPT_IGNORE_PAT)) ||
+		    t->hpa == (u64)(uintptr_t)((struct ept02_cache *)vcpus[cpu].nested.ept)->absent)
+			return true;
+	}
+	return false;
+}
+
+/* ---- steps ---- */
+
+static const unsigned int indices[] = { 0, 1, 2, 3, 300, 511 };
+
+static u64 random_l2gpa(void)
+{
+	u64 gpa = rnd(PAGE_SIZE);
+
+	for (unsigned int level = 1; level <= 4; level++)
+		gpa |= (u64)indices[rnd(ARRAY_SIZE(indices))] << (12 + 9 * (level - 1));
+	return gpa;
+}
+
+/* Tables 0-7 are roots, 8-15 stand below them, and so on; now and then L1 mixes them up. */
+static unsigned int level_of_table(int table)
+{
+	return table < 8 ? 4 : table < 16 ? 3 : table < 28 ? 2 : 1;
+}
+
+static u64 random_table(unsigned int level)
+{
+	static const unsigned int first[] = { 0, 28, 16, 8, 0 }, count[] = { 0, 20, 12, 8, 8 };
+	u64 table = rnd(20) ? first[level] + rnd(count[level]) : rnd(TABLES + 1);
+
+	return TABLE_BASE + table * PAGE_SIZE;
+}
+
+static u64 random_page(unsigned int level)
+{
+	u64 near_window = WINDOW_BASE - 0x3000 + rnd(0x310) * PAGE_SIZE;
+	u64 address = rnd(3) ? rnd(1ull << (PHYSICAL_BITS - 12)) * PAGE_SIZE : near_window;
+
+	return ALIGN_DOWN(address, ept_span(level));
+}
+
+static u64 random_permissions(void)
+{
+	return rnd(4) ? EPT_RWX | EPT_USER_EXEC : rnd(8) | (rnd(2) ? EPT_USER_EXEC : 0);
+}
+
+static u64 random_entry(unsigned int level, u64 old)
+{
+	static const u64 types[] = { MEMTYPE_UC, MEMTYPE_WC, MEMTYPE_WT, MEMTYPE_WP, MEMTYPE_WB, MEMTYPE_WB, 2, 7 };
+	u64 leaf = random_permissions() | types[rnd(rnd(10) ? 6 : 8)] << EPT_MEMTYPE_SHIFT |
+		   (rnd(8) ? 0 : EPT_IGNORE_PAT) | rnd(4) << 8 | (rnd(4) ? 0 : BIT(11));
+
+	switch (rnd(20)) {
+	case 0:
+		return 0;
+	case 1:
+		return old ^ BIT(rnd(3));
+	case 2:
+		return old & ~(u64)EPT_WRITE;
+	case 3:
+		return old & ~(u64)EPT_ACCESSED;
+	case 4:
+		return old & ~(u64)EPT_DIRTY;
+	case 5:
+		return old ^ BIT(52 + rnd(10));
+	case 6:
+		return rnd(4) ? old : rnd(~0ull);
+	case 7:
+		return old ^ EPT_USER_EXEC;
+	}
+	if (level == 1)
+		return leaf | random_page(1);
+	if (level < 4 && !rnd(3))
+		return leaf | random_page(level) | EPT_LEAF;
+	return random_permissions() | rnd(4) << 8 | random_table(level - 1);
+}
+
+static void step_edit(void)
+{
+	int table = (int)rnd(TABLES);
+	unsigned int index = indices[rnd(ARRAY_SIZE(indices))];
+
+	memory[table][index] = random_entry(level_of_table(table), memory[table][index]);
+	note(table, index);
+}
+
+static u32 role_index(const struct nested_vmcs *slot)
+{
+	for (u32 i = 0; i < ROLES; i++)
+		if (roles[i].eptp == slot->v12.ept_pointer &&
+		    roles[i].user_exec == v12_has_proc2(&slot->v12, PROC2_MODE_BASED_EXECUTE))
+			return i;
+	abort();
+}
+
+static void enter(unsigned int slot)
+{
+	struct processor *p = &processors[cpu];
+
+	p->slot = &slots[cpu][slot];
+	vcpus[cpu].nested.current = p->slot;
+	vcpus[cpu].nested.in_l2 = true;
+	p->eptp = ept02_pointer(&vcpus[cpu], p->slot);
+}
+
+static void step_invept(void)
+{
+	struct processor *p = &processors[cpu];
+	u64 eptp = roles[rnd(ROLES)].eptp;
+	bool all = !rnd(4);
+
+	ept02_invept(&vcpus[cpu], all ? INVEPT_ALL : INVEPT_SINGLE, eptp);
+	for (unsigned int i = 0; i < ROLES; i++)
+		if (all || !((roles[i].eptp ^ eptp) & EPT_ADDRESS))
+			p->invept_since[i] = now;
+	enter((unsigned int)(p->slot - slots[cpu]));
+}
+
+static u64 steps_ok, steps_violation, steps_misconfig, steps_absent;
+
+static void set_register(struct vcpu *vcpu, enum reg reg, u64 value)
+{
+	vcpu->vmcs01.cache.available |= BIT(reg);
+	vcpu->vmcs01.cache.value[reg] = value;
+}
+
+static void check_translation(const struct model_role *role, u64 l2gpa, const struct translation *t, u64 since)
+{
+	CHECK(model_allows(role, since, role->eptp & EPT_ADDRESS, 4, l2gpa, permission_mask(role->user_exec), t),
+	      "eptp %llx l2gpa %llx hpa %llx permissions %llx level %u", (unsigned long long)role->eptp,
+	      (unsigned long long)l2gpa, (unsigned long long)t->hpa, (unsigned long long)t->permissions, t->level);
+}
+
+/* The instruction that wrote to absent memory is over. */
+static void finish_step(struct vcpu *vcpu)
+{
+	struct ept02_cache *cache = vcpu->nested.ept;
+
+	if (!cache->step_count)
+		return;
+	steps_absent++;
+	CHECK(proc_controls[cpu] & PROC_MTF, "no monitor trap flag");
+	memset(cache->absent, 0, PAGE_SIZE);
+	vcpu->exit_reason = EXIT_MTF;
+	CHECK(ept02_absent_finish(vcpu), "the step's exit is L0's");
+	CHECK(!(proc_controls[cpu] & PROC_MTF) && cache->absent[0] == 0xff && cache->absent[4095] == 0xff, "not restored");
+}
+
+static void step_access(void)
+{
+	struct processor *p = &processors[cpu];
+	struct vcpu *vcpu = &vcpus[cpu];
+	struct model_role *role = &roles[role_index(p->slot)];
+	u64 since = p->invept_since[role_index(p->slot)];
+	u64 l2gpa = random_l2gpa(), permissions, gpa, leaf = 0, need, access;
+	unsigned int leaf_level;
+	struct translation t;
+	u32 expected;
+
+	switch (rnd(4)) {
+	case 0:
+		access = EPTV_READ | EPTV_LINEAR_VALID | EPTV_TRANSLATED;
+		break;
+	case 1:
+		access = EPTV_WRITE | EPTV_LINEAR_VALID | EPTV_TRANSLATED;
+		break;
+	case 2:
+		access = EPTV_FETCH | EPTV_LINEAR_VALID | EPTV_TRANSLATED | (rnd(2) ? EPTV_USER : 0);
+		break;
+	default:	/* the guest's paging structures: a write if EPT12 has A/D flags on */
+		access = EPTV_READ | EPTV_LINEAR_VALID | (p->eptp & EPTP_AD ? EPTV_WRITE : 0);
+		CHECK(!((p->eptp ^ role->eptp) & EPTP_AD), "vmcs02's pointer %llx", (unsigned long long)p->eptp);
+	}
+	need = access & (EPTV_READ | EPTV_WRITE);
+	if (access & EPTV_FETCH)
+		need |= role->user_exec && (access & EPTV_USER) ? EPT_USER_EXEC : EPT_EXEC;
+
+	for (int attempt = 0; attempt < 3; attempt++) {
+		if (hardware_translate(p, l2gpa, &t) && !(need & ~t.permissions)) {
+			check_translation(role, l2gpa, &t, since);
+			steps_ok++;
+			finish_step(vcpu);
+			return;
+		}
+		hardware_violation(p, l2gpa);
+		vcpu->exit_reason = EXIT_EPT_VIOLATION;
+		set_register(vcpu, REG_EXIT_QUALIFICATION, access | rnd(8) << EPTV_PERM_SHIFT | rnd(2) << 6);
+		set_register(vcpu, REG_GUEST_PHYSICAL_ADDRESS, l2gpa);
+		was_reflected = false;
+		expected = model_walk(role, l2gpa, need, &permissions, &gpa, &leaf, &leaf_level);
+		ept02_violation(vcpu);
+		note_path(role, l2gpa);
+		CHECK(was_reflected == (expected != 0), "expected %u at %llx", expected, (unsigned long long)l2gpa);
+		if (expected == 48) {
+			u64 user = role->user_exec && (permissions & EPT_USER_EXEC) ? EPTV_PERM_USER_EXEC : 0;
+
+			CHECK(reflected.reason == EXIT_EPT_VIOLATION &&
+				      reflected.qualification == (access | (permissions & EPT_RWX) << EPTV_PERM_SHIFT | user),
+			      "reason %u qualification %llx permissions %llx", reflected.reason,
+			      (unsigned long long)reflected.qualification, (unsigned long long)permissions);
+			steps_violation++;
+			return;
+		}
+		if (expected == 49) {
+			CHECK(reflected.reason == EXIT_EPT_MISCONFIG, "reason %u", reflected.reason);
+			steps_misconfig++;
+			return;
+		}
+		/* What was just made is as large as both sides allow. */
+		CHECK(hardware_walk(p, l2gpa, &t) && ept_span(t.level) == MIN(ept_span(leaf_level),
+			      touches_window(gpa, 1) ? PAGE_SIZE : uniform_size(gpa)), "level %u of %u", t.level, leaf_level);
+	}
+	CHECK(false, "no progress at %llx", (unsigned long long)l2gpa);
+}
+
+/* Every table is free or in one place. */
+static u32 count_tables(struct ept02_cache *cache, u32 table)
+{
+	const struct ept02_table *t = &cache->tables[table];
+	u32 count = 1;
+
+	CHECK(t->level >= 1 && t->level <= 4, "level %u", t->level);
+	for (unsigned int i = 0; i < EPT_ENTRIES; i++) {
+		u64 entry = ept02_entries(cache, table)[i];
+
+		CHECK(ept02_is_filled(t, i) || !entry, "entry %llx is not filled", (unsigned long long)entry);
+		if (!ept02_is_filled(t, i) || ept_is_leaf(entry, t->level))
+			continue;
+		u32 child = ept02_child(cache, entry);
+
+		CHECK(cache->tables[child].parent == table && cache->tables[child].index == i &&
+			      cache->tables[child].level == t->level - 1, "child %u", child);
+		count += count_tables(cache, child);
+	}
+	return count;
+}
+
+static void check_cache(struct ept02_cache *cache)
+{
+	u32 count = 0, free = 0;
+
+	for (u32 i = cache->free; i != EPT02_NONE; i = cache->tables[i].parent) {
+		for (unsigned int j = 0; j < EPT_ENTRIES; j++)
+			CHECK(!ept02_entries(cache, i)[j], "a free table is not empty");
+		free++;
+	}
+	for (unsigned int i = 0; i < EPT02_ROOTS; i++)
+		if (cache->roots[i].used)
+			count += count_tables(cache, cache->roots[i].table);
+	CHECK(free == cache->free_count && count + free == cache->count, "%u + %u of %u", count, free, cache->count);
+}
+
+static void build_world(u64 seed, u64 tables, u32 share)
+{
+	memset(memory, 0, sizeof(memory));
+	memset(processors, 0, sizeof(processors));
+	memset(vcpus, 0, sizeof(vcpus));
+	memset(slots, 0, sizeof(slots));
+	for (int t = 0; t < TABLES; t++)
+		for (unsigned int i = 0; i < ARRAY_SIZE(indices); i++)
+			history_count[t][indices[i]] = 0;
+	random_state = seed;
+	now = 1;
+	caps12.ept_vpid = BIT(0) | BIT(6) | BIT(8) | BIT(14) | BIT(16) | BIT(17) | BIT(21) | BIT(22);
+	caps12.physical_bits = PHYSICAL_BITS;
+	options.ept_large = true;
+	options.ept02_budget = tables * (2 * PAGE_SIZE + sizeof(struct ept02_table));
+	for (unsigned int i = 0; i < ROLES; i++) {
+		/* Two roles share each of the last two root tables, with A/D flags and without. */
+		u64 root = i < 6 ? i : i - 2;
+
+		roles[i].eptp = (TABLE_BASE + root * PAGE_SIZE) | MEMTYPE_WB | 3 << EPTP_WALK_SHIFT |
+				(i & 1 ? EPTP_AD : 0);
+		if (i >= 6)
+			roles[i].eptp ^= EPTP_AD;
+		roles[i].user_exec = i == 3;
+	}
+	for (int t = 0; t < TABLES; t++)
+		for (unsigned int i = 0; i < ARRAY_SIZE(indices); i++)
+			note(t, indices[i]);
+	for (cpu = 0; cpu < CPUS; cpu++) {
+		struct vcpu *vcpu = &vcpus[cpu];
+
+		vcpu->vmcs = &vcpu->vmcs01;
+		vcpu->vm = &vm;
+		set_register(vcpu, REG_IDT_VECTORING_INFO, 0);
+		set_register(vcpu, REG_INTERRUPTIBILITY, 0);
+		ept02_init(vcpu);
+		vcpu->nested.ept->sync_share = share;
+		for (unsigned int s = 0; s < SLOTS; s++) {
+			struct vmcs12 *v12 = &slots[cpu][s].v12;
+
+			v12->proc_controls = PROC_SECONDARY;
+			v12->proc2_controls = PROC2_EPT | (roles[s].user_exec ? PROC2_MODE_BASED_EXECUTE : 0);
+			v12->ept_pointer = roles[s].eptp;
+		}
+		enter(0);
+	}
+}
+
+static void free_world(void)
+{
+	for (cpu = 0; cpu < CPUS; cpu++) {
+		struct ept02_cache *cache = vcpus[cpu].nested.ept;
+
+		free(cache->pages);
+		free(cache->snapshots);
+		free(cache->tables);
+		free(cache->absent);
+		free(cache);
+	}
+}
+
+/* One step of L1, L2 or L0. */
+static void run_step(bool alone)
+{
+	now++;
+	cpu = (unsigned int)rnd(CPUS);
+	switch (rnd(100)) {
+	case 0 ... 27:
+		step_edit();
+		break;
+	case 28 ... 32:
+		step_invept();
+		break;
+	case 33 ... 38:
+		enter(alone && rnd(500) ? 0 : (unsigned int)rnd(SLOTS));
+		break;
+	case 39:
+		if (!rnd(50))
+			nested_ept01_changed(&vcpus[cpu]);
+		break;
+	default:
+		step_access();
+	}
+}
+
+#endif

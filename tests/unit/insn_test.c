@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * L1's VMX instructions from end to end, over the run loop: outcomes and error numbers in the SDM's order.
+ * SDM: "VMX Instruction Reference", "VM Instruction Error Numbers".
+ */
+#include "tests/unit/cmocka_all.h"
+
+#include "kernel/x86.h"
+#include "tests/unit/machine.h"
+
+static void vmxon_wants_a_region(void **state UNUSED)
+{
+	assert_int_equal(l1_memory_insn(EXIT_VMCLEAR, M_VMCS(0)), L1_FAULT(VEC_UD));
+	assert_int_equal(l1_memory_insn(EXIT_VMXON, M_VMXON), L1_FAIL_INVALID);	/* no revision */
+	l1_write32(M_VMXON, VMCS12_REVISION);
+	assert_int_equal(l1_memory_insn(EXIT_VMXON, M_VMXON + 8), L1_FAIL_INVALID);
+	assert_int_equal(l1_memory_insn(EXIT_VMXON, BIT(45)), L1_FAIL_INVALID);
+	assert_int_equal(l1_memory_insn(EXIT_VMXON, M_VMXON), 0);
+	assert_true(machine_vcpu->nested.vmxon);
+	assert_int_equal(l1_vmxoff(), 0);
+	assert_int_equal(l1_vmxoff(), L1_FAULT(VEC_UD));
+}
+
+static void no_current_vmcs_fails_invalid(void **state UNUSED)
+{
+	u64 value;
+
+	l1_start_vmx();
+	assert_int_equal(l1_memory_insn(EXIT_VMXON, M_VMXON), L1_FAIL_INVALID);
+	assert_int_equal(l1_vmread(VMCS_guest_rip, &value), L1_FAIL_INVALID);
+	assert_int_equal(l1_vmwrite(VMCS_guest_rip, 1), L1_FAIL_INVALID);
+	assert_int_equal(l1_vmwrite(VMCS_host_rip, 1), L1_FAIL_INVALID);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), L1_FAIL_INVALID);
+	assert_int_equal(l1_vmptrst(&value), 0);
+	assert_true(value == ~0ull);
+}
+
+static void vmclear_and_vmptrld_number_their_errors(void **state UNUSED)
+{
+	u64 value;
+
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	assert_int_equal(l1_memory_insn(EXIT_VMXON, M_VMXON), VMXERR_VMXON_IN_ROOT);
+	assert_int_equal(l1_memory_insn(EXIT_VMCLEAR, 4), VMXERR_VMCLEAR_ADDRESS);
+	assert_int_equal(l1_memory_insn(EXIT_VMCLEAR, BIT(40)), VMXERR_VMCLEAR_ADDRESS);
+	assert_int_equal(l1_memory_insn(EXIT_VMCLEAR, M_VMXON), VMXERR_VMCLEAR_VMXON_POINTER);
+	assert_int_equal(l1_memory_insn(EXIT_VMPTRLD, 4), VMXERR_VMPTRLD_ADDRESS);
+	assert_int_equal(l1_memory_insn(EXIT_VMPTRLD, M_VMXON), VMXERR_VMPTRLD_VMXON_POINTER);
+	assert_int_equal(l1_memory_insn(EXIT_VMPTRLD, M_VMCS(1)), VMXERR_VMPTRLD_REVISION);
+	assert_int_equal(l1_vmptrst(&value), 0);
+	assert_int_equal(value, M_VMCS(0));
+	assert_int_equal(l1_memory_insn(EXIT_VMCLEAR, M_VMCS(0)), 0);
+	assert_int_equal(l1_vmptrst(&value), 0);
+	assert_true(value == ~0ull);
+}
+
+static void fields_read_back_as_written(void **state UNUSED)
+{
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	for (unsigned int row = 0; row < VMCS12_FIELD_COUNT; row++) {
+		u32 encoding = vmcs12_fields[row].encoding;
+		u64 value, pattern = 0x8123456789abcdefull ^ ((u64)row << 32 | row);
+
+		if (vmcs12_find(encoding) < 0)
+			continue;
+		assert_int_equal(l1_vmwrite(encoding, pattern), 0);
+		assert_int_equal(l1_vmread(encoding, &value), 0);
+		assert_true(value == vmcs12_mask_width(encoding, pattern));
+		if (VMCS_FIELD_WIDTH(encoding) != VMCS_WIDTH_64) {
+			assert_int_equal(l1_vmread(encoding | 1, &value), VMXERR_UNSUPPORTED_FIELD);
+			continue;
+		}
+		assert_int_equal(l1_vmread(encoding | 1, &value), 0);
+		assert_true(value == pattern >> 32);
+		assert_int_equal(l1_vmwrite(encoding | 1, 0x1ffffffff), 0);
+		assert_int_equal(l1_vmread(encoding, &value), 0);
+		assert_true(value == (0xffffffff00000000ull | (u32)pattern));
+	}
+}
+
+/* What was written survives VMCLEAR, other VMCSs and VMPTRLD, in L1's memory. */
+static void vmcs_lives_in_memory(void **state UNUSED)
+{
+	u64 value;
+
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	assert_int_equal(l1_vmwrite(VMCS_guest_rsp, 0x1111), 0);
+	assert_int_equal(l1_vmwrite(VMCS_host_rsp, 0x2222), 0);
+	l1_load_vmcs(1);
+	assert_int_equal(l1_vmwrite(VMCS_guest_rsp, 0x3333), 0);
+	assert_int_equal(l1_memory_insn(EXIT_VMCLEAR, M_VMCS(0)), 0);
+	assert_int_equal(l1_memory_insn(EXIT_VMPTRLD, M_VMCS(0)), 0);
+	assert_int_equal(l1_vmread(VMCS_guest_rsp, &value), 0);
+	assert_int_equal(value, 0x1111);
+	assert_int_equal(l1_vmread(VMCS_host_rsp, &value), 0);
+	assert_int_equal(value, 0x2222);
+	assert_int_equal(l1_memory_insn(EXIT_VMPTRLD, M_VMCS(1)), 0);
+	assert_int_equal(l1_vmread(VMCS_guest_rsp, &value), 0);
+	assert_int_equal(value, 0x3333);
+	assert_int_equal(l1_vmxoff(), 0);
+	l1_start_vmx();
+	assert_int_equal(l1_memory_insn(EXIT_VMPTRLD, M_VMCS(1)), 0);
+	assert_int_equal(l1_vmread(VMCS_guest_rsp, &value), 0);
+	assert_int_equal(value, 0x3333);
+}
+
+/* More VMCSs than slots: the oldest goes to memory and comes back. */
+static void slots_are_evicted_and_come_back(void **state UNUSED)
+{
+	u64 value;
+
+	l1_start_vmx();
+	for (unsigned int n = 0; n < NESTED_VMCS_COUNT + 10; n++) {
+		l1_load_vmcs(n);
+		assert_int_equal(l1_vmwrite(VMCS_guest_rsp, n), 0);
+		assert_int_equal(l1_vmwrite(VMCS_guest_gdtr_base, n * 3), 0);
+	}
+	assert_true(machine_vcpu->nested.counters.slot_evictions >= 10);
+	for (unsigned int n = 0; n < NESTED_VMCS_COUNT + 10; n++) {
+		assert_int_equal(l1_memory_insn(EXIT_VMPTRLD, M_VMCS(n)), 0);
+		assert_int_equal(l1_vmread(VMCS_guest_rsp, &value), 0);
+		assert_int_equal(value, n);
+		assert_int_equal(l1_vmread(VMCS_guest_gdtr_base, &value), 0);
+		assert_int_equal(value, n * 3);
+	}
+}
+
+static void launch_state_is_kept(void **state UNUSED)
+{
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	assert_int_equal(l1_enter(EXIT_VMRESUME), VMXERR_VMRESUME_NOT_LAUNCHED);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_true(machine_in_l2());
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_false(machine_in_l2());
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), VMXERR_VMLAUNCH_NOT_CLEAR);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_true(machine_in_l2());
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_int_equal(l1_memory_insn(EXIT_VMCLEAR, M_VMCS(0)), 0);
+	assert_int_equal(l1_memory_insn(EXIT_VMPTRLD, M_VMCS(0)), 0);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), VMXERR_VMRESUME_NOT_LAUNCHED);
+}
+
+static void entries_fail_in_order(void **state UNUSED)
+{
+	u64 value;
+
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	machine_set_field(VMCS_guest_interruptibility, INTERRUPTIBILITY_MOV_SS);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), VMXERR_ENTRY_MOV_SS);
+	assert_int_equal(l1_vmwrite(VMCS_guest_cr0, 0), 0);
+	assert_int_equal(l1_vmwrite(VMCS_host_cr0, 0), 0);
+	assert_int_equal(l1_vmwrite(VMCS_pin_controls, 0), 0);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), VMXERR_ENTRY_CONTROLS);
+	assert_string_equal(machine_vcpu->nested.failure.field_name, "pin_controls");
+	assert_int_equal(l1_vmwrite(VMCS_pin_controls, caps12.pin.allowed0), 0);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), VMXERR_ENTRY_HOST_STATE);
+	assert_string_equal(machine_vcpu->nested.failure.field_name, "host_cr0");
+	assert_int_equal(l1_vmwrite(VMCS_host_cr0, CR0_PE | CR0_PG | CR0_NE), 0);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_false(machine_in_l2());
+	assert_int_equal(machine_field(VMCS_guest_rip), 0x300000);
+	assert_int_equal(l1_vmread(VMCS_exit_reason, &value), 0);
+	assert_true(value == (EXIT_ENTRY_FAIL_GUEST | EXIT_REASON_ENTRY_FAILURE));
+	/* The launch state is as before: still clear. */
+	assert_int_equal(l1_enter(EXIT_VMRESUME), VMXERR_VMRESUME_NOT_LAUNCHED);
+}
+
+static void invept_and_invvpid_check_their_operands(void **state UNUSED)
+{
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	assert_int_equal(l1_invalidate(EXIT_INVEPT, 0, 0, 0), VMXERR_INVALID_OPERAND);
+	assert_int_equal(l1_invalidate(EXIT_INVEPT, 3, 0, 0), VMXERR_INVALID_OPERAND);
+	assert_int_equal(l1_invalidate(EXIT_INVEPT, 1, 7, 0), VMXERR_INVALID_OPERAND);
+	assert_int_equal(l1_invalidate(EXIT_INVEPT, 1, 0x101e, 0), 0);
+	assert_int_equal(l1_invalidate(EXIT_INVEPT, 2, 7, 0), 0);
+	assert_int_equal(l1_invalidate(EXIT_INVVPID, 4, 1, 0), VMXERR_INVALID_OPERAND);
+	assert_int_equal(l1_invalidate(EXIT_INVVPID, 1, 0, 0), VMXERR_INVALID_OPERAND);
+	assert_int_equal(l1_invalidate(EXIT_INVVPID, 1, 0x10001, 0), VMXERR_INVALID_OPERAND);
+	assert_int_equal(l1_invalidate(EXIT_INVVPID, 0, 1, BIT(47)), VMXERR_INVALID_OPERAND);
+	for (u64 type = 0; type <= 3; type++)
+		assert_int_equal(l1_invalidate(EXIT_INVVPID, type, 1, 0x1000), 0);
+}
+
+/* In real, virtual-8086 and compatibility mode the processor itself raises #UD, before the exit. */
+static void privilege_comes_first(void **state UNUSED)
+{
+	static const u32 reasons[] = { EXIT_VMCLEAR, EXIT_VMPTRLD, EXIT_VMPTRST, EXIT_VMREAD, EXIT_VMWRITE, EXIT_VMXOFF,
+				       EXIT_VMLAUNCH, EXIT_VMRESUME, EXIT_INVEPT, EXIT_INVVPID, EXIT_VMCALL };
+
+	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
+		EXIT_NOW(.reason = reasons[i], .qualification = BIT(47));
+		if ((machine_pending() & 0xff) != VEC_UD)
+			fail_msg("exit %u: %x", reasons[i], machine_pending());
+	}
+	l1_start_vmx();
+	machine_set_field(VMCS_guest_ss_ar, 0xc0f3);
+	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
+		EXIT_NOW(.reason = reasons[i], .qualification = BIT(47));
+		assert_int_equal(machine_pending() & 0xff, VEC_GP);
+	}
+}
+
+static void vmcall_in_root_fails_with_1(void **state UNUSED)
+{
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	machine_vcpu->gpr[GPR_RAX] = 0;
+	assert_int_equal(l1_enter(EXIT_VMCALL), VMXERR_VMCALL_IN_ROOT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		MACHINE_TEST_BOTH(vmxon_wants_a_region),
+		MACHINE_TEST_BOTH(no_current_vmcs_fails_invalid),
+		MACHINE_TEST_BOTH(vmclear_and_vmptrld_number_their_errors),
+		MACHINE_TEST_BOTH(fields_read_back_as_written),
+		MACHINE_TEST_BOTH(vmcs_lives_in_memory),
+		MACHINE_TEST_BOTH(slots_are_evicted_and_come_back),
+		MACHINE_TEST_BOTH(launch_state_is_kept),
+		MACHINE_TEST_BOTH(entries_fail_in_order),
+		MACHINE_TEST_BOTH(invept_and_invvpid_check_their_operands),
+		MACHINE_TEST_BOTH(privilege_comes_first),
+		MACHINE_TEST_BOTH(vmcall_in_root_fails_with_1),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
