@@ -3,16 +3,8 @@
  * Hardware VPIDs of L2s: apart, kept, flushed when they change hands and when L1 asks.
  * SDM: "Operations that Invalidate Cached Mappings".
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "mm/page_alloc.h"
+#include "tests/unit/cmocka_all.h"
 #include "vmx/nested/internal.h"
 #include "vmx/tlb.h"
 #include "vmx/vm.h"
