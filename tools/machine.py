@@ -30,7 +30,7 @@ MODELS = {
 }
 DEFAULT_MODEL = "ivy_bridge"
 MACHINES = ("auto", "bochs", "kvm", "tcg")
-FIRMWARES = ("bios", "uefi")
+FIRMWARES = ("bios", "uefi", "seabios")  # seabios: on Bochs, where the BIOS is its own otherwise
 
 # A run is over at these lines. The first is what L1's init and the guest tests print, the second is L0's last word.
 END_MARKERS = (r"^(L1 )?DONE\b", r"^socle: (halted|stopped)\b")
@@ -134,7 +134,9 @@ def bochs_command(folder, iso, config):
     if config["firmware"] == "uefi":
         rom = "file=" + first_file("OVMF", "ovmf", "/usr/share/ovmf/OVMF.fd", "/usr/share/OVMF/OVMF.fd")
         if config["model"] is None:
-            config["model"] = "icelake"
+            config["model"] = "skylake_x"
+    elif config["firmware"] == "seabios":
+        rom = "file=%s, address=0xfffe0000" % first_file("SeaBIOS", "seabios", "/usr/share/seabios/bios.bin")
     else:
         rom = "file=" + first_file("Bochs BIOS", "bochsbios", "/usr/share/bochs/BIOS-bochs-latest")
     lines = [
@@ -146,7 +148,7 @@ def bochs_command(folder, iso, config):
         "cpu: model=%s, count=%d, ips=%d, reset_on_triple_fault=0, ignore_bad_msrs=%d" % (
             bochs_model(config["model"]), config["cpus"], config["ips"],
             config["firmware"] == "uefi" or config["ignore_bad_msrs"]),
-        "memory: guest=%d, host=%d" % (config["mem"], config["mem"]),
+        "memory: guest=%d, host=%d" % (config["mem"], min(config["mem"], 2048)),
     ]
     if config["firmware"] == "uefi":
         lines.append("ata0-master: type=cdrom, path=%s, status=inserted" % iso)

@@ -65,7 +65,7 @@ def make_image(args, chosen, folder):
             if image.image_kind(args.l1) == "linux":
                 settings["ignore_bad_msrs"] = 1
     else:
-        model = args.model or (machine.DEFAULT_MODEL if args.firmware == "bios" else "icelake")
+        model = args.model or (machine.DEFAULT_MODEL if args.firmware != "uefi" else "skylake_x")
         what, settings = l1.linux(args.steps, chosen, model, int(args.ips), args.l1_args)
         what["modules"] += modules
     for path in modules:
