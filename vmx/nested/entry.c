@@ -5,8 +5,10 @@
  * check_*.c, what is written to vmcs02 in merge.c.
  * SDM: "VM Entries", "VMLAUNCH/VMRESUME".
  */
+#include "kernel/cpuid.h"
 #include "kernel/log.h"
 #include "kernel/x86.h"
+#include "vmx/exit.h"
 #include "vmx/guest_mem.h"
 #include "vmx/nested/internal.h"
 
@@ -138,6 +140,26 @@ static enum action commit(struct vcpu *vcpu, struct nested_vmcs *slot, bool laun
 	return ACTION_RESUME;
 }
 
+/* SDM "Architectural Performance Monitoring": a bit for each counter, from 0 and from 32. */
+static u64 perf_global_valid(struct vcpu *vcpu)
+{
+	struct cpuid_regs r = cpuid_l1(vcpu, CPUID_LEAF_PERFMON, 0);
+	u64 general = (r.eax >> 8) & 0xff, fixed = r.edx & 0x1f;
+
+	if ((r.eax & 0xff) < 2)
+		return 0;
+	return (BIT(MIN(general, 32u)) - 1) | (BIT(MIN(fixed, 16u)) - 1) << 32;
+}
+
+/* What rare checks ask of L1's processor: CPUID exits are slow, so only where vmcs12 has the feature. */
+static void describe_processor(struct vcpu *vcpu, const struct vmcs12 *v12, struct check_env *env)
+{
+	if (v12_has_exit(v12, EXIT_LOAD_PERF_GLOBAL) || v12_has_entry(v12, ENTRY_LOAD_PERF_GLOBAL))
+		env->perf_global_valid = perf_global_valid(vcpu);
+	if (v12->guest_pending_debug & PENDING_DEBUG_RTM)
+		env->has_rtm = cpuid_l1(vcpu, CPUID_LEAF_EXTENDED_FEATURES, 0).ebx & CPUID_7_EBX_RTM;
+}
+
 static enum action enter(struct vcpu *vcpu, bool launch)
 {
 	struct nested_vmcs *slot = vcpu->nested.current;
@@ -163,6 +185,7 @@ static enum action enter(struct vcpu *vcpu, bool launch)
 	if (!launch && !slot->v12.launched)
 		return insn_finish(vcpu, insn_fail(vcpu, VMXERR_VMRESUME_NOT_LAUNCHED));
 	shadow_pull(vcpu, slot);
+	describe_processor(vcpu, &slot->v12, &env);
 	stale = stale_groups(slot);
 	error = check_before_load(vcpu, slot, &env, stale);
 	if (error)
