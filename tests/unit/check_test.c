@@ -3,13 +3,7 @@
  * The checks at VM entry, each rule once: a valid vmcs12, one mutation, and the field and the rule that must be named.
  * A row without a rule is a mutation that must pass. SDM: "VM Entries".
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-#include <stdio.h>
-#include <string.h>
+#include "tests/unit/cmocka_all.h"
 
 #include "kernel/x86.h"
 #include "tests/unit/valid12.h"
@@ -68,8 +62,7 @@ static void make(enum base base)
 #define WIDE BIT(39)	/* beyond the physical-address width */
 
 /*
- * ROW(base, mutation, failing field or NULL, part of the rule's text, qualification). Each becomes a function, so
- * that a mutation is plain C.
+ * ROW(base, mutation, failing field or NULL, part of the rule's text, qualification). A mutation is plain C.
  */
 #define CONTROL_ROWS(ROW)                                                                                  \
 	ROW(LONG, (void)0, NULL, "", 0)                                                                    \
@@ -509,27 +502,29 @@ static void make(enum base base)
 
 struct row {
 	enum base base;
-	void (*mutate)(void);
 	const char *text, *field, *rule;
 	u64 qualification;
 };
 
-/* A function for each row, then the table; the line of the table that the macro expands on is one, so count. */
-#define CONCAT_(a, b) a##b
-#define CONCAT(a, b) CONCAT_(a, b)
+/* The rows' mutations are the cases of a switch, numbered by their order, which is that of the table. */
 #define MUTATION(base, mutation, field, rule, qualification)                                               \
-	{ base, ({ void f(void) { mutation; } f; }), #base ": " #mutation, field, rule, qualification },
+	case __COUNTER__ - FIRST:                                                                          \
+		mutation;                                                                                  \
+		break;
+#define EXPECTATION(base, mutation, field, rule, qualification)                                            \
+	{ base, #base ": " #mutation, field, rule, qualification },
 
 typedef bool (*check_function)(const struct vmcs12 *, const struct check_env *, struct check_failure *);
 
-static unsigned int count_bad(check_function check, const struct row *row, const char *who)
+static unsigned int count_bad(check_function check, const struct row *row, void (*mutate)(size_t n), size_t n,
+			      const char *who)
 {
 	struct check_failure failure = { .rule = "", .field_name = "" };
 	struct vmx_caps caps = valid12_caps;
 	bool passed;
 
 	make(row->base);
-	row->mutate();
+	mutate(n);
 	passed = check(&v12, &env, &failure);
 	valid12_caps = caps;
 	if (passed ? !row->field
@@ -542,16 +537,23 @@ static unsigned int count_bad(check_function check, const struct row *row, const
 	return 1;
 }
 
-/* Nested functions that use no local are plain functions: no trampoline. */
 #define TABLE_TEST(name, check, ROWS)                                                                      \
+	static void name##_mutate(size_t n)                                                                \
+	{                                                                                                  \
+		enum { FIRST = __COUNTER__ + 1 };                                                          \
+                                                                                                           \
+		switch (n) {                                                                               \
+			ROWS(MUTATION)                                                                     \
+		}                                                                                          \
+	}                                                                                                  \
 	static void name(void **state)                                                                     \
 	{                                                                                                  \
-		const struct row rows[] = { ROWS(MUTATION) };                                              \
+		static const struct row rows[] = { ROWS(EXPECTATION) };                                    \
 		unsigned int bad = 0;                                                                      \
                                                                                                            \
 		(void)state;                                                                               \
 		for (size_t i = 0; i < ARRAY_SIZE(rows); i++)                                              \
-			bad += count_bad(check, &rows[i], #check);                                         \
+			bad += count_bad(check, &rows[i], name##_mutate, i, #check);                       \
 		assert_int_equal(bad, 0);                                                                  \
 	}
 TABLE_TEST(controls_each_rule, check_controls, CONTROL_ROWS)
