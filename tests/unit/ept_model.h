@@ -639,6 +639,30 @@ static void finish_step(struct vcpu *vcpu)
 	CHECK(!(proc_controls[cpu] & PROC_MTF) && cache->absent[0] == 0xff && cache->absent[4095] == 0xff, "not restored");
 }
 
+/* L1 looks after a violation: it may allow more on the way there, then goes on with this L2 or another. */
+static void after_reflection(u64 l2gpa, u64 need)
+{
+	u64 table = roles[role_index(processors[cpu].slot)].eptp & EPT_ADDRESS;
+
+	for (unsigned int level = 4; level && rnd(4); level--) {
+		unsigned int index = ept_index(l2gpa, level);
+		int t = table_of(table);
+
+		if (t < 0)
+			break;
+		if (memory[t][index])
+			memory[t][index] |= need | EPT_READ | (rnd(2) ? EPT_ACCESSED | EPT_DIRTY : 0);
+		else
+			memory[t][index] = random_entry(level, 0);
+		note(t, index);
+		if (model_is_leaf(memory[t][index], level))
+			break;
+		table = memory[t][index] & EPT_ADDRESS;
+	}
+	now++;
+	enter(rnd(4) ? (unsigned int)(processors[cpu].slot - slots[cpu]) : (unsigned int)rnd(SLOTS));
+}
+
 static void step_access(void)
 {
 	struct processor *p = &processors[cpu];
@@ -692,11 +716,13 @@ static void step_access(void)
 			      "reason %u qualification %llx permissions %llx", reflected.reason,
 			      (unsigned long long)reflected.qualification, (unsigned long long)permissions);
 			steps_violation++;
+			after_reflection(l2gpa, need);
 			return;
 		}
 		if (expected == 49) {
 			CHECK(reflected.reason == EXIT_EPT_MISCONFIG, "reason %u", reflected.reason);
 			steps_misconfig++;
+			after_reflection(l2gpa, need);
 			return;
 		}
 		/* What was just made is as large as both sides allow. */

@@ -73,6 +73,9 @@ struct ept12_walk {
 enum ept12_result ept12_walk(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need,
 			     struct ept12_walk *walk);
 
+/* The same, changing nothing: false if there is a fault, or a flag to set. */
+bool ept12_peek(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need, struct ept12_walk *walk);
+
 /* A present entry that is not misconfigured; false also if it is not present. */
 bool ept12_entry_valid(const struct ept12_role *role, u64 entry, unsigned int level);
 
@@ -141,6 +144,8 @@ struct ept02_cache {
 	struct ept02_root roots[EPT02_ROOTS];
 	struct ept02_root *active;	/* the one that vmcs02 was last entered with, or NULL: never freed, only emptied */
 	u64 clock;
+	struct ept02_root *retry;	/* L1 was given a violation of it, which it may have repaired; or NULL */
+	u64 retry_l2gpa, retry_need;
 	u8 *absent;		/* a page of ones: what L2 sees of memory that is not there */
 	u64 steps[EPT02_STEP_MAX];	/* where it is writable for the instruction that is being stepped */
 	u32 step_count;

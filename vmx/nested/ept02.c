@@ -37,32 +37,6 @@ static bool same_role(const struct ept12_role *a, const struct ept12_role *b)
 	return a->eptp == b->eptp && a->user_exec == b->user_exec;
 }
 
-u64 ept02_pointer(struct vcpu *vcpu, struct nested_vmcs *slot)
-{
-	struct ept02_cache *cache = vcpu->nested.ept;
-	struct ept02_root *root = slot->ept02;
-	struct ept12_role role;
-
-	if (!v12_has_proc2(&slot->v12, PROC2_EPT)) {
-		slot->ept02 = NULL;
-		cache->active = NULL;
-		return vcpu->vm->ept01_pointer;
-	}
-	role = ept12_role_of(&slot->v12);
-	/* The slot's own pointer is a hint: the root may have become another's. */
-	if (!root || !root->used || !same_role(&root->role, &role)) {
-		root = ept02_root_find(cache, &role);
-		if (!root)
-			root = ept02_root_make(cache, &role);
-		slot->ept02 = root;
-	}
-	if (root->stale)
-		ept02_sync_root(vcpu, root);
-	root->last_used = ++cache->clock;
-	cache->active = root;
-	return root->pointer;
-}
-
 /* ---- filling ---- */
 
 static unsigned int level_of_size(u64 size)
@@ -147,6 +121,53 @@ static void fill(struct vcpu *vcpu, struct ept02_root *root, u64 l2gpa, const st
 	cache->counters->ept02_fills++;
 }
 
+/* ---- entries ---- */
+
+/*
+ * L1 goes on with an L2 after a violation: if the access is possible now, the entry that it needs is made at once
+ * instead of by another exit. A processor may do the same of its own accord.
+ */
+static void retry(struct vcpu *vcpu, struct ept02_root *root)
+{
+	struct ept02_cache *cache = vcpu->nested.ept;
+	struct ept01_mapping under;
+	struct ept12_walk walk;
+
+	if (ept12_peek(vcpu, &root->role, cache->retry_l2gpa, cache->retry_need, &walk) &&
+	    vm_ept01_lookup(GPA(walk.gpa), &under))
+		fill(vcpu, root, cache->retry_l2gpa, &walk, &under);
+}
+
+u64 ept02_pointer(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	struct ept02_cache *cache = vcpu->nested.ept;
+	struct ept02_root *root = slot->ept02;
+	struct ept12_role role;
+
+	if (!v12_has_proc2(&slot->v12, PROC2_EPT)) {
+		slot->ept02 = NULL;
+		cache->active = NULL;
+		cache->retry = NULL;
+		return vcpu->vm->ept01_pointer;
+	}
+	role = ept12_role_of(&slot->v12);
+	/* The slot's own pointer is a hint: the root may have become another's. */
+	if (!root || !root->used || !same_role(&root->role, &role)) {
+		root = ept02_root_find(cache, &role);
+		if (!root)
+			root = ept02_root_make(cache, &role);
+		slot->ept02 = root;
+	}
+	if (root->stale)
+		ept02_sync_root(vcpu, root);
+	root->last_used = ++cache->clock;
+	cache->active = root;
+	if (cache->retry == root)
+		retry(vcpu, root);
+	cache->retry = NULL;
+	return root->pointer;
+}
+
 /* ---- violations ---- */
 
 static enum action reflect(struct vcpu *vcpu, const struct ept12_fault *fault)
@@ -210,6 +231,11 @@ enum action ept02_violation(struct vcpu *vcpu)
 	if (result != EPT12_OK) {
 		struct ept12_fault fault = ept12_fault(&root->role, result, l2gpa, access, &walk);
 
+		if (result == EPT12_VIOLATION) {
+			vcpu->nested.ept->retry = root;
+			vcpu->nested.ept->retry_l2gpa = l2gpa;
+			vcpu->nested.ept->retry_need = ept12_need(&root->role, access);
+		}
 		return reflect(vcpu, &fault);
 	}
 	if (!vm_ept01_lookup(GPA(walk.gpa), &under))

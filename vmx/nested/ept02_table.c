@@ -197,6 +197,8 @@ void ept02_root_free(struct ept02_cache *cache, struct ept02_root *root)
 	root->used = false;
 	if (cache->active == root)
 		cache->active = NULL;
+	if (cache->retry == root)
+		cache->retry = NULL;
 	/* Its tables may become another EPT02's, even the root under the same address. */
 	tlb_flush_ept(root->pointer);
 }

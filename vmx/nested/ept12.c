@@ -121,22 +121,25 @@ static u64 flags_of(const struct ept12_walk *walk, unsigned int level, u64 need)
 	return EPT_ACCESSED | (level == walk->leaf && (need & EPT_WRITE) ? EPT_DIRTY : 0);
 }
 
+static bool has_flags(const struct ept12_role *role, u64 need, const struct ept12_walk *walk)
+{
+	if (!ept12_role_has_ad(role))
+		return true;
+	for (unsigned int level = ept12_role_levels(role); level >= walk->leaf; level--)
+		if (flags_of(walk, level, need) & ~walk->entry[level])
+			return false;
+	return true;
+}
+
 /*
  * SDM "Page-Modification Logging": an access that sets a flag needs room in the log; one that sets a dirty flag is
  * logged. In software alone: vmcs02 has no log.
  */
 #define LOG_ENTRIES 512
 
-static bool log_is_full(struct vcpu *vcpu, const struct ept12_role *role, u64 need, const struct ept12_walk *walk)
+static bool log_is_full(const struct vmcs12 *v12)
 {
-	const struct vmcs12 *v12 = &vcpu->nested.current->v12;
-
-	if (!v12_has_proc2(v12, PROC2_PML) || v12->guest_pml_index < LOG_ENTRIES)
-		return false;
-	for (unsigned int level = ept12_role_levels(role); level >= walk->leaf; level--)
-		if (flags_of(walk, level, need) & ~walk->entry[level])
-			return true;
-	return false;
+	return v12_has_proc2(v12, PROC2_PML) && v12->guest_pml_index >= LOG_ENTRIES;
 }
 
 static void log_page(struct vcpu *vcpu, u64 l2gpa)
@@ -194,22 +197,35 @@ static enum ept12_result walk_once(struct vcpu *vcpu, const struct ept12_role *r
 	return need & ~walk->permissions ? EPT12_VIOLATION : EPT12_OK;
 }
 
+/* SDM: "the guest-physical address is limited" to what the tables cover: 48 bits with four levels. */
+static bool is_covered(const struct ept12_role *role, u64 l2gpa)
+{
+	return !(l2gpa >> (12 + 9 * ept12_role_levels(role)));
+}
+
+bool ept12_peek(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need, struct ept12_walk *walk)
+{
+	u64 *where[EPT_LEVELS_MAX + 1];
+
+	return is_covered(role, l2gpa) && walk_once(vcpu, role, l2gpa, need, where, walk) == EPT12_OK &&
+	       has_flags(role, need, walk);
+}
+
 enum ept12_result ept12_walk(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need,
 			     struct ept12_walk *walk)
 {
 	u64 *where[EPT_LEVELS_MAX + 1];
 	enum ept12_result result;
 
-	/* SDM: "the guest-physical address is limited" to what the tables cover: 48 bits with four levels. */
-	if (l2gpa >> (12 + 9 * ept12_role_levels(role))) {
+	if (!is_covered(role, l2gpa)) {
 		*walk = (struct ept12_walk){ .leaf = ept12_role_levels(role) };
 		return EPT12_VIOLATION;
 	}
 	for (;;) {
 		result = walk_once(vcpu, role, l2gpa, need, where, walk);
-		if (result != EPT12_OK || !ept12_role_has_ad(role))
+		if (result != EPT12_OK || has_flags(role, need, walk))
 			return result;
-		if (log_is_full(vcpu, role, need, walk))
+		if (log_is_full(&vcpu->nested.current->v12))
 			return EPT12_LOG_FULL;
 		if (set_accessed(vcpu, role, l2gpa, need, where, walk))
 			return EPT12_OK;
