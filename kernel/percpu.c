@@ -16,6 +16,11 @@ struct percpu *percpu_get(u32 id)
 	return &cpus[id];
 }
 
+struct percpu *percpu_next(u32 id)
+{
+	return id < created ? &cpus[id] : NULL;
+}
+
 u32 percpu_count(void)
 {
 	return usable;

@@ -33,6 +33,8 @@ static inline struct percpu *percpu_this(void)
 }
 
 struct percpu *percpu_get(u32 id);
+/* As percpu_get(), parked CPUs too; NULL past the last. */
+struct percpu *percpu_next(u32 id);
 /* The CPUs that L1 has; records with greater numbers are parked CPUs. */
 u32 percpu_count(void);
 

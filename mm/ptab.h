@@ -40,8 +40,9 @@ bool ptab_init(struct ptab *pt, const struct ptab_format *format, u32 sizes, voi
 
 /*
  * Maps [va, va + size) to pa onwards, all page-aligned, leaf bits `bits` (present ones included), with the largest
- * pages that alignment and `sizes` allow. Replaces what was there; splits large pages at the edges. `bits` without a present
- * bit unmaps. False: allocator empty; a part may be mapped.
+ * pages that alignment and `sizes` allow. Replaces what was there; splits large pages at the edges. `bits` without
+ * a present bit unmaps. Tables that a larger page replaces are lost, not given back. False: allocator empty; a part
+ * may be mapped.
  */
 bool ptab_map(struct ptab *pt, u64 va, u64 pa, u64 size, u64 bits);
 

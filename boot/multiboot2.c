@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The boot loader's tags into struct boot_info, every bound checked: a
+ * damaged structure is a status.  Multiboot2 specification: "Boot information".
+ */
+#include "boot/boot_info.h"
+#include "kernel/bits.h"
+#include "kernel/hw/phys.h"
+#include "kernel/string.h"
+
+#define MB2_LOADER_MAGIC 0x36d76289u
+#define MB2_SIZE_MAX (1u << 20)
+#define BELOW_4G 0x100000000ull
+
+enum {
+	TAG_END = 0, TAG_CMDLINE = 1, TAG_LOADER = 2, TAG_MODULE = 3, TAG_MMAP = 6, TAG_FRAMEBUFFER = 8,
+	TAG_EFI32 = 11, TAG_EFI64 = 12, TAG_ACPI_OLD = 14, TAG_ACPI_NEW = 15, TAG_EFI_MMAP = 17,
+	TAG_EFI_BS = 18,
+};
+
+/* Copies a string of at most `size` bytes into the information's own space. */
+static const char *keep_string(struct boot_info *out, const u8 *s, u32 size)
+{
+	u32 length = (u32)strnlen((const char *)s, size);
+	char *to = out->strings + out->string_used;
+
+	if (length == size || length + 1 > BOOT_STRING_SPACE - out->string_used)
+		return NULL;
+	memcpy(to, s, length + 1);
+	out->string_used += length + 1;
+	return to;
+}
+
+static enum status read_module(const u8 *body, u32 size, struct boot_info *out)
+{
+	struct boot_module *m = &out->modules[out->module_count];
+	u32 range[2];
+
+	if (size < sizeof(range) + 1)
+		return status_with(STATUS_BOOT_INFO, "module");
+	if (out->module_count == BOOT_MODULE_MAX)
+		return STATUS_L1_MODULES;
+	memcpy(range, body, sizeof(range));
+	if (range[1] < range[0])
+		return status_with(STATUS_BOOT_INFO, "module's end before its start");
+	m->base = range[0];
+	m->size = range[1] - range[0];
+	m->cmdline = keep_string(out, body + sizeof(range), size - (u32)sizeof(range));
+	if (!m->cmdline)
+		return status_with(STATUS_BOOT_INFO, "module's command line");
+	out->module_count++;
+	return STATUS_OK;
+}
+
+static enum status read_mmap(const u8 *body, u32 size, struct boot_info *out)
+{
+	u32 head[2];
+
+	if (size < sizeof(head))
+		return status_with(STATUS_BOOT_INFO, "memory map");
+	memcpy(head, body, sizeof(head));
+	if (head[0] < 20)
+		return status_with(STATUS_BOOT_INFO, "memory map's entries");
+	for (u32 at = sizeof(head); head[0] <= size - at && out->range_count < MEMMAP_MAX; at += head[0]) {
+		struct memmap_range *r = &out->ranges[out->range_count++];
+
+		memcpy(&r->base, body + at, 8);
+		memcpy(&r->size, body + at + 8, 8);
+		memcpy(&r->type, body + at + 16, 4);
+	}
+	return STATUS_OK;
+}
+
+static void read_framebuffer(const u8 *body, u32 size, struct boot_framebuffer *fb)
+{
+	if (size < 24)
+		return;
+	memcpy(&fb->addr, body, 8);
+	memcpy(&fb->pitch, body + 8, 4);
+	memcpy(&fb->width, body + 12, 4);
+	memcpy(&fb->height, body + 16, 4);
+	fb->bpp = body[20];
+	fb->type = body[21];
+	if (fb->type != BOOT_FRAMEBUFFER_RGB)
+		return;
+	if (size < 30) {
+		fb->type = BOOT_FRAMEBUFFER_NONE;
+		return;
+	}
+	fb->red_pos = body[24];
+	fb->red_size = body[25];
+	fb->green_pos = body[26];
+	fb->green_size = body[27];
+	fb->blue_pos = body[28];
+	fb->blue_size = body[29];
+}
+
+static void read_rsdp(const u8 *body, u32 size, u32 wanted, struct boot_info *out)
+{
+	if (size < wanted || out->rsdp_size > wanted)
+		return;
+	memcpy(out->rsdp, body, wanted);
+	out->rsdp_size = (u8)wanted;
+}
+
+static void read_efi_map(const u8 *body, u32 size, struct boot_info *out)
+{
+	out->efi = true;
+	if (size < 8 || size - 8 > BOOT_EFI_MAP_SPACE)
+		return;
+	memcpy(&out->efi_descriptor_size, body, 4);
+	memcpy(&out->efi_descriptor_version, body + 4, 4);
+	if (out->efi_descriptor_size < 40 || out->efi_descriptor_size > 256)
+		return;
+	out->efi_map_size = size - 8;
+	memcpy(out->efi_map, body + 8, out->efi_map_size);
+}
+
+static enum status read_tag(u32 type, const u8 *body, u32 size, struct boot_info *out)
+{
+	switch (type) {
+	case TAG_CMDLINE:
+		out->cmdline = keep_string(out, body, size);
+		return out->cmdline ? STATUS_OK : status_with(STATUS_BOOT_INFO, "command line");
+	case TAG_LOADER:
+		out->loader_name = keep_string(out, body, size);
+		return out->loader_name ? STATUS_OK : status_with(STATUS_BOOT_INFO, "name of the loader");
+	case TAG_MODULE:
+		return read_module(body, size, out);
+	case TAG_MMAP:
+		return read_mmap(body, size, out);
+	case TAG_FRAMEBUFFER:
+		read_framebuffer(body, size, &out->framebuffer);
+		break;
+	case TAG_EFI64:
+		if (size >= 8)
+			memcpy(&out->efi_system_table, body, 8);
+		out->efi = true;
+		break;
+	case TAG_EFI32:
+	case TAG_EFI_BS:
+		out->efi = true;
+		break;
+	case TAG_ACPI_OLD:
+		read_rsdp(body, size, 20, out);
+		break;
+	case TAG_ACPI_NEW:
+		read_rsdp(body, size, 36, out);
+		break;
+	case TAG_EFI_MMAP:
+		read_efi_map(body, size, out);
+		break;
+	}
+	return STATUS_OK;
+}
+
+enum status multiboot2_parse(u32 magic, u32 info, struct boot_info *out)
+{
+	const u8 *base = phys_to_ptr(HPA(info));
+	u32 total, at = 8;
+
+	memset(out, 0, sizeof(*out));
+	out->cmdline = out->loader_name = "";
+	out->framebuffer.type = BOOT_FRAMEBUFFER_NONE;
+	if (magic != MB2_LOADER_MAGIC || (info & 7))
+		return STATUS_NOT_MULTIBOOT2;
+	memcpy(&total, base, sizeof(total));
+	if (total < 16 || total > MB2_SIZE_MAX || total > BELOW_4G - info)
+		return status_with(STATUS_BOOT_INFO, "size");
+	out->info_base = info;
+	out->info_size = total;
+	while (total - at >= 8) {
+		u32 head[2];
+		enum status status;
+
+		memcpy(head, base + at, sizeof(head));
+		if (head[0] == TAG_END)
+			break;
+		if (head[1] < 8 || head[1] > total - at)
+			return status_with(STATUS_BOOT_INFO, "size of tag %u", head[0]);
+		status = read_tag(head[0], base + at + 8, head[1] - 8, out);
+		if (status != STATUS_OK)
+			return status;
+		if (ALIGN_UP(head[1], 8) > total - at)
+			break;
+		at += (u32)ALIGN_UP(head[1], 8);
+	}
+	return out->range_count ? STATUS_OK : STATUS_NO_MEMORY_MAP;
+}

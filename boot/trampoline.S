@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where an AP starts after its SIPI: real mode at the start of a page below
+ * 1 MiB that holds a copy of this.  On to long mode with L0's page tables,
+ * in which this page is mapped at its own address for the moment, and to the
+ * stack and function that kernel/smp.c wrote at the end.
+ */
+#define CR0_START 0x80010031
+#define CR4_START 0xa0
+#define EFER_START 0x900
+#define EFER_MSR 0xc0000080
+#define LOCAL(symbol) ((symbol) - trampoline_start)
+
+	.section .rodata
+	.globl trampoline_start, trampoline_parameters, trampoline_end
+	.code16
+trampoline_start:
+	cli
+	cld
+	movw	%cs, %ax
+	movw	%ax, %ds
+	xorl	%ebx, %ebx
+	movw	%ax, %bx
+	shll	$4, %ebx		/* our own linear address */
+	leal	LOCAL(gdt)(%ebx), %eax
+	movl	%eax, LOCAL(gdt_pointer) + 2
+	lgdtl	LOCAL(gdt_pointer)
+	leal	LOCAL(in_long_mode)(%ebx), %eax
+	movl	%eax, LOCAL(far_pointer)
+	movl	%cr4, %eax
+	orl	$CR4_START, %eax
+	movl	%eax, %cr4
+	movl	LOCAL(parameter_cr3), %eax
+	movl	%eax, %cr3
+	movl	$EFER_MSR, %ecx
+	rdmsr
+	orl	$EFER_START, %eax
+	wrmsr
+	movl	$CR0_START, %eax
+	movl	%eax, %cr0
+	ljmpl	*LOCAL(far_pointer)
+
+	.code64
+in_long_mode:
+	xorl	%eax, %eax
+	movl	%eax, %ds
+	movl	%eax, %es
+	movl	%eax, %ss
+	movl	%eax, %fs
+	movl	%eax, %gs
+	movq	LOCAL(parameter_stack)(%rbx), %rsp
+	movq	LOCAL(parameter_argument)(%rbx), %rdi
+	movq	LOCAL(parameter_function)(%rbx), %rax
+	xorl	%ebp, %ebp
+	call	*%rax
+1:	hlt
+	jmp	1b
+
+	.balign 8
+gdt:
+	.quad	0
+	.quad	0x00af9b000000ffff
+gdt_pointer:
+	.word	15
+	.long	0
+	.balign 4
+far_pointer:
+	.long	0
+	.word	8
+
+/* struct trampoline_parameters of kernel/smp.c */
+	.balign 8
+trampoline_parameters:
+parameter_stack:
+	.quad	0
+parameter_function:
+	.quad	0
+parameter_argument:
+	.quad	0
+parameter_cr3:
+	.quad	0
+trampoline_end:
+	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See boot/window.h.  The window keeps clear of the boot loader's modules and
+ * structures and of the image where it runs now, so nothing has to be moved
+ * out of its way.
+ */
+#include "boot/window.h"
+
+#include "kernel/bits.h"
+#include "kernel/cmdline.h"
+#include "kernel/hw/cpu.h"
+#include "kernel/hw/phys.h"
+#include "mm/host_map.h"
+#include "mm/memmap.h"
+#include "mm/page_alloc.h"
+
+extern const char image_start[], image_end[];
+extern const char image_text[], image_text_end[], image_rodata[], image_rodata_end[], image_data[], image_data_end[];
+void start_relocate(void *to, const void *from, u64 size, u64 cr3);
+
+#define MIB 0x100000ull
+#define BELOW_4G 0x100000000ull
+/* What all CPUs share (image, EPT01, tables), and what each needs: slots of vmcs12s, EPT02s' budget, stacks. */
+#define SHARED_SIZE (6 * MIB)
+#define CPU_SIZE (5 * MIB)
+#define EPT02_DEFAULT (8 * MIB)
+
+u64 image_phys;
+static u64 image_to, cr3;
+
+static u64 image_size(void)
+{
+	return (u64)(image_end - image_start);
+}
+
+static u64 size_needed(u32 cpus)
+{
+	u64 ept02 = options.ept02_budget ? options.ept02_budget : EPT02_DEFAULT;
+
+	return SHARED_SIZE + cpus * (CPU_SIZE + ept02);
+}
+
+static bool fill_memmap(const struct boot_info *info)
+{
+	memmap_init();
+	for (u32 i = 0; i < info->range_count; i++)
+		if (!memmap_add(info->ranges[i].base, info->ranges[i].size, info->ranges[i].type))
+			return false;
+	return true;
+}
+
+enum status window_choose(const struct boot_info *info, u32 cpus)
+{
+	struct memmap_range clear[BOOT_MODULE_MAX + 2];
+	struct memmap_avoid avoid = { clear, 0 };
+	u64 size = options.reserve ? options.reserve : size_needed(cpus), base;
+
+	if (!fill_memmap(info))
+		return status_with(STATUS_BOOT_INFO, "memory map's number of entries");
+	if (size < size_needed(cpus))
+		return status_with(STATUS_RESERVE_SMALL, "%llu", (unsigned long long)(size_needed(cpus) >> 10));
+	for (u32 i = 0; i < info->module_count; i++)
+		clear[avoid.count++] = (struct memmap_range){ info->modules[i].base, info->modules[i].size, 0 };
+	clear[avoid.count++] = (struct memmap_range){ info->info_base, info->info_size, 0 };
+	clear[avoid.count++] = (struct memmap_range){ (u64)image_start - IMAGE_BASE, image_size(), 0 };
+	size = ALIGN_UP(size, SIZE_2M);
+	base = memmap_find_high(size, SIZE_2M, MIB, BELOW_4G, avoid);
+	if (!base || !memmap_set_window(base, size))
+		return status_with(STATUS_NO_WINDOW, "%llu", (unsigned long long)(size >> 10));
+	image_to = base;
+	page_alloc_init(base + ALIGN_UP(image_size(), PAGE_SIZE), size - ALIGN_UP(image_size(), PAGE_SIZE));
+	return STATUS_OK;
+}
+
+void window_relocate(void)
+{
+	const struct host_image parts = {
+		.text = (u64)image_text - IMAGE_BASE, .text_end = (u64)image_text_end - IMAGE_BASE,
+		.rodata = (u64)image_rodata - IMAGE_BASE, .rodata_end = (u64)image_rodata_end - IMAGE_BASE,
+		.data = (u64)image_data - IMAGE_BASE, .data_end = (u64)image_data_end - IMAGE_BASE,
+	};
+	u64 base = image_to - ((u64)image_start - IMAGE_BASE);
+
+	cr3 = host_map_build(&parts, base);
+	image_phys = base;
+	start_relocate(phys_to_ptr(HPA(image_to)), image_start, image_size(), cr3);
+}
+
+u64 window_cr3(void)
+{
+	return cr3;
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The composition root: from the boot loader to the run loop on every CPU, in
+ * the order in which the machine comes up.  What is wrong with the machine or
+ * with what the loader brought arrives here as a status: one line, and halt.
+ */
+#include "boot/boot_info.h"
+#include "boot/int15.h"
+#include "boot/l1.h"
+#include "boot/window.h"
+#include "drivers/acpi.h"
+#include "drivers/uart.h"
+#include "kernel/cmdline.h"
+#include "kernel/log.h"
+#include "kernel/panic.h"
+#include "kernel/percpu.h"
+#include "kernel/smp.h"
+#include "kernel/trap.h"
+#include "mm/memmap.h"
+#include "mm/page_alloc.h"
+#include "vmx/caps.h"
+#include "vmx/vcpu.h"
+#include "vmx/vm.h"
+#include "vmx/vmx_cpu.h"
+
+#define VERSION "0.1"
+
+void kernel_main(u32 magic, u32 info);
+NORETURN void start_on_stack(u64 top, void (*function)(void));
+
+static struct boot_info boot_info;
+static struct acpi_cpus acpi_cpus;
+
+static void must(enum status status)
+{
+	if (status == STATUS_OK)
+		return;
+	status_report(status);
+	cpu_halt_forever();
+}
+
+/* An AP of L1's waits for its SIPI in the run loop; one beyond cpus= stays in VMX operation, where no SIPI wakes it. */
+static void ap_main(struct percpu *cpu)
+{
+	enum status status;
+
+	smp_setup_this(cpu);
+	status = caps_compare();
+	if (status == STATUS_OK)
+		status = vmx_cpu_init();
+	if (status == STATUS_OK && !cpu->parked)
+		vcpu_create(cpu, &vm, NULL);
+	smp_report(cpu, status);
+	if (status != STATUS_OK || cpu->parked)
+		cpu_halt_forever();
+	smp_barrier();
+	vcpu_run(cpu->vcpu);
+}
+
+static void log_memory(void)
+{
+	u64 usable = 0;
+
+	for (size_t i = 0; i < memmap_count(); i++)
+		if (memmap_get(i)->type == MEMMAP_USABLE)
+			usable += memmap_get(i)->size;
+	log_info("memory: %llu MiB for L1, window %llx-%llx (%llu KiB free)", (unsigned long long)(usable >> 20),
+		 (unsigned long long)memmap_window_base(),
+		 (unsigned long long)(memmap_window_base() + memmap_window_size() - 1),
+		 (unsigned long long)page_free_count() * 4);
+}
+
+/* On the BSP's own stack, in the window. */
+static void main_in_window(void)
+{
+	struct percpu *cpu = percpu_get(0);
+	struct l1_start start;
+
+	must(vmx_cpu_init());
+	must(vm_init());
+	must(smp_start(ap_main));
+	log_info("%u CPU%s in VMX operation", percpu_count(), percpu_count() > 1 ? "s" : "");
+	if (!boot_info.efi)
+		must(int15_install());
+	must(l1_load(&boot_info, &start));
+	vcpu_create(cpu, &vm, &start);
+	log_memory();
+	log_info("L1: %s, entry %x, command line '%s'", start.kind, start.eip, boot_info.modules[0].cmdline);
+	smp_barrier();
+	vcpu_run(cpu->vcpu);
+}
+
+static enum status read_loader(u32 magic, u32 info)
+{
+	enum status parsed = multiboot2_parse(magic, info, &boot_info);
+	enum status options_status = cmdline_parse(boot_info.cmdline);
+
+	uart_init(options.console_port);
+	log_set_sink(uart_write);
+	return parsed != STATUS_OK ? parsed : options_status;
+}
+
+static u32 cpu_count_wanted(void)
+{
+	u32 found = acpi_cpus.count ? acpi_cpus.count : 1;
+
+	return options.cpus && options.cpus < found ? options.cpus : found;
+}
+
+void kernel_main(u32 magic, u32 info)
+{
+	trap_init();
+	must(read_loader(magic, info));
+	log_info("Socle " VERSION ", a microhypervisor for VMX in VMX");
+	if (options.check) {
+		caps_report();
+		cpu_halt_forever();
+	}
+	acpi_find_cpus(boot_info.rsdp, boot_info.rsdp_size, !boot_info.efi, &acpi_cpus);
+	must(caps_init());
+	if (!boot_info.module_count)
+		must(STATUS_L1_MISSING);
+	must(window_choose(&boot_info, cpu_count_wanted()));
+	window_relocate();
+	must(smp_create_cpus(&acpi_cpus, options.cpus));
+	smp_setup_this(percpu_get(0));
+	start_on_stack(smp_stack_top(percpu_get(0)), main_in_window);
+}
