@@ -212,6 +212,11 @@ void fake_remove_field(u32 field)
 	field_removed[slot_of(field)] = true;
 }
 
+bool fake_is_removed(u32 field)
+{
+	return field_removed[slot_of(field)];
+}
+
 /* ---- memory ---- */
 
 u8 *fake_memory;

@@ -37,6 +37,7 @@ void fake_set(u64 vmcs, u32 field, u64 value);
 bool fake_is_known(u64 vmcs);
 /* VMREAD and VMWRITE of it fail: a processor without the field. */
 void fake_remove_field(u32 field);
+bool fake_is_removed(u32 field);
 
 extern u64 fake_invept_count, fake_invvpid_count;
 extern u64 fake_invept_last, fake_invvpid_last;	/* EPTP, VPID */

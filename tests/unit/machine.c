@@ -165,10 +165,10 @@ static int outcome(bool was_l2)
 	u64 rflags = machine_field(VMCS_guest_rflags);
 	u64 error;
 
-	if (injected)
-		return L1_FAULT(injected & INTR_INFO_VECTOR);
 	if (machine_in_l2() != was_l2)
 		return 0;
+	if (injected)
+		return L1_FAULT(injected & INTR_INFO_VECTOR);
 	if (rflags & RFLAGS_CF)
 		return L1_FAIL_INVALID;
 	if (!(rflags & RFLAGS_ZF))

@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmcs02 at entry: what L1 asked, plus what L0 needs, minus what L0 forbids; each field written at most once, none of
+ * L1's pages or host fields in it, nothing written again that nobody touched.
+ */
+#include "tests/unit/cmocka_all.h"
+
+#include "kernel/x86.h"
+#include "mm/memmap.h"
+#include "tests/unit/machine.h"
+#include "vmx/vm.h"
+
+#define W(field, value) assert_int_equal(l1_vmwrite(VMCS_##field, value), 0)
+
+/* All addresses that L1 can give, recognisable. */
+enum {
+	A_IO_A = M_SPARE, A_IO_B = M_SPARE + 0x1000, A_MSR = M_SPARE + 0x2000, A_APIC = M_SPARE + 0x3000,
+	A_ACCESS = M_SPARE + 0x4000, A_EPT = M_SPARE + 0x5000, A_STORE = M_SPARE + 0x6000, A_LOAD = M_SPARE + 0x7000,
+	A_ENTRY = M_SPARE + 0x8000, A_VMREAD = M_SPARE + 0x9000, A_VMWRITE = M_SPARE + 0xa000, A_LIST = M_SPARE + 0xb000,
+	A_POSTED = M_SPARE + 0xc000, A_EXECUTIVE = M_SPARE + 0xd000, A_PML = M_SPARE + 0xe000, A_VE = M_SPARE + 0xf000,
+};
+
+/* A VMCS with everything in it. */
+static void everything(void)
+{
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	W(pin_controls, caps12.pin.allowed0 | PIN_EXTERNAL_INTERRUPT | PIN_NMI_EXITING | PIN_VIRTUAL_NMIS | PIN_PREEMPTION_TIMER);
+	W(proc_controls, caps12.proc.allowed0 | PROC_SECONDARY | PROC_HLT_EXITING | PROC_TPR_SHADOW | PROC_IO_BITMAPS |
+				 PROC_MSR_BITMAPS | PROC_TSC_OFFSETTING | PROC_MTF);
+	W(proc2_controls, PROC2_EPT | PROC2_VPID | PROC2_UNRESTRICTED_GUEST | PROC2_APIC_ACCESS | PROC2_VMFUNC |
+				  PROC2_VMCS_SHADOWING | PROC2_TSC_SCALING);
+	W(io_bitmap_a, A_IO_A);
+	W(io_bitmap_b, A_IO_B);
+	W(msr_bitmap, A_MSR);
+	W(virtual_apic_addr, A_APIC);
+	W(apic_access_addr, A_ACCESS);
+	W(ept_pointer, A_EPT | 3 << EPTP_WALK_SHIFT | MEMTYPE_WB);
+	W(exit_msr_store_addr, A_STORE);
+	W(exit_msr_load_addr, A_LOAD);
+	W(entry_msr_load_addr, A_ENTRY);
+	W(vmread_bitmap, A_VMREAD);
+	W(vmwrite_bitmap, A_VMWRITE);
+	W(eptp_list_addr, A_LIST);
+	W(executive_vmcs_pointer, A_EXECUTIVE);
+	W(vm_function_controls, 1);
+	W(vpid, 77);
+	W(tsc_offset, 0x123456);
+	W(tsc_multiplier, BIT(49));
+	W(exception_bitmap, BIT(VEC_UD));
+	W(preemption_timer_value, 1000);
+}
+
+static void each_field_is_written_at_most_once(void **state UNUSED)
+{
+	u64 vmcs02 = machine_vcpu->nested.slots[0].vmcs02.region.v;
+
+	everything();
+	fake_log_clear();
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_true(machine_in_l2());
+	assert_int_equal(fake_current_vmcs(), vmcs02);
+	for (unsigned int row = 0; row < VMCS12_FIELD_COUNT; row++) {
+		const struct vmcs12_field *f = &vmcs12_fields[row];
+		size_t writes = fake_writes_of(vmcs02, f->encoding);
+
+		if (writes > 1)
+			fail_msg("%s is written %zu times", f->name, writes);
+		/* The guest's state and what goes through as it stands reach a new vmcs02. */
+		if ((f->flow == FLOW_COPY || f->flow == FLOW_IN) && !fake_is_removed(f->encoding) &&
+		    fake_get(vmcs02, f->encoding) != *vmcs12_slot(&machine_vcpu->nested.current->v12, row))
+			fail_msg("%s did not reach vmcs02", f->name);
+		if (f->flow == FLOW_OUT && writes)
+			fail_msg("%s is written", f->name);
+	}
+}
+
+static void no_host_field_of_l1s_is_there(void **state UNUSED)
+{
+	everything();
+	W(host_rip, 0x123000);
+	W(host_rsp, 0x456000);
+	W(host_cr3, 0x789000);
+	W(host_fs_base, 0xabc000);
+	W(host_gs_base, 0xdef000);
+	W(host_gdtr_base, 0x111000);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_true(machine_in_l2());
+	for (unsigned int row = 0; row < VMCS12_FIELD_COUNT; row++) {
+		const struct vmcs12_field *f = &vmcs12_fields[row];
+
+		if (f->flow == FLOW_HOST)
+			assert_true(machine_field(f->encoding) == machine_field01(f->encoding));
+	}
+}
+
+/* Where hardware would use a page that L1 named, it gets one of L0's, or one that L0 looked at. */
+static void no_page_of_l1s_is_there_raw(void **state UNUSED)
+{
+	static const u32 own[] = { VMCS_io_bitmap_a, VMCS_io_bitmap_b, VMCS_msr_bitmap, VMCS_ept_pointer };
+	static const u32 unused[] = { VMCS_exit_msr_store_addr, VMCS_exit_msr_load_addr, VMCS_entry_msr_load_addr,
+				      VMCS_eptp_list_addr, VMCS_vmread_bitmap, VMCS_vmwrite_bitmap };
+	static const u32 counts[] = { VMCS_exit_msr_store_count, VMCS_exit_msr_load_count, VMCS_entry_msr_load_count };
+
+	everything();
+	l1_write64(A_ENTRY, 0xc0000081);	/* IA32_STAR */
+	W(entry_msr_load_count, 1);
+	W(exit_msr_store_count, 1);
+	W(exit_msr_load_count, 1);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_true(machine_in_l2());
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+		assert_true(memmap_in_window(machine_field(own[i]), 1));
+	for (size_t i = 0; i < ARRAY_SIZE(unused); i++)
+		assert_true(machine_field(unused[i]) < M_SPARE || machine_field(unused[i]) >= M_SPARE + 0x10000);
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++)
+		assert_int_equal(machine_field(counts[i]), 0);
+	assert_true(machine_field(VMCS_vmcs_link_pointer) == ~0ull);
+	assert_int_equal(machine_field(VMCS_vm_function_controls), 0);
+	assert_int_not_equal(machine_field(VMCS_vpid), 77);
+	assert_int_not_equal(machine_field(VMCS_vpid), 0);
+	assert_int_not_equal(machine_field(VMCS_vpid), VPID_L1);
+}
+
+/* A page that hardware reads and writes may not be L0's window: it is another one then. */
+static void window_pages_are_kept_from_hardware(void **state UNUSED)
+{
+	everything();
+	W(virtual_apic_addr, M_WINDOW + 0x5000);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_true(machine_in_l2());
+	assert_int_not_equal(machine_field(VMCS_virtual_apic_addr), M_WINDOW + 0x5000);
+}
+
+static void l0s_minimum_is_there(void **state UNUSED)
+{
+	l1_run_l2();
+	assert_true(machine_field(VMCS_pin_controls) & PIN_NMI_EXITING);
+	assert_true(machine_field(VMCS_pin_controls) & PIN_VIRTUAL_NMIS);
+	assert_true(machine_field(VMCS_proc_controls) & PROC_MSR_BITMAPS);
+	assert_true(machine_field(VMCS_proc_controls) & PROC_SECONDARY);
+	assert_true(machine_field(VMCS_proc2_controls) & PROC2_EPT);
+	assert_true(machine_field(VMCS_ept_pointer) == vm.ept01_pointer);
+	assert_true(machine_field(VMCS_exit_controls) & EXIT_HOST_64);
+	/* L1 without MSR bitmaps sees every RDMSR and WRMSR. */
+	for (u64 i = 0; i < PAGE_SIZE; i++)
+		assert_int_equal(fake_memory[machine_field(VMCS_msr_bitmap) + i], 0xff);
+	/* No TPR shadow: L2 may not reach the real CR8... unless L1 does not care, and owns the real one. */
+	assert_false(machine_field(VMCS_proc_controls) & PROC_TPR_SHADOW);
+}
+
+/* Random control words that pass the checks: L1's intercepts stay, L0's are added, nothing that is not allowed appears. */
+static void random_control_words_merge(void **state UNUSED)
+{
+	const u64 through = PROC_INTERRUPT_WINDOW | PROC_HLT_EXITING | PROC_INVLPG_EXITING | PROC_MWAIT_EXITING |
+			    PROC_RDPMC_EXITING | PROC_RDTSC_EXITING | PROC_CR3_LOAD_EXITING | PROC_CR3_STORE_EXITING |
+			    PROC_MOV_DR_EXITING | PROC_UNCONDITIONAL_IO | PROC_MONITOR_EXITING | PROC_PAUSE_EXITING | PROC_MTF;
+	struct fake_random r = { 7 };
+	unsigned int entered = 0;
+
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	for (unsigned int n = 0; n < 3000; n++) {
+		u64 proc = ((u32)fake_random(&r) | caps12.proc.allowed0 | PROC_SECONDARY) & caps12.proc.allowed1;
+		u64 proc2 = (u32)fake_random(&r) & (u32)fake_random(&r) & caps12.proc2.allowed1;
+		u64 pin = ((u32)fake_random(&r) | caps12.pin.allowed0) & caps12.pin.allowed1;
+
+		W(proc_controls, proc);
+		W(proc2_controls, proc2);
+		W(pin_controls, pin);
+		W(vpid, 1);
+		W(tsc_multiplier, 1);
+		W(ept_pointer, A_EPT | 3 << EPTP_WALK_SHIFT | MEMTYPE_WB);
+		l1_enter(n ? EXIT_VMRESUME : EXIT_VMLAUNCH);
+		if (!machine_in_l2())
+			l1_enter(EXIT_VMLAUNCH);
+		if (!machine_in_l2())
+			continue;
+		entered++;
+		assert_int_equal(machine_field(VMCS_proc_controls) & through & proc, through & proc);
+		assert_int_equal(~machine_field(VMCS_proc_controls) & vmx_caps.proc.allowed0, 0);
+		assert_int_equal(machine_field(VMCS_proc_controls) & ~(u64)vmx_caps.proc.allowed1, 0);
+		assert_int_equal(machine_field(VMCS_proc2_controls) & ~(u64)vmx_caps.proc2.allowed1, 0);
+		assert_int_equal(machine_field(VMCS_pin_controls) & ~(u64)vmx_caps.pin.allowed1, 0);
+		assert_true(machine_field(VMCS_pin_controls) & PIN_NMI_EXITING);
+		assert_int_equal(machine_field(VMCS_pin_controls) & PIN_EXTERNAL_INTERRUPT, pin & PIN_EXTERNAL_INTERRUPT);
+		assert_true(machine_field(VMCS_proc_controls) & PROC_MSR_BITMAPS);
+		assert_true(machine_field(VMCS_proc2_controls) & PROC2_EPT);
+		assert_false(machine_field(VMCS_proc2_controls) & (PROC2_VMCS_SHADOWING | PROC2_PML | PROC2_VE));
+		EXIT_NOW(.reason = EXIT_CPUID);
+		assert_false(machine_in_l2());
+	}
+	assert_true(entered > 100);
+}
+
+/* ---- nothing is written again that nobody touched ---- */
+
+static size_t writes_of_next_entry(void)
+{
+	fake_log_clear();
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_true(machine_in_l2());
+	return fake_write_count;
+}
+
+static void untouched_fields_are_not_written_again(void **state UNUSED)
+{
+	static const u32 quiet[] = { VMCS_guest_cr3, VMCS_guest_gdtr_base, VMCS_guest_tr_base, VMCS_guest_es_selector,
+				     VMCS_pin_controls, VMCS_proc2_controls, VMCS_exit_controls, VMCS_msr_bitmap,
+				     VMCS_host_rip, VMCS_host_cr3, VMCS_ept_pointer, VMCS_guest_sysenter_eip };
+
+	everything();
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	for (int n = 0; n < 3; n++) {
+		EXIT_NOW(.reason = EXIT_CPUID);
+		assert_false(machine_in_l2());
+		W(guest_rip, 0x400000 + n);
+		assert_true(writes_of_next_entry() < 80);
+		for (size_t i = 0; i < ARRAY_SIZE(quiet); i++)
+			if (fake_writes_of(machine_vcpu->nested.current->vmcs02.region.v, quiet[i]))
+				fail_msg("%s was written again", vmcs_field_name(quiet[i]));
+		assert_int_equal(machine_field(VMCS_guest_rip), 0x400000 + n);
+	}
+	/* Counters prove it: CR3 of L2 is never read or written in such a loop. */
+	u64 writes = machine_vcpu->reg_counters.writes[REG_CR3];
+
+	EXIT_NOW(.reason = EXIT_CPUID);
+	writes = machine_vcpu->reg_counters.writes[REG_CR3] - writes;
+	assert_true(writes <= 1);	/* the load of L1's host CR3 */
+}
+
+static void every_touched_field_is_written(void **state UNUSED)
+{
+	struct fake_random r = { 3 };
+
+	everything();
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	for (unsigned int row = 0; row < VMCS12_FIELD_COUNT; row++) {
+		const struct vmcs12_field *f = &vmcs12_fields[row];
+		u64 value;
+
+		/* Rows whose values are free: bases and such. */
+		if (f->flow != FLOW_COPY || VMCS_FIELD_WIDTH(f->encoding) != VMCS_WIDTH_NATURAL)
+			continue;
+		if (row == V12_guest_rflags || row == V12_guest_pending_debug || vmcs12_find(f->encoding) < 0)
+			continue;
+		EXIT_NOW(.reason = EXIT_CPUID);
+		value = (u32)fake_random(&r);
+		assert_int_equal(l1_vmwrite(f->encoding, value), 0);
+		assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+		if (!machine_in_l2() || machine_field(f->encoding) != value)
+			fail_msg("%s", f->name);
+	}
+}
+
+/* Two VMCSs in turn keep their own vmcs02. */
+static void two_vmcss_in_turn(void **state UNUSED)
+{
+	l1_start_vmx();
+	for (unsigned int n = 0; n < 2; n++) {
+		l1_load_vmcs(n);
+		l1_write_valid_vmcs();
+		W(guest_rsp, 0x1000 * (n + 1));
+		W(guest_fs_base, 0x77 * (n + 1));
+		assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+		EXIT_NOW(.reason = EXIT_CPUID);
+	}
+	for (unsigned int turn = 0; turn < 6; turn++) {
+		assert_int_equal(l1_memory_insn(EXIT_VMPTRLD, M_VMCS(turn % 2)), 0);
+		assert_true(writes_of_next_entry() < 80);
+		assert_int_equal(machine_field(VMCS_guest_rsp), 0x1000 * (turn % 2 + 1));
+		assert_int_equal(machine_field(VMCS_guest_fs_base), 0x77 * (turn % 2 + 1));
+		EXIT_NOW(.reason = EXIT_CPUID);
+	}
+}
+
+/* ---- bitmaps ---- */
+
+static void bitmaps_follow_l1s_pages(void **state UNUSED)
+{
+	u64 msr, io;
+
+	everything();
+	fake_memory[A_MSR + 5] = 0x10;
+	fake_memory[A_IO_A + 7] = 0x20;
+	fake_memory[A_IO_B + 9] = 0x40;
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	msr = machine_field(VMCS_msr_bitmap);
+	io = machine_field(VMCS_io_bitmap_a);
+	assert_true(fake_memory[msr + 5] & 0x10);
+	assert_int_equal(fake_memory[io + 7], 0x20);
+	assert_int_equal(fake_memory[machine_field(VMCS_io_bitmap_b) + 9], 0x40);
+	for (u64 i = 0; i < PAGE_SIZE; i++)
+		assert_int_equal(fake_memory[msr + i], fake_memory[A_MSR + i] | ((u8 *)vm.msr_bitmap01)[i]);
+	/* L1 changes its pages behind L0's back. */
+	EXIT_NOW(.reason = EXIT_CPUID);
+	fake_memory[A_MSR + 5] = 0;
+	fake_memory[A_MSR + 6] = 1;
+	fake_memory[A_IO_A + 7] = 0;
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(fake_memory[msr + 5], ((u8 *)vm.msr_bitmap01)[5]);
+	assert_true(fake_memory[msr + 6] & 1);
+	assert_int_equal(fake_memory[io + 7], 0);
+	/* Off, and on again. */
+	EXIT_NOW(.reason = EXIT_CPUID);
+	W(proc_controls, caps12.proc.allowed0 | PROC_SECONDARY);
+	W(proc2_controls, PROC2_EPT);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(fake_memory[machine_field(VMCS_msr_bitmap) + 100], 0xff);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	W(proc_controls, caps12.proc.allowed0 | PROC_SECONDARY | PROC_MSR_BITMAPS);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(fake_memory[machine_field(VMCS_msr_bitmap) + 100], ((u8 *)vm.msr_bitmap01)[100]);
+}
+
+static void absent_bitmaps_intercept_all(void **state UNUSED)
+{
+	everything();
+	W(msr_bitmap, M_WINDOW);
+	W(io_bitmap_a, M_RAM_END + 0x1000);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_true(machine_in_l2());
+	assert_int_equal(fake_memory[machine_field(VMCS_msr_bitmap) + 77], 0xff);
+	assert_int_equal(fake_memory[machine_field(VMCS_io_bitmap_a) + 77], 0xff);
+}
+
+/* ---- control registers, events ---- */
+
+static void read_shadows_show_what_l1_says(void **state UNUSED)
+{
+	everything();
+	W(cr0_guest_host_mask, CR0_TS | CR0_CD);
+	W(cr0_read_shadow, CR0_CD);
+	W(cr4_guest_host_mask, CR4_VMXE);
+	W(cr4_read_shadow, 0);
+	W(guest_cr0, CR0_PE | CR0_PG | CR0_NE | CR0_TS);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_true(machine_in_l2());
+	{
+		u64 mask = machine_field(VMCS_cr0_guest_host_mask), shadow = machine_field(VMCS_cr0_read_shadow);
+		u64 seen = (machine_field(VMCS_guest_cr0) & ~mask) | (shadow & mask);
+
+		assert_int_equal(mask & (CR0_TS | CR0_CD), CR0_TS | CR0_CD);
+		assert_int_equal(seen & (CR0_TS | CR0_CD | CR0_NE | CR0_PE), CR0_CD | CR0_NE | CR0_PE);
+		mask = machine_field(VMCS_cr4_guest_host_mask);
+		seen = (machine_field(VMCS_guest_cr4) & ~mask) | (machine_field(VMCS_cr4_read_shadow) & mask);
+		assert_false(seen & CR4_VMXE);
+		assert_true(seen & CR4_PAE);
+	}
+}
+
+static void injection_goes_through(void **state UNUSED)
+{
+	everything();
+	W(entry_intr_info, INTR_INFO_VALID | INTR_TYPE_HARD_EXCEPTION << 8 | INTR_INFO_ERROR_CODE | VEC_GP);
+	W(entry_exception_error_code, 0x28);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	/* pending for L2, which is what l1_enter() reports as an exception for the guest that runs next */
+	assert_true(machine_in_l2());
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_int_equal(machine_injected & 0xff, VEC_GP);
+	assert_int_equal(machine_injected_error_code, 0x28);
+	assert_false(machine_in_l2());
+	{
+		u64 info;
+
+		assert_int_equal(l1_vmread(VMCS_entry_intr_info, &info), 0);
+		assert_false(info & INTR_INFO_VALID);
+	}
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_int_equal(machine_injected, 0);
+}
+
+static void efer_follows_the_entry_controls(void **state UNUSED)
+{
+	everything();
+	W(guest_efer, EFER_LME | EFER_LMA | EFER_NXE);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_int_equal(machine_field(VMCS_guest_efer), EFER_LME | EFER_LMA | EFER_NXE);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	/* Without "load IA32_EFER": L1's own, LMA and LME by the mode. */
+	W(entry_controls, caps12.entry.allowed0 | ENTRY_IA32E_GUEST);
+	W(exit_controls, caps12.exit.allowed0 | EXIT_HOST_64);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(machine_field(VMCS_guest_efer), EFER_LME | EFER_LMA);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	/* Real mode: LMA goes, LME stays as L1 has it. */
+	W(entry_controls, caps12.entry.allowed0);
+	W(guest_cr0, CR0_NE);
+	W(guest_cs_ar, 0x809b);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_true(machine_in_l2());
+	assert_int_equal(machine_field(VMCS_guest_efer), EFER_LME);
+	assert_false(machine_field(VMCS_entry_controls) & ENTRY_IA32E_GUEST);
+}
+
+/* PDPTEs are loaded with EPT12 and PAE paging, and not otherwise. */
+static void pdptes_only_when_they_mean_something(void **state UNUSED)
+{
+	everything();
+	W(guest_pdpte0, 0x5001);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_true(machine_in_l2());
+	assert_int_not_equal(machine_field(VMCS_guest_pdpte0), 0x5001);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	W(entry_controls, caps12.entry.allowed0);
+	W(guest_cs_ar, 0xc09b);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_true(machine_in_l2());
+	assert_int_equal(machine_field(VMCS_guest_pdpte0), 0x5001);
+	/* Without EPT12 they come from L1's memory. */
+	EXIT_NOW(.reason = EXIT_CPUID);
+	W(proc2_controls, 0);
+	W(guest_cr3, M_SPARE + 0x20);
+	l1_write64(M_SPARE + 0x20, 0x9001);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_true(machine_in_l2());
+	assert_int_equal(machine_field(VMCS_guest_pdpte0), 0x9001);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	{
+		u64 value;
+
+		assert_int_equal(l1_vmread(VMCS_guest_pdpte0, &value), 0);
+		assert_int_equal(value, 0x5001);
+	}
+}
+
+static void pf_intercept_is_one_value(void **state UNUSED)
+{
+	everything();
+	W(pf_mask, PFEC_W);
+	W(pf_match, PFEC_W);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	/* L0 wants none: L1's triple. */
+	assert_false(machine_field(VMCS_exception_bitmap) & BIT(VEC_PF));
+	assert_int_equal(machine_field(VMCS_pf_mask), PFEC_W);
+	assert_int_equal(machine_field(VMCS_pf_match), PFEC_W);
+	assert_true(machine_field(VMCS_exception_bitmap) & BIT(VEC_UD));
+}
+
+static void pf_intercept_with_a_wish_of_l0s(void **state UNUSED)
+{
+	everything();
+	W(pf_mask, PFEC_W);
+	W(pf_match, PFEC_W);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	/* L0 wants some, L1 others: all. */
+	assert_true(machine_field(VMCS_exception_bitmap) & BIT(VEC_PF));
+	assert_int_equal(machine_field(VMCS_pf_mask), 0);
+	assert_int_equal(machine_field(VMCS_pf_match), 0);
+	/* L1's vmcs01 keeps L0's wish alone. */
+	assert_true(machine_field01(VMCS_exception_bitmap) & BIT(VEC_PF));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		MACHINE_TEST_BOTH(each_field_is_written_at_most_once),
+		MACHINE_TEST_BOTH(no_host_field_of_l1s_is_there),
+		MACHINE_TEST_BOTH(no_page_of_l1s_is_there_raw),
+		MACHINE_TEST_BOTH(window_pages_are_kept_from_hardware),
+		MACHINE_TEST_BOTH(l0s_minimum_is_there),
+		MACHINE_TEST_BOTH(random_control_words_merge),
+		MACHINE_TEST_BOTH(untouched_fields_are_not_written_again),
+		MACHINE_TEST_BOTH(every_touched_field_is_written),
+		MACHINE_TEST_BOTH(two_vmcss_in_turn),
+		MACHINE_TEST_BOTH(bitmaps_follow_l1s_pages),
+		MACHINE_TEST_BOTH(absent_bitmaps_intercept_all),
+		MACHINE_TEST_BOTH(read_shadows_show_what_l1_says),
+		MACHINE_TEST(read_shadows_show_what_l1_says, "intercept=cr"),
+		MACHINE_TEST_BOTH(injection_goes_through),
+		MACHINE_TEST_BOTH(efer_follows_the_entry_controls),
+		MACHINE_TEST_BOTH(pdptes_only_when_they_mean_something),
+		MACHINE_TEST(pf_intercept_is_one_value, ""),
+		MACHINE_TEST(pf_intercept_with_a_wish_of_l0s, "intercept=pf"),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
