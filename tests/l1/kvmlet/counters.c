@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Asks Socle for its exit counters: a VMCALL that it answers by lines on its console. Bare, or under another
- * hypervisor, VMCALL would be #UD or somebody else's call; the signature in CPUID leaf 0x40000000 is looked at first.
+ * hypervisor, VMCALL would be #UD or somebody else's call; the signature in CPUID leaf 0x40000000 is looked at first. (Socle does
+ * not set CPUID's hypervisor-present bit: to L1 it is the bare processor.)
  */
 #include "kvmlet.h"
 
@@ -17,9 +18,6 @@ int counters_ask(void)
 {
 	uint32_t eax, signature[3];
 
-	__cpuid(1, eax, signature[0], signature[1], signature[2]);
-	if (!(signature[1] & 1u << 31))
-		goto bare;
 	__cpuid(CPUID_HYPERVISOR, eax, signature[0], signature[1], signature[2]);
 	if (memcmp(signature, "SocleSocle  ", sizeof(signature)))
 		goto bare;
