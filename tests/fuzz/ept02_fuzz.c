@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * EPT02 with EPT12s, accesses and INVEPTs out of the fuzzer's hands, against the model of tests/unit/ept_model.h.
+ * EPT02 with EPT12s, accesses and INVEPTs out of the fuzzer's hands, against the model of
+ * tests/unit/ept_model.h.
  */
 #define CPUS 1
 #include "tests/unit/ept_model.h"

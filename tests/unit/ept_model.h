@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A model of the processor for EPT02: several CPUs, each with a TLB and paging-structure caches that keep whatever they
- * may, an L1 that edits EPT12, hostile entries included. A translation that L2 gets must be one that EPT12 gave at
- * some moment since the CPU's last INVEPT; a fault that L1 gets must be the one of EPT12 as it is now. With the stand-ins
- * for all that ept*.c call: included by one file of a program. Unit test and fuzzer choose the steps.
- * SDM: "Caching Translation Information", "EPT Misconfigurations", "EPT Violations".
+ * A model of the processor for EPT02: several CPUs, each with a TLB and paging-structure caches that keep
+ * whatever they may, an L1 that edits EPT12, hostile entries included. A translation that L2 gets must be one
+ * that EPT12 gave at some moment since the CPU's last INVEPT; a fault that L1 gets must be the one of EPT12
+ * as it is now. With the stand-ins for all that ept*.c call: included by one file of a program. Unit test and
+ * fuzzer choose the steps. SDM: "Caching Translation Information", "EPT Misconfigurations", "EPT Violations".
  */
 #ifndef TESTS_UNIT_EPT_MODEL_H
 #define TESTS_UNIT_EPT_MODEL_H
@@ -40,9 +40,9 @@
 static u64 memory[TABLES][EPT_ENTRIES] ALIGNED(4096);
 static struct vcpu vcpus[CPUS];
 static struct nested_vmcs slots[CPUS][SLOTS];
-static u64 log_written, log_value;	/* by page-modification logging */
+static u64 log_written, log_value; /* by page-modification logging */
 static u64 random_state;
-static const u8 *random_input;	/* a fuzzer's; NULL: pseudo-random numbers */
+static const u8 *random_input; /* a fuzzer's; NULL: pseudo-random numbers */
 static size_t random_left;
 static u64 now = 1;
 
@@ -65,14 +65,15 @@ static u64 rnd(u64 n)
 	return (z ^ (z >> 31)) % n;
 }
 
-#define CHECK(cond, ...)                                                                                   \
-	do {                                                                                               \
-		if (!(cond)) {                                                                             \
-			printf("%s:%d: step %llu: %s: ", __FILE__, __LINE__, (unsigned long long)now, #cond); \
-			printf(__VA_ARGS__);                                                               \
-			printf("\n");                                                                      \
-			abort();                                                                           \
-		}                                                                                          \
+#define CHECK(cond, ...)                                                                                     \
+	do {                                                                                                 \
+		if (!(cond)) {                                                                               \
+			printf("%s:%d: step %llu: %s: ", __FILE__, __LINE__, (unsigned long long)now,        \
+			       #cond);                                                                       \
+			printf(__VA_ARGS__);                                                                 \
+			printf("\n");                                                                        \
+			abort();                                                                             \
+		}                                                                                            \
 	} while (0)
 
 void panic(const char *fmt, ...)
@@ -178,7 +179,7 @@ u64 regcache_fill(struct regcache *cache, enum reg reg)
 }
 
 static u64 proc_controls[CPUS];
-static unsigned int cpu;	/* that acts now */
+static unsigned int cpu; /* that acts now */
 
 u64 vmcs_read(enum vmcs_field field)
 {
@@ -216,9 +217,9 @@ enum action nested_reflect(struct vcpu *vcpu, const struct exit_record *record)
 /* ---- the processor ---- */
 
 struct translation {
-	u64 hpa;		/* of the 4 KiB page */
+	u64 hpa; /* of the 4 KiB page */
 	u64 permissions;
-	u64 memory_type;	/* with ignore-PAT, as in the entry */
+	u64 memory_type; /* with ignore-PAT, as in the entry */
 	unsigned int level;
 };
 
@@ -243,7 +244,7 @@ static struct processor {
 	struct psc_entry psc[PSC_SIZE];
 	u64 eptp;
 	struct nested_vmcs *slot;
-	u64 invept_since[ROLES];	/* by L1 */
+	u64 invept_since[ROLES]; /* by L1 */
 } processors[CPUS];
 
 static u64 flushes;
@@ -273,10 +274,11 @@ static void check_entry02(u64 entry, unsigned int level, bool leaf)
 
 	CHECK((entry & (EPT_READ | EPT_WRITE)) != EPT_WRITE, "entry %llx", (unsigned long long)entry);
 	if (leaf)
-		CHECK(type != 2 && type != 3 && type != 7 && !(entry & (ept_span(level) - 1) & EPT_ADDRESS), "entry %llx",
-		      (unsigned long long)entry);
+		CHECK(type != 2 && type != 3 && type != 7 && !(entry & (ept_span(level) - 1) & EPT_ADDRESS),
+		      "entry %llx", (unsigned long long)entry);
 	else
-		CHECK(!(entry & (EPT_MEMTYPE | EPT_IGNORE_PAT | EPT_LEAF)), "entry %llx", (unsigned long long)entry);
+		CHECK(!(entry & (EPT_MEMTYPE | EPT_IGNORE_PAT | EPT_LEAF)), "entry %llx",
+		      (unsigned long long)entry);
 }
 
 static bool hardware_walk(struct processor *p, u64 l2gpa, struct translation *t)
@@ -308,12 +310,14 @@ static bool hardware_walk(struct processor *p, u64 l2gpa, struct translation *t)
 			t->level = level;
 			t->permissions = permissions;
 			t->memory_type = *entry & (EPT_MEMTYPE | EPT_IGNORE_PAT);
-			t->hpa = ((*entry & EPT_ADDRESS) | (l2gpa & (ept_span(level) - 1))) & ~(PAGE_SIZE - 1);
+			t->hpa =
+				((*entry & EPT_ADDRESS) | (l2gpa & (ept_span(level) - 1))) & ~(PAGE_SIZE - 1);
 			return true;
 		}
 		table = *entry & EPT_ADDRESS;
-		p->psc[rnd(PSC_SIZE)] = (struct psc_entry){ true, p->eptp, l2gpa >> (12 + 9 * (level - 1)), table,
-							    permissions, level - 1 };
+		p->psc[rnd(PSC_SIZE)] =
+			(struct psc_entry){ true,  p->eptp,	l2gpa >> (12 + 9 * (level - 1)),
+					    table, permissions, level - 1 };
 	}
 }
 
@@ -323,7 +327,8 @@ static bool hardware_translate(struct processor *p, u64 l2gpa, struct translatio
 	u64 page = l2gpa / PAGE_SIZE;
 
 	for (int i = 0; i < TLB_SIZE; i++)
-		if (p->tlb[i].valid && p->tlb[i].page == page && !((p->tlb[i].eptp ^ p->eptp) & EPT_ADDRESS)) {
+		if (p->tlb[i].valid && p->tlb[i].page == page &&
+		    !((p->tlb[i].eptp ^ p->eptp) & EPT_ADDRESS)) {
 			*t = p->tlb[i].t;
 			return true;
 		}
@@ -349,7 +354,7 @@ static void hardware_violation(struct processor *p, u64 l2gpa)
 
 static struct {
 	u64 from, value;
-} *history[TABLES][EPT_ENTRIES];
+} * history[TABLES][EPT_ENTRIES];
 static u32 history_count[TABLES][EPT_ENTRIES], history_room[TABLES][EPT_ENTRIES];
 
 static void note(int table, unsigned int index)
@@ -404,8 +409,8 @@ static bool model_is_leaf(u64 e, unsigned int level)
 }
 
 /* EPT12 as it is: 48, 49, or 0 for a translation. */
-static u32 model_walk(const struct model_role *role, u64 l2gpa, u64 need, u64 *permissions, u64 *gpa, u64 *leaf,
-		      unsigned int *leaf_level)
+static u32 model_walk(const struct model_role *role, u64 l2gpa, u64 need, u64 *permissions, u64 *gpa,
+		      u64 *leaf, unsigned int *leaf_level)
 {
 	u64 table = role->eptp & EPT_ADDRESS;
 	bool bad = false;
@@ -458,12 +463,13 @@ static bool model_leads_to(u64 gpa, const struct translation *t)
 	gpa = ALIGN_DOWN(gpa, PAGE_SIZE);
 	if (!touches_window(gpa, 1))
 		return t->hpa == gpa;
-	return t->hpa == (u64)(uintptr_t)cache->absent && (!(t->permissions & EPT_WRITE) || cache->step_count);
+	return t->hpa == (u64)(uintptr_t)cache->absent &&
+	       (!(t->permissions & EPT_WRITE) || cache->step_count);
 }
 
 /* Was there, since the last INVEPT, a value of each entry on the way so that the translation is theirs? */
-static bool model_allows(const struct model_role *role, u64 since, u64 table, unsigned int level, u64 l2gpa, u64 permissions,
-			 const struct translation *t)
+static bool model_allows(const struct model_role *role, u64 since, u64 table, unsigned int level, u64 l2gpa,
+			 u64 permissions, const struct translation *t)
 {
 	unsigned int index = ept_index(l2gpa, level);
 	int n = table_of(table);
@@ -488,7 +494,8 @@ static bool model_allows(const struct model_role *role, u64 since, u64 table, un
 			p &= ~EPT_WRITE;
 		if (t->permissions & ~p)
 			continue;
-		if (t->level > level || !model_leads_to((e & EPT_ADDRESS) + (l2gpa & (ept_span(level) - 1)), t))
+		if (t->level > level ||
+		    !model_leads_to((e & EPT_ADDRESS) + (l2gpa & (ept_span(level) - 1)), t))
 			continue;
 		if (t->memory_type == (e & (EPT_MEMTYPE | EPT_IGNORE_PAT)) ||
 		    t->hpa == (u64)(uintptr_t)((struct ept02_cache *)vcpus[cpu].nested.ept)->absent)
@@ -539,27 +546,20 @@ static u64 random_permissions(void)
 
 static u64 random_entry(unsigned int level, u64 old)
 {
-	static const u64 types[] = { MEMTYPE_UC, MEMTYPE_WC, MEMTYPE_WT, MEMTYPE_WP, MEMTYPE_WB, MEMTYPE_WB, 2, 7 };
+	static const u64 types[] = { MEMTYPE_UC, MEMTYPE_WC, MEMTYPE_WT, MEMTYPE_WP,
+				     MEMTYPE_WB, MEMTYPE_WB, 2,		 7 };
 	u64 leaf = random_permissions() | types[rnd(rnd(10) ? 6 : 8)] << EPT_MEMTYPE_SHIFT |
 		   (rnd(8) ? 0 : EPT_IGNORE_PAT) | rnd(4) << 8 | (rnd(4) ? 0 : BIT(11));
 
 	switch (rnd(20)) {
-	case 0:
-		return 0;
-	case 1:
-		return old ^ BIT(rnd(3));
-	case 2:
-		return old & ~(u64)EPT_WRITE;
-	case 3:
-		return old & ~(u64)EPT_ACCESSED;
-	case 4:
-		return old & ~(u64)EPT_DIRTY;
-	case 5:
-		return old ^ BIT(52 + rnd(10));
-	case 6:
-		return rnd(4) ? old : rnd(~0ull);
-	case 7:
-		return old ^ EPT_USER_EXEC;
+	case 0: return 0;
+	case 1: return old ^ BIT(rnd(3));
+	case 2: return old & ~(u64)EPT_WRITE;
+	case 3: return old & ~(u64)EPT_ACCESSED;
+	case 4: return old & ~(u64)EPT_DIRTY;
+	case 5: return old ^ BIT(52 + rnd(10));
+	case 6: return rnd(4) ? old : rnd(~0ull);
+	case 7: return old ^ EPT_USER_EXEC;
 	}
 	if (level == 1)
 		return leaf | random_page(1);
@@ -617,11 +617,14 @@ static void set_register(struct vcpu *vcpu, enum reg reg, u64 value)
 	vcpu->vmcs01.cache.value[reg] = value;
 }
 
-static void check_translation(const struct model_role *role, u64 l2gpa, const struct translation *t, u64 since)
+static void check_translation(const struct model_role *role, u64 l2gpa, const struct translation *t,
+			      u64 since)
 {
-	CHECK(model_allows(role, since, role->eptp & EPT_ADDRESS, 4, l2gpa, permission_mask(role->user_exec), t),
+	CHECK(model_allows(role, since, role->eptp & EPT_ADDRESS, 4, l2gpa, permission_mask(role->user_exec),
+			   t),
 	      "eptp %llx l2gpa %llx hpa %llx permissions %llx level %u", (unsigned long long)role->eptp,
-	      (unsigned long long)l2gpa, (unsigned long long)t->hpa, (unsigned long long)t->permissions, t->level);
+	      (unsigned long long)l2gpa, (unsigned long long)t->hpa, (unsigned long long)t->permissions,
+	      t->level);
 }
 
 /* The instruction that wrote to absent memory is over. */
@@ -636,7 +639,8 @@ static void finish_step(struct vcpu *vcpu)
 	memset(cache->absent, 0, PAGE_SIZE);
 	vcpu->exit_reason = EXIT_MTF;
 	CHECK(ept02_absent_finish(vcpu), "the step's exit is L0's");
-	CHECK(!(proc_controls[cpu] & PROC_MTF) && cache->absent[0] == 0xff && cache->absent[4095] == 0xff, "not restored");
+	CHECK(!(proc_controls[cpu] & PROC_MTF) && cache->absent[0] == 0xff && cache->absent[4095] == 0xff,
+	      "not restored");
 }
 
 /* L1 looks after a violation: it may allow more on the way there, then goes on with this L2 or another. */
@@ -675,18 +679,13 @@ static void step_access(void)
 	u32 expected;
 
 	switch (rnd(4)) {
-	case 0:
-		access = EPTV_READ | EPTV_LINEAR_VALID | EPTV_TRANSLATED;
-		break;
-	case 1:
-		access = EPTV_WRITE | EPTV_LINEAR_VALID | EPTV_TRANSLATED;
-		break;
-	case 2:
-		access = EPTV_FETCH | EPTV_LINEAR_VALID | EPTV_TRANSLATED | (rnd(2) ? EPTV_USER : 0);
-		break;
-	default:	/* the guest's paging structures: a write if EPT12 has A/D flags on */
+	case 0: access = EPTV_READ | EPTV_LINEAR_VALID | EPTV_TRANSLATED; break;
+	case 1: access = EPTV_WRITE | EPTV_LINEAR_VALID | EPTV_TRANSLATED; break;
+	case 2: access = EPTV_FETCH | EPTV_LINEAR_VALID | EPTV_TRANSLATED | (rnd(2) ? EPTV_USER : 0); break;
+	default: /* the guest's paging structures: a write if EPT12 has A/D flags on */
 		access = EPTV_READ | EPTV_LINEAR_VALID | (p->eptp & EPTP_AD ? EPTV_WRITE : 0);
-		CHECK(!((p->eptp ^ role->eptp) & EPTP_AD), "vmcs02's pointer %llx", (unsigned long long)p->eptp);
+		CHECK(!((p->eptp ^ role->eptp) & EPTP_AD), "vmcs02's pointer %llx",
+		      (unsigned long long)p->eptp);
 	}
 	need = access & (EPTV_READ | EPTV_WRITE);
 	if (access & EPTV_FETCH)
@@ -707,12 +706,14 @@ static void step_access(void)
 		expected = model_walk(role, l2gpa, need, &permissions, &gpa, &leaf, &leaf_level);
 		ept02_violation(vcpu);
 		note_path(role, l2gpa);
-		CHECK(was_reflected == (expected != 0), "expected %u at %llx", expected, (unsigned long long)l2gpa);
+		CHECK(was_reflected == (expected != 0), "expected %u at %llx", expected,
+		      (unsigned long long)l2gpa);
 		if (expected == 48) {
 			u64 user = role->user_exec && (permissions & EPT_USER_EXEC) ? EPTV_PERM_USER_EXEC : 0;
 
 			CHECK(reflected.reason == EXIT_EPT_VIOLATION &&
-				      reflected.qualification == (access | (permissions & EPT_RWX) << EPTV_PERM_SHIFT | user),
+				      reflected.qualification ==
+					      (access | (permissions & EPT_RWX) << EPTV_PERM_SHIFT | user),
 			      "reason %u qualification %llx permissions %llx", reflected.reason,
 			      (unsigned long long)reflected.qualification, (unsigned long long)permissions);
 			steps_violation++;
@@ -726,8 +727,11 @@ static void step_access(void)
 			return;
 		}
 		/* What was just made is as large as both sides allow. */
-		CHECK(hardware_walk(p, l2gpa, &t) && ept_span(t.level) == MIN(ept_span(leaf_level),
-			      touches_window(gpa, 1) ? PAGE_SIZE : uniform_size(gpa)), "level %u of %u", t.level, leaf_level);
+		CHECK(hardware_walk(p, l2gpa, &t) &&
+			      ept_span(t.level) ==
+				      MIN(ept_span(leaf_level),
+					  touches_window(gpa, 1) ? PAGE_SIZE : uniform_size(gpa)),
+		      "level %u of %u", t.level, leaf_level);
 	}
 	CHECK(false, "no progress at %llx", (unsigned long long)l2gpa);
 }
@@ -748,7 +752,8 @@ static u32 count_tables(struct ept02_cache *cache, u32 table)
 		u32 child = ept02_child(cache, entry);
 
 		CHECK(cache->tables[child].parent == table && cache->tables[child].index == i &&
-			      cache->tables[child].level == t->level - 1, "child %u", child);
+			      cache->tables[child].level == t->level - 1,
+		      "child %u", child);
 		count += count_tables(cache, child);
 	}
 	return count;
@@ -766,7 +771,8 @@ static void check_cache(struct ept02_cache *cache)
 	for (unsigned int i = 0; i < EPT02_ROOTS; i++)
 		if (cache->roots[i].used)
 			count += count_tables(cache, cache->roots[i].table);
-	CHECK(free == cache->free_count && count + free == cache->count, "%u + %u of %u", count, free, cache->count);
+	CHECK(free == cache->free_count && count + free == cache->count, "%u + %u of %u", count, free,
+	      cache->count);
 }
 
 static void build_world(u64 seed, u64 tables, u32 share)
@@ -836,21 +842,14 @@ static void run_step(bool alone)
 	now++;
 	cpu = (unsigned int)rnd(CPUS);
 	switch (rnd(100)) {
-	case 0 ... 27:
-		step_edit();
-		break;
-	case 28 ... 32:
-		step_invept();
-		break;
-	case 33 ... 38:
-		enter(alone && rnd(500) ? 0 : (unsigned int)rnd(SLOTS));
-		break;
+	case 0 ... 27: step_edit(); break;
+	case 28 ... 32: step_invept(); break;
+	case 33 ... 38: enter(alone && rnd(500) ? 0 : (unsigned int)rnd(SLOTS)); break;
 	case 39:
 		if (!rnd(50))
 			nested_ept01_changed(&vcpus[cpu]);
 		break;
-	default:
-		step_access();
+	default: step_access();
 	}
 }
 

@@ -11,7 +11,7 @@
 
 static struct vcpu vcpu;
 static struct nested_vmcs slots[400];
-static unsigned int flushes[0x10000];	/* since the last look, by VPID */
+static unsigned int flushes[0x10000]; /* since the last look, by VPID */
 static unsigned int flush_count, keep_globals_count;
 static u64 flushed_address;
 static bool uses_vpid;
@@ -109,7 +109,8 @@ static void test_reuse_flushes(void **state)
 		}
 }
 
-/* "If the 'enable VPID' control is 0, VM entries and VM exits invalidate mappings associated with VPID 0000H" */
+/* "If the 'enable VPID' control is 0, VM entries and VM exits invalidate mappings associated with VPID 0000H"
+ */
 static void test_without_vpid12(void **state)
 {
 	(void)state;

@@ -26,8 +26,8 @@ struct vmx_caps caps12;
 	(PROC2_APIC_ACCESS | PROC2_EPT | PROC2_DESC_TABLE_EXITING | PROC2_RDTSCP | PROC2_VIRTUAL_X2APIC |    \
 	 PROC2_VPID | PROC2_WBINVD_EXITING | PROC2_UNRESTRICTED_GUEST | PROC2_APIC_REGISTER_VIRT |           \
 	 PROC2_VIRTUAL_INTERRUPT | PROC2_PAUSE_LOOP_EXITING | PROC2_RDRAND_EXITING | PROC2_INVPCID |         \
-	 PROC2_VMFUNC | PROC2_VMCS_SHADOWING | PROC2_RDSEED_EXITING | PROC2_XSAVES | PROC2_TSC_SCALING |     \
-	 PROC2_USER_WAIT_PAUSE)
+	 PROC2_VMFUNC | PROC2_VMCS_SHADOWING | PROC2_RDSEED_EXITING | PROC2_PML | PROC2_XSAVES |             \
+	 PROC2_MODE_BASED_EXECUTE | PROC2_TSC_SCALING | PROC2_USER_WAIT_PAUSE)
 
 #define EXIT_EMULATED                                                                                        \
 	(EXIT_SAVE_DEBUG | EXIT_HOST_64 | EXIT_LOAD_PERF_GLOBAL | EXIT_ACK_INTERRUPT | EXIT_SAVE_PAT |       \
@@ -39,6 +39,8 @@ struct vmx_caps caps12;
 
 #define VMFUNC_EMULATED BIT(0) /* EPTP switching */
 
+#define EPT_VPID_AD BIT(21)
+#define EPT_VPID_ADVANCED BIT(22)
 #define EPT_VPID_EMULATED                                                                                    \
 	(BIT(0) |				/* execute-only pages */                                     \
 	 BIT(6) |				/* 4-level walks */                                          \
@@ -46,8 +48,8 @@ struct vmx_caps caps12;
 	 BIT(8) | BIT(14) |			/* paging structures uncacheable, write-back */              \
 	 BIT(16) | BIT(17) |			/* 2 MiB and 1 GiB pages */                                  \
 	 BIT(20) |				/* INVEPT */                                                 \
-	 BIT(21) |				/* accessed and dirty flags */                               \
-	 BIT(22) |				/* advanced information of EPT violations */                 \
+	 EPT_VPID_AD |				/* accessed and dirty flags */                               \
+	 EPT_VPID_ADVANCED |			/* advanced information of EPT violations */                 \
 	 BIT(25) | BIT(26) |			/* INVEPT: single-context, all-context */                    \
 	 BIT(32) |				/* INVVPID */                                                \
 	 BIT(40) | BIT(41) | BIT(42) | BIT(43)) /* INVVPID: the four types */
@@ -92,6 +94,11 @@ static void drop_dependents(struct vmx_caps *caps)
 		caps->ept_vpid = 0;
 	if (!(caps->proc2.allowed1 & PROC2_VMFUNC))
 		caps->vmfunc = 0;
+	if (!(caps->ept_vpid & EPT_VPID_AD))
+		caps->proc2.allowed1 &= ~(u32)PROC2_PML;
+	/* Which of L2's fetches are user-mode ones is known from the advanced information. */
+	if (!(caps->ept_vpid & EPT_VPID_ADVANCED))
+		caps->proc2.allowed1 &= ~(u32)PROC2_MODE_BASED_EXECUTE;
 }
 
 void nested_caps_init(void)

@@ -39,8 +39,8 @@ static inline bool ept_is_leaf(u64 entry, unsigned int level)
 
 /* Everything that shapes how L1's tables are read; an EPT02 is keyed by all of it. */
 struct ept12_role {
-	u64 eptp;		/* as L1 wrote it: levels, A/D */
-	bool user_exec;		/* mode-based execute control: bit 10 counts */
+	u64 eptp;	/* as L1 wrote it: levels, A/D */
+	bool user_exec; /* mode-based execute control: bit 10 counts */
 };
 
 static inline bool ept12_role_has_ad(const struct ept12_role *role)
@@ -60,21 +60,23 @@ struct ept12_role ept12_role_of(const struct vmcs12 *v12);
 enum ept12_result { EPT12_OK, EPT12_VIOLATION, EPT12_MISCONFIG, EPT12_LOG_FULL };
 
 struct ept12_walk {
-	u64 entry[EPT_LEVELS_MAX + 1];	/* by level, each read once; with the A/D flags that the walk set */
-	unsigned int leaf;		/* level of the leaf; of the last entry read if there was a fault */
-	u64 permissions;		/* AND of all entries read: EPT_PERMISSIONS */
-	u64 gpa;			/* EPT12_OK: where it leads, in L1's memory */
+	u64 entry[EPT_LEVELS_MAX + 1]; /* by level, each read once; with the A/D flags that the walk set */
+	unsigned int leaf;	       /* level of the leaf; of the last entry read if there was a fault */
+	u64 permissions;	       /* AND of all entries read: EPT_PERMISSIONS */
+	u64 gpa;		       /* EPT12_OK: where it leads, in L1's memory */
 };
 
 /*
- * Walks L1's tables for `l2gpa` once. `need` is a mask of EPT_PERMISSIONS. Sets accessed and dirty flags in L1's
- * tables if the role has them and the access is allowed, and logs the page where the current vmcs12 says so.
+ * Walks L1's tables for `l2gpa` once. `need` is a mask of EPT_PERMISSIONS. Sets accessed and dirty flags in
+ * L1's tables if the role has them and the access is allowed, and logs the page where the current vmcs12 says
+ * so.
  */
 enum ept12_result ept12_walk(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need,
 			     struct ept12_walk *walk);
 
 /* The same, changing nothing: false if there is a fault, or a flag to set. */
-bool ept12_peek(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need, struct ept12_walk *walk);
+bool ept12_peek(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need,
+		struct ept12_walk *walk);
 
 /* A present entry that is not misconfigured; false also if it is not present. */
 bool ept12_entry_valid(const struct ept12_role *role, u64 entry, unsigned int level);
@@ -83,7 +85,8 @@ bool ept12_entry_valid(const struct ept12_role *role, u64 entry, unsigned int le
 struct ept12_fault ept12_fault(const struct ept12_role *role, enum ept12_result result, u64 l2gpa, u64 access,
 			       const struct ept12_walk *walk);
 
-/* SDM "Accessed and Dirty Flags for EPT": with the flags on, accesses to guest paging structures count as writes. */
+/* SDM "Accessed and Dirty Flags for EPT": with the flags on, accesses to guest paging structures count as
+ * writes. */
 static inline u64 ept12_access(const struct ept12_role *role, u64 access)
 {
 	bool walk = (access & (EPTV_LINEAR_VALID | EPTV_TRANSLATED)) == EPTV_LINEAR_VALID;
@@ -104,7 +107,7 @@ static inline u64 ept12_need(const struct ept12_role *role, u64 access)
 /* ---- ept02_table.c: tables and roots out of the budget ---- */
 
 #define EPT02_ROOTS 128
-#define EPT02_DIRECT (~0ull)	/* no table of L1's: the pieces of one large leaf */
+#define EPT02_DIRECT (~0ull) /* no table of L1's: the pieces of one large leaf */
 #define EPT02_NONE (~0u)
 #define EPT02_STEP_MAX 16
 
@@ -114,40 +117,41 @@ static inline u64 ept12_need(const struct ept12_role *role, u64 access)
  */
 struct ept02_table {
 	u64 filled[EPT_ENTRIES / 64];
-	u64 source;		/* GPA of L1's table, or EPT02_DIRECT */
-	u32 parent;		/* EPT02_NONE: a root; of a free table: the next free one */
-	u16 index;		/* in the parent */
-	u8 level;		/* 0: free */
-	bool stale;		/* parked by an INVEPT: to be compared with L1's table before use */
+	u64 source; /* GPA of L1's table, or EPT02_DIRECT */
+	u32 parent; /* EPT02_NONE: a root; of a free table: the next free one */
+	u16 index;  /* in the parent */
+	u8 level;   /* 0: free */
+	bool stale; /* parked by an INVEPT: to be compared with L1's table before use */
 };
 
 struct ept02_root {
 	struct ept12_role role;
-	u64 pointer;		/* EPTP for vmcs02 */
+	u64 pointer; /* EPTP for vmcs02 */
 	u64 last_used;
 	u32 table;
 	bool used;
-	bool stale;		/* an INVEPT came: compare before use */
+	bool stale; /* an INVEPT came: compare before use */
 };
 
 /* All members: the owning CPU only. */
 struct ept02_cache {
-	u8 *pages;		/* constant after init, as the next three */
+	u8 *pages; /* constant after init, as the next three */
 	u64 pages_phys;
-	u64 *snapshots;		/* L1's entries that the filled ones were made from, a page per table */
+	u64 *snapshots; /* L1's entries that the filled ones were made from, a page per table */
 	struct ept02_table *tables;
 	u32 count;
-	u32 free;		/* first free table; its page is all zero */
+	u32 free; /* first free table; its page is all zero */
 	u32 free_count;
-	u32 hand;		/* where reclaim within an EPT02 goes on */
-	u32 sync_share;		/* constant after init: entries compared at once after an INVEPT */
+	u32 hand;	/* where reclaim within an EPT02 goes on */
+	u32 sync_share; /* constant after init: entries compared at once after an INVEPT */
 	struct ept02_root roots[EPT02_ROOTS];
-	struct ept02_root *active;	/* the one that vmcs02 was last entered with, or NULL: never freed, only emptied */
+	struct ept02_root
+		*active; /* the one that vmcs02 was last entered with, or NULL: never freed, only emptied */
 	u64 clock;
-	struct ept02_root *retry;	/* L1 was given a violation of it, which it may have repaired; or NULL */
+	struct ept02_root *retry; /* L1 was given a violation of it, which it may have repaired; or NULL */
 	u64 retry_l2gpa, retry_need;
-	u8 *absent;		/* a page of ones: what L2 sees of memory that is not there */
-	u64 steps[EPT02_STEP_MAX];	/* where it is writable for the instruction that is being stepped */
+	u8 *absent;		   /* a page of ones: what L2 sees of memory that is not there */
+	u64 steps[EPT02_STEP_MAX]; /* where it is writable for the instruction that is being stepped */
 	u32 step_count;
 	struct nested_counters *counters;
 };
@@ -181,8 +185,8 @@ static inline u32 ept02_child(const struct ept02_cache *cache, u64 link)
 void ept02_table_init(struct ept02_cache *cache, u64 budget);
 
 /*
- * A table linked nowhere yet. May reclaim other EPT02s, or tables of `root` (NULL: none is in use), but not `keep`
- * and the tables above it: look again at anything else.
+ * A table linked nowhere yet. May reclaim other EPT02s, or tables of `root` (NULL: none is in use), but not
+ * `keep` and the tables above it: look again at anything else.
  */
 u32 ept02_table_get(struct ept02_cache *cache, struct ept02_root *root, u32 keep);
 
@@ -200,7 +204,8 @@ void ept02_root_free(struct ept02_cache *cache, struct ept02_root *root);
 
 /* ---- ept02_sync.c ---- */
 
-/* What an entry made from L1's `entry` may allow: D of L1's leaves is set at the first write, so W waits for it. */
+/* What an entry made from L1's `entry` may allow: D of L1's leaves is set at the first write, so W waits for
+ * it. */
 u64 ept02_permissions(const struct ept12_role *role, u64 entry, bool leaf);
 
 /* After an INVEPT: takes out what differs from L1's tables now. Flushes the processor's TLB. */

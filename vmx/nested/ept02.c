@@ -12,9 +12,9 @@
 #include "vmx/nested/ept.h"
 #include "vmx/tlb.h"
 
-#define SYNC_SHARE 2048	/* entries compared at once: about what four violations cost */
+#define SYNC_SHARE 2048 /* entries compared at once: about what four violations cost */
 
-#define EPT_CAP_ADVANCED BIT(22)	/* IA32_VMX_EPT_VPID_CAP: advanced information */
+#define EPT_CAP_ADVANCED BIT(22) /* IA32_VMX_EPT_VPID_CAP: advanced information */
 
 /* Entries of EPT02 have A and D set from the start: hardware need not write them. */
 #define LINK (EPT_ACCESSED)
@@ -58,12 +58,14 @@ static bool link_fits(struct ept02_cache *cache, u32 table, unsigned int index, 
 	if (level > walk->leaf)
 		return source == (walk->entry[level] & EPT_ADDRESS);
 	if (level == walk->leaf)
-		return source == EPT02_DIRECT && !((ept02_snapshot(cache, table)[index] ^ walk->entry[level]) & frame);
+		return source == EPT02_DIRECT &&
+		       !((ept02_snapshot(cache, table)[index] ^ walk->entry[level]) & frame);
 	return true; /* within the pieces of a leaf: what stands above decides */
 }
 
 /* One level down on the way to `l2gpa`: the link made, mended or left as it is. */
-static u32 descend(struct vcpu *vcpu, struct ept02_root *root, u32 table, u64 l2gpa, const struct ept12_walk *walk)
+static u32 descend(struct vcpu *vcpu, struct ept02_root *root, u32 table, u64 l2gpa,
+		   const struct ept12_walk *walk)
 {
 	struct ept02_cache *cache = vcpu->nested.ept;
 	unsigned int level = cache->tables[table].level;
@@ -82,7 +84,8 @@ static u32 descend(struct vcpu *vcpu, struct ept02_root *root, u32 table, u64 l2
 		cache->tables[child].level = (u8)(level - 1);
 		cache->tables[child].parent = table;
 		cache->tables[child].index = (u16)index;
-		cache->tables[child].source = level > walk->leaf ? walk->entry[level] & EPT_ADDRESS : EPT02_DIRECT;
+		cache->tables[child].source =
+			level > walk->leaf ? walk->entry[level] & EPT_ADDRESS : EPT02_DIRECT;
 	}
 	if (level >= walk->leaf) {
 		permissions = ept02_permissions(&root->role, walk->entry[level], level == walk->leaf);
@@ -124,8 +127,8 @@ static void fill(struct vcpu *vcpu, struct ept02_root *root, u64 l2gpa, const st
 /* ---- entries ---- */
 
 /*
- * L1 goes on with an L2 after a violation: if the access is possible now, the entry that it needs is made at once
- * instead of by another exit. A processor may do the same of its own accord.
+ * L1 goes on with an L2 after a violation: if the access is possible now, the entry that it needs is made at
+ * once instead of by another exit. A processor may do the same of its own accord.
  */
 static void retry(struct vcpu *vcpu, struct ept02_root *root)
 {
@@ -183,7 +186,8 @@ static enum action reflect(struct vcpu *vcpu, const struct ept12_fault *fault)
 /* What hardware says about the access itself; permissions are EPT12's to say. */
 static u64 access_of(const struct ept12_role *role, u64 qualification)
 {
-	u64 bits = EPTV_READ | EPTV_WRITE | EPTV_FETCH | EPTV_LINEAR_VALID | EPTV_TRANSLATED | EPTV_NMI_UNBLOCKING;
+	u64 bits = EPTV_READ | EPTV_WRITE | EPTV_FETCH | EPTV_LINEAR_VALID | EPTV_TRANSLATED |
+		   EPTV_NMI_UNBLOCKING;
 
 	if (caps12.ept_vpid & EPT_CAP_ADVANCED)
 		bits |= EPTV_USER | EPTV_RW_PAGE | EPTV_NX_PAGE;
@@ -193,7 +197,8 @@ static u64 access_of(const struct ept12_role *role, u64 qualification)
 /* An IRET that unblocked NMIs before it faulted will run again: NMIs are blocked until then. */
 static void restore_nmi_blocking(struct vcpu *vcpu, u64 qualification)
 {
-	if (!(qualification & EPTV_NMI_UNBLOCKING) || (vcpu_reg(vcpu, REG_IDT_VECTORING_INFO) & INTR_INFO_VALID))
+	if (!(qualification & EPTV_NMI_UNBLOCKING) ||
+	    (vcpu_reg(vcpu, REG_IDT_VECTORING_INFO) & INTR_INFO_VALID))
 		return;
 	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, vcpu_reg(vcpu, REG_INTERRUPTIBILITY) | INTERRUPTIBILITY_NMI);
 }
@@ -247,7 +252,8 @@ enum action ept02_violation(struct vcpu *vcpu)
 
 /* ---- invalidation ---- */
 
-/* SDM INVEPT: single-context is by bits 51:12 of the EPT pointer. Compared with L1's tables when it is used again. */
+/* SDM INVEPT: single-context is by bits 51:12 of the EPT pointer. Compared with L1's tables when it is used
+ * again. */
 void ept02_invept(struct vcpu *vcpu, u64 type, u64 eptp)
 {
 	struct ept02_cache *cache = vcpu->nested.ept;

@@ -103,5 +103,6 @@ bool ept02_absent_finish(struct vcpu *vcpu)
 	tlb_flush_ept(cache->active ? cache->active->pointer : vcpu->vm->ept01_pointer);
 	memset(cache->absent, 0xff, PAGE_SIZE);
 	set_mtf(vcpu, false);
-	return (vcpu->exit_reason & 0xffff) == EXIT_MTF && !v12_has_proc(&vcpu->nested.current->v12, PROC_MTF);
+	return (vcpu->exit_reason & 0xffff) == EXIT_MTF &&
+	       !v12_has_proc(&vcpu->nested.current->v12, PROC_MTF);
 }

@@ -58,7 +58,8 @@ static void sync_entry(struct sync *sync, u32 table, unsigned int index, u64 now
 
 	if (!changed)
 		return;
-	if ((changed & ~(EPT_PERMISSIONS | EPT_ACCESSED | EPT_DIRTY)) || !ept12_entry_valid(sync->role, now, level)) {
+	if ((changed & ~(EPT_PERMISSIONS | EPT_ACCESSED | EPT_DIRTY)) ||
+	    !ept12_entry_valid(sync->role, now, level)) {
 		ept02_drop_entry(cache, table, index);
 		return;
 	}
@@ -106,7 +107,8 @@ static void sync_table(struct sync *sync, u32 table)
 
 			sync->left -= sync->left ? 1 : 0;
 			sync_entry(sync, table, index, READ_ONCE(now[index]));
-			if (ept02_is_filled(t, index) && !ept_is_leaf(ept02_entries(sync->cache, table)[index], t->level))
+			if (ept02_is_filled(t, index) &&
+			    !ept_is_leaf(ept02_entries(sync->cache, table)[index], t->level))
 				sync_below(sync, table, index);
 		}
 }
@@ -122,6 +124,7 @@ void ept02_sync_root(struct vcpu *vcpu, struct ept02_root *root)
 {
 	root->stale = false;
 	ept02_sync_table(vcpu, root, root->table);
-	/* Always: what the processor holds may be older than the snapshots (an entry replaced without INVEPT). */
+	/* Always: what the processor holds may be older than the snapshots (an entry replaced without
+	 * INVEPT). */
 	tlb_flush_ept(root->pointer);
 }

@@ -11,8 +11,8 @@
 #include "vmx/tlb.h"
 
 #define BUDGET_DEFAULT (8 << 20)
-#define TABLES_MIN 32		/* enough for any one access and something to reclaim */
-#define RECLAIM_SHARE 16	/* reclaim within an EPT02 frees 1/16 of the tables at once: one flush for many */
+#define TABLES_MIN 32	 /* enough for any one access and something to reclaim */
+#define RECLAIM_SHARE 16 /* reclaim within an EPT02 frees 1/16 of the tables at once: one flush for many */
 
 void ept02_table_init(struct ept02_cache *cache, u64 budget)
 {
@@ -23,7 +23,8 @@ void ept02_table_init(struct ept02_cache *cache, u64 budget)
 	cache->pages = page_alloc_contig(cache->count);
 	cache->pages_phys = page_phys(cache->pages).v;
 	cache->snapshots = page_alloc_contig(cache->count);
-	cache->tables = page_alloc_contig(ALIGN_UP(cache->count * sizeof(struct ept02_table), PAGE_SIZE) / PAGE_SIZE);
+	cache->tables =
+		page_alloc_contig(ALIGN_UP(cache->count * sizeof(struct ept02_table), PAGE_SIZE) / PAGE_SIZE);
 	for (u32 i = 0; i < cache->count; i++)
 		cache->tables[i].parent = i + 1 < cache->count ? i + 1 : EPT02_NONE;
 	cache->free = 0;
@@ -71,7 +72,8 @@ bool ept02_empty_table(struct ept02_cache *cache, u32 table)
 
 	for (unsigned int word = 0; word < ARRAY_SIZE(t->filled); word++)
 		while (t->filled[word])
-			freed |= ept02_drop_entry(cache, table, word * 64 + (unsigned int)__builtin_ctzll(t->filled[word]));
+			freed |= ept02_drop_entry(cache, table,
+						  word * 64 + (unsigned int)__builtin_ctzll(t->filled[word]));
 	return freed;
 }
 
@@ -121,7 +123,8 @@ static void reclaim_within(struct ept02_cache *cache, struct ept02_root *root, u
 		const struct ept02_table *t = &cache->tables[table];
 
 		cache->hand = table + 1 < cache->count ? table + 1 : 0;
-		if (!t->level || t->parent == EPT02_NONE || is_above(cache, table, keep) || has_links(cache, table))
+		if (!t->level || t->parent == EPT02_NONE || is_above(cache, table, keep) ||
+		    has_links(cache, table))
 			continue;
 		ept02_drop_entry(cache, t->parent, t->index);
 		wanted--;

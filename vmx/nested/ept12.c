@@ -27,7 +27,8 @@ bool eptp12_valid(u64 eptp, const struct vmx_caps *caps)
 	u64 walk = (eptp & EPTP_WALK) >> EPTP_WALK_SHIFT;
 
 	/* "The EPT memory type (bits 2:0) must be a value supported by the processor" */
-	if (!(type == MEMTYPE_UC && (caps->ept_vpid & CAP_UC)) && !(type == MEMTYPE_WB && (caps->ept_vpid & CAP_WB)))
+	if (!(type == MEMTYPE_UC && (caps->ept_vpid & CAP_UC)) &&
+	    !(type == MEMTYPE_WB && (caps->ept_vpid & CAP_WB)))
 		return false;
 	/* "Bits 5:3 must contain 1 less than an EPT page-walk length supported by the processor" */
 	if (!(walk == 3 && (caps->ept_vpid & CAP_WALK_4)) && !(walk == 4 && (caps->ept_vpid & CAP_WALK_5)))
@@ -75,10 +76,12 @@ bool ept12_entry_valid(const struct ept12_role *role, u64 entry, unsigned int le
 
 	if (!is_present(role, entry))
 		return false;
-	/* "bit 0 of the entry is clear (data reads are not allowed) and bit 1 is set (data writes are allowed)" */
+	/* "bit 0 of the entry is clear (data reads are not allowed) and bit 1 is set (data writes are
+	 * allowed)" */
 	if ((entry & (EPT_READ | EPT_WRITE)) == EPT_WRITE)
 		return false;
-	/* "the processor does not support execute-only translations" and bit 0 is clear, an execute bit set */
+	/* "the processor does not support execute-only translations" and bit 0 is clear, an execute bit set
+	 */
 	if (!(entry & EPT_READ) && (entry & exec) && !(caps12.ept_vpid & CAP_EXEC_ONLY))
 		return false;
 	/* "Reserved bits are set to 1", a large leaf where there is none included */
@@ -110,7 +113,8 @@ static bool set_flags(u64 *where, u64 *entry, u64 flags)
 	u64 want = *entry | flags;
 
 	/* What is not RAM drops writes. */
-	if (where && !__atomic_compare_exchange_n(where, entry, want, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+	if (where &&
+	    !__atomic_compare_exchange_n(where, entry, want, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		return false;
 	*entry = want;
 	return true;
@@ -132,8 +136,8 @@ static bool has_flags(const struct ept12_role *role, u64 need, const struct ept1
 }
 
 /*
- * SDM "Page-Modification Logging": an access that sets a flag needs room in the log; one that sets a dirty flag is
- * logged. In software alone: vmcs02 has no log.
+ * SDM "Page-Modification Logging": an access that sets a flag needs room in the log; one that sets a dirty
+ * flag is logged. In software alone: vmcs02 has no log.
  */
 #define LOG_ENTRIES 512
 
@@ -149,7 +153,8 @@ static void log_page(struct vcpu *vcpu, u64 l2gpa)
 
 	if (!v12_has_proc2(v12, PROC2_PML))
 		return;
-	guest_mem_write(vcpu, GPA(v12->pml_address + v12->guest_pml_index * sizeof(page)), &page, sizeof(page));
+	guest_mem_write(vcpu, GPA(v12->pml_address + v12->guest_pml_index * sizeof(page)), &page,
+			sizeof(page));
 	v12->guest_pml_index = (u16)(v12->guest_pml_index - 1);
 }
 
@@ -203,7 +208,8 @@ static bool is_covered(const struct ept12_role *role, u64 l2gpa)
 	return !(l2gpa >> (12 + 9 * ept12_role_levels(role)));
 }
 
-bool ept12_peek(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need, struct ept12_walk *walk)
+bool ept12_peek(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need,
+		struct ept12_walk *walk)
 {
 	u64 *where[EPT_LEVELS_MAX + 1];
 
@@ -232,7 +238,8 @@ enum ept12_result ept12_walk(struct vcpu *vcpu, const struct ept12_role *role, u
 	}
 }
 
-/* SDM "Exit Qualification for EPT Violations": bits 5:3 and 6 are the AND of L1's entries, 0 if one is not present. */
+/* SDM "Exit Qualification for EPT Violations": bits 5:3 and 6 are the AND of L1's entries, 0 if one is not
+ * present. */
 static u64 qualification(const struct ept12_role *role, u64 access, const struct ept12_walk *walk)
 {
 	u64 user = role->user_exec && (walk->permissions & EPT_USER_EXEC) ? EPTV_PERM_USER_EXEC : 0;
@@ -278,7 +285,8 @@ bool nested_translate(struct vcpu *vcpu, l2gpa_t l2gpa, u64 access, gpa_t *gpa, 
 	return false;
 }
 
-enum action nested_reflect_ept_fault(struct vcpu *vcpu, const struct ept12_fault *fault, bool linear_valid, u64 linear)
+enum action nested_reflect_ept_fault(struct vcpu *vcpu, const struct ept12_fault *fault, bool linear_valid,
+				     u64 linear)
 {
 	struct exit_record record = exit_record_hardware(vcpu);
 

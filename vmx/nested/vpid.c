@@ -19,7 +19,7 @@ struct vpid02_map {
 	u64 clock;
 	struct {
 		u64 last_used;
-		u16 vpid12;	/* 0: nobody's; flushed when it becomes somebody's */
+		u16 vpid12; /* 0: nobody's; flushed when it becomes somebody's */
 	} entry[VPID_COUNT];
 };
 static_assert(sizeof(struct vpid02_map) <= PAGE_SIZE, "one page");
@@ -39,7 +39,8 @@ static unsigned int find(const struct vpid02_map *map, u16 vpid12)
 	return i;
 }
 
-/* The least recently used one becomes `vpid12`'s. What the processor holds under it is another's, or older than an INVVPID. */
+/* The least recently used one becomes `vpid12`'s. What the processor holds under it is another's, or older
+ * than an INVVPID. */
 static unsigned int take(struct vcpu *vcpu, u16 vpid12)
 {
 	struct vpid02_map *map = vcpu->nested.vpid;
