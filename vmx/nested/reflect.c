@@ -380,13 +380,6 @@ static bool nmi_blocked_after(const struct vmcs12 *v12, const struct exit_record
 	return !v12_has_pin(v12, PIN_VIRTUAL_NMIS) && (v12->guest_interruptibility & INTERRUPTIBILITY_NMI);
 }
 
-static void count_reflection(struct vcpu *vcpu, u32 reason)
-{
-	vcpu->nested.counters.reflections++;
-	if ((reason & 0xffff) < EXIT_REASON_COUNT)
-		vcpu->exits_reflected[reason & 0xffff]++;
-}
-
 enum action nested_reflect(struct vcpu *vcpu, const struct exit_record *record)
 {
 	struct nested_vmcs *slot = vcpu->nested.current;
@@ -394,7 +387,7 @@ enum action nested_reflect(struct vcpu *vcpu, const struct exit_record *record)
 	struct inherited inherited;
 
 	ASSERT(vcpu->nested.in_l2 && vcpu->vmcs == &slot->vmcs02);
-	count_reflection(vcpu, record->reason);
+	vcpu->nested.counters.reflections++;
 	ept02_absent_finish(vcpu);
 	save_guest_state(vcpu, slot);
 	save_exit_information(vcpu, v12, record);
