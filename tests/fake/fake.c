@@ -294,11 +294,17 @@ u64 rdmsr(u32 msr)
 	return value;
 }
 
+static bool holds_address(u32 msr)
+{
+	return msr == MSR_IA32_LSTAR || msr == MSR_IA32_CSTAR || msr == MSR_IA32_SYSENTER_ESP ||
+	       msr == MSR_IA32_SYSENTER_EIP || (msr >= MSR_IA32_FS_BASE && msr <= MSR_IA32_KERNEL_GS_BASE);
+}
+
 bool wrmsr_safe(u32 msr, u64 value)
 {
 	u64 old;
 
-	if (!rdmsr_safe(msr, &old))
+	if (!rdmsr_safe(msr, &old) || (holds_address(msr) && !is_canonical(value, 48)))
 		return false;
 	fake_msr_set(msr, value);
 	return true;
