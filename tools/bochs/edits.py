@@ -43,6 +43,7 @@ REASONS = {
     "rip": "VM entry refuses a RIP that is not canonical",
     "eptad": "a page walk with EPT A/D on is a write to the paging structure: qualification bits 0 and 1",
     "eptleaf": "bit 12 of a large EPT leaf is reserved",
+    "rf": "RFLAGS.RF saved by an EPT violation during event delivery is that of the event's image, not always 1",
     "cetdirty": "models with CET panicked under OVMF instead of leaving the dirty bit clear",
 }
 
@@ -117,6 +118,8 @@ EDITS = [
          "{ rw = BX_WRITE; access_mask = BX_EPT_READ; } // bits 0 and 1", 1, member("translate_guest_physical")),
     Edit("eptleaf", "cpu/paging.cc", "token", "0x000fffffffffe000", "0x000ffffffffff000",
          1, member("translate_guest_physical")),
+    Edit("rf", "cpu/vmx.cc", "token", "if (! BX_CPU_THIS_PTR in_event)",
+         "if (! (VMread32(VMCS_32BIT_IDT_VECTORING_INFO) & 0x80000000))", 1, member("VMexitReadEFLAGS")),
     Edit("cetdirty", "cpu/paging.cc", "token",
          'BX_PANIC(("PAE: asked to set dirty on paging leaf entry with R/W bit clear"))', "set_dirty = false"),
     Edit("cetdirty", "cpu/paging.cc", "token",
