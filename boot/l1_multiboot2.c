@@ -261,8 +261,8 @@ static u64 tags_size(const struct boot_info *info)
 static void give_tags(struct tags *t, const struct boot_info *info)
 {
 	t->used = 8;
-	tag_string(t, MB2_TAG_CMDLINE, NULL, 0, info->modules[0].cmdline);
-	tag_string(t, MB2_TAG_LOADER, NULL, 0, LOADER_NAME);
+	tag_string(t, MB2_TAG_CMDLINE, "", 0, info->modules[0].cmdline);
+	tag_string(t, MB2_TAG_LOADER, "", 0, LOADER_NAME);
 	for (u32 i = 1; i < info->module_count; i++) {
 		const struct boot_module *m = &info->modules[i];
 		u32 range[2] = { (u32)m->base, (u32)(m->base + m->size) };
