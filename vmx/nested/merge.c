@@ -272,6 +272,13 @@ static void merge_each_entry(struct vcpu *vcpu, struct nested_vmcs *slot)
 			.instruction_length = (u32)v12->entry_instruction_length,
 		};
 		vcpu->pending_valid = true;
+		/*
+		 * L1 without virtual NMIs may inject an NMI while NMIs are blocked.  vmcs02 always has them, and may not;
+		 * the injection sets the blocking again.
+		 */
+		if (vcpu->pending.type == INTR_TYPE_NMI)
+			vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY,
+				     vcpu_reg(vcpu, REG_INTERRUPTIBILITY) & ~(u64)INTERRUPTIBILITY_NMI);
 	}
 }
 
