@@ -371,6 +371,9 @@ static u32 mutate(const struct template *t, struct mutation *m, u64 *seed)
 			m[i].value = guest_value(m[i].field, t->values[at], seed);
 		else
 			m[i].value = control_value(m[i].field, t->values[at], seed);
+		/* a list of rubbish at an exit would be a VMX abort */
+		if (m[i].field == F_EXIT_MSR_LOAD || m[i].field == F_EXIT_MSR_STORE)
+			m[i].value |= 8;
 	}
 	return n;
 }
