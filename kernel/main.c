@@ -15,6 +15,7 @@
 #include "kernel/panic.h"
 #include "kernel/percpu.h"
 #include "kernel/smp.h"
+#include "kernel/string.h"
 #include "kernel/trap.h"
 #include "mm/memmap.h"
 #include "mm/page_alloc.h"
@@ -24,6 +25,8 @@
 #include "vmx/vmx_cpu.h"
 
 #define VERSION "0.1"
+#define CPU_LINES_MAX 8
+#define COMMAND_LINE_SHOWN 48
 
 void kernel_main(u32 magic, u32 info);
 NORETURN void start_on_stack(u64 top, void (*function)(void));
@@ -31,12 +34,19 @@ NORETURN void start_on_stack(u64 top, void (*function)(void));
 static struct boot_info boot_info;
 static struct acpi_cpus acpi_cpus;
 
+/* For good: a machine that reset itself would only come back here. */
+static NORETURN void halt(void)
+{
+	log_error("halted");
+	cpu_halt_forever();
+}
+
 static void must(enum status status)
 {
 	if (status == STATUS_OK)
 		return;
 	status_report(status);
-	cpu_halt_forever();
+	halt();
 }
 
 /* An AP of L1's waits for its SIPI in the run loop; one beyond cpus= stays in VMX operation, where no SIPI wakes it. */
@@ -70,6 +80,27 @@ static void log_memory(void)
 		 (unsigned long long)page_free_count() * 4);
 }
 
+/* A line each; where they would fill the screen, one for all. */
+static void log_cpus(void)
+{
+	if (percpu_count() > CPU_LINES_MAX)
+		log_info("cpu 0-%u: in VMX operation", percpu_count() - 1);
+	for (u32 i = 0; percpu_count() <= CPU_LINES_MAX && i < percpu_count(); i++)
+		log_info("cpu %u: in VMX operation, APIC ID %x", i, percpu_get(i)->apic_id);
+}
+
+/* The beginning of the command line is enough to tell one L1 from another. */
+static void log_l1(const struct l1_start *start)
+{
+	const char *line = boot_info.modules[0].cmdline;
+	char text[COMMAND_LINE_SHOWN + 1];
+	size_t length = strnlen(line, COMMAND_LINE_SHOWN);
+
+	memcpy(text, line, length);
+	text[length] = '\0';
+	log_info("L1: %s, entry %x, command line '%s'%s", start->kind, start->eip, text, line[length] ? "..." : "");
+}
+
 /* On the BSP's own stack, in the window. */
 static void main_in_window(void)
 {
@@ -79,13 +110,13 @@ static void main_in_window(void)
 	must(vmx_cpu_init());
 	must(vm_init());
 	must(smp_start(ap_main));
-	log_info("%u CPU%s in VMX operation", percpu_count(), percpu_count() > 1 ? "s" : "");
+	log_cpus();
 	if (!boot_info.efi)
 		must(int15_install());
 	must(l1_load(&boot_info, &start));
 	vcpu_create(cpu, &vm, &start);
 	log_memory();
-	log_info("L1: %s, entry %x, command line '%s'", start.kind, start.eip, boot_info.modules[0].cmdline);
+	log_l1(&start);
 	smp_barrier();
 	vcpu_run(cpu->vcpu);
 }
@@ -114,7 +145,7 @@ void kernel_main(u32 magic, u32 info)
 	log_info("Socle " VERSION ", a microhypervisor for VMX in VMX");
 	if (options.check) {
 		caps_report();
-		cpu_halt_forever();
+		halt();
 	}
 	acpi_find_cpus(boot_info.rsdp, boot_info.rsdp_size, !boot_info.efi, &acpi_cpus);
 	must(caps_init());
