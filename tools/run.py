@@ -109,8 +109,8 @@ def summary(result, bare):
         lines += ["  %-12s%s" % ("Socle", "not there (bare boot)")]
     else:
         own = result.own()
-        cpus = [line for line in own if re.match(r"cpu \d+\b.*VMX", line)]
-        lines += ["  %-12s%s" % ("CPUs in VMX", "%d" % len(cpus))]
+        cpus = [re.match(r"(\d+) CPUs? in VMX operation", line) for line in own]
+        lines += ["  %-12s%s" % ("CPUs in VMX", max([int(found.group(1)) for found in cpus if found], default=0))]
         for level in "L1", "L2":
             total, words = exit_lines(own, level)
             lines += wrapped("%s's exits" % level, ["%d" % total] if not words else ["%d:" % total + " " + words[0]]
@@ -150,6 +150,8 @@ def main():
             on_line=None if args.quiet else lambda line: print(line, flush=True), **settings)
     except machine.MachineError as error:
         sys.exit("run: " + str(error))
+    except BrokenPipeError:
+        os._exit(1)  # whoever read our output has seen enough
     except KeyboardInterrupt:
         sys.exit("\nrun: interrupted; console log in %s/serial.txt" % folder)
     print(summary(result, args.bare))

@@ -12,8 +12,8 @@ def boot_basic(**settings):
     return boot(guest_image("basic"), **settings)
 
 
-def cpus_in_vmx(result):
-    return result.having(r"^socle: cpu \d+\b.*VMX")
+def has_cpus_in_vmx(result, count):
+    return result.having(r"^socle: %d CPUs? in VMX operation" % count)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -21,7 +21,7 @@ def cpus_in_vmx(result):
 def test_bios_boot_enters_vmx_on_every_cpu(model, cpus):
     result = boot_basic(model=model, cpus=cpus)
     assert_no_accident(result)
-    assert len(cpus_in_vmx(result)) == cpus, show(result)
+    assert has_cpus_in_vmx(result, cpus), show(result)
     assert result.having("^DONE"), show(result)
 
 
@@ -29,14 +29,14 @@ def test_bios_boot_enters_vmx_on_every_cpu(model, cpus):
 def test_uefi_boot_enters_vmx(model):
     result = boot_basic(model=model, firmware="uefi", mem=256)
     assert_no_accident(result)
-    assert len(cpus_in_vmx(result)) == 1, show(result)
+    assert has_cpus_in_vmx(result, 1), show(result)
     assert result.having("^DONE"), show(result)
 
 
 def test_four_cpus():
     result = boot_basic(model="ivy_bridge", cpus=4)
     assert_no_accident(result)
-    assert len(cpus_in_vmx(result)) == 4, show(result)
+    assert has_cpus_in_vmx(result, 4), show(result)
 
 
 def test_more_than_four_gigabytes():
