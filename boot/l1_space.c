@@ -61,12 +61,12 @@ static bool module_move(struct boot_module *m, u64 min, u64 max)
 enum status l1_space_claim(u64 base, u64 size, const char *what)
 {
 	if (!size || base + size < base || !memmap_is_usable(base, size))
-		return status_with(STATUS_L1_NO_ROOM, what);
+		return status_with(STATUS_L1_NO_ROOM, "%s", what);
 	for (size_t i = 0; i < space.claim_count; i++)
 		if (overlap(base, size, space.clear[i].base, space.clear[i].size))
-			return status_with(STATUS_L1_NO_ROOM, what);
+			return status_with(STATUS_L1_NO_ROOM, "%s", what);
 	if (!claim_add(base, size))
-		return status_with(STATUS_L1_NO_ROOM, what);
+		return status_with(STATUS_L1_NO_ROOM, "%s", what);
 	for (u32 i = 0; i < space.info->module_count; i++) {
 		struct boot_module *m = &space.info->modules[i];
 
