@@ -60,9 +60,13 @@ static bool wants_nmi_window(struct vcpu *vcpu)
 	return v12_has_proc(v12_current(vcpu), PROC_NMI_WINDOW);
 }
 
+/* By the control, or because L1 injected a pending MTF VM exit with this entry. */
 static bool wants_mtf(struct vcpu *vcpu)
 {
-	return v12_has_proc(v12_current(vcpu), PROC_MTF);
+	const struct vmcs12 *v12 = v12_current(vcpu);
+
+	return v12_has_proc(v12, PROC_MTF) || (v12->entry_intr_info & (INTR_INFO_VALID | INTR_INFO_TYPE)) ==
+						      (INTR_INFO_VALID | INTR_TYPE_OTHER << INTR_INFO_TYPE_SHIFT);
 }
 
 static bool wants_preemption_timer(struct vcpu *vcpu)
