@@ -119,29 +119,16 @@ void event_requeue_vectoring(struct vcpu *vcpu)
 	vcpu->pending_valid = true;
 }
 
-/* The mode matters only where the addition carries out of the low 16 bits, or wraps. */
-static u64 next_rip(struct vcpu *vcpu, u64 rip, u64 length)
+static u64 wrap_rip(struct vcpu *vcpu, u64 rip)
 {
-	u64 next = rip + length;
-
-	if (likely((rip ^ next) >> 16 == 0))
-		return next;
 	if (vcpu_is_64bit(vcpu))
-		return next;
-	return vcpu_reg(vcpu, REG_CS_AR) & AR_DB ? (u32)next : (u16)next;
+		return rip;
+	return vcpu_reg(vcpu, REG_CS_AR) & AR_DB ? (u32)rip : (u16)rip;
 }
 
-void event_skip_instruction(struct vcpu *vcpu)
+/* An instruction that traps, or one that ended under RF. */
+static void finish_flags(struct vcpu *vcpu, u64 rflags)
 {
-	u64 rip = vcpu_reg(vcpu, REG_RIP);
-	u64 rflags = vcpu_reg(vcpu, REG_RFLAGS);
-	u64 interruptibility = vcpu_reg(vcpu, REG_INTERRUPTIBILITY);
-
-	vcpu_set_reg(vcpu, REG_RIP, next_rip(vcpu, rip, vcpu_reg(vcpu, REG_EXIT_INSTRUCTION_LENGTH)));
-	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY,
-		     interruptibility & ~(u64)(INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS));
-	if (likely(!(rflags & (RFLAGS_TF | RFLAGS_RF))))
-		return;
 	vcpu_set_reg(vcpu, REG_RFLAGS, rflags & ~(u64)RFLAGS_RF);
 	/*
 	 * SDM "Single-Step Exception Condition": with BTF only branches trap, and no emulated
@@ -149,6 +136,28 @@ void event_skip_instruction(struct vcpu *vcpu)
 	 */
 	if ((rflags & RFLAGS_TF) && !(DEBUGCTL_OF(vcpu) & DEBUGCTL_BTF))
 		vcpu_set_reg(vcpu, REG_PENDING_DEBUG, vcpu_reg(vcpu, REG_PENDING_DEBUG) | PENDING_DEBUG_BS);
+}
+
+void event_skip_instruction(struct vcpu *vcpu)
+{
+	struct regcache *cache = &vcpu->vmcs->cache;
+	u64 available = cache->available;
+	u64 rip = vcpu_reg_fast(vcpu, cache, &available, REG_RIP);
+	u64 rflags = vcpu_reg_fast(vcpu, cache, &available, REG_RFLAGS);
+	u64 interruptibility = vcpu_reg_fast(vcpu, cache, &available, REG_INTERRUPTIBILITY);
+	u64 length = vcpu_reg_fast(vcpu, cache, &available, REG_EXIT_INSTRUCTION_LENGTH);
+	u64 next = rip + length;
+
+	cache->available = available;
+	/* The mode matters only where the addition carries out of the low 16 bits. */
+	if (unlikely((rip ^ next) >> 16))
+		next = wrap_rip(vcpu, next);
+	vcpu_set_reg(vcpu, REG_RIP, next);
+	if (unlikely(interruptibility & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)))
+		vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY,
+			     interruptibility & ~(u64)(INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS));
+	if (unlikely(rflags & (RFLAGS_TF | RFLAGS_RF)))
+		finish_flags(vcpu, rflags);
 }
 
 static void set_nmi_window(struct vcpu *vcpu, bool open)

@@ -89,73 +89,87 @@ void cpuid_init(void)
 	xcr0_valid = (xsave.eax | (u64)xsave.edx << 32) & XCR0_OFFERED;
 }
 
-static struct cpuid_regs leaf_xsave(struct cpuid_regs r, u32 subleaf)
+static void filter_xsave(struct cpuid_regs *r, u32 subleaf)
 {
 	if (subleaf == 0) {
-		r.eax &= (u32)XCR0_OFFERED;
-		r.edx = 0;
+		r->eax &= (u32)XCR0_OFFERED;
+		r->edx = 0;
 	} else if (subleaf == 1) {
-		r.eax &= leaf_d1_eax;
-		r.ecx &= (u32)XSS_OFFERED;
-		r.edx = 0;
+		r->eax &= leaf_d1_eax;
+		r->ecx &= (u32)XSS_OFFERED;
+		r->edx = 0;
 	} else if (subleaf > 62 || !((XCR0_OFFERED | XSS_OFFERED) & BIT(subleaf))) {
-		r = (struct cpuid_regs){ 0 };
+		*r = (struct cpuid_regs){ 0 };
 	}
-	return r;
 }
 
-static struct cpuid_regs leaf_extended_features(struct vcpu *vcpu, struct cpuid_regs r, u32 subleaf)
+static void filter_extended_features(struct vcpu *vcpu, struct cpuid_regs *r, u32 subleaf)
 {
 	switch (subleaf) {
 	case 0:
-		r.eax = MIN(r.eax, 1u);
-		r.ebx &= leaf7_ebx;
-		r.ecx &= leaf7_ecx;
-		r.edx &= (u32)LEAF7_EDX;
-		if ((r.ecx & CPUID_7_ECX_PKU) && (vcpu_reg(vcpu, REG_CR4) & CR4_PKE))
-			r.ecx |= (u32)CPUID_7_ECX_OSPKE;
-		return r;
-	case 1: return (struct cpuid_regs){ .eax = r.eax & (u32)LEAF7_1_EAX };
-	default: return (struct cpuid_regs){ 0 };
+		r->eax = MIN(r->eax, 1u);
+		r->ebx &= leaf7_ebx;
+		r->ecx &= leaf7_ecx;
+		r->edx &= (u32)LEAF7_EDX;
+		if ((r->ecx & CPUID_7_ECX_PKU) && (vcpu_reg(vcpu, REG_CR4) & CR4_PKE))
+			r->ecx |= (u32)CPUID_7_ECX_OSPKE;
+		break;
+	case 1: *r = (struct cpuid_regs){ .eax = r->eax & (u32)LEAF7_1_EAX }; break;
+	default: *r = (struct cpuid_regs){ 0 };
 	}
 }
 
-struct cpuid_regs cpuid_l1(struct vcpu *vcpu, u32 leaf, u32 subleaf)
+static void filter_features(struct vcpu *vcpu, struct cpuid_regs *r)
 {
-	struct cpuid_regs r;
+	r->ecx &= (u32)LEAF1_ECX;
+	r->edx &= LEAF1_EDX;
+	if ((r->ecx & CPUID_1_ECX_XSAVE) && (vcpu_reg(vcpu, REG_CR4) & CR4_OSXSAVE))
+		r->ecx |= (u32)CPUID_1_ECX_OSXSAVE;
+}
 
-	if (unlikely((leaf & 0xff000000) == CPUID_LEAF_HYPERVISOR)) {
-		if (leaf == CPUID_LEAF_HYPERVISOR)
-			return (struct cpuid_regs){ leaf, SIGNATURE_EBX, SIGNATURE_ECX, SIGNATURE_EDX };
-		return (struct cpuid_regs){ 0 };
-	}
-	r = cpuid(leaf, subleaf);
+/* Where the processor would answer as for its last basic leaf, Socle says its name. */
+static void hypervisor_leaf(struct cpuid_regs *r, u32 leaf)
+{
+	*r = (struct cpuid_regs){ 0 };
+	if (leaf == CPUID_LEAF_HYPERVISOR)
+		*r = (struct cpuid_regs){ leaf, SIGNATURE_EBX, SIGNATURE_ECX, SIGNATURE_EDX };
+}
+
+/* `r` is what the processor says. */
+static inline void filter(struct vcpu *vcpu, struct cpuid_regs *r, u32 leaf, u32 subleaf)
+{
 	switch (leaf) {
-	case CPUID_LEAF_FEATURES:
-		r.ecx &= (u32)LEAF1_ECX;
-		r.edx &= LEAF1_EDX;
-		if ((r.ecx & CPUID_1_ECX_XSAVE) && (vcpu_reg(vcpu, REG_CR4) & CR4_OSXSAVE))
-			r.ecx |= (u32)CPUID_1_ECX_OSXSAVE;
-		break;
-	case CPUID_LEAF_EXTENDED_FEATURES: return leaf_extended_features(vcpu, r, subleaf);
-	case CPUID_LEAF_XSAVE: return leaf_xsave(r, subleaf);
-	case CPUID_LEAF_EXT_FEATURES: r.edx &= ext1_edx; break;
+	case CPUID_LEAF_FEATURES: filter_features(vcpu, r); break;
+	case CPUID_LEAF_EXTENDED_FEATURES: filter_extended_features(vcpu, r, subleaf); break;
+	case CPUID_LEAF_XSAVE: filter_xsave(r, subleaf); break;
+	case CPUID_LEAF_EXT_FEATURES: r->edx &= ext1_edx; break;
 	case CPUID_LEAF_SGX:
 	case CPUID_LEAF_PT:
 	case CPUID_LEAF_KEY_LOCKER:
 	case 0x1b: /* PCONFIG */
 	case CPUID_LEAF_LBR:
 	case 0x20: /* HRESET */
-	case 0x21: /* TDX */ r = (struct cpuid_regs){ 0 }; break;
-	default: break;
+	case 0x21: /* TDX */ *r = (struct cpuid_regs){ 0 }; break;
+	default:
+		if (unlikely(leaf >> 24 == CPUID_LEAF_HYPERVISOR >> 24))
+			hypervisor_leaf(r, leaf);
 	}
+}
+
+struct cpuid_regs cpuid_l1(struct vcpu *vcpu, u32 leaf, u32 subleaf)
+{
+	struct cpuid_regs r = cpuid(leaf, subleaf);
+
+	filter(vcpu, &r, leaf, subleaf);
 	return r;
 }
 
 enum action exit_cpuid(struct vcpu *vcpu)
 {
-	struct cpuid_regs r = cpuid_l1(vcpu, (u32)vcpu->gpr[GPR_RAX], (u32)vcpu->gpr[GPR_RCX]);
+	u32 leaf = (u32)vcpu->gpr[GPR_RAX], subleaf = (u32)vcpu->gpr[GPR_RCX];
+	struct cpuid_regs r = cpuid(leaf, subleaf);
 
+	filter(vcpu, &r, leaf, subleaf);
 	vcpu->gpr[GPR_RAX] = r.eax;
 	vcpu->gpr[GPR_RBX] = r.ebx;
 	vcpu->gpr[GPR_RCX] = r.ecx;

@@ -9,7 +9,7 @@
 #include "kernel/panic.h"
 #include "vmx/vmcs.h"
 
-static const u32 reg_field[REG_COUNT] = {
+static const u16 reg_field[REG_COUNT] = {
 #define R(name, field) [REG_##name] = VMCS_##field,
 #include "vmx/regcache.def"
 #undef R
@@ -41,10 +41,4 @@ void regcache_flush(struct regcache *cache)
 		cache->counters->writes[reg]++;
 	}
 	cache->dirty = 0;
-}
-
-void regcache_reset(struct regcache *cache)
-{
-	ASSERT(!cache->dirty);
-	cache->available = 0;
 }

@@ -16,6 +16,7 @@
 #define VMX_REGCACHE_H
 
 #include "kernel/bits.h"
+#include "kernel/panic.h"
 #include "kernel/types.h"
 
 enum reg {
@@ -51,9 +52,15 @@ struct regcache {
 
 /* Slow paths: VMREAD on a miss; a write that is new. */
 u64 regcache_fill(struct regcache *cache, enum reg reg);
-void regcache_reset(struct regcache *cache);	   /* forgets everything; nothing may be dirty (asserted) */
 void regcache_flush(struct regcache *cache);	   /* VMWRITEs what is dirty; the VMCS must be current */
 void regcache_check(const struct regcache *cache); /* asserts the truth table */
+
+/* Forgets everything; nothing may be dirty. */
+static inline void regcache_reset(struct regcache *cache)
+{
+	ASSERT(!cache->dirty);
+	cache->available = 0;
+}
 
 /*
  * The value of `reg`.  The cache's VMCS must be current (vcpu_reg() in

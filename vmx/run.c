@@ -32,25 +32,19 @@ static bool is_one_of(u64 exits, u32 reason)
 	return reason < 64 && (exits >> reason & 1);
 }
 
-static void trace(struct vcpu *vcpu, u32 reason)
+static inline void trace(struct vcpu *vcpu, struct vmcs *vmcs, u32 reason)
 {
 	struct trace_entry *entry = &vcpu->trace[vcpu->trace_next++ % TRACE_COUNT];
+	u64 available = vmcs->cache.available;
 
 	entry->reason = (u16)reason;
 	entry->level = vcpu->nested.in_l2 ? 2 : 1;
 	entry->reflected = false;
-	entry->rip = vcpu_reg(vcpu, REG_RIP);
-	entry->qualification = is_one_of(EXITS_QUALIFIED, reason) ? vcpu_reg(vcpu, REG_EXIT_QUALIFICATION) : 0;
+	entry->rip = vcpu_reg_fast(vcpu, &vmcs->cache, &available, REG_RIP);
+	vmcs->cache.available = available;
+	entry->qualification =
+		is_one_of(EXITS_QUALIFIED, reason) ? vcpu_reg(vcpu, REG_EXIT_QUALIFICATION) : 0;
 	entry->tsc = rdtsc();
-}
-
-static void count(struct vcpu *vcpu, u32 reason)
-{
-	ASSERT(reason < EXIT_REASON_COUNT);
-	if (vcpu->nested.in_l2)
-		vcpu->exits_l2[reason]++;
-	else
-		vcpu->exits_l1[reason]++;
 }
 
 static void handle_requests(struct vcpu *vcpu)
@@ -99,26 +93,47 @@ static void entry_of_l2_failed(struct vcpu *vcpu)
 		event_skip_instruction(vcpu);
 }
 
+/* Most exits leave RIP dirty and nothing else. */
+static inline void flush(struct vcpu *vcpu, struct regcache *cache)
+{
+	if (likely(cache->dirty == BIT(REG_RIP))) {
+		vmcs_write(VMCS_guest_rip, cache->value[REG_RIP]);
+		vcpu->reg_counters.writes[REG_RIP]++;
+		cache->dirty = 0;
+	} else if (cache->dirty) {
+		regcache_flush(cache);
+	}
+}
+
 /*
  * Events wait in vcpu->pending until an entry has delivered them or an exit of their delivery gives
  * them back.
  */
-static void enter(struct vcpu *vcpu)
+static inline void prepare(struct vcpu *vcpu)
+{
+	struct vmcs *vmcs;
+
+	if (unlikely(READ_ONCE(vcpu->request)))
+		handle_requests(vcpu);
+	/* L1's exit by the NMI, or L2's own: looked at again until it has gone one way or the other. */
+	if (unlikely(vcpu->nmi_pending) && vcpu->nested.in_l2)
+		nested_nmi(vcpu);
+	vmcs = vcpu->vmcs;
+	if (unlikely(vcpu->nmi_pending | vcpu->pending_valid | vmcs->injecting | vmcs->nmi_window))
+		event_commit(vcpu);
+	flush(vcpu, &vmcs->cache);
+	vcpu->launched = vmcs->launched;
+}
+
+/* Runs the guest until it exits; the register cache is forgotten before anything else can look. */
+static inline struct vmcs *enter(struct vcpu *vcpu)
 {
 	enum enter_result result;
+	struct vmcs *vmcs;
+	u32 reason;
 
 	for (;;) {
-		if (unlikely(READ_ONCE(vcpu->request)))
-			handle_requests(vcpu);
-		/*
-		 * L1's exit by the NMI, or L2's own: looked at again until it has gone one way or the
-		 * other.
-		 */
-		if (unlikely(vcpu->nmi_pending) && vcpu->nested.in_l2)
-			nested_nmi(vcpu);
-		event_commit(vcpu);
-		regcache_flush(&vcpu->vmcs->cache);
-		vcpu->launched = vcpu->vmcs->launched;
+		prepare(vcpu);
 		result = vmx_enter(vcpu);
 		if (likely(result == ENTER_EXITED))
 			break;
@@ -127,15 +142,18 @@ static void enter(struct vcpu *vcpu)
 		else if (result != ENTER_REQUEST)
 			entry_failed(vcpu, result);
 	}
-	regcache_reset(&vcpu->vmcs->cache);
-	vcpu->exit_reason = (u32)vmcs_read(VMCS_exit_reason);
-	vcpu->vmcs->injecting = false;
+	vmcs = vcpu->vmcs;
+	regcache_reset(&vmcs->cache);
+	reason = (u32)vmcs_read(VMCS_exit_reason);
+	vcpu->exit_reason = reason;
+	vmcs->injecting = false;
 	vcpu->pending_valid = false;
-	if (likely(!(vcpu->exit_reason & EXIT_REASON_ENTRY_FAILURE)))
-		vcpu->vmcs->launched = true;
+	if (likely(!(reason & EXIT_REASON_ENTRY_FAILURE)))
+		vmcs->launched = true;
 	else if (!vcpu->nested.in_l2)
-		panic("VM entry of L1 failed late: reason %u, qualification %llx", vcpu->exit_reason & 0xffff,
+		panic("VM entry of L1 failed late: reason %u, qualification %llx", reason & 0xffff,
 		      (unsigned long long)vcpu_reg(vcpu, REG_EXIT_QUALIFICATION));
+	return vmcs;
 }
 
 /* Reports, stops the other CPUs at their next exit, and this one for good. */
@@ -190,30 +208,41 @@ void run_dump(void)
 	dump_trace(vcpu);
 }
 
+/* L2's exit: L1's, or L0's own. */
+static enum action handle_l2(struct vcpu *vcpu, u32 reason)
+{
+	enum action action;
+
+	vcpu->exits_l2[reason]++;
+	action = nested_exit(vcpu);
+	if (!vcpu->nested.in_l2)
+		vcpu->exits_reflected[reason]++;
+	return action;
+}
+
+static inline enum action handle_l1(struct vcpu *vcpu, u32 reason)
+{
+	vcpu->exits_l1[reason]++;
+	if (unlikely(is_one_of(EXITS_VECTORING, reason)))
+		event_requeue_vectoring(vcpu);
+	return exit_dispatch(vcpu);
+}
+
 void vcpu_run(struct vcpu *vcpu)
 {
 	trap_set_nmi_hook(nmi_hook);
 	panic_set_dump(run_dump);
 	for (;;) {
+		struct vmcs *vmcs = enter(vcpu);
+		u32 reason = vcpu->exit_reason & 0xffff;
 		enum action action;
-		u32 reason;
 
-		enter(vcpu);
-		reason = vcpu->exit_reason & 0xffff;
-		trace(vcpu, reason);
-		count(vcpu, reason);
+		ASSERT(reason < EXIT_REASON_COUNT);
+		trace(vcpu, vmcs, reason);
 		if (unlikely(vcpu->absent.stepping) && reason != EXIT_EPT_VIOLATION)
 			absent_finish(vcpu);
-		if (vcpu->nested.in_l2) {
-			action = nested_exit(vcpu);
-			if (!vcpu->nested.in_l2)
-				vcpu->exits_reflected[reason]++;
-		} else {
-			if (unlikely(is_one_of(EXITS_VECTORING, reason)))
-				event_requeue_vectoring(vcpu);
-			action = exit_dispatch(vcpu);
-		}
-		if (action == ACTION_SKIP) {
+		action = vcpu->nested.in_l2 ? handle_l2(vcpu, reason) : handle_l1(vcpu, reason);
+		if (likely(action == ACTION_SKIP)) {
 			event_skip_instruction(vcpu);
 			if (unlikely(vcpu->nested.in_l2))
 				action = nested_after_skip(vcpu);

@@ -45,9 +45,10 @@ enum gpr {
 
 /* What a handler asks of the run loop.  Only the run loop moves RIP. */
 enum action {
-	ACTION_RESUME, /* enter again: nothing to move (faults, events, violations repaired; also after a switch L1 <-> L2) */
-	ACTION_SKIP, /* the instruction was emulated: event_skip_instruction(), then enter */
-	ACTION_STOP, /* the machine stops: dump and halt */
+	ACTION_RESUME, /* enter again: nothing to move (faults, events, violations repaired; also after a
+			  switch L1 <-> L2) */
+	ACTION_SKIP,   /* the instruction was emulated: event_skip_instruction(), then enter */
+	ACTION_STOP,   /* the machine stops: dump and halt */
 };
 
 /* Requests to a vCPU from another CPU or from an NMI: vcpu->request, atomic. */
@@ -121,6 +122,36 @@ static inline u64 vcpu_reg(struct vcpu *vcpu, enum reg reg)
 static inline void vcpu_set_reg(struct vcpu *vcpu, enum reg reg, u64 value)
 {
 	regcache_write(&vcpu->vmcs->cache, reg, value);
+}
+
+/* The field of a register; folds where `reg` is constant. */
+static inline enum vmcs_field regcache_field(enum reg reg)
+{
+	switch (reg) {
+#define R(name, field)                                                                                       \
+	case REG_##name:                                                                                     \
+		return VMCS_##field;
+#include "vmx/regcache.def"
+#undef R
+	default: return VMCS_guest_rip;
+	}
+}
+
+/*
+ * vcpu_reg() without a call, for the exit path and a constant `reg`. `cache` is the current VMCS's,
+ * `available` a copy of its mask that the caller stores back.
+ */
+static inline u64 vcpu_reg_fast(struct vcpu *vcpu, struct regcache *cache, u64 *available, enum reg reg)
+{
+	u64 value;
+
+	if (*available & BIT(reg))
+		return cache->value[reg];
+	value = vmcs_read(regcache_field(reg));
+	cache->value[reg] = value;
+	*available |= BIT(reg);
+	vcpu->reg_counters.reads[reg]++;
+	return value;
 }
 
 /* A general register by instruction encoding, RSP included. */

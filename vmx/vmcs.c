@@ -47,20 +47,14 @@ void vmcs_load(struct vmcs *vmcs)
 		panic("VMPTRLD of %llx failed", (unsigned long long)vmcs->region.v);
 }
 
-u64 vmcs_read(enum vmcs_field field)
+void vmcs_read_failed(enum vmcs_field field)
 {
-	u64 value;
-
-	if (unlikely(hw_vmread(field, &value) != HW_VMX_OK))
-		panic("VMREAD of %s (%x) failed", vmcs_field_name(field), field);
-	return value;
+	panic("VMREAD of %s (%x) failed", vmcs_field_name(field), field);
 }
 
-void vmcs_write(enum vmcs_field field, u64 value)
+void vmcs_write_failed(enum vmcs_field field, u64 value)
 {
-	if (unlikely(hw_vmwrite(field, value) != HW_VMX_OK))
-		panic("VMWRITE of %llx to %s (%x) failed", (unsigned long long)value, vmcs_field_name(field),
-		      field);
+	panic("VMWRITE of %llx to %s (%x) failed", (unsigned long long)value, vmcs_field_name(field), field);
 }
 
 bool vmcs_field_exists(enum vmcs_field field)

@@ -8,6 +8,7 @@
 #ifndef VMX_VMCS_H
 #define VMX_VMCS_H
 
+#include "kernel/hw/vmx.h"
 #include "kernel/types.h"
 #include "mm/addr.h"
 #include "vmx/regcache.h"
@@ -52,8 +53,23 @@ void vmcs_load(struct vmcs *vmcs);
  * VMREAD and VMWRITE of the current VMCS.  Not for fields that the register
  * cache owns.  A failure is ours: it panics with the field's name.
  */
-u64 vmcs_read(enum vmcs_field field);
-void vmcs_write(enum vmcs_field field, u64 value);
+NORETURN void vmcs_read_failed(enum vmcs_field field);
+NORETURN void vmcs_write_failed(enum vmcs_field field, u64 value);
+
+static inline u64 vmcs_read(enum vmcs_field field)
+{
+	u64 value;
+
+	if (unlikely(!hw_vmread_ok(field, &value)))
+		vmcs_read_failed(field);
+	return value;
+}
+
+static inline void vmcs_write(enum vmcs_field field, u64 value)
+{
+	if (unlikely(!hw_vmwrite_ok(field, value)))
+		vmcs_write_failed(field, value);
+}
 
 /* Does this processor have the field?  Probed once by vmcs_probe_fields() with a current VMCS. */
 bool vmcs_field_exists(enum vmcs_field field);

@@ -63,6 +63,23 @@ static inline enum hw_vmx_result hw_vmwrite(u64 field, u64 value)
 	return hw_vmx_result_make(cf, zf);
 }
 
+/* The same where only success matters: one flag condition. */
+static inline bool hw_vmread_ok(u64 field, u64 *value)
+{
+	bool ok;
+
+	__asm__ volatile("vmread %2, %1" : "=@cca"(ok), "=r"(*value) : "r"(field));
+	return ok;
+}
+
+static inline bool hw_vmwrite_ok(u64 field, u64 value)
+{
+	bool ok;
+
+	__asm__ volatile("vmwrite %2, %1" : "=@cca"(ok) : "r"(field), "r"(value) : "memory");
+	return ok;
+}
+
 static inline enum hw_vmx_result hw_invept(u64 type, u64 eptp)
 {
 	struct { u64 eptp, zero; } desc = { eptp, 0 };

@@ -15,6 +15,17 @@ enum hw_vmx_result hw_vmclear(u64 pa);
 enum hw_vmx_result hw_vmptrld(u64 pa);
 enum hw_vmx_result hw_vmread(u64 field, u64 *value);
 enum hw_vmx_result hw_vmwrite(u64 field, u64 value);
+
+static inline bool hw_vmread_ok(u64 field, u64 *value)
+{
+	return hw_vmread(field, value) == HW_VMX_OK;
+}
+
+static inline bool hw_vmwrite_ok(u64 field, u64 value)
+{
+	return hw_vmwrite(field, value) == HW_VMX_OK;
+}
+
 enum hw_vmx_result hw_invept(u64 type, u64 eptp);
 enum hw_vmx_result hw_invvpid(u64 type, u16 vpid, u64 linear);
 
