@@ -140,6 +140,7 @@ TEST_VMX(page_faults)
 	}
 }
 
+GUEST_CODE(e_nops, 64, "nop; nop; nop; nop; vmcall");
 GUEST_CODE(e_steps, 64, "nop; mov %eax, %ebx; push %rax; pop %rax; cpuid; nop; int3; nop; mov $3, %ecx; rep stosb; nop; "
 			"mov %ss, %eax; mov %eax, %ss; nop; nop; ud2");
 
@@ -171,6 +172,10 @@ TEST_VMX(mtf)
 	go(&vm, "injected");
 	result("injected at=%lx", vm_vector(&vm) == 0x50 ? 0x50ul : vm_pc(&vm));
 	go(&vm, "injected_next");
+	vm_create(&vm, VM_64, 0, e_nops);
+	vmwrite(F_ENTRY_INTR_INFO, INTR_VALID | INTR_OTHER);
+	go(&vm, "injected_mtf");
+	go(&vm, "injected_mtf_next");
 	vm_create(&vm, VM_64, 0, e_ud2);
 	vmset(F_PROC, PROC_MTF);
 	go(&vm, "fault");
@@ -186,7 +191,6 @@ TEST_VMX(mtf)
 }
 
 GUEST_CODE(e_loop, 64, "1: pause; jmp 1b");
-GUEST_CODE(e_nops, 64, "nop; nop; nop; nop; vmcall");
 GUEST_CODE(e_hlt, 64, "hlt; vmcall");
 GUEST_CODE(e_sti_hlt, 64, "sti; hlt; vmcall");
 

@@ -483,7 +483,8 @@ static u64 run_case(u64 number, u64 seed0, bool detail)
 			print("vmfail=%u", reason & ~VM_FAIL);
 		else
 			print("exit=%x qual=%lx intr=%lx", reason, vmread(F_QUALIFICATION),
-			      vmread(F_EXIT_INTR_INFO) & INTR_VALID ? vmread(F_EXIT_INTR_INFO) : 0);
+			      !(reason & REASON_FAILED_ENTRY) && vmread(F_EXIT_INTR_INFO) & INTR_VALID ?
+				      vmread(F_EXIT_INTR_INFO) : 0);
 		print(" hash=%lx changed", hash);
 		for (i = 0; i < n; i++)
 			print(" %x:=%lx", m[i].field, m[i].value);
