@@ -22,7 +22,7 @@ void regcache_check(const struct regcache *cache)
 
 u64 regcache_fill(struct regcache *cache, enum reg reg)
 {
-	u64 value = vmcs_read(reg_field[reg]);
+	u64 value = vmcs_read_fast(reg_field[reg]);
 
 	ASSERT(!(cache->dirty & BIT(reg)));
 	cache->value[reg] = value;
@@ -37,7 +37,7 @@ void regcache_flush(struct regcache *cache)
 	for (u64 dirty = cache->dirty; dirty; dirty &= dirty - 1) {
 		enum reg reg = (enum reg)__builtin_ctzll(dirty);
 
-		vmcs_write(reg_field[reg], cache->value[reg]);
+		vmcs_write_fast(reg_field[reg], cache->value[reg]);
 		cache->counters->writes[reg]++;
 	}
 	cache->dirty = 0;

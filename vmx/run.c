@@ -97,7 +97,7 @@ static void entry_of_l2_failed(struct vcpu *vcpu)
 static inline void flush(struct vcpu *vcpu, struct regcache *cache)
 {
 	if (likely(cache->dirty == BIT(REG_RIP))) {
-		vmcs_write(VMCS_guest_rip, cache->value[REG_RIP]);
+		vmcs_write_fast(VMCS_guest_rip, cache->value[REG_RIP]);
 		vcpu->reg_counters.writes[REG_RIP]++;
 		cache->dirty = 0;
 	} else if (cache->dirty) {
@@ -144,7 +144,7 @@ static inline struct vmcs *enter(struct vcpu *vcpu)
 	}
 	vmcs = vcpu->vmcs;
 	regcache_reset(&vmcs->cache);
-	reason = (u32)vmcs_read(VMCS_exit_reason);
+	reason = (u32)vmcs_read_fast(VMCS_exit_reason);
 	vcpu->exit_reason = reason;
 	vmcs->injecting = false;
 	vcpu->pending_valid = false;

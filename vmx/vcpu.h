@@ -147,7 +147,7 @@ static inline u64 vcpu_reg_fast(struct vcpu *vcpu, struct regcache *cache, u64 *
 
 	if (*available & BIT(reg))
 		return cache->value[reg];
-	value = vmcs_read(regcache_field(reg));
+	value = vmcs_read_fast(regcache_field(reg));
 	cache->value[reg] = value;
 	*available |= BIT(reg);
 	vcpu->reg_counters.reads[reg]++;

@@ -57,6 +57,16 @@ void vmcs_write_failed(enum vmcs_field field, u64 value)
 	panic("VMWRITE of %llx to %s (%x) failed", (unsigned long long)value, vmcs_field_name(field), field);
 }
 
+u64 vmcs_read(enum vmcs_field field)
+{
+	return vmcs_read_fast(field);
+}
+
+void vmcs_write(enum vmcs_field field, u64 value)
+{
+	vmcs_write_fast(field, value);
+}
+
 bool vmcs_field_exists(enum vmcs_field field)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(field_rows); i++)

@@ -53,10 +53,14 @@ void vmcs_load(struct vmcs *vmcs);
  * VMREAD and VMWRITE of the current VMCS.  Not for fields that the register
  * cache owns.  A failure is ours: it panics with the field's name.
  */
+u64 vmcs_read(enum vmcs_field field);
+void vmcs_write(enum vmcs_field field, u64 value);
+
+/* The same without a call, for the exit path. */
 NORETURN void vmcs_read_failed(enum vmcs_field field);
 NORETURN void vmcs_write_failed(enum vmcs_field field, u64 value);
 
-static inline u64 vmcs_read(enum vmcs_field field)
+static inline u64 vmcs_read_fast(enum vmcs_field field)
 {
 	u64 value;
 
@@ -65,7 +69,7 @@ static inline u64 vmcs_read(enum vmcs_field field)
 	return value;
 }
 
-static inline void vmcs_write(enum vmcs_field field, u64 value)
+static inline void vmcs_write_fast(enum vmcs_field field, u64 value)
 {
 	if (unlikely(!hw_vmwrite_ok(field, value)))
 		vmcs_write_failed(field, value);
