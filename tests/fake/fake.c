@@ -8,7 +8,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "kernel/cmdline.h"
 #include "kernel/hw/cpu.h"
@@ -624,4 +626,86 @@ void fake_reset(void)
 	fake_panic_expected = false;
 	fake_enter = NULL;
 	fake_cpu = (struct percpu){ .self = &fake_cpu };
+}
+
+/* ---- snapshots ---- */
+
+extern u8 socle_data_start[] __asm__("__start_socle_data") __attribute__((weak));
+extern u8 socle_data_stop[] __asm__("__stop_socle_data") __attribute__((weak));
+
+static struct {
+	u8 *statics;
+	struct fake_vmcs vmcss[VMCS_MAX];
+	size_t vmcs_count, msr_count;
+	struct fake_vmcs *current;
+	bool in_vmx;
+	u8 msrs[sizeof(msrs)];
+	u64 control[16], debug[16], xcr0;
+	struct percpu cpu;
+} saved;
+
+/* The pages that are in use become a file's; from then on the mapping is a private view of it. */
+static void memory_to_file(void)
+{
+	static u8 resident[FAKE_MEMORY_SIZE / PAGE_SIZE];
+	int file = memfd_create("memory", 0);
+
+	if (file < 0 || ftruncate(file, (off_t)FAKE_MEMORY_SIZE) || mincore(fake_memory, FAKE_MEMORY_SIZE, resident))
+		abort();
+	for (size_t page = 0; page < sizeof(resident); page++) {
+		off_t offset = (off_t)(page * PAGE_SIZE);
+
+		if ((resident[page] & 1) && pwrite(file, fake_memory + offset, PAGE_SIZE, offset) != (ssize_t)PAGE_SIZE)
+			abort();
+	}
+	if (mmap(fake_memory, FAKE_MEMORY_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, file, 0) !=
+	    fake_memory)
+		abort();
+}
+
+/* ASan's red zones lie between the objects: byte by byte, without its eyes. */
+__attribute__((no_sanitize("address"))) static void copy_statics(u8 *to, const u8 *from, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		((volatile u8 *)to)[i] = from[i];
+}
+
+void fake_snapshot(void)
+{
+	size_t size = (size_t)(socle_data_stop - socle_data_start);
+
+	memory_to_file();
+	saved.statics = malloc(size);
+	if (!saved.statics)
+		abort();
+	copy_statics(saved.statics, socle_data_start, size);
+	memcpy(saved.vmcss, vmcss, sizeof(vmcss));
+	memcpy(saved.msrs, msrs, sizeof(msrs));
+	memcpy(saved.control, control, sizeof(control));
+	memcpy(saved.debug, debug, sizeof(debug));
+	saved.vmcs_count = vmcs_count;
+	saved.msr_count = msr_count;
+	saved.current = current;
+	saved.in_vmx = in_vmx;
+	saved.xcr0 = xcr0;
+	saved.cpu = fake_cpu;
+}
+
+void fake_restore(void)
+{
+	copy_statics(socle_data_start, saved.statics, (size_t)(socle_data_stop - socle_data_start));
+	madvise(fake_memory, FAKE_MEMORY_SIZE, MADV_DONTNEED);
+	memcpy(vmcss, saved.vmcss, saved.vmcs_count * sizeof(vmcss[0]));
+	memcpy(msrs, saved.msrs, sizeof(msrs));
+	memcpy(control, saved.control, sizeof(control));
+	memcpy(debug, saved.debug, sizeof(debug));
+	vmcs_count = saved.vmcs_count;
+	msr_count = saved.msr_count;
+	current = saved.current;
+	in_vmx = saved.in_vmx;
+	xcr0 = saved.xcr0;
+	fake_cpu = saved.cpu;
+	fake_log_clear();
+	log_used = 0;
+	log_text[0] = 0;
 }

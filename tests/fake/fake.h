@@ -16,6 +16,13 @@
 /* Everything as after power-on: no VMCS, default MSRs, zero memory, one CPU, empty logs. */
 void fake_reset(void);
 
+/*
+ * Fuzzers: remembers all of the machine as it is now, and goes back there. Socle's own static data is found by its section
+ * (tests/unit/Makefile); unit tests have none such, and use a process each.
+ */
+void fake_snapshot(void);
+void fake_restore(void);
+
 /* ---- VMX ---- */
 struct fake_write {
 	u64 vmcs;	/* physical address of the VMCS that was current */
