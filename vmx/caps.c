@@ -244,9 +244,8 @@ bool caps_report(void)
 		if (status == STATUS_OK)
 			status = check_required();
 	}
-	if (status == STATUS_OK)
-		log_info("check: Socle can run on this processor");
-	else
+	if (status != STATUS_OK)
 		status_report(status);
+	log_info("check: Socle %s run on this processor", status == STATUS_OK ? "can" : "cannot");
 	return status == STATUS_OK;
 }
