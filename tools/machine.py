@@ -33,7 +33,7 @@ MACHINES = ("auto", "bochs", "kvm", "tcg")
 FIRMWARES = ("bios", "uefi", "seabios")  # seabios: on Bochs, where the BIOS is its own otherwise
 
 # A run is over at these lines. The first is what L1's init and the guest tests print, the second is L0's last word.
-END_MARKERS = (r"^(L1 )?DONE\b", r"^socle: (halted|stopped)\b")
+END_MARKERS = (r"^(L1 )?DONE\b", r"^socle: (error: )?(halted|stopped)\b")
 BOOT_MARKER = "  Booting `"  # GRUB's; a second one is a reboot
 
 
@@ -61,6 +61,12 @@ class Result:
     def own(self):
         """Socle's own lines, without the `socle: `."""
         return [line[len("socle: "):] for line in self.lines if line.startswith("socle: ")]
+
+
+def cpus_in_vmx(result):
+    """How many CPUs Socle says that it has in VMX operation: `cpu 0: in VMX operation`, or `cpu 0-7: ...`."""
+    found = [re.match(r"cpu (\d+)(?:-(\d+))?: in VMX operation", line) for line in result.own()]
+    return sum(int(match.group(2) or match.group(1)) - int(match.group(1)) + 1 for match in found if match)
 
 
 def parse_size(text):

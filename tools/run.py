@@ -109,8 +109,7 @@ def summary(result, bare):
         lines += ["  %-12s%s" % ("Socle", "not there (bare boot)")]
     else:
         own = result.own()
-        cpus = [re.match(r"(\d+) CPUs? in VMX operation", line) for line in own]
-        lines += ["  %-12s%s" % ("CPUs in VMX", max([int(found.group(1)) for found in cpus if found], default=0))]
+        lines += ["  %-12s%s" % ("CPUs in VMX", machine.cpus_in_vmx(result))]
         for level in "L1", "L2":
             total, words = exit_lines(own, level)
             lines += wrapped("%s's exits" % level, ["%d" % total] if not words else ["%d:" % total + " " + words[0]]

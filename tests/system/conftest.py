@@ -91,7 +91,7 @@ def show(result):
 def assert_no_accident(result):
     """No panic or fatal line of Socle's, and no second boot."""
     assert result.ended != "reboot", show(result)
-    accidents = result.having(r"^socle: (panic|fatal)|assertion failed")
+    accidents = result.having(r"^socle: (error: )?(panic|fatal)|assertion failed")
     assert not accidents, show(result)
 
 
@@ -104,7 +104,7 @@ def assert_halts_with(result, pattern, advice=""):
     if advice:
         assert any(advice in line for line in said), show(result)
     assert len(said) == 1, show(result)
-    assert result.having(r"^socle: halted") and result.ended == "marker", show(result)
+    assert result.having(r"^socle: (error: )?halted") and result.ended == "marker", show(result)
 
 
 @pytest.fixture(scope="session", autouse=True)
