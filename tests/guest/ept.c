@@ -14,7 +14,7 @@ GUEST_CODE(ept_rmw, 64, "lock addl $0, (%rdi); vmcall");
 GUEST_CODE(ept_ud, 64, "ud2");
 GUEST_CODE(ept_int, 64, "int $0x40");
 GUEST_CODE(ept_nop, 64, "nop; vmcall");
-GUEST_CODE(ept_user, 64, "push $0x23; push %rsp; pushf; push $0x3b; push %rdi; iretq");
+GUEST_CODE(ept_user, 64, "push $0x2b; push %rsp; pushf; push $0x33; push %rdi; iretq");
 GUEST_CODE(ept_pae_cr3, 32, "mov %ebx, %cr3; vmcall");
 
 #define HIGH 0x8000000000ul	/* behind the first PML4 entry */
@@ -73,23 +73,28 @@ static const void *code_of(enum kind kind)
 	return kind == WRITE ? ept_write : kind == FETCH ? ept_fetch : kind == RMW ? ept_rmw : ept_read;
 }
 
-/* Entry `level` of the way to the target has `flags`, the others everything. Large where level and `large` say so. */
-static void map_target(struct target *t, u32 level, u64 flags, bool large)
+/*
+ * Entry `level` of the way to the target has `flags`, the others `others`. A leaf above level 1 where `large` says so.
+ * The restricted entry comes last: ept_entry() would put a table behind one that is not present.
+ */
+static void map_target_with(struct target *t, u32 level, u64 flags, bool large, u64 others)
 {
+	u32 leaf = large ? level : 1;
+	u64 span = 1ull << (12 + 9 * (leaf - 1));
+	u64 *e;
 	u32 at;
 
-	for (at = 4; at >= 1; at--) {
-		u64 *e = ept_entry(t->vm.ept, t->target, (int)at);
-		u64 own = at == level ? flags : EPT_RWX;
+	for (at = 4; at > leaf; at--)
+		*ept_entry(t->vm.ept, t->target, (int)at) = addr_of(page_alloc()) | others;
+	*ept_entry(t->vm.ept, t->target, (int)leaf) =
+		(t->page & ~(span - 1)) | others | EPT_WB | (leaf > 1 ? EPT_PS : 0);
+	e = ept_entry(t->vm.ept, t->target, (int)level);
+	*e = (*e & ~others) | flags;
+}
 
-		if (at == 1 || (at == level && large)) {
-			u64 span = 1ull << (12 + 9 * (at - 1));
-
-			*e = (t->page & ~(span - 1)) | own | EPT_WB | (at > 1 ? EPT_PS : 0);
-			return;
-		}
-		*e = addr_of(page_alloc()) | own;
-	}
+static void map_target(struct target *t, u32 level, u64 flags, bool large)
+{
+	map_target_with(t, level, flags, large, EPT_RWX);
 }
 
 static u32 attempt(struct target *t, enum kind kind)
@@ -387,6 +392,7 @@ TEST_VMX(delivery)
 			flags = *e;
 			*e = what ? (flags & ~EPT_W) : 0;
 			if (ways[way].inject) {
+				vmset(F_GUEST_RFLAGS, RFLAGS_IF);
 				vmwrite(F_ENTRY_INTR_INFO, ways[way].inject);
 				vmwrite(F_ENTRY_LENGTH, 2);
 				vmwrite(F_ENTRY_ERROR_CODE, 0x18);
@@ -484,15 +490,12 @@ TEST_VMX(mode_based_execute)
 			for (flags = 0; flags < 16; flags++) {
 				u64 permissions = (flags & 7) | (flags & 8 ? BIT(10) : 0);
 				u64 *pte;
-				u32 at, reason;
+				u32 reason;
 
 				aim(&t, FETCH);
 				pte = ptr_of(*paging_entry(vmread(F_GUEST_CR3), TEST_VA, 2) & PTE_ADDR);
 				*pte = user ? *pte | PTE_U : *pte & ~PTE_U;
-				map_target(&t, level, permissions, false);
-				for (at = 4; at >= 1; at--)
-					if (at != level)
-						*ept_entry(t.vm.ept, t.target, (int)at) |= BIT(10);
+				map_target_with(&t, level, permissions, false, EPT_RWX | BIT(10));
 				vm_set_code(&t.vm, user ? ept_user : ept_fetch);
 				invept(1, t.eptp);
 				reason = vm_run(&t.vm);
@@ -526,7 +529,7 @@ TEST_VMX(absent)
 	NEED(caps_proc2(PROC2_EPT));
 	hole_base = hole_end = 0;
 	memory_holes(note_hole);
-	if (!under_socle() || !hole_base) {
+	if ((u32)caps.basic != 0x534f4301 || !hole_base) {
 		info("no window here");
 		return;
 	}
