@@ -116,6 +116,42 @@ static void read_efi_map(const u8 *body, u32 size, struct boot_info *out)
 	memcpy(out->efi_map, body + 8, out->efi_map_size);
 }
 
+/* UEFI specification, "GetMemoryMap": memory that is free once boot services have ended, ACPI's, and the rest. */
+static u32 efi_type(u32 type)
+{
+	switch (type) {
+	case 1:	/* loader code and data, boot services code and data, conventional */
+	case 2:
+	case 3:
+	case 4:
+	case 7:
+		return MEMMAP_USABLE;
+	case 9:
+		return MEMMAP_ACPI;
+	case 10:
+		return MEMMAP_NVS;
+	default:
+		return MEMMAP_RESERVED;
+	}
+}
+
+/* Where the loader gave the firmware's map only. */
+static void use_efi_map(struct boot_info *out)
+{
+	u32 stride = out->efi_descriptor_size;
+
+	for (u32 at = 0; at + stride <= out->efi_map_size && out->range_count < MEMMAP_MAX; at += stride) {
+		struct memmap_range *r = &out->ranges[out->range_count++];
+		u64 pages;
+
+		memcpy(&r->type, out->efi_map + at, 4);
+		memcpy(&r->base, out->efi_map + at + 8, 8);
+		memcpy(&pages, out->efi_map + at + 24, 8);
+		r->type = efi_type(r->type);
+		r->size = pages << PAGE_SHIFT;
+	}
+}
+
 static enum status read_tag(u32 type, const u8 *body, u32 size, struct boot_info *out)
 {
 	switch (type) {
@@ -185,5 +221,7 @@ enum status multiboot2_parse(u32 magic, u32 info, struct boot_info *out)
 			break;
 		at += (u32)ALIGN_UP(head[1], 8);
 	}
+	if (!out->range_count && out->efi_map_size)
+		use_efi_map(out);
 	return out->range_count ? STATUS_OK : STATUS_NO_MEMORY_MAP;
 }
