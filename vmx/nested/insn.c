@@ -23,7 +23,7 @@ struct insn_result insn_raise(u8 vector, bool has_error_code, u32 error_code)
 		.kind = INSN_FAULT,
 		.vector = vector,
 		.has_error_code = has_error_code,
-		.error_code = error_code,
+		.error = error_code,
 	};
 }
 
@@ -57,39 +57,22 @@ static bool mode_permits(struct vcpu *vcpu)
  * The #UD of real, virtual-8086 and compatibility mode comes before "in VMX
  * non-root operation THEN VMexit": the processor has looked.
  */
-bool insn_permitted(struct vcpu *vcpu, struct insn_result *fault)
+struct insn_result insn_refuse(struct vcpu *vcpu)
 {
-	if (unlikely(!vcpu->nested.vmxon)) {
-		*fault = raise_ud();
-		return false;
-	}
-	if (unlikely(vcpu_reg(vcpu, REG_SS_AR) & AR_DPL)) {
-		*fault = raise_gp();
-		return false;
-	}
-	return true;
+	return vcpu->nested.vmxon ? raise_gp() : raise_ud();
 }
 
-/* SDM "Conventions": VMsucceed, VMfailInvalid, VMfailValid. */
-static enum action finish_flags(struct vcpu *vcpu, u64 flags)
-{
-	vcpu_set_reg(vcpu, REG_RFLAGS, (vcpu_reg(vcpu, REG_RFLAGS) & ~RFLAGS_ARITH) | flags);
-	return ACTION_SKIP;
-}
-
-enum action insn_finish(struct vcpu *vcpu, struct insn_result result)
+enum action insn_finish_failed(struct vcpu *vcpu, struct insn_result result)
 {
 	switch (result.kind) {
-	case INSN_OK: return finish_flags(vcpu, 0);
-	case INSN_FAIL_INVALID: return finish_flags(vcpu, RFLAGS_CF);
-	case INSN_FAIL_VALID: return finish_flags(vcpu, RFLAGS_ZF);
+	case INSN_FAIL_INVALID: return insn_set_flags(vcpu, RFLAGS_CF);
+	case INSN_FAIL_VALID: return insn_set_flags(vcpu, RFLAGS_ZF);
 	case INSN_FAULT:
 		if (result.vector == VEC_PF)
-			return event_inject_pf(vcpu, result.cr2, result.error_code);
-		return event_inject_exception(vcpu, result.vector, result.has_error_code, result.error_code);
-	case INSN_DONE: break;
+			return event_inject_pf(vcpu, result.cr2, result.error);
+		return event_inject_exception(vcpu, result.vector, result.has_error_code, result.error);
+	default: return ACTION_RESUME;
 	}
-	return ACTION_RESUME;
 }
 
 /* ---- operands ---- */
@@ -140,19 +123,6 @@ bool insn_write_operand(struct vcpu *vcpu, const void *from, size_t length, stru
 	return false;
 }
 
-/* SDM: "the operand is always 32 bits outside 64-bit mode"; compatibility mode never gets here. */
-bool insn_is_wide(struct vcpu *vcpu)
-{
-	return likely(!vcpu->nested.in_l2) ? vcpu->nested.l1_long_mode : vcpu_is_long_mode(vcpu);
-}
-
-u64 insn_register_operand(struct vcpu *vcpu)
-{
-	u64 value = vcpu_gpr(vcpu, (vcpu_reg(vcpu, REG_EXIT_INSTRUCTION_INFO) >> 28) & 15);
-
-	return insn_is_wide(vcpu) ? value : (u32)value;
-}
-
 bool insn_region_valid(u64 gpa)
 {
 	return IS_ALIGNED(gpa, PAGE_SIZE) && !(gpa >> caps12.physical_bits);
@@ -168,7 +138,8 @@ static bool fixed_bits_hold(u64 value, u64 fixed0, u64 fixed1)
 /*
  * SDM VMXON: "(the values of CR0 and CR4 are not supported in VMX operation)
  * or (lock bit clear) or (outside SMX operation and bit 2 clear) THEN #GP(0)".
- * L1 cannot be in A20M mode: L0 is in VMX operation, which disables it; nor in SMX operation: it has no GETSEC.
+ * L1 cannot be in A20M mode: L0 is in VMX operation, which disables it; nor in SMX operation: it has no
+ * GETSEC.
  */
 static bool vmxon_allowed(struct vcpu *vcpu)
 {
@@ -221,7 +192,8 @@ enum action exit_vmxoff(struct vcpu *vcpu)
 	if (!insn_permitted(vcpu, &fault))
 		return insn_finish(vcpu, fault);
 	nested_leave_vmx(vcpu);
-	/* SDM: "unblock INIT signals": one that was held comes now, after the instruction, and leaves nothing of it. */
+	/* SDM: "unblock INIT signals": one that was held comes now, after the instruction, and leaves nothing
+	 * of it. */
 	if (vcpu->nested.init_pending) {
 		vcpu->nested.init_pending = false;
 		vcpu_take_init(vcpu);
@@ -265,7 +237,8 @@ static bool switch_eptp(struct vcpu *vcpu)
 	return true;
 }
 
-/* A function of L2's that L1 has enabled; L1 itself is in VMX root operation or outside, where VMFUNC is #UD. */
+/* A function of L2's that L1 has enabled; L1 itself is in VMX root operation or outside, where VMFUNC is #UD.
+ */
 enum action exit_vmfunc(struct vcpu *vcpu)
 {
 	struct exit_record record;

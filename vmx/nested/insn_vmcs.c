@@ -113,7 +113,8 @@ struct field {
 	bool high; /* bits 63:32 of a 64-bit field */
 };
 
-/* SDM: an encoding with a bit set beyond bit 14 corresponds to no field; only 64-bit fields have a high half. */
+/* SDM: an encoding with a bit set beyond bit 14 corresponds to no field; only 64-bit fields have a high half.
+ */
 static bool find_field(u64 encoding, struct field *field)
 {
 	if (encoding >> 15)
@@ -133,9 +134,9 @@ static void fetch_field(struct vcpu *vcpu, struct nested_vmcs *slot, int row)
 {
 	const struct vmcs12_field *f = &vmcs12_fields[row];
 
-	if (slot->rare_in_02 && (f->group & (GROUP_SEG | GROUP_RARE)))
+	if (unlikely(slot->rare_in_02) && (f->group & (GROUP_SEG | GROUP_RARE)))
 		nested_sync_rare(vcpu, slot);
-	if (unlikely(slot->shadow_active && f->shadow == SHADOW_RW))
+	if (unlikely(slot->shadow_active) && f->shadow == SHADOW_RW)
 		shadow_pull(vcpu, slot);
 }
 
@@ -150,9 +151,9 @@ struct target {
 };
 
 /* False: VMfailInvalid. */
-static bool find_target(struct vcpu *vcpu, struct target *target)
+static inline bool find_target(struct vcpu *vcpu, struct target *target)
 {
-	target->slot = vcpu->nested.current;
+	*target = (struct target){ .slot = vcpu->nested.current, .gpa = NO_VMCS };
 	if (likely(!vcpu->nested.in_l2))
 		return target->slot;
 	target->gpa = target->slot->v12.vmcs_link_pointer;
@@ -165,7 +166,7 @@ static gpa_t row_gpa(const struct target *target, int row)
 	return GPA(target->gpa + offsetof(struct vmcs12, vpid) + (u64)row * sizeof(u64));
 }
 
-static u64 read_row(struct vcpu *vcpu, const struct target *target, int row)
+static inline u64 read_row(struct vcpu *vcpu, const struct target *target, int row)
 {
 	u64 value;
 

@@ -5,6 +5,7 @@
 #ifndef VMX_NESTED_INTERNAL_H
 #define VMX_NESTED_INTERNAL_H
 
+#include "kernel/x86.h"
 #include "vmx/caps.h"
 #include "vmx/event.h"
 #include "vmx/nested/nested.h"
@@ -14,27 +15,56 @@
 extern struct vmx_caps caps12;		/* same form as the processor's */
 
 /* ---- insn.c: permission, outcome ---- */
-/* An instruction's outcome is a value that one function turns into flags or an exception. */
+/* An instruction's outcome is a value that one function turns into flags or an exception. It travels in two registers. */
 struct insn_result {
-	enum { INSN_OK, INSN_FAIL_INVALID, INSN_FAIL_VALID, INSN_FAULT, INSN_DONE } kind;
-	u32 error;		/* INSN_FAIL_VALID: enum vmx_error */
+	u8 kind;		/* INSN_* */
 	u8 vector;		/* INSN_FAULT */
 	bool has_error_code;
-	u32 error_code;
-	u64 cr2;
+	u32 error;		/* INSN_FAIL_VALID: enum vmx_error; INSN_FAULT: the error code */
+	u64 cr2;		/* INSN_FAULT, #PF */
 };
+enum { INSN_OK, INSN_FAIL_INVALID, INSN_FAIL_VALID, INSN_FAULT, INSN_DONE };
+static_assert(sizeof(struct insn_result) == 16, "two registers");
+
+/* #UD or #GP(0), whichever insn_permitted() found. */
+struct insn_result insn_refuse(struct vcpu *vcpu);
 /* #UD (not in VMX operation) and #GP(0) (CPL > 0) for all instructions but VMXON; the #UD of the mode is the processor's own, before the exit. True: permitted. */
-bool insn_permitted(struct vcpu *vcpu, struct insn_result *fault);
-enum action insn_finish(struct vcpu *vcpu, struct insn_result result);
+static inline bool insn_permitted(struct vcpu *vcpu, struct insn_result *fault)
+{
+	if (likely(vcpu->nested.vmxon && !(vcpu_reg(vcpu, REG_SS_AR) & AR_DPL)))
+		return true;
+	*fault = insn_refuse(vcpu);
+	return false;
+}
+/* SDM "Conventions": VMsucceed (`flags` 0), VMfailInvalid (CF), VMfailValid (ZF). */
+static inline enum action insn_set_flags(struct vcpu *vcpu, u64 flags)
+{
+	vcpu_set_reg(vcpu, REG_RFLAGS, (vcpu_reg(vcpu, REG_RFLAGS) & ~RFLAGS_ARITH) | flags);
+	return ACTION_SKIP;
+}
+enum action insn_finish_failed(struct vcpu *vcpu, struct insn_result result);
+static inline enum action insn_finish(struct vcpu *vcpu, struct insn_result result)
+{
+	return likely(result.kind == INSN_OK) ? insn_set_flags(vcpu, 0) : insn_finish_failed(vcpu, result);
+}
 /* VMfail(error): VMfailValid if there is a current VMCS (error is stored in it), else VMfailInvalid. */
 struct insn_result insn_fail(struct vcpu *vcpu, u32 error);
 struct insn_result insn_raise(u8 vector, bool has_error_code, u32 error_code);
 /* The memory operand of the instruction in hand.  False: `fault`, and nothing has changed. */
 bool insn_read_operand(struct vcpu *vcpu, void *to, size_t length, struct insn_result *fault);
 bool insn_write_operand(struct vcpu *vcpu, const void *from, size_t length, struct insn_result *fault);
-bool insn_is_wide(struct vcpu *vcpu);	/* 64-bit operands: the guest that runs now is in 64-bit mode */
+/* 64-bit operands: the guest that runs now is in 64-bit mode.  SDM: "the operand is always 32 bits outside 64-bit mode"; compatibility mode never gets here. */
+static inline bool insn_is_wide(struct vcpu *vcpu)
+{
+	return likely(!vcpu->nested.in_l2) ? vcpu->nested.l1_long_mode : vcpu_is_long_mode(vcpu);
+}
 /* The register operand of bits 31:28, as wide as the mode has it. */
-u64 insn_register_operand(struct vcpu *vcpu);
+static inline u64 insn_register_operand(struct vcpu *vcpu)
+{
+	u64 value = vcpu_gpr(vcpu, (vcpu_reg(vcpu, REG_EXIT_INSTRUCTION_INFO) >> 28) & 15);
+
+	return likely(insn_is_wide(vcpu)) ? value : (u32)value;
+}
 /* A VMXON or VMCS region's address: 4 KiB aligned, within the physical-address width. */
 bool insn_region_valid(u64 gpa);
 
@@ -82,6 +112,7 @@ bool check_guest(const struct vmcs12 *v12, const struct check_env *env, struct c
 /* L1's own registers that L2 starts with where vmcs12's entry controls do not load them. */
 struct l1_state {
 	u64 efer, dr7, debugctl, pat;
+	u64 cache_bits;	/* of CR0: VM entry leaves CD and NW alone; read only where L0 intercepts CR writes */
 };
 void merge_vmcs02(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1);	/* vmcs02 loaded; writes what is dirty */
 void merge_translation(struct vcpu *vcpu, struct nested_vmcs *slot);	/* EPT pointer and VPID; also after an INVEPT or reclaim while L2 is entered */
