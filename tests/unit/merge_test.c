@@ -5,6 +5,7 @@
  */
 #include "tests/unit/cmocka_all.h"
 
+#include "kernel/cmdline.h"
 #include "kernel/x86.h"
 #include "mm/memmap.h"
 #include "tests/unit/machine.h"
@@ -455,6 +456,38 @@ static void pf_intercept_with_a_wish_of_l0s(void **state UNUSED)
 	assert_true(machine_field01(VMCS_exception_bitmap) & BIT(VEC_PF));
 }
 
+/* L1's own page faults are undisturbed: nothing of the triple is left in vmcs01. */
+static void pf_intercept_leaves_nothing_in_l1(void **state UNUSED)
+{
+	everything();
+	W(exception_bitmap, BIT(VEC_UD) | BIT(VEC_PF));
+	W(pf_mask, PFEC_W);
+	W(pf_match, PFEC_W);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_false(machine_in_l2());
+	assert_int_equal(machine_field(VMCS_exception_bitmap), 0);
+	assert_int_equal(machine_field(VMCS_pf_mask), 0);
+	assert_int_equal(machine_field(VMCS_pf_match), 0);
+}
+
+/* L0's wish changes while L2 runs: vmcs02 follows at once. */
+static void pf_intercept_follows_l0s_wish(void **state UNUSED)
+{
+	everything();
+	W(pf_mask, PFEC_W);
+	W(pf_match, PFEC_W);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	options.intercept |= INTERCEPT_PF;
+	nested_update_intercepts(machine_vcpu);
+	assert_true(machine_field(VMCS_exception_bitmap) & BIT(VEC_PF));
+	assert_int_equal(machine_field(VMCS_pf_mask), 0);
+	options.intercept = 0;
+	nested_update_intercepts(machine_vcpu);
+	assert_false(machine_field(VMCS_exception_bitmap) & BIT(VEC_PF));
+	assert_int_equal(machine_field(VMCS_pf_mask), PFEC_W);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -476,6 +509,8 @@ int main(void)
 		MACHINE_TEST_BOTH(pdptes_only_when_they_mean_something),
 		MACHINE_TEST(pf_intercept_is_one_value, ""),
 		MACHINE_TEST(pf_intercept_with_a_wish_of_l0s, "intercept=pf"),
+		MACHINE_TEST_BOTH(pf_intercept_leaves_nothing_in_l1),
+		MACHINE_TEST(pf_intercept_follows_l0s_wish, ""),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
