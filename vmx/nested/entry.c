@@ -93,6 +93,8 @@ static struct l1_state l1_state_read(struct vcpu *vcpu, const struct vmcs12 *v12
 	}
 	if (!v12_has_entry(v12, ENTRY_LOAD_PAT))
 		l1.pat = vmcs_read(VMCS_guest_pat);
+	if (unlikely(vcpu_intercepts_cr(vcpu)))
+		l1.cache_bits = vcpu_reg(vcpu, REG_CR0) & (CR0_CD | CR0_NW);
 	return l1;
 }
 

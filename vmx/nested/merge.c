@@ -11,6 +11,7 @@
 #include "mm/page_alloc.h"
 #include "vmx/guest_mem.h"
 #include "vmx/nested/internal.h"
+#include "vmx/tlb.h"
 
 /* Controls of L1's that go through to vmcs02 as they stand, by word. */
 #define PIN_L1 (PIN_EXTERNAL_INTERRUPT | PIN_PREEMPTION_TIMER | PIN_POSTED_INTERRUPTS)
@@ -32,7 +33,7 @@
 /* What L0 adds whatever L1 asks. */
 #define PIN_L0 (PIN_NMI_EXITING | PIN_VIRTUAL_NMIS)
 #define PROC_L0 (PROC_MSR_BITMAPS | PROC_SECONDARY)
-#define PROC2_L0 (PROC2_EPT | PROC2_VPID)
+#define PROC2_L0 (PROC2_EPT | (tlb_uses_vpid() ? PROC2_VPID : 0))
 #define EXIT_L0 (EXIT_HOST_64 | EXIT_SAVE_DEBUG | EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_SAVE_EFER | EXIT_LOAD_EFER)
 #define ENTRY_L0 (ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER)
 
@@ -179,11 +180,12 @@ static void merge_controls(struct vcpu *vcpu, struct nested_vmcs *slot)
 }
 
 /* SDM: "Guest/Host Masks and Read Shadows for CR0 and CR4". */
-static void merge_cr_shadows(struct nested_vmcs *slot)
+static void merge_cr_shadows(struct nested_vmcs *slot, const struct l1_state *l1)
 {
 	const struct vmcs12 *v12 = &slot->v12;
 	u64 mask0 = v12->cr0_guest_host_mask, mask4 = v12->cr4_guest_host_mask;
-	u64 cr0 = (v12->guest_cr0 & ~mask0) | (v12->cr0_read_shadow & mask0);
+	u64 guest0 = (v12->guest_cr0 & ~(CR0_CD | CR0_NW)) | l1->cache_bits;
+	u64 cr0 = (guest0 & ~mask0) | (v12->cr0_read_shadow & mask0);
 	u64 cr4 = (v12->guest_cr4 & ~mask4) | (v12->cr4_read_shadow & mask4);
 
 	if (!slot->entered || slot->last.cr0_shadow != cr0)
@@ -311,7 +313,7 @@ void merge_vmcs02(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_s
 		copy_groups(vcpu, slot, GROUP_SEG | GROUP_RARE);
 	merge_registers(vcpu, slot, l1);
 	merge_pdptes(vcpu, &slot->v12);
-	merge_cr_shadows(slot);
+	merge_cr_shadows(slot, l1);
 	merge_each_entry(vcpu, slot);
 	bitmaps_merge_msr(vcpu, slot);
 	bitmaps_merge_io(vcpu, slot);
@@ -326,6 +328,6 @@ void merge_translation(struct vcpu *vcpu, struct nested_vmcs *slot)
 
 	if (!slot->entered || slot->last.eptp != eptp)
 		vmcs_write(VMCS_ept_pointer, slot->last.eptp = eptp);
-	if (!slot->entered || slot->last.vpid != vpid)
+	if (tlb_uses_vpid() && (!slot->entered || slot->last.vpid != vpid))
 		vmcs_write(VMCS_vpid, slot->last.vpid = vpid);
 }
