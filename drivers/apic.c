@@ -18,6 +18,7 @@
 
 #define ICR_INIT 0x500u
 #define ICR_STARTUP 0x600u
+#define ICR_NMI 0x400u
 #define ICR_ASSERT BIT(14)
 #define ICR_PENDING BIT(12)
 #define APIC_BASE_X2APIC BIT(10)
@@ -61,4 +62,12 @@ void apic_send_init(u32 to)
 void apic_send_sipi(u32 to, u8 page)
 {
 	send(to, ICR_STARTUP | (u32)ICR_ASSERT | page);
+}
+
+void apic_send_nmi(u32 to)
+{
+	u64 base = rdmsr(MSR_IA32_APIC_BASE);
+
+	if ((base & APIC_BASE_ENABLE) && !((base & APIC_BASE_ADDRESS) >> 32))
+		send(to, ICR_NMI | (u32)ICR_ASSERT);
 }

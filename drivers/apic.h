@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The local APIC, for one purpose: INIT and SIPI to the other processors
- * while L0 starts.  Afterwards it is L1's alone.  xAPIC or x2APIC, as found.
+ * while L0 starts.  Afterwards it is L1's alone, until the machine stops.  xAPIC or x2APIC, as found.
  * SDM: "Advanced Programmable Interrupt Controller", "MP Initialization".
  */
 #ifndef DRIVERS_APIC_H
@@ -17,5 +17,9 @@ void apic_send_init(u32 apic_id);
 
 /* Start-up IPI: real mode at page `page` (physical address page << 12), below 1 MiB. */
 void apic_send_sipi(u32 apic_id, u8 page);
+
+/* For a machine that stops: an NMI, if the APIC is where L0 can reach it (L1 may have moved it or switched it
+ * off). */
+void apic_send_nmi(u32 apic_id);
 
 #endif

@@ -5,6 +5,7 @@
  * VM entry of L0's own can fail. What a handler does is its own file's.
  * SDM: "VM Entries", "VM Exits".
  */
+#include "drivers/apic.h"
 #include "kernel/hw/cpu.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
@@ -156,17 +157,32 @@ static inline struct vmcs *enter(struct vcpu *vcpu)
 	return vmcs;
 }
 
-/* Reports, stops the other CPUs at their next exit, and this one for good. */
-static NORETURN void stop(struct vcpu *vcpu)
+/* The other CPUs stop before their next entry; the NMI makes them exit now. */
+static void stop_others(void)
 {
-	(void)vcpu;
-	for (u32 i = 0; i < percpu_count(); i++) {
-		struct vcpu *other = percpu_get(i)->vcpu;
+	const struct percpu *self = percpu_this();
 
-		if (other)
-			__atomic_fetch_or(&other->request, REQUEST_STOP, __ATOMIC_RELEASE);
+	for (u32 i = 0; i < percpu_count(); i++) {
+		const struct percpu *cpu = percpu_get(i);
+
+		if (cpu == self || !cpu->vcpu)
+			continue;
+		__atomic_fetch_or(&cpu->vcpu->request, REQUEST_STOP, __ATOMIC_RELEASE);
+		apic_send_nmi(cpu->apic_id);
 	}
+}
+
+static NORETURN void stop(void)
+{
+	stop_others();
+	log_error("halted");
 	cpu_halt_forever();
+}
+
+static void panic_dump(void)
+{
+	stop_others();
+	run_dump();
 }
 
 static void dump_trace(const struct vcpu *vcpu)
@@ -231,7 +247,7 @@ static inline enum action handle_l1(struct vcpu *vcpu, u32 reason)
 void vcpu_run(struct vcpu *vcpu)
 {
 	trap_set_nmi_hook(nmi_hook);
-	panic_set_dump(run_dump);
+	panic_set_dump(panic_dump);
 	for (;;) {
 		struct vmcs *vmcs = enter(vcpu);
 		u32 reason = vcpu->exit_reason & 0xffff;
@@ -248,6 +264,6 @@ void vcpu_run(struct vcpu *vcpu)
 				action = nested_after_skip(vcpu);
 		}
 		if (unlikely(action == ACTION_STOP))
-			stop(vcpu);
+			stop();
 	}
 }
