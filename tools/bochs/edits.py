@@ -34,7 +34,7 @@ REASONS = {
     "init": "INIT while masked (VMX root) is held, not dropped",
     "storetsc": "IA32_TSC in the MSR-store list is the TSC without the offset",
     "apicen": "the local APIC may be enabled again after it was disabled",
-    "cr0wp": "MOV to CR0 that changes only WP loads no PDPTEs",
+    "cr0pdpte": "MOV to CR0 loads PDPTEs only if it changes CD, NW or PG",
     "debugctl": "IA32_DEBUGCTL exists, and VM entries and exits load, save and clear it",
     "vmcall": "VMCALL in VMX root operation fails with VM-instruction error 1 outside SMM also",
     "shadowlaunch": "VMLAUNCH and VMRESUME fail with a shadow VMCS current",
@@ -44,6 +44,14 @@ REASONS = {
     "eptad": "a page walk with EPT A/D on is a write to the paging structure: qualification bits 0 and 1",
     "eptleaf": "bit 12 of a large EPT leaf is reserved",
     "rf": "RFLAGS.RF saved by an EPT violation during event delivery is that of the event's image, not always 1",
+    "smpfault": "with several CPUs, an instruction after a fault or VM exit saw the RIP and RSP before it as its own",
+    "nmirip": "the first instruction of an NMI handler, if it faulted or exited, showed the interrupted RIP",
+    "activity": "VM entry refuses events that HLT or shutdown do not allow",
+    "vnmi": "VM entry with virtual NMIs refuses to inject an NMI while NMIs are blocked",
+    "abort": "VMX-abort indicators begin with 1",
+    "regdisp": "an exit by an instruction with a register operand has qualification 0, not a displacement left over",
+    "nmirf": "RFLAGS.RF saved by an NMI exit is that of the interrupted program",
+    "pendingdbg": "VM entry checks bits 63:32 of the pending debug exceptions too",
     "cetdirty": "models with CET panicked under OVMF instead of leaving the dirty bit clear",
 }
 
@@ -51,6 +59,17 @@ INVALIDATE = (
     "for (unsigned q = 0; q < BX_SMP_PROCESSORS; q++) { BX_CPU(q)->invalidate_stack_cache(); "
     "for (unsigned e = 0; e < BX_DTLB_SIZE; e++) if (BX_CPU(q)->DTLB.entry[e].ppf == PPFOf(paddr)) "
     "BX_CPU(q)->DTLB.entry[e].invalidate(); }")
+COMMIT_RIP = (
+    "          BX_CPU(processor)->prev_rip = BX_CPU(processor)->gen_reg[BX_64BIT_REG_RIP].rrx; "
+    "BX_CPU(processor)->speculative_rsp = false;")
+ACTIVITY_CHECK = (
+    "    if (guest.activity_state == BX_ACTIVITY_STATE_HLT && event_type != BX_EXTERNAL_INTERRUPT && "
+    "event_type != BX_NMI && event_type != 7 && (event_type != BX_HARDWARE_EXCEPTION || "
+    "(vector != BX_DB_EXCEPTION && vector != BX_MC_EXCEPTION))) return VMX_VMEXIT_VMENTRY_FAILURE_GUEST_STATE;")
+VIRTUAL_NMI_CHECK = (
+    "    if (event_type == BX_NMI && vm->pin_vmexec_ctrls.VIRTUAL_NMI() && "
+    "(guest.interruptibility_state & BX_VMX_INTERRUPTS_BLOCKED_NMI_BLOCKED)) "
+    "return VMX_VMEXIT_VMENTRY_FAILURE_GUEST_STATE;")
 TICK = (
     "unsigned busy = BX_SMP_PROCESSORS - idle; if (busy) { BX_TICKN(executed / busy); executed %= busy; } "
     "else BX_TICKN(bx_pc_system.getNumCpuTicksLeftNextEvent()); idle = 0;")
@@ -98,7 +117,7 @@ EDITS = [
     Edit("storetsc", "cpu/vmx.cc", "token", "if (! rdmsr(index, &msr_hi)) {", STORE_TSC),
     Edit("apicen", "cpu/msr.cc", "token", "if (apic_global_enable_on()) {", "if (true) { // EN may be set again",
          1, member("relocate_apic")),
-    Edit("cr0wp", "cpu/crregs.cc", "token", "if (pg && ", "if (pg && ((oldCR0 ^ val_32) != 0x10000) && ",
+    Edit("cr0pdpte", "cpu/crregs.cc", "token", "if (pg && ", "if (pg && ((oldCR0 ^ val_32) & 0xe0000000) && ",
          1, member("SetCR0")),
     Edit("debugctl", "cpu/cpu.h", "after", "bx_phy_address apicbase;", "  Bit64u debugctl = 0;"),
     Edit("debugctl", "cpu/msr.cc", "before", "if (! msr_desc[index]) return handle_unknown_rdmsr(", DEBUGCTL_READ),
@@ -120,6 +139,21 @@ EDITS = [
          1, member("translate_guest_physical")),
     Edit("rf", "cpu/vmx.cc", "token", "if (! BX_CPU_THIS_PTR in_event)",
          "if (! (VMread32(VMCS_32BIT_IDT_VECTORING_INFO) & 0x80000000))", 1, member("VMexitReadEFLAGS")),
+    Edit("smpfault", "main.cc", "after", "BX_CPU(processor)->icount++;", COMMIT_RIP),
+    Edit("nmirip", "cpu/event.cc", "after", "interrupt(2, BX_NMI, 0, 0);", "    " + THIS + "prev_rip = RIP; // commit new RIP"),
+    Edit("activity", "cpu/vmx.cc", "before", "if (event_type == BX_EXTERNAL_INTERRUPT) {", ACTIVITY_CHECK,
+         1, member("VMenterLoadCheckGuestState")),
+    Edit("activity", "cpu/vmx.cc", "token", "event_type != BX_NMI && vector != BX_MC_EXCEPTION",
+         "event_type != BX_NMI && (event_type != BX_HARDWARE_EXCEPTION || vector != BX_MC_EXCEPTION)"),
+    Edit("vnmi", "cpu/vmx.cc", "before", "if (event_type == BX_EXTERNAL_INTERRUPT) {", VIRTUAL_NMI_CHECK,
+         1, member("VMenterLoadCheckGuestState")),
+    Edit("abort", "cpu/vmx.h", "token", "VMABORT_SAVING_GUEST_MSRS_FAILURE = 0", "VMABORT_SAVING_GUEST_MSRS_FAILURE = 1"),
+    Edit("regdisp", "cpu/vmexit.cc", "before", "instr_info = gen_instruction_info(i, reason, rw_form);",
+         "      if (i->modC0()) qualification = 0; // no displacement", 1, member("VMexit_Instruction")),
+    Edit("nmirf", "cpu/vmx.cc", "token", "if (vector != BX_DB_EXCEPTION)", "if (vector != BX_DB_EXCEPTION && vector != 2)",
+         1, member("VMexitReadEFLAGS")),
+    Edit("pendingdbg", "cpu/vmx.cc", "token", "if (guest.tmpDR6 & BX_CONST64(0xFFFFFFFFFFFFAFF0))",
+         "if (VMread_natural(VMCS_GUEST_PENDING_DBG_EXCEPTIONS) & BX_CONST64(0xFFFFFFFFFFFFAFF0))"),
     Edit("cetdirty", "cpu/paging.cc", "token",
          'BX_PANIC(("PAE: asked to set dirty on paging leaf entry with R/W bit clear"))', "set_dirty = false"),
     Edit("cetdirty", "cpu/paging.cc", "token",
