@@ -2,7 +2,8 @@
 /*
  * Guest test "fuzzentry": VM entries generated from (seed, case): a valid VMCS in some mode, one to four fields changed,
  * VMLAUNCH or VMRESUME, and a hash of all that L1 can see afterwards. The same seed on the bare processor and under Socle
- * must print the same lines. Options: seed=, cases=from-to, detail (a line for each case).
+ * must print the same lines. Options: seed=, cases=from-to, detail (a line for each case); drop-pin=, drop-proc=,
+ * drop-proc2=, drop-exit=, drop-entry=, drop-cr4=: bits never to be set, for where two platforms advertise different ones.
  * L2 can reach only its own few pages and every exception exits, so that whatever state it is entered in, it comes back.
  */
 #include "tests/guest/lib/test.h"
@@ -16,6 +17,7 @@ struct template {
 	bool ept;
 	bool made;
 	u64 values[256];	/* of writable fields, by index in all_fields */
+	bool changed[256];	/* by the last case: to be written again */
 };
 
 static const u16 all_fields[] = {
@@ -143,6 +145,9 @@ static void make(struct template *t, enum vm_mode mode, bool ept)
 			v = 0x0007040600070406;
 		t->values[i] = v;
 	}
+	memset(t->changed, 0, sizeof(t->changed));
+	for (i = 0; i < FIELDS; i++)
+		t->changed[i] = exists[i] && !read_only(all_fields[i]);
 	t->made = true;
 }
 
@@ -337,7 +342,28 @@ static void fill_msr_lists(u64 *seed)
 	}
 }
 
-static u32 mutate(const struct template *t, struct mutation *m, u64 *seed)
+/* Bits that one of the two platforms to be compared does not have. */
+static u64 dropped(u32 field)
+{
+	switch (field) {
+	case F_PIN:
+		return option_number("drop-pin", 0);
+	case F_PROC:
+		return option_number("drop-proc", 0);
+	case F_PROC2:
+		return option_number("drop-proc2", 0);
+	case F_EXIT:
+		return option_number("drop-exit", 0);
+	case F_ENTRY:
+		return option_number("drop-entry", 0);
+	case F_GUEST_CR4:
+	case F_HOST_CR4:
+		return option_number("drop-cr4", 0);
+	}
+	return 0;
+}
+
+static u32 mutate(struct template *t, struct mutation *m, u64 *seed)
 {
 	u32 n = 1 + random_next(seed) % 4;
 	u32 i;
@@ -365,12 +391,14 @@ static u32 mutate(const struct template *t, struct mutation *m, u64 *seed)
 			m[i].value = event_value(seed);
 			continue;
 		}
+		t->changed[at] = true;
 		if (is_host(m[i].field))
 			m[i].value = host_value(m[i].field, t->values[at], seed);
 		else if (is_guest(m[i].field))
 			m[i].value = guest_value(m[i].field, t->values[at], seed);
 		else
 			m[i].value = control_value(m[i].field, t->values[at], seed);
+		m[i].value &= ~dropped(m[i].field);
 		/* a list of rubbish at an exit would be a VMX abort */
 		if (m[i].field == F_EXIT_MSR_LOAD || m[i].field == F_EXIT_MSR_STORE)
 			m[i].value |= 8;
@@ -463,8 +491,9 @@ static u64 run_case(u64 number, u64 seed0, bool detail)
 		vm_current(&t->vm);
 	}
 	for (i = 0; i < FIELDS; i++)
-		if (exists[i] && !read_only(all_fields[i]))
+		if (t->changed[i] || all_fields[i] == F_ENTRY_INTR_INFO || (exists[i] && is_guest(all_fields[i])))
 			vmwrite(all_fields[i], t->values[i]);
+	memset(t->changed, 0, sizeof(t->changed));
 	fill_msr_lists(&seed);
 	n = mutate(t, m, &seed);
 	for (i = 0; i < n; i++)

@@ -873,8 +873,9 @@ TEST_VMX(invalidations)
 	root = addr_of(page_alloc());
 	CHECK(vmclear(region) == VMX_OK && vmptrld(region) == VMX_OK);
 	for (t = 0; t < ARRAY_SIZE(types); t++) {
+		/* bit 7 depends on CET */
 		const u64 eptps[] = { root | EPTP_FLAGS, root | 0x18, root | 1 | 0x18, root | 6, root | 6 | 0x20,
-				      root | EPTP_FLAGS | BIT(7), root | EPTP_FLAGS | BIT(11), root | EPTP_FLAGS | BIT(52),
+				      root | EPTP_FLAGS | BIT(8), root | EPTP_FLAGS | BIT(11), root | EPTP_FLAGS | BIT(52),
 				      root | 2 | 0x18, ~0ull, 0 };
 
 		for (i = 0; i < ARRAY_SIZE(eptps); i++) {
