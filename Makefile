@@ -46,7 +46,7 @@ endif
 LDFLAGS := $(filter-out -Wl$(comma)--no-warn-rwx-segments,$(LDFLAGS))
 endif
 
-.PHONY: all elf iso run bare check test unit system lint format setup emulator l1 clean help guests FORCE
+.PHONY: all elf iso run bare check test unit coverage fuzz mutants system lint format setup emulator l1 clean help guests FORCE
 .DEFAULT_GOAL := all
 
 all: $(O)/socle.elf
@@ -122,6 +122,13 @@ unit: setup-test
 	@if [ -f tests/unit/Makefile ]; then $(MAKE) --no-print-directory -C tests/unit O=$(abspath $(O))/unit run; \
 	else echo "unit: no host tests yet"; fi
 
+# Line coverage of vmx/nested by the host tests; all fuzzers for FUZZ_SECONDS each; the mutants, which tests must notice.
+coverage fuzz: setup-test
+	@$(MAKE) --no-print-directory -C tests/unit O=$(abspath $(O))/unit $@
+
+mutants: setup-test
+	@$(PYTHON) tests/mutants/run.py --out $(abspath $(O))/mutants
+
 # All that is tested; the last line is `N passed, N failed`.
 test: setup-test
 	@tests/all.sh
@@ -157,6 +164,9 @@ help:
 #h   make iso             build/socle.iso for a USB stick or a disk; with L1= and MODULES= as below
 #h   make test            everything that is tested: host unit tests, lint, system tests
 #h   make unit | lint | system | guests      parts of it
+#h   make coverage        of vmx/nested by the host tests
+#h   make fuzz            all fuzzers, FUZZ_SECONDS=300 each
+#h   make mutants         wrong Socles, each of which a test must notice (20 minutes)
 #h   make emulator | l1   build the emulator, or the Linux L1, into the user's cache now
 #h   make format          clang-format over the C files
 #h   make setup           install all packages that any goal needs
