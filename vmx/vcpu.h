@@ -154,6 +154,19 @@ static inline u64 vcpu_reg_fast(struct vcpu *vcpu, struct regcache *cache, u64 *
 	return value;
 }
 
+/*
+ * vcpu_set_reg() and its flush in one, without a look at what is there, for a constant `reg` that is nearly
+ * always new. The caller adds `*written` to the cache's available registers and takes it from the dirty ones.
+ */
+static inline void vcpu_write_reg_fast(struct vcpu *vcpu, struct regcache *cache, u64 *written, enum reg reg,
+				       u64 value)
+{
+	vmcs_write_fast(regcache_field(reg), value);
+	cache->value[reg] = value;
+	*written |= BIT(reg);
+	vcpu->reg_counters.writes[reg]++;
+}
+
 /* A general register by instruction encoding, RSP included. */
 static inline u64 vcpu_gpr(struct vcpu *vcpu, unsigned int n)
 {

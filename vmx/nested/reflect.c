@@ -219,18 +219,23 @@ static u64 interruptibility_at_exit(struct vcpu *vcpu, const struct vmcs12 *v12)
 static void save_guest_state(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	struct vmcs12 *v12 = &slot->v12;
+	struct regcache *cache = &slot->vmcs02.cache;
+	u64 available = cache->available;
 
-	v12->guest_rip = vcpu_reg(vcpu, REG_RIP);
-	v12->guest_rsp = vcpu_reg(vcpu, REG_RSP);
-	v12->guest_rflags = vcpu_reg(vcpu, REG_RFLAGS);
-	v12->guest_cr0 = vcpu_reg(vcpu, REG_CR0);
-	v12->guest_cr3 = vcpu_reg(vcpu, REG_CR3);
-	v12->guest_cr4 = vcpu_reg(vcpu, REG_CR4);
-	v12->guest_cs_ar = vcpu_reg(vcpu, REG_CS_AR);
-	v12->guest_ss_ar = vcpu_reg(vcpu, REG_SS_AR);
+#define SAVE(field, reg) v12->field = vcpu_reg_fast(vcpu, cache, &available, REG_##reg)
+	SAVE(guest_rip, RIP);
+	SAVE(guest_rsp, RSP);
+	SAVE(guest_rflags, RFLAGS);
+	SAVE(guest_cr0, CR0);
+	SAVE(guest_cr3, CR3);
+	SAVE(guest_cr4, CR4);
+	SAVE(guest_cs_ar, CS_AR);
+	SAVE(guest_ss_ar, SS_AR);
+	SAVE(guest_activity_state, ACTIVITY);
+	SAVE(guest_pending_debug, PENDING_DEBUG);
+#undef SAVE
+	cache->available = available;
 	v12->guest_interruptibility = interruptibility_at_exit(vcpu, v12);
-	v12->guest_activity_state = vcpu_reg(vcpu, REG_ACTIVITY);
-	v12->guest_pending_debug = vcpu_reg(vcpu, REG_PENDING_DEBUG);
 	if (v12_has_proc2(v12, PROC2_EPT) && vcpu_is_pae_paging(vcpu)) {
 		v12->guest_pdpte0 = vcpu_reg(vcpu, REG_PDPTE0);
 		v12->guest_pdpte1 = vcpu_reg(vcpu, REG_PDPTE1);
@@ -244,37 +249,43 @@ static void save_guest_state(struct vcpu *vcpu, struct nested_vmcs *slot)
 
 /* ---- L1's host state; vmcs01 is current ---- */
 
-static void load_segment(struct vcpu *vcpu, enum seg seg, u64 selector, u64 base, u32 limit, u32 access_rights)
+/* A null selector makes a data segment unusable; FS and GS keep their base even then. */
+static u32 data_rights(u64 selector)
 {
-	vcpu_set_reg(vcpu, REG_SEG_SELECTOR(seg), selector);
-	vcpu_set_reg(vcpu, REG_SEG_BASE(seg), base);
-	vcpu_set_reg(vcpu, REG_SEG_LIMIT(seg), limit);
-	vcpu_set_reg(vcpu, REG_SEG_AR(seg), access_rights);
-}
-
-/* A null selector makes the segment unusable; FS and GS keep their base even then. */
-static void load_data_segment(struct vcpu *vcpu, enum seg seg, u64 selector, u64 base)
-{
-	load_segment(vcpu, seg, selector, base, 0xffffffff, selector ? HOST_AR_DATA : AR_UNUSABLE);
+	return selector ? HOST_AR_DATA : AR_UNUSABLE;
 }
 
 /* SDM: "Loading Host Segment and Descriptor-Table Registers". */
 static void load_host_segments(struct vcpu *vcpu, const struct vmcs12 *v12)
 {
+	struct regcache *cache = &vcpu->vmcs01.cache;
 	u32 mode = v12_has_exit(v12, EXIT_HOST_64) ? AR_L : AR_DB;
+	u64 written = 0;
 
-	load_segment(vcpu, SEG_CS, v12->host_cs_selector, 0, 0xffffffff, HOST_AR_CODE | mode);
-	load_data_segment(vcpu, SEG_SS, v12->host_ss_selector, 0);
-	load_data_segment(vcpu, SEG_DS, v12->host_ds_selector, 0);
-	load_data_segment(vcpu, SEG_ES, v12->host_es_selector, 0);
-	load_data_segment(vcpu, SEG_FS, v12->host_fs_selector, v12->host_fs_base);
-	load_data_segment(vcpu, SEG_GS, v12->host_gs_selector, v12->host_gs_base);
-	load_segment(vcpu, SEG_TR, v12->host_tr_selector, v12->host_tr_base, HOST_LIMIT_TSS, HOST_AR_TSS);
-	load_segment(vcpu, SEG_LDTR, 0, 0, 0, AR_UNUSABLE);
-	vcpu_set_reg(vcpu, REG_GDTR_BASE, v12->host_gdtr_base);
-	vcpu_set_reg(vcpu, REG_GDTR_LIMIT, 0xffff);
-	vcpu_set_reg(vcpu, REG_IDTR_BASE, v12->host_idtr_base);
-	vcpu_set_reg(vcpu, REG_IDTR_LIMIT, 0xffff);
+#define LOAD(reg, value) vcpu_write_reg_fast(vcpu, cache, &written, REG_##reg, value)
+#define LOAD_SEGMENT(seg, selector, base, limit, rights)                                                     \
+	do {                                                                                                 \
+		LOAD(seg##_SELECTOR, selector);                                                              \
+		LOAD(seg##_BASE, base);                                                                      \
+		LOAD(seg##_LIMIT, limit);                                                                    \
+		LOAD(seg##_AR, rights);                                                                      \
+	} while (0)
+	LOAD_SEGMENT(CS, v12->host_cs_selector, 0, 0xffffffff, HOST_AR_CODE | mode);
+	LOAD_SEGMENT(SS, v12->host_ss_selector, 0, 0xffffffff, data_rights(v12->host_ss_selector));
+	LOAD_SEGMENT(DS, v12->host_ds_selector, 0, 0xffffffff, data_rights(v12->host_ds_selector));
+	LOAD_SEGMENT(ES, v12->host_es_selector, 0, 0xffffffff, data_rights(v12->host_es_selector));
+	LOAD_SEGMENT(FS, v12->host_fs_selector, v12->host_fs_base, 0xffffffff, data_rights(v12->host_fs_selector));
+	LOAD_SEGMENT(GS, v12->host_gs_selector, v12->host_gs_base, 0xffffffff, data_rights(v12->host_gs_selector));
+	LOAD_SEGMENT(TR, v12->host_tr_selector, v12->host_tr_base, HOST_LIMIT_TSS, HOST_AR_TSS);
+	LOAD_SEGMENT(LDTR, 0, 0, 0, AR_UNUSABLE);
+	LOAD(GDTR_BASE, v12->host_gdtr_base);
+	LOAD(GDTR_LIMIT, 0xffff);
+	LOAD(IDTR_BASE, v12->host_idtr_base);
+	LOAD(IDTR_LIMIT, 0xffff);
+#undef LOAD_SEGMENT
+#undef LOAD
+	cache->available |= written;
+	cache->dirty &= ~written;
 }
 
 /*
@@ -294,12 +305,11 @@ static void load_host_registers(struct vcpu *vcpu, const struct vmcs12 *v12, con
 	if (vcpu_reg(vcpu, REG_EFER) != efer)
 		cr_set_efer(vcpu, efer);
 	cr_set_l1_cr0(vcpu, (v12->host_cr0 & ~(CR0_CD | CR0_NW)) | (inherited->cr0 & (CR0_CD | CR0_NW)) | CR0_ET);
-	vcpu_set_reg(vcpu, REG_DR7, DR7_RESET);
-	vmcs_write(VMCS_guest_debugctl, 0);
-	vmcs_write(VMCS_guest_sysenter_cs, v12->host_sysenter_cs);
-	vmcs_write(VMCS_guest_sysenter_esp, v12->host_sysenter_esp);
-	vmcs_write(VMCS_guest_sysenter_eip, v12->host_sysenter_eip);
-	vmcs_write(VMCS_guest_pat, v12_has_exit(v12, EXIT_LOAD_PAT) ? v12->host_pat : inherited->pat);
+	vmcs_write_fast(VMCS_guest_debugctl, 0);
+	vmcs_write_fast(VMCS_guest_sysenter_cs, v12->host_sysenter_cs);
+	vmcs_write_fast(VMCS_guest_sysenter_esp, v12->host_sysenter_esp);
+	vmcs_write_fast(VMCS_guest_sysenter_eip, v12->host_sysenter_eip);
+	vmcs_write_fast(VMCS_guest_pat, v12_has_exit(v12, EXIT_LOAD_PAT) ? v12->host_pat : inherited->pat);
 	if (v12_has_exit(v12, EXIT_LOAD_PERF_GLOBAL))
 		msr_write(vcpu, MSR_IA32_PERF_GLOBAL_CTRL, v12->host_perf_global_ctrl);
 }
@@ -307,12 +317,20 @@ static void load_host_registers(struct vcpu *vcpu, const struct vmcs12 *v12, con
 /* SDM: "Loading Host RIP, RSP, RFLAGS, and SSP" and "Updating Non-Register State". */
 static void load_host_execution(struct vcpu *vcpu, const struct vmcs12 *v12, bool nmi_blocked)
 {
-	vcpu_set_reg(vcpu, REG_RIP, v12->host_rip);
-	vcpu_set_reg(vcpu, REG_RSP, v12->host_rsp);
-	vcpu_set_reg(vcpu, REG_RFLAGS, RFLAGS_FIXED1);
+	struct regcache *cache = &vcpu->vmcs01.cache;
+	u64 written = 0;
+
+#define LOAD(reg, value) vcpu_write_reg_fast(vcpu, cache, &written, REG_##reg, value)
+	LOAD(RIP, v12->host_rip);
+	LOAD(RSP, v12->host_rsp);
+	LOAD(RFLAGS, RFLAGS_FIXED1);
+	LOAD(ACTIVITY, ACTIVITY_ACTIVE);
+	LOAD(PENDING_DEBUG, 0);
+	LOAD(DR7, DR7_RESET);
+#undef LOAD
+	cache->available |= written;
+	cache->dirty &= ~written;
 	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, nmi_blocked ? INTERRUPTIBILITY_NMI : 0);
-	vcpu_set_reg(vcpu, REG_ACTIVITY, ACTIVITY_ACTIVE);
-	vcpu_set_reg(vcpu, REG_PENDING_DEBUG, 0);
 }
 
 /*
@@ -348,7 +366,8 @@ static enum action load_host_state(struct vcpu *vcpu, struct nested_vmcs *slot, 
 	/* SDM "Checking and Loading Host Page-Directory-Pointer-Table Entries". */
 	if (vcpu_is_pae_paging(vcpu) && nested_load_pdptes(vcpu, v12->host_cr3) != PDPTE_OK)
 		return vmx_abort(vcpu, slot, VMX_ABORT_HOST_PDPTE);
-	if (msr_area_load(vcpu, v12->exit_msr_load_addr, (u32)v12->exit_msr_load_count, false))
+	if (v12->exit_msr_load_count &&
+	    msr_area_load(vcpu, v12->exit_msr_load_addr, (u32)v12->exit_msr_load_count, false))
 		return vmx_abort(vcpu, slot, VMX_ABORT_LOAD_MSR);
 	shadow_push(vcpu, slot);
 	return ACTION_RESUME;
@@ -393,7 +412,8 @@ enum action nested_reflect(struct vcpu *vcpu, const struct exit_record *record)
 	save_exit_information(vcpu, v12, record);
 	inherited = inherit_from_l2(vcpu, v12);
 	inherited.nmi_blocked = nmi_blocked_after(v12, record);
-	if (msr_area_store(vcpu, v12->exit_msr_store_addr, (u32)v12->exit_msr_store_count))
+	if (v12->exit_msr_store_count &&
+	    msr_area_store(vcpu, v12->exit_msr_store_addr, (u32)v12->exit_msr_store_count))
 		return vmx_abort(vcpu, slot, VMX_ABORT_STORE_MSR);
 	/* L2 went to long mode by itself, but L1 is to be a 32-bit host. */
 	if ((inherited.efer & EFER_LMA) && !v12_has_exit(v12, EXIT_HOST_64))
