@@ -155,7 +155,10 @@ static inline u64 rdtsc(void)
 
 static inline void cpu_copy_forward(void *to, const void *from, size_t n)
 {
-	asm volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
+	size_t words = n / 8, rest = n % 8;
+
+	asm volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
+	asm volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(rest) : : "memory");
 }
 
 static inline void cpu_copy_backward(void *to, const void *from, size_t n)

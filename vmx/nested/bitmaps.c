@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The MSR and I/O bitmaps of vmcs02: L1's pages, snapshot and merged with
- * L0's, never used by hardware themselves.  A merged page is made anew when
- * L1's page differs from the snapshot that it was made from.
+ * The MSR and I/O bitmaps of vmcs02: copies of L1's pages, merged with L0's;
+ * L1's own are never used by hardware.  L1 may write its pages at any time
+ * while it runs, so that each entry copies them.
  * SDM: "MSR-Bitmap Address", "I/O-Bitmap Addresses".
  */
 #include "kernel/string.h"
@@ -12,21 +12,38 @@
 
 #define WORDS (PAGE_SIZE / sizeof(u64))
 
-/* Reads L1's page once; words that are the same as last time cost a compare. Absent memory reads as ones: all intercepted. */
-static void merge_page(struct vcpu *vcpu, u64 gpa, const u64 *l0, u64 *merged)
-{
-	const u64 *l1 = guest_mem_page(vcpu, GPA(ALIGN_DOWN(gpa, PAGE_SIZE)));
+/* Words of L0's MSR bitmap that have a bit set: few. Constant after bitmaps_init(). */
+static u16 l0_words[WORDS];
+static unsigned int l0_word_count;
 
-	if (!l1) {
+void bitmaps_init(const void *msr_bitmap01)
+{
+	const u64 *words = msr_bitmap01;
+
+	l0_word_count = 0;
+	for (u16 i = 0; i < WORDS; i++)
+		if (words[i])
+			l0_words[l0_word_count++] = i;
+}
+
+/* Reads L1's page once. Absent memory reads as ones: all intercepted. */
+static void copy_page(struct vcpu *vcpu, u64 gpa, void *merged)
+{
+	const void *l1 = guest_mem_page(vcpu, GPA(ALIGN_DOWN(gpa, PAGE_SIZE)));
+
+	if (l1)
+		memcpy(merged, l1, PAGE_SIZE);
+	else
 		memset(merged, 0xff, PAGE_SIZE);
-		return;
-	}
-	for (size_t i = 0; i < WORDS; i += 4) {
-		merged[i] = READ_ONCE(l1[i]) | l0[i];
-		merged[i + 1] = READ_ONCE(l1[i + 1]) | l0[i + 1];
-		merged[i + 2] = READ_ONCE(l1[i + 2]) | l0[i + 2];
-		merged[i + 3] = READ_ONCE(l1[i + 3]) | l0[i + 3];
-	}
+}
+
+static void merge_msr_page(struct vcpu *vcpu, u64 gpa, u64 *merged)
+{
+	const u64 *l0 = vcpu->vm->msr_bitmap01;
+
+	copy_page(vcpu, gpa, merged);
+	for (unsigned int i = 0; i < l0_word_count; i++)
+		merged[l0_words[i]] |= l0[l0_words[i]];
 }
 
 void bitmaps_merge_msr(struct vcpu *vcpu, struct nested_vmcs *slot)
@@ -34,7 +51,7 @@ void bitmaps_merge_msr(struct vcpu *vcpu, struct nested_vmcs *slot)
 	const struct vmcs12 *v12 = &slot->v12;
 
 	if (v12_has_proc(v12, PROC_MSR_BITMAPS)) {
-		merge_page(vcpu, v12->msr_bitmap, vcpu->vm->msr_bitmap01, (u64 *)slot->msr_bitmap02);
+		merge_msr_page(vcpu, v12->msr_bitmap, (u64 *)slot->msr_bitmap02);
 		slot->merged_msr_bitmap = v12->msr_bitmap;
 	} else if (!slot->entered || slot->merged_msr_bitmap != NO_VMCS) {
 		memset(slot->msr_bitmap02, 0xff, PAGE_SIZE);
@@ -44,11 +61,10 @@ void bitmaps_merge_msr(struct vcpu *vcpu, struct nested_vmcs *slot)
 
 void bitmaps_merge_io(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
-	static const u64 none[WORDS];
 	const struct vmcs12 *v12 = &slot->v12;
 
 	if (!v12_has_proc(v12, PROC_IO_BITMAPS))
 		return;
-	merge_page(vcpu, v12->io_bitmap_a, none, (u64 *)slot->io_bitmap02);
-	merge_page(vcpu, v12->io_bitmap_b, none, (u64 *)(slot->io_bitmap02 + PAGE_SIZE));
+	copy_page(vcpu, v12->io_bitmap_a, slot->io_bitmap02);
+	copy_page(vcpu, v12->io_bitmap_b, slot->io_bitmap02 + PAGE_SIZE);
 }

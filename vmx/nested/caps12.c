@@ -8,6 +8,7 @@
 #include "kernel/msr.h"
 #include "vmx/exit.h"
 #include "vmx/nested/internal.h"
+#include "vmx/vm.h"
 
 struct vmx_caps caps12;
 
@@ -105,6 +106,7 @@ void nested_caps_init(void)
 {
 	vmcs12_init();
 	shadow_init();
+	bitmaps_init(vm.msr_bitmap01);
 	caps12 = vmx_caps;
 	caps12.basic =
 		VMCS12_REVISION | (PAGE_SIZE << BASIC_REGION_SIZE_SHIFT) | (vmx_caps.basic & BASIC_EMULATED);

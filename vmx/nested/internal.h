@@ -117,6 +117,7 @@ struct l1_state {
 void merge_vmcs02(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1);	/* vmcs02 loaded; writes what is dirty */
 void merge_translation(struct vcpu *vcpu, struct nested_vmcs *slot);	/* EPT pointer and VPID; also after an INVEPT or reclaim while L2 is entered */
 void merge_exception_bitmap(struct vcpu *vcpu, struct nested_vmcs *slot);
+void bitmaps_init(const void *msr_bitmap01);	/* L0's MSR bitmap, complete */
 void bitmaps_merge_msr(struct vcpu *vcpu, struct nested_vmcs *slot);
 void bitmaps_merge_io(struct vcpu *vcpu, struct nested_vmcs *slot);
 /* #PF interception as one value: exit iff ((PFEC & mask) == match) == eb. */
