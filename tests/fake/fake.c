@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The fake processor: see fake.h. Replaces kernel/hw/, kernel/panic.c, kernel/log.c, kernel/percpu.c, the .S files and
- * what only makes sense on a processor.
+ * The fake processor: see fake.h. Replaces kernel/hw/, kernel/panic.c, kernel/log.c, kernel/percpu.c, the .S
+ * files and what only makes sense on a processor.
  */
 #define _GNU_SOURCE
 #include "fake.h"
@@ -70,12 +70,9 @@ static bool field_exists(u64 field)
 static u64 width_mask(u64 field)
 {
 	switch (VMCS_FIELD_WIDTH(field)) {
-	case VMCS_WIDTH_16:
-		return 0xffff;
-	case VMCS_WIDTH_32:
-		return 0xffffffff;
-	default:
-		return ~0ull;
+	case VMCS_WIDTH_16: return 0xffff;
+	case VMCS_WIDTH_32: return 0xffffffff;
+	default: return ~0ull;
 	}
 }
 
@@ -405,9 +402,15 @@ u32 inl(u16 port UNUSED)
 	return io_in;
 }
 
-void outb(u16 port UNUSED, u8 value UNUSED) {}
-void outw(u16 port UNUSED, u16 value UNUSED) {}
-void outl(u16 port UNUSED, u32 value UNUSED) {}
+void outb(u16 port UNUSED, u8 value UNUSED)
+{
+}
+void outw(u16 port UNUSED, u16 value UNUSED)
+{
+}
+void outl(u16 port UNUSED, u32 value UNUSED)
+{
+}
 
 /* ---- log and panic ---- */
 
@@ -441,8 +444,12 @@ void log_line(enum log_level level, const char *fmt, ...)
 	va_end(args);
 }
 
-void log_set_sink(void (*sink)(const char *text, size_t len) UNUSED) {}
-void log_break_lock(void) {}
+void log_set_sink(void (*sink)(const char *text, size_t len) UNUSED)
+{
+}
+void log_break_lock(void)
+{
+}
 
 static void NORETURN stop(const char *what)
 {
@@ -462,7 +469,9 @@ void panic(const char *fmt, ...)
 	stop("panic");
 }
 
-void panic_set_dump(void (*dump)(void) UNUSED) {}
+void panic_set_dump(void (*dump)(void) UNUSED)
+{
+}
 
 void cpu_halt_forever(void)
 {
@@ -520,7 +529,9 @@ u64 trap_idt_base(void)
 	return 0x3000;
 }
 
-void trap_set_nmi_hook(void (*hook)(struct trap_frame *frame) UNUSED) {}
+void trap_set_nmi_hook(void (*hook)(struct trap_frame *frame) UNUSED)
+{
+}
 
 /* ---- defaults ---- */
 
@@ -595,7 +606,7 @@ static void cpuid_reset(void)
 	fake_cpuid_set(0xd, 1, 0xf, 0x340, 0, 0);
 	fake_cpuid_set(0x80000000, 0, 0x80000008, 0, 0, 0);
 	fake_cpuid_set(0x80000001, 0, 0, 0, 0x121, 0x2c100800);
-	fake_cpuid_set(0x80000008, 0, 0x3027, 0, 0, 0);	/* 39 physical, 48 linear bits */
+	fake_cpuid_set(0x80000008, 0, 0x3027, 0, 0, 0); /* 39 physical, 48 linear bits */
 }
 
 void fake_reset(void)
@@ -650,16 +661,18 @@ static void memory_to_file(void)
 	static u8 resident[FAKE_MEMORY_SIZE / PAGE_SIZE];
 	int file = memfd_create("memory", 0);
 
-	if (file < 0 || ftruncate(file, (off_t)FAKE_MEMORY_SIZE) || mincore(fake_memory, FAKE_MEMORY_SIZE, resident))
+	if (file < 0 || ftruncate(file, (off_t)FAKE_MEMORY_SIZE) ||
+	    mincore(fake_memory, FAKE_MEMORY_SIZE, resident))
 		abort();
 	for (size_t page = 0; page < sizeof(resident); page++) {
 		off_t offset = (off_t)(page * PAGE_SIZE);
 
-		if ((resident[page] & 1) && pwrite(file, fake_memory + offset, PAGE_SIZE, offset) != (ssize_t)PAGE_SIZE)
+		if ((resident[page] & 1) &&
+		    pwrite(file, fake_memory + offset, PAGE_SIZE, offset) != (ssize_t)PAGE_SIZE)
 			abort();
 	}
-	if (mmap(fake_memory, FAKE_MEMORY_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, file, 0) !=
-	    fake_memory)
+	if (mmap(fake_memory, FAKE_MEMORY_SIZE, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, file, 0) != fake_memory)
 		abort();
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The fake processor of host builds: VMCSs as arrays with a log of all writes, a table of MSRs, flat memory, a log
- * buffer, and panics that a test can expect. One CPU. The seam that it stands behind is kernel/hw/.
+ * The fake processor of host builds: VMCSs as arrays with a log of all writes, a table of MSRs, flat memory,
+ * a log buffer, and panics that a test can expect. One CPU. The seam that it stands behind is kernel/hw/.
  */
 #ifndef TESTS_FAKE_H
 #define TESTS_FAKE_H
@@ -17,26 +17,26 @@
 void fake_reset(void);
 
 /*
- * Fuzzers: remembers all of the machine as it is now, and goes back there. Socle's own static data is found by its section
- * (tests/unit/Makefile); unit tests have none such, and use a process each.
+ * Fuzzers: remembers all of the machine as it is now, and goes back there. Socle's own static data is found
+ * by its section (tests/unit/Makefile); unit tests have none such, and use a process each.
  */
 void fake_snapshot(void);
 void fake_restore(void);
 
 /* ---- VMX ---- */
 struct fake_write {
-	u64 vmcs;	/* physical address of the VMCS that was current */
+	u64 vmcs; /* physical address of the VMCS that was current */
 	u32 field;
 	u64 value;
 };
 extern struct fake_write fake_writes[];
-extern size_t fake_write_count;	/* goes on beyond the array's end; fake_log_clear() starts anew */
+extern size_t fake_write_count; /* goes on beyond the array's end; fake_log_clear() starts anew */
 extern u64 fake_read_count;
 void fake_log_clear(void);
 /* Writes of `field` in the log, to any VMCS or (vmcs != 0) to that one. */
 size_t fake_writes_of(u64 vmcs, u32 field);
 
-u64 fake_current_vmcs(void);	/* ~0: none */
+u64 fake_current_vmcs(void); /* ~0: none */
 /* A field of any VMCS, without a trace: what the processor itself would do. */
 u64 fake_get(u64 vmcs, u32 field);
 void fake_set(u64 vmcs, u32 field, u64 value);
@@ -47,15 +47,15 @@ void fake_remove_field(u32 field);
 bool fake_is_removed(u32 field);
 
 extern u64 fake_invept_count, fake_invvpid_count;
-extern u64 fake_invept_last, fake_invvpid_last;	/* EPTP, VPID */
+extern u64 fake_invept_last, fake_invvpid_last; /* EPTP, VPID */
 
 /* ---- the rest ---- */
 void fake_msr_set(u32 msr, u64 value);
 void fake_msr_remove(u32 msr);
-u64 fake_msr_get(u32 msr);	/* 0: there is none */
+u64 fake_msr_get(u32 msr); /* 0: there is none */
 void fake_cpuid_set(u32 leaf, u32 subleaf, u32 eax, u32 ebx, u32 ecx, u32 edx);
 extern u32 fake_pkru;
-void fake_io_in(u32 value);	/* what each IN reads from now on */
+void fake_io_in(u32 value); /* what each IN reads from now on */
 
 extern struct percpu fake_cpu;
 
@@ -65,20 +65,21 @@ extern enum enter_result (*fake_enter)(struct vcpu *vcpu);
 /* All that was logged, as text. */
 const char *fake_log(void);
 
-/* Runs `body`; true if it ended in panic() or in a halt, false if it came back. fake_log() has the message. */
+/* Runs `body`; true if it ended in panic() or in a halt, false if it came back. fake_log() has the message.
+ */
 extern jmp_buf fake_panic_jump;
 extern bool fake_panic_expected;
-#define fake_panics(body)                                                                                  \
-	({                                                                                                 \
-		volatile bool panicked_ = false;                                                               \
-		fake_panic_expected = true;                                                                \
-		if (setjmp(fake_panic_jump))                                                               \
-			panicked_ = true;                                                                  \
-		else {                                                                                     \
-			body;                                                                              \
-		}                                                                                          \
-		fake_panic_expected = false;                                                               \
-		panicked_;                                                                                 \
+#define fake_panics(body)                                                                                    \
+	({                                                                                                   \
+		volatile bool panicked_ = false;                                                             \
+		fake_panic_expected = true;                                                                  \
+		if (setjmp(fake_panic_jump))                                                                 \
+			panicked_ = true;                                                                    \
+		else {                                                                                       \
+			body;                                                                                \
+		}                                                                                            \
+		fake_panic_expected = false;                                                                 \
+		panicked_;                                                                                   \
 	})
 
 /* ---- random numbers of a test: the same sequence for the same seed ---- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The checks at VM entry on arbitrary bytes: they end, read nothing that they should not, and agree with one another.
- * Input: pairs of field number and value that change a valid vmcs12.
+ * The checks at VM entry on arbitrary bytes: they end, read nothing that they should not, and agree with one
+ * another. Input: pairs of field number and value that change a valid vmcs12.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -28,18 +28,10 @@ static void apply(struct vmcs12 *v12, const struct change *c)
 	u32 encoding = vmcs12_fields[c->row % VMCS12_FIELD_COUNT].encoding;
 
 	switch (c->how % 4) {
-	case 0:
-		*field = c->value;
-		break;
-	case 1:
-		*field ^= BIT(c->value & 63);
-		break;
-	case 2:
-		*field |= BIT(c->value & 63);
-		break;
-	default:
-		*field &= ~BIT(c->value & 63);
-		break;
+	case 0: *field = c->value; break;
+	case 1: *field ^= BIT(c->value & 63); break;
+	case 2: *field |= BIT(c->value & 63); break;
+	default: *field &= ~BIT(c->value & 63); break;
 	}
 	*field = vmcs12_mask_width(encoding, *field);
 }

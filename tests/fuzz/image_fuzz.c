@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * L1 images (ELF, bzImage, multiboot), arbitrary: nothing behind the image is read, and nothing but usable memory is
- * written. Input: a byte that says what to start from, then changes of an image of that kind.
+ * L1 images (ELF, bzImage, multiboot), arbitrary: nothing behind the image is read, and nothing but usable
+ * memory is written. Input: a byte that says what to start from, then changes of an image of that kind.
  */
 #include <sanitizer/asan_interface.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 
-#define IMAGE 0x30000000u	/* no RAM in the map: nobody takes it for anything */
+#define IMAGE 0x30000000u /* no RAM in the map: nobody takes it for anything */
 #define ROOM 0x4000u
 #define RAM_END 0x4000000ull
 
@@ -37,7 +37,7 @@ static u32 make_elf(u8 *p)
 	put32(p, 72, 0x200);
 	put32(p, 0x100, 0x1badb002);
 	put32(p, 0x104, 3);
-	put32(p, 0x108, (u32)-(0x1badb002 + 3));
+	put32(p, 0x108, (u32) - (0x1badb002 + 3));
 	return 0x200;
 }
 
@@ -64,7 +64,7 @@ static u32 make_flat(u8 *p)
 {
 	put32(p, 0x40, 0x1badb002);
 	put32(p, 0x44, 0x10000);
-	put32(p, 0x48, (u32)-(0x1badb002 + 0x10000));
+	put32(p, 0x48, (u32) - (0x1badb002 + 0x10000));
 	put32(p, 0x4c, 0x300040);
 	put32(p, 0x50, 0x300000);
 	put32(p, 0x54, 0x300100);
@@ -77,7 +77,7 @@ static u32 make_multiboot2(u8 *p)
 {
 	put32(p, 0, 0xe85250d6);
 	put32(p, 8, 64);
-	put32(p, 12, (u32)-(0xe85250d6 + 64));
+	put32(p, 12, (u32) - (0xe85250d6 + 64));
 	put32(p, 16, 2);
 	put32(p, 20, 24);
 	put32(p, 24, 0x400000);
@@ -103,7 +103,7 @@ static void change(u8 *p, u32 length, const u8 *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
-	static u32 (*const makers[])(u8 *p) = { make_elf, make_linux, make_flat, make_multiboot2 };
+	static u32 (*const makers[])(u8 * p) = { make_elf, make_linux, make_flat, make_multiboot2 };
 	static struct boot_info info;
 	struct l1_start start;
 	u8 *p;

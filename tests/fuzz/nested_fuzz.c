@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A hostile L1 on the fake processor: VMX instructions in any order on any VMCS, fields and memory changed at will,
- * exits of every kind, EPT12s of arbitrary contents. Nothing of that may end in an assertion, and what hardware is
- * given stays L0's: host state, pages, mandatory controls.
- * Input: one step after the other, 10 bytes each.
+ * A hostile L1 on the fake processor: VMX instructions in any order on any VMCS, fields and memory changed at
+ * will, exits of every kind, EPT12s of arbitrary contents. Nothing of that may end in an assertion, and what
+ * hardware is given stays L0's: host state, pages, mandatory controls. Input: one step after the other, 10
+ * bytes each.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,10 +23,34 @@ struct PACKED step {
 };
 
 static const u32 reasons[] = {
-	EXIT_EXCEPTION_NMI, EXIT_EXTERNAL_INTERRUPT, EXIT_CPUID, EXIT_HLT, EXIT_RDMSR, EXIT_WRMSR, EXIT_IO, EXIT_CR_ACCESS,
-	EXIT_EPT_VIOLATION, EXIT_VMCALL, EXIT_VMREAD, EXIT_VMWRITE, EXIT_INVEPT, EXIT_INVVPID, EXIT_PREEMPTION_TIMER,
-	EXIT_MTF, EXIT_NMI_WINDOW, EXIT_INTERRUPT_WINDOW, EXIT_TASK_SWITCH, EXIT_XSETBV, EXIT_VMXOFF, EXIT_INIT,
-	EXIT_VMFUNC, EXIT_INVD, EXIT_VMLAUNCH, EXIT_VMPTRST, EXIT_TRIPLE_FAULT, EXIT_GETSEC,
+	EXIT_EXCEPTION_NMI,
+	EXIT_EXTERNAL_INTERRUPT,
+	EXIT_CPUID,
+	EXIT_HLT,
+	EXIT_RDMSR,
+	EXIT_WRMSR,
+	EXIT_IO,
+	EXIT_CR_ACCESS,
+	EXIT_EPT_VIOLATION,
+	EXIT_VMCALL,
+	EXIT_VMREAD,
+	EXIT_VMWRITE,
+	EXIT_INVEPT,
+	EXIT_INVVPID,
+	EXIT_PREEMPTION_TIMER,
+	EXIT_MTF,
+	EXIT_NMI_WINDOW,
+	EXIT_INTERRUPT_WINDOW,
+	EXIT_TASK_SWITCH,
+	EXIT_XSETBV,
+	EXIT_VMXOFF,
+	EXIT_INIT,
+	EXIT_VMFUNC,
+	EXIT_INVD,
+	EXIT_VMLAUNCH,
+	EXIT_VMPTRST,
+	EXIT_TRIPLE_FAULT,
+	EXIT_GETSEC,
 };
 
 static void require(bool condition)
@@ -49,7 +73,8 @@ static void check_hardware_state(void)
 		require(machine_field(VMCS_proc_controls) & PROC_MSR_BITMAPS);
 		require(memmap_in_window(machine_field(VMCS_msr_bitmap), PAGE_SIZE));
 		require(memmap_in_window(eptp & PTE_ADDR, PAGE_SIZE));
-		require(!machine_field(VMCS_exit_msr_store_count) && !machine_field(VMCS_exit_msr_load_count) &&
+		require(!machine_field(VMCS_exit_msr_store_count) &&
+			!machine_field(VMCS_exit_msr_load_count) &&
 			!machine_field(VMCS_entry_msr_load_count));
 	} else {
 		require(machine_field(VMCS_ept_pointer) == vm.ept01_pointer);
@@ -64,12 +89,13 @@ static void guest_exits(const struct step *s)
 
 	e.qualification = (u32)s->value;
 	e.info = (u32)(s->value >> 16);
-	e.info &= ~(7u << 15);	/* ES */
+	e.info &= ~(7u << 15); /* ES */
 	e.guest_physical = s->value & 0x7ffffff000;
 	switch (e.reason) {
 	case EXIT_EXCEPTION_NMI:
-		e.intr_info = INTR_INFO_VALID | (s->value & 1 ? INTR_TYPE_NMI << 8 | VEC_NMI :
-								INTR_TYPE_HARD_EXCEPTION << 8 | (s->value >> 8 & 31));
+		e.intr_info = INTR_INFO_VALID |
+			      (s->value & 1 ? INTR_TYPE_NMI << 8 | VEC_NMI
+					    : INTR_TYPE_HARD_EXCEPTION << 8 | (s->value >> 8 & 31));
 		break;
 	case EXIT_EXTERNAL_INTERRUPT:
 		e.intr_info = INTR_INFO_VALID | (s->value & 0xff);
@@ -131,21 +157,18 @@ static void apply(const struct step *s)
 		break;
 	case 6:
 		if (!machine_in_l2())
-			l1_invalidate(s->which & 1 ? EXIT_INVEPT : EXIT_INVVPID, s->which >> 1 & 3, s->value, s->value >> 8);
+			l1_invalidate(s->which & 1 ? EXIT_INVEPT : EXIT_INVVPID, s->which >> 1 & 3, s->value,
+				      s->value >> 8);
 		break;
-	case 7:	/* a VMCS region, or tables of EPT12, in memory */
+	case 7: /* a VMCS region, or tables of EPT12, in memory */
 		l1_write64(M_VMCS(s->which & 3) + (s->value >> 52 << 3) % 0xff8, s->value & GENMASK(51, 0));
 		break;
 	case 8:
 		l1_write64(M_SPARE + (s->which & 0xff) * 8 + (s->value & 7) * 0x1000,
 			   (s->value >> 8 & 0x7ffffff) | M_SPARE);
 		break;
-	case 9:
-		machine_vcpu->gpr[s->which & 15] = s->value;
-		break;
-	default:
-		guest_exits(s);
-		break;
+	case 9: machine_vcpu->gpr[s->which & 15] = s->value; break;
+	default: guest_exits(s); break;
 	}
 }
 
@@ -156,7 +179,8 @@ static void start(void)
 	machine_exit(&(const struct machine_exit){ .reason = EXIT_CPUID });
 	for (u64 i = 0; i < 4; i++) {
 		l1_write64(M_SPARE + i * 8, (M_SPARE + 0x1000) | EPT_RWX);
-		l1_write64(M_SPARE + 0x1000 + i * 8, i << 30 | EPT_RWX | EPT_LEAF | MEMTYPE_WB << EPT_MEMTYPE_SHIFT);
+		l1_write64(M_SPARE + 0x1000 + i * 8,
+			   i << 30 | EPT_RWX | EPT_LEAF | MEMTYPE_WB << EPT_MEMTYPE_SHIFT);
 	}
 	l1_vmwrite(VMCS_ept_pointer, M_SPARE | 3 << EPTP_WALK_SHIFT | MEMTYPE_WB);
 	l1_vmwrite(VMCS_vpid, 5);

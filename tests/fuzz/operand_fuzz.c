@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Operands of VMX instructions: arbitrary instruction information, registers and segments. What is accepted is an
- * address that the processor would have accepted.
+ * Operands of VMX instructions: arbitrary instruction information, registers and segments. What is accepted
+ * is an address that the processor would have accepted.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +36,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	regcache_flush(&machine_vcpu->vmcs->cache);
 	regcache_reset(&machine_vcpu->vmcs->cache);
 	in.info &= ~(7u << 15);
-	in.info |= (in.mode % 6u) << 15;	/* there are six segments */
+	in.info |= (in.mode % 6u) << 15; /* there are six segments */
 	machine_set_field(VMCS_exit_instruction_info, in.info);
 	machine_set_field(VMCS_exit_qualification, in.displacement);
 	for (unsigned int i = 0; i < 16; i++)

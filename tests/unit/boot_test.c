@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What comes from outside while starting: boot information, L1 images of each kind, ACPI tables, the command line;
- * good ones, and each kind of damage, which must be its own status.
+ * What comes from outside while starting: boot information, L1 images of each kind, ACPI tables, the command
+ * line; good ones, and each kind of damage, which must be its own status.
  */
 #include "tests/unit/cmocka_all.h"
 
@@ -185,13 +185,13 @@ static void make_elf32(void)
 {
 	memset(mem(IMAGE), 0, 0x3000);
 	memcpy(mem(IMAGE), "\177ELF\1\1\1", 7);
-	put32(IMAGE + 16, 2 | 3u << 16);	/* executable, 386 */
+	put32(IMAGE + 16, 2 | 3u << 16); /* executable, 386 */
 	put32(IMAGE + 20, 1);
-	put32(IMAGE + 24, 0x200020);		/* entry */
-	put32(IMAGE + 28, 52);			/* program headers */
+	put32(IMAGE + 24, 0x200020); /* entry */
+	put32(IMAGE + 28, 52);	     /* program headers */
 	put32(IMAGE + 40, 52 | 32u << 16);
 	put32(IMAGE + 44, 1);
-	put32(IMAGE + 52, 1);			/* PT_LOAD */
+	put32(IMAGE + 52, 1); /* PT_LOAD */
 	put32(IMAGE + 56, 0x1000);
 	put32(IMAGE + 60, 0x200000);
 	put32(IMAGE + 64, 0x200000);
@@ -199,7 +199,7 @@ static void make_elf32(void)
 	put32(IMAGE + 72, 0x2000);
 	put32(IMAGE + 0x1000, 0x1badb002);
 	put32(IMAGE + 0x1004, 3);
-	put32(IMAGE + 0x1008, (u32)-(0x1badb002 + 3));
+	put32(IMAGE + 0x1008, (u32) - (0x1badb002 + 3));
 	memset(mem(IMAGE + 0x1020), 0x90, 16);
 }
 
@@ -241,23 +241,23 @@ static void damage_elf(const struct damage *d)
 static void damaged_elfs_are_a_status(void **state)
 {
 	static const struct damage damages[] = {
-		{ 0, 0, 0x1100, STATUS_L1_TRUNCATED },			/* cut within the segment */
-		{ 5, 0x00010102, 0, STATUS_L1_ELF },			/* big endian */
-		{ 16, 2 | 40u << 16, 0, STATUS_L1_ELF },		/* ARM */
-		{ 4, 0x00010103, 0, STATUS_L1_ELF },			/* class */
-		{ 28, 0x2000, 0, STATUS_L1_TRUNCATED },			/* program headers outside */
+		{ 0, 0, 0x1100, STATUS_L1_TRUNCATED },	 /* cut within the segment */
+		{ 5, 0x00010102, 0, STATUS_L1_ELF },	 /* big endian */
+		{ 16, 2 | 40u << 16, 0, STATUS_L1_ELF }, /* ARM */
+		{ 4, 0x00010103, 0, STATUS_L1_ELF },	 /* class */
+		{ 28, 0x2000, 0, STATUS_L1_TRUNCATED },	 /* program headers outside */
 		{ 28, 0xfffffff0, 0, STATUS_L1_TRUNCATED },
-		{ 40, 52 | 8u << 16, 0, STATUS_L1_ELF },		/* their size */
-		{ 44, 0, 0, STATUS_L1_ELF },				/* their number */
+		{ 40, 52 | 8u << 16, 0, STATUS_L1_ELF }, /* their size */
+		{ 44, 0, 0, STATUS_L1_ELF },		 /* their number */
 		{ 44, 0xffff, 0, STATUS_L1_ELF },
-		{ 56, 0xffffff00, 0, STATUS_L1_TRUNCATED },		/* file offset */
-		{ 68, 0x3000, 0, STATUS_L1_ELF },			/* more in the file than in memory */
-		{ 64, 0xfffff000, 0, STATUS_L1_ELF },			/* beyond 4 GiB */
-		{ 64, 0x20000000, 0, STATUS_L1_NO_ROOM },		/* no memory there */
+		{ 56, 0xffffff00, 0, STATUS_L1_TRUNCATED }, /* file offset */
+		{ 68, 0x3000, 0, STATUS_L1_ELF },	    /* more in the file than in memory */
+		{ 64, 0xfffff000, 0, STATUS_L1_ELF },	    /* beyond 4 GiB */
+		{ 64, 0x20000000, 0, STATUS_L1_NO_ROOM },   /* no memory there */
 		{ 72, 0x10000000, 0, STATUS_L1_NO_ROOM },
 		{ 24, 0x100, 0, STATUS_L1_ELF },
-		{ 52, 2, 0, STATUS_L1_ELF },				/* nothing to load */
-		{ 0x1004, 0x00000103, 0, STATUS_L1_UNKNOWN },		/* checksum */
+		{ 52, 2, 0, STATUS_L1_ELF },		      /* nothing to load */
+		{ 0x1004, 0x00000103, 0, STATUS_L1_UNKNOWN }, /* checksum */
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(damages); i++) {
@@ -300,7 +300,7 @@ static void make_linux(void)
 {
 	memset(mem(IMAGE), 0, 0x4000);
 	*mem(IMAGE + 0x1f1) = 3;
-	put32(IMAGE + 0x1f4, 0x100);		/* 4 KiB of protected-mode code */
+	put32(IMAGE + 0x1f4, 0x100); /* 4 KiB of protected-mode code */
 	*mem(IMAGE + 0x1fe) = 0x55;
 	*mem(IMAGE + 0x1ff) = 0xaa;
 	*mem(IMAGE + 0x201) = 0x6a;
@@ -327,7 +327,7 @@ static void linux_is_loaded(void **state UNUSED)
 	info.modules[1].base = 0x2000000;
 	info.modules[1].size = 0x3333;
 	assert_int_equal(load(4 * 512 + 0x1000, &start), STATUS_OK);
-	assert_int_equal(start.eip, 0x1000000);	/* where it wants to be: the image was moved away */
+	assert_int_equal(start.eip, 0x1000000); /* where it wants to be: the image was moved away */
 	assert_int_equal(*mem(start.eip), 0xfa);
 	assert_true(start.esi);
 	memcpy(&text, mem(start.esi + 0x228), sizeof(text));
@@ -348,12 +348,12 @@ static void damaged_linux_is_a_status(void **state)
 	} damages[] = {
 		{ 0x207, 1, 0, STATUS_L1_LINUX_OLD },
 		{ 0x211, 0, 0, STATUS_L1_LINUX },
-		{ 0x1f1, 200, 0, STATUS_L1_TRUNCATED },		/* setup longer than the file */
-		{ 0x1f6, 0x10, 0, STATUS_L1_TRUNCATED },	/* kernel longer than the file */
-		{ 0x231, 1, 0, STATUS_L1_LINUX },		/* alignment */
+		{ 0x1f1, 200, 0, STATUS_L1_TRUNCATED },	 /* setup longer than the file */
+		{ 0x1f6, 0x10, 0, STATUS_L1_TRUNCATED }, /* kernel longer than the file */
+		{ 0x231, 1, 0, STATUS_L1_LINUX },	 /* alignment */
 		{ 0, 0, 0x230, STATUS_L1_TRUNCATED },
 		{ 0, 0, 4 * 512, STATUS_L1_TRUNCATED },
-		{ 0x263, 0x10, 0, STATUS_L1_NO_ROOM },		/* 256 MiB of memory */
+		{ 0x263, 0x10, 0, STATUS_L1_NO_ROOM }, /* 256 MiB of memory */
 		{ 0x239, 0, 0, STATUS_OK },
 	};
 	static char longer[4000];
@@ -390,7 +390,7 @@ static void make_flat(void)
 	memset(mem(IMAGE), 0, 0x2000);
 	put32(IMAGE + 0x40, 0x1badb002);
 	put32(IMAGE + 0x44, flags);
-	put32(IMAGE + 0x48, (u32)-(0x1badb002 + flags));
+	put32(IMAGE + 0x48, (u32) - (0x1badb002 + flags));
 	put32(IMAGE + 0x4c, 0x300040);
 	put32(IMAGE + 0x50, 0x300000);
 	put32(IMAGE + 0x54, 0x301000);
@@ -403,8 +403,8 @@ static void flat_images(void **state)
 {
 	static const struct damage damages[] = {
 		{ 0, 0, 0, STATUS_OK },
-		{ 0x50, 0x300044, 0, STATUS_L1_MULTIBOOT },	/* load address after the header */
-		{ 0x54, 0x300000, 0, STATUS_L1_MULTIBOOT },	/* end before the start */
+		{ 0x50, 0x300044, 0, STATUS_L1_MULTIBOOT }, /* load address after the header */
+		{ 0x54, 0x300000, 0, STATUS_L1_MULTIBOOT }, /* end before the start */
 		{ 0x54, 0x310000, 0, STATUS_L1_TRUNCATED },
 		{ 0x58, 0xf0000000, 0, STATUS_L1_NO_ROOM },
 		{ 0, 0, 0x50, STATUS_L1_TRUNCATED },
@@ -436,14 +436,14 @@ static void multiboot2_images(void **state UNUSED)
 	memset(mem(IMAGE), 0, 0x2000);
 	put32(IMAGE, 0xe85250d6);
 	put32(IMAGE + 8, 16 + 24 + 16 + 8);
-	put32(IMAGE + 12, (u32)-(0xe85250d6 + 16 + 24 + 16 + 8));
-	put32(IMAGE + 16, 2);			/* address tag */
+	put32(IMAGE + 12, (u32) - (0xe85250d6 + 16 + 24 + 16 + 8));
+	put32(IMAGE + 16, 2); /* address tag */
 	put32(IMAGE + 20, 24);
 	put32(IMAGE + 24, 0x400000);
 	put32(IMAGE + 28, 0x400000);
 	put32(IMAGE + 32, 0x401000);
 	put32(IMAGE + 36, 0x402000);
-	put32(IMAGE + 40, 3);			/* entry tag */
+	put32(IMAGE + 40, 3); /* entry tag */
 	put32(IMAGE + 44, 12);
 	put32(IMAGE + 48, 0x400100);
 	put32(IMAGE + 56, 0);
@@ -482,7 +482,7 @@ static void make_acpi(void)
 	put32(0x81004, 44 + 8 * 3 + 16);
 	memcpy(mem(0x81000 + 44), "\0\10\0\0\1\0\0\0", 8);
 	memcpy(mem(0x81000 + 52), "\0\10\1\2\1\0\0\0", 8);
-	memcpy(mem(0x81000 + 60), "\0\10\2\4\0\0\0\0", 8);	/* not enabled */
+	memcpy(mem(0x81000 + 60), "\0\10\2\4\0\0\0\0", 8); /* not enabled */
 	memcpy(mem(0x81000 + 68), "\11\20\0\0\0\1\0\0\1\0\0\0\0\0\0\0", 16);
 	set_checksum(0x81000, 44 + 40, 9);
 }
@@ -524,16 +524,31 @@ static void madt_gives_the_processors(void **state UNUSED)
 
 static void options_are_parsed(void **state UNUSED)
 {
-	static const char *const bad_value[] = { "log=loud", "log", "reserve=0", "reserve=x", "reserve=99999999999999999999",
-						 "cpus=0", "cpus=-1", "shadow-vmcs=maybe", "console=com9", "intercept=cr,",
-						 "intercept=foo", "intercept-pf=1", "intercept-pf=1:x", "console=0x10" };
-	static const char *const unknown[] = { "foo", "foo=1", "lo=1", "log2=info",
-		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa=1" };
+	static const char *const bad_value[] = { "log=loud",
+						 "log",
+						 "reserve=0",
+						 "reserve=x",
+						 "reserve=99999999999999999999",
+						 "cpus=0",
+						 "cpus=-1",
+						 "shadow-vmcs=maybe",
+						 "console=com9",
+						 "intercept=cr,",
+						 "intercept=foo",
+						 "intercept-pf=1",
+						 "intercept-pf=1:x",
+						 "console=0x10" };
+	static const char *const unknown[] = {
+		"foo", "foo=1", "lo=1", "log2=info",
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa=1"
+	};
 
 	assert_int_equal(cmdline_parse(""), STATUS_OK);
 	assert_true(options.shadow_vmcs);
-	assert_int_equal(cmdline_parse("  log=debug\treserve=32M cpus=2 intercept=cr,pf shadow-vmcs=off check "
-				       "console=0x2f8 intercept-pf=3:1"), STATUS_OK);
+	assert_int_equal(
+		cmdline_parse("  log=debug\treserve=32M cpus=2 intercept=cr,pf shadow-vmcs=off check "
+			      "console=0x2f8 intercept-pf=3:1"),
+		STATUS_OK);
 	assert_int_equal(options.log, LOG_DEBUG);
 	assert_int_equal(options.reserve, 32 << 20);
 	assert_int_equal(options.cpus, 2);
@@ -568,13 +583,13 @@ static void every_status_has_its_line(void **state UNUSED)
 	assert_non_null(strstr(fake_log(), "'bar=1'"));
 }
 
-#define ASSERT_PRINTS(...)                                                                                 \
-	do {                                                                                               \
-		char ours[64], theirs[64];                                                                 \
-                                                                                                           \
-		snprintf(theirs, sizeof(theirs), __VA_ARGS__);                                             \
-		assert_int_equal(print_format(ours, sizeof(ours), __VA_ARGS__), strlen(theirs));           \
-		assert_string_equal(ours, theirs);                                                         \
+#define ASSERT_PRINTS(...)                                                                                   \
+	do {                                                                                                 \
+		char ours[64], theirs[64];                                                                   \
+                                                                                                             \
+		snprintf(theirs, sizeof(theirs), __VA_ARGS__);                                               \
+		assert_int_equal(print_format(ours, sizeof(ours), __VA_ARGS__), strlen(theirs));             \
+		assert_string_equal(ours, theirs);                                                           \
 	} while (0)
 
 static void print_is_like_the_librarys(void **state UNUSED)
@@ -598,7 +613,7 @@ static void print_is_like_the_librarys(void **state UNUSED)
 static void the_map_is_sorted_and_strict(void **state UNUSED)
 {
 	struct fake_random r = { 11 };
-	static u8 model[256];	/* type by page; 0: none */
+	static u8 model[256]; /* type by page; 0: none */
 
 	for (int round = 0; round < 300; round++) {
 		memmap_init();
@@ -619,9 +634,9 @@ static void the_map_is_sorted_and_strict(void **state UNUSED)
 			assert_int_equal(memmap_is_usable(i << 12, 0x1000), model[i] == MEMMAP_USABLE);
 			assert_int_equal(memmap_is_usable(i << 12, 0x2000),
 					 model[i] == MEMMAP_USABLE && model[i + 1] == MEMMAP_USABLE);
-			assert_int_equal(memmap_is_ram(i << 12, 0x1000),
-					 model[i] == MEMMAP_USABLE || model[i] == MEMMAP_ACPI ||
-						 model[i] == MEMMAP_NVS);
+			assert_int_equal(memmap_is_ram(i << 12, 0x1000), model[i] == MEMMAP_USABLE ||
+										 model[i] == MEMMAP_ACPI ||
+										 model[i] == MEMMAP_NVS);
 		}
 	}
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * L2's exits: whose they are (the predicates over vmcs12), what L1 reads afterwards, L1's host state, the MSR lists,
- * VMX aborts, events that L0 holds. SDM: "VMX Non-Root Operation", "VM Exits", "VMX Aborts".
+ * L2's exits: whose they are (the predicates over vmcs12), what L1 reads afterwards, L1's host state, the MSR
+ * lists, VMX aborts, events that L0 holds. SDM: "VMX Non-Root Operation", "VM Exits", "VMX Aborts".
  */
 #include "tests/unit/cmocka_all.h"
 
@@ -11,16 +11,24 @@
 #include "tests/unit/machine.h"
 
 #define W(field, value) assert_int_equal(l1_vmwrite(VMCS_##field, value), 0)
-#define R(field)                                                                                           \
-	({                                                                                                 \
-		u64 value_;                                                                                \
-		assert_int_equal(l1_vmread(VMCS_##field, &value_), 0);                                     \
-		value_;                                                                                    \
+#define R(field)                                                                                             \
+	({                                                                                                   \
+		u64 value_;                                                                                  \
+		assert_int_equal(l1_vmread(VMCS_##field, &value_), 0);                                       \
+		value_;                                                                                      \
 	})
 
-enum { P_IO_A = M_SPARE, P_IO_B = M_SPARE + 0x1000, P_MSR = M_SPARE + 0x2000, P_STORE = M_SPARE + 0x3000,
-       P_LOAD = M_SPARE + 0x4000, P_ENTRY = M_SPARE + 0x5000, P_VMREAD = M_SPARE + 0x6000, P_VMWRITE = M_SPARE + 0x7000,
-       P_EPT = M_SPARE + 0x10000 };
+enum {
+	P_IO_A = M_SPARE,
+	P_IO_B = M_SPARE + 0x1000,
+	P_MSR = M_SPARE + 0x2000,
+	P_STORE = M_SPARE + 0x3000,
+	P_LOAD = M_SPARE + 0x4000,
+	P_ENTRY = M_SPARE + 0x5000,
+	P_VMREAD = M_SPARE + 0x6000,
+	P_VMWRITE = M_SPARE + 0x7000,
+	P_EPT = M_SPARE + 0x10000
+};
 
 static struct vmcs12 *v12(void)
 {
@@ -125,8 +133,16 @@ static void cr8_by_controls(void **state UNUSED)
 /* Every MSR of both ranges at its own bit; beyond them always. */
 static void msrs_by_bitmap(void **state UNUSED)
 {
-	static const struct { u32 msr; u32 byte, bit; } at[] = {
-		{ 0, 0, 0 }, { 7, 0, 7 }, { 8, 1, 0 }, { 0x1fff, 0x3ff, 7 }, { 0xc0000000, 0x400, 0 }, { 0xc0001fff, 0x7ff, 7 },
+	static const struct {
+		u32 msr;
+		u32 byte, bit;
+	} at[] = {
+		{ 0, 0, 0 },
+		{ 7, 0, 7 },
+		{ 8, 1, 0 },
+		{ 0x1fff, 0x3ff, 7 },
+		{ 0xc0000000, 0x400, 0 },
+		{ 0xc0001fff, 0x7ff, 7 },
 	};
 
 	l1_run_l2();
@@ -161,7 +177,8 @@ static void exceptions_by_bitmap_and_pfec(void **state UNUSED)
 	for (u32 vector = 0; vector < 32; vector++) {
 		if (vector == VEC_NMI || vector == VEC_PF)
 			continue;
-		machine_set_field(VMCS_exit_intr_info, INTR_INFO_VALID | INTR_TYPE_HARD_EXCEPTION << 8 | vector);
+		machine_set_field(VMCS_exit_intr_info,
+				  INTR_INFO_VALID | INTR_TYPE_HARD_EXCEPTION << 8 | vector);
 		v12()->exception_bitmap = BIT(vector);
 		assert_true(wants(EXIT_EXCEPTION_NMI, 0));
 		v12()->exception_bitmap = ~BIT(vector);
@@ -221,10 +238,29 @@ static void vmfunc_by_its_controls(void **state UNUSED)
 
 static void unconditional_exits_are_l1s(void **state UNUSED)
 {
-	static const u32 reasons[] = { EXIT_CPUID, EXIT_INVD, EXIT_VMCALL, EXIT_VMCLEAR, EXIT_VMLAUNCH, EXIT_VMPTRLD,
-				       EXIT_VMPTRST, EXIT_VMRESUME, EXIT_VMXOFF, EXIT_VMXON, EXIT_INVEPT, EXIT_INVVPID,
-				       EXIT_XSETBV, EXIT_TASK_SWITCH, EXIT_TRIPLE_FAULT, EXIT_INIT, EXIT_SIPI, EXIT_GETSEC,
-				       EXIT_TPR_BELOW_THRESHOLD, EXIT_APIC_ACCESS, EXIT_HLT, EXIT_IO, 79 };
+	static const u32 reasons[] = { EXIT_CPUID,
+				       EXIT_INVD,
+				       EXIT_VMCALL,
+				       EXIT_VMCLEAR,
+				       EXIT_VMLAUNCH,
+				       EXIT_VMPTRLD,
+				       EXIT_VMPTRST,
+				       EXIT_VMRESUME,
+				       EXIT_VMXOFF,
+				       EXIT_VMXON,
+				       EXIT_INVEPT,
+				       EXIT_INVVPID,
+				       EXIT_XSETBV,
+				       EXIT_TASK_SWITCH,
+				       EXIT_TRIPLE_FAULT,
+				       EXIT_INIT,
+				       EXIT_SIPI,
+				       EXIT_GETSEC,
+				       EXIT_TPR_BELOW_THRESHOLD,
+				       EXIT_APIC_ACCESS,
+				       EXIT_HLT,
+				       EXIT_IO,
+				       79 };
 
 	l1_run_l2();
 	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
@@ -247,7 +283,8 @@ static void exit_information_reaches_l1(void **state UNUSED)
 	machine_set_field(VMCS_guest_rflags, 0x246);
 	machine_set_field(VMCS_guest_fs_base, 0x55aa);
 	machine_set_field(VMCS_guest_gdtr_limit, 0x7f);
-	EXIT_NOW(.reason = EXIT_IO, .qualification = 0x3f80008, .length = 2, .info = 0x123, .guest_linear = 0x999);
+	EXIT_NOW(.reason = EXIT_IO, .qualification = 0x3f80008, .length = 2, .info = 0x123,
+		 .guest_linear = 0x999);
 	assert_false(machine_in_l2());
 	assert_int_equal(R(exit_reason), EXIT_IO);
 	assert_int_equal(R(exit_qualification), 0x3f80008);
@@ -274,8 +311,9 @@ static void all_guest_state_is_saved(void **state UNUSED)
 		const struct vmcs12_field *f = &vmcs12_fields[row];
 
 		expected[row] = vmcs12_mask_width(f->encoding, 0x1000 + row * 8);
-		if (f->flow == FLOW_COPY && row != V12_guest_smbase && row != V12_guest_rflags && row != V12_guest_cs_ar &&
-		    row != V12_guest_ss_ar && row != V12_guest_interruptibility && row != V12_guest_activity_state)
+		if (f->flow == FLOW_COPY && row != V12_guest_smbase && row != V12_guest_rflags &&
+		    row != V12_guest_cs_ar && row != V12_guest_ss_ar && row != V12_guest_interruptibility &&
+		    row != V12_guest_activity_state)
 			machine_set_field(f->encoding, expected[row]);
 		else
 			expected[row] = ~0ull;
@@ -355,7 +393,8 @@ static void vectoring_survives_l0s_own_exits(void **state UNUSED)
 	u32 info = INTR_INFO_VALID | INTR_TYPE_SOFT_INTERRUPT << 8 | 0x80;
 
 	l1_run_l2();
-	EXIT_NOW(.reason = EXIT_EPT_VIOLATION, .qualification = EPTV_WRITE | EPTV_LINEAR_VALID | EPTV_TRANSLATED,
+	EXIT_NOW(.reason = EXIT_EPT_VIOLATION,
+		 .qualification = EPTV_WRITE | EPTV_LINEAR_VALID | EPTV_TRANSLATED,
 		 .guest_physical = 0xfd0000000, .vectoring_info = info, .length = 2);
 	assert_true(machine_in_l2());
 	assert_int_equal(machine_pending(), info);
@@ -416,14 +455,17 @@ static void msr_lists_load_and_store(void **state UNUSED)
 
 static void entry_list_fails_with_its_index(void **state UNUSED)
 {
-	static const struct { u32 msr, reserved; u64 value; } bad[] = {
-		{ MSR_IA32_LSTAR, 1, 0 },		/* reserved bits */
+	static const struct {
+		u32 msr, reserved;
+		u64 value;
+	} bad[] = {
+		{ MSR_IA32_LSTAR, 1, 0 }, /* reserved bits */
 		{ MSR_IA32_FS_BASE, 0, 0 },
 		{ MSR_IA32_GS_BASE, 0, 0 },
-		{ 0x808, 0, 0 },			/* x2APIC */
+		{ 0x808, 0, 0 }, /* x2APIC */
 		{ MSR_IA32_SMM_MONITOR_CTL, 0, 0 },
 		{ MSR_IA32_BIOS_UPDT_TRIG, 0, 0 },
-		{ MSR_IA32_LSTAR, 0, BIT(47) },		/* WRMSR would fault */
+		{ MSR_IA32_LSTAR, 0, BIT(47) }, /* WRMSR would fault */
 		{ 0x12345, 0, 0 },
 	};
 
@@ -490,7 +532,8 @@ static void an_exception_of_l0s_making_asks_l1(void **state UNUSED)
 	v12()->exception_bitmap = 0;
 	EXIT_NOW(.reason = EXIT_CR_ACCESS, .qualification = QUAL_MOV_TO(4, GPR_RBX));
 	assert_true(machine_in_l2());
-	assert_int_equal(machine_pending(), INTR_INFO_VALID | INTR_TYPE_HARD_EXCEPTION << 8 | INTR_INFO_ERROR_CODE | VEC_GP);
+	assert_int_equal(machine_pending(),
+			 INTR_INFO_VALID | INTR_TYPE_HARD_EXCEPTION << 8 | INTR_INFO_ERROR_CODE | VEC_GP);
 	assert_int_equal(machine_field(VMCS_guest_rip), 0x400000);
 	v12()->exception_bitmap = BIT(VEC_GP);
 	EXIT_NOW(.reason = EXIT_CR_ACCESS, .qualification = QUAL_MOV_TO(4, GPR_RBX));
@@ -531,7 +574,8 @@ static void run_pae_l2(void)
 	/* EPT12: identity, 1 GiB pages. */
 	l1_write64(P_EPT, (P_EPT + 0x1000) | EPT_RWX);
 	for (u64 i = 0; i < 4; i++)
-		l1_write64(P_EPT + 0x1000 + i * 8, i << 30 | EPT_RWX | EPT_LEAF | MEMTYPE_WB << EPT_MEMTYPE_SHIFT);
+		l1_write64(P_EPT + 0x1000 + i * 8,
+			   i << 30 | EPT_RWX | EPT_LEAF | MEMTYPE_WB << EPT_MEMTYPE_SHIFT);
 	W(ept_pointer, P_EPT | 3 << EPTP_WALK_SHIFT | MEMTYPE_WB);
 	W(proc2_controls, PROC2_EPT | PROC2_UNRESTRICTED_GUEST);
 	W(entry_controls, caps12.entry.allowed0 | ENTRY_LOAD_EFER);
@@ -671,7 +715,7 @@ static void exceptions_combine(void **state UNUSED)
 	static const struct {
 		u8 first_type, first, second;
 		u32 bitmap;
-		u32 reason, info;	/* HELD: pending for L2 with this vector */
+		u32 reason, info; /* HELD: pending for L2 with this vector */
 	} cases[] = {
 		{ INTR_TYPE_HARD_EXCEPTION, VEC_GP, VEC_GP, 0, HELD, VEC_DF },
 		{ INTR_TYPE_HARD_EXCEPTION, VEC_PF, VEC_GP, 0, HELD, VEC_DF },
@@ -684,12 +728,15 @@ static void exceptions_combine(void **state UNUSED)
 
 	l1_run_l2();
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct event second = { .vector = cases[i].second, .type = INTR_TYPE_HARD_EXCEPTION, .has_error_code = true };
+		struct event second = { .vector = cases[i].second,
+					.type = INTR_TYPE_HARD_EXCEPTION,
+					.has_error_code = true };
 
 		if (!machine_in_l2())
 			assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
 		v12()->exception_bitmap = cases[i].bitmap;
-		machine_vcpu->pending = (struct event){ .vector = cases[i].first, .type = cases[i].first_type };
+		machine_vcpu->pending =
+			(struct event){ .vector = cases[i].first, .type = cases[i].first_type };
 		machine_vcpu->pending_valid = true;
 		nested_exception(machine_vcpu, &second, 0);
 		if (cases[i].reason == HELD) {

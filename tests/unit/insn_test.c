@@ -11,7 +11,7 @@
 static void vmxon_wants_a_region(void **state UNUSED)
 {
 	assert_int_equal(l1_memory_insn(EXIT_VMCLEAR, M_VMCS(0)), L1_FAULT(VEC_UD));
-	assert_int_equal(l1_memory_insn(EXIT_VMXON, M_VMXON), L1_FAIL_INVALID);	/* no revision */
+	assert_int_equal(l1_memory_insn(EXIT_VMXON, M_VMXON), L1_FAIL_INVALID); /* no revision */
 	l1_write32(M_VMXON, VMCS12_REVISION);
 	assert_int_equal(l1_memory_insn(EXIT_VMXON, M_VMXON + 8), L1_FAIL_INVALID);
 	assert_int_equal(l1_memory_insn(EXIT_VMXON, BIT(45)), L1_FAIL_INVALID);
@@ -194,8 +194,9 @@ static void invept_and_invvpid_check_their_operands(void **state UNUSED)
 /* In real, virtual-8086 and compatibility mode the processor itself raises #UD, before the exit. */
 static void privilege_comes_first(void **state UNUSED)
 {
-	static const u32 reasons[] = { EXIT_VMCLEAR, EXIT_VMPTRLD, EXIT_VMPTRST, EXIT_VMREAD, EXIT_VMWRITE, EXIT_VMXOFF,
-				       EXIT_VMLAUNCH, EXIT_VMRESUME, EXIT_INVEPT, EXIT_INVVPID, EXIT_VMCALL };
+	static const u32 reasons[] = { EXIT_VMCLEAR, EXIT_VMPTRLD, EXIT_VMPTRST,  EXIT_VMREAD,
+				       EXIT_VMWRITE, EXIT_VMXOFF,  EXIT_VMLAUNCH, EXIT_VMRESUME,
+				       EXIT_INVEPT,  EXIT_INVVPID, EXIT_VMCALL };
 
 	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
 		EXIT_NOW(.reason = reasons[i], .qualification = BIT(47));

@@ -136,7 +136,9 @@ static void to_long_mode(void)
 
 void machine_init(const char *options_line)
 {
-	static const struct l1_start start = { .eip = 0x100000, .code_selector = 0x10, .data_selector = 0x18 };
+	static const struct l1_start start = { .eip = 0x100000,
+					       .code_selector = 0x10,
+					       .data_selector = 0x18 };
 
 	fake_reset();
 	if (machine_before_start)
@@ -188,7 +190,8 @@ static int execute(const struct machine_exit *exit)
 int l1_memory_insn(u32 reason, u64 operand)
 {
 	l1_write64(M_OPERAND, operand);
-	return execute(&(const struct machine_exit){ .reason = reason, .qualification = M_OPERAND, .info = INFO_MEMORY });
+	return execute(&(const struct machine_exit){
+		.reason = reason, .qualification = M_OPERAND, .info = INFO_MEMORY });
 }
 
 int l1_vmptrst(u64 *value)
@@ -209,8 +212,8 @@ int l1_invalidate(u32 reason, u64 type, u64 first, u64 second)
 	l1_write64(M_OPERAND + 8, second);
 	l1_write64(M_OPERAND, first);
 	machine_vcpu->gpr[GPR_RCX] = type;
-	return execute(&(const struct machine_exit){ .reason = reason, .qualification = M_OPERAND,
-						     .info = INFO_MEMORY | GPR_RCX << 28 });
+	return execute(&(const struct machine_exit){
+		.reason = reason, .qualification = M_OPERAND, .info = INFO_MEMORY | GPR_RCX << 28 });
 }
 
 int l1_enter(u32 reason)

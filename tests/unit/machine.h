@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * All of Socle's vmx/ on the fake processor: a vCPU that really runs its run loop, where each entry into the guest
- * ends in the exit that the test asked for. L1 is in 64-bit mode with an identity map, and "executes" VMX instructions
- * by the exits that they are; with VMCS shadowing its VMREADs and VMWRITEs go to the shadow VMCS as on a processor.
+ * All of Socle's vmx/ on the fake processor: a vCPU that really runs its run loop, where each entry into the
+ * guest ends in the exit that the test asked for. L1 is in 64-bit mode with an identity map, and "executes"
+ * VMX instructions by the exits that they are; with VMCS shadowing its VMREADs and VMWRITEs go to the shadow
+ * VMCS as on a processor.
  */
 #ifndef TESTS_MACHINE_H
 #define TESTS_MACHINE_H
@@ -14,8 +15,8 @@
 /* Where things are in L1's memory. */
 #define M_OPERAND 0x10000
 #define M_VMXON 0x20000
-#define M_VMCS(n) (0x21000u + (n) * 0x1000u)
-#define M_SPARE 0x100000	/* the test's own, to 0x1000000 */
+#define M_VMCS(n) (0x21000u + (n)*0x1000u)
+#define M_SPARE 0x100000 /* the test's own, to 0x1000000 */
 #define M_RAM_END 0x10000000
 #define M_WINDOW 0x8000000
 #define M_WINDOW_SIZE 0x8000000
@@ -30,8 +31,8 @@ extern void (*machine_before_start)(void);
 struct machine_exit {
 	u32 reason;
 	u64 qualification;
-	u32 length;	/* 0: 3 */
-	u32 info;	/* of the instruction */
+	u32 length; /* 0: 3 */
+	u32 info;   /* of the instruction */
 	u32 intr_info, intr_error_code;
 	u32 vectoring_info, vectoring_error_code;
 	u64 guest_physical, guest_linear;
@@ -56,10 +57,11 @@ u64 l1_read64(u64 gpa);
 void l1_write64(u64 gpa, u64 value);
 void l1_write32(u64 gpa, u32 value);
 
-/* ---- L1's VMX instructions. The outcome: 0 success, -1 VMfailInvalid, else the VM-instruction error; 1000 + vector: an exception. ---- */
+/* ---- L1's VMX instructions. The outcome: 0 success, -1 VMfailInvalid, else the VM-instruction error; 1000 +
+ * vector: an exception. ---- */
 #define L1_FAIL_INVALID (-1)
 #define L1_FAULT(vector) (1000 + (vector))
-int l1_memory_insn(u32 reason, u64 operand);	/* VMXON, VMCLEAR, VMPTRLD with this 64-bit operand */
+int l1_memory_insn(u32 reason, u64 operand); /* VMXON, VMCLEAR, VMPTRLD with this 64-bit operand */
 int l1_vmptrst(u64 *value);
 int l1_vmxoff(void);
 int l1_vmread(u64 field, u64 *value);
@@ -80,18 +82,17 @@ void l1_run_l2(void);
 struct machine_test {
 	void (*body)(void **state);
 	const char *options;
-	void (*before_start)(void);	/* see machine_before_start */
+	void (*before_start)(void); /* see machine_before_start */
 };
 /* A cmocka test function; its initial state is a struct machine_test. */
 void machine_test_run(void **state);
 
-#define MACHINE_TEST_BEFORE(test, options_, before)                                                        \
-	{                                                                                                  \
-		#test " (" options_ ")", machine_test_run, NULL, NULL,                                     \
-			&(struct machine_test)                                                             \
-		{                                                                                          \
-			test, options_, before                                                             \
-		}                                                                                          \
+#define MACHINE_TEST_BEFORE(test, options_, before)                                                          \
+	{                                                                                                    \
+#test " (" options_ ")", machine_test_run, NULL, NULL, &(struct machine_test)                \
+		{                                                                                            \
+			test, options_, before                                                               \
+		}                                                                                            \
 	}
 #define MACHINE_TEST(test, options) MACHINE_TEST_BEFORE(test, options, NULL)
 /* With the processor's VMCS shadowing and without. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmcs02 at entry: what L1 asked, plus what L0 needs, minus what L0 forbids; each field written at most once, none of
- * L1's pages or host fields in it, nothing written again that nobody touched.
+ * vmcs02 at entry: what L1 asked, plus what L0 needs, minus what L0 forbids; each field written at most once,
+ * none of L1's pages or host fields in it, nothing written again that nobody touched.
  */
 #include "tests/unit/cmocka_all.h"
 
@@ -15,10 +15,22 @@
 
 /* All addresses that L1 can give, recognisable. */
 enum {
-	A_IO_A = M_SPARE, A_IO_B = M_SPARE + 0x1000, A_MSR = M_SPARE + 0x2000, A_APIC = M_SPARE + 0x3000,
-	A_ACCESS = M_SPARE + 0x4000, A_EPT = M_SPARE + 0x5000, A_STORE = M_SPARE + 0x6000, A_LOAD = M_SPARE + 0x7000,
-	A_ENTRY = M_SPARE + 0x8000, A_VMREAD = M_SPARE + 0x9000, A_VMWRITE = M_SPARE + 0xa000, A_LIST = M_SPARE + 0xb000,
-	A_POSTED = M_SPARE + 0xc000, A_EXECUTIVE = M_SPARE + 0xd000, A_PML = M_SPARE + 0xe000, A_VE = M_SPARE + 0xf000,
+	A_IO_A = M_SPARE,
+	A_IO_B = M_SPARE + 0x1000,
+	A_MSR = M_SPARE + 0x2000,
+	A_APIC = M_SPARE + 0x3000,
+	A_ACCESS = M_SPARE + 0x4000,
+	A_EPT = M_SPARE + 0x5000,
+	A_STORE = M_SPARE + 0x6000,
+	A_LOAD = M_SPARE + 0x7000,
+	A_ENTRY = M_SPARE + 0x8000,
+	A_VMREAD = M_SPARE + 0x9000,
+	A_VMWRITE = M_SPARE + 0xa000,
+	A_LIST = M_SPARE + 0xb000,
+	A_POSTED = M_SPARE + 0xc000,
+	A_EXECUTIVE = M_SPARE + 0xd000,
+	A_PML = M_SPARE + 0xe000,
+	A_VE = M_SPARE + 0xf000,
 };
 
 /* A VMCS with everything in it. */
@@ -27,11 +39,12 @@ static void everything(void)
 	l1_start_vmx();
 	l1_load_vmcs(0);
 	l1_write_valid_vmcs();
-	W(pin_controls, caps12.pin.allowed0 | PIN_EXTERNAL_INTERRUPT | PIN_NMI_EXITING | PIN_VIRTUAL_NMIS | PIN_PREEMPTION_TIMER);
-	W(proc_controls, caps12.proc.allowed0 | PROC_SECONDARY | PROC_HLT_EXITING | PROC_TPR_SHADOW | PROC_IO_BITMAPS |
-				 PROC_MSR_BITMAPS | PROC_TSC_OFFSETTING | PROC_MTF);
-	W(proc2_controls, PROC2_EPT | PROC2_VPID | PROC2_UNRESTRICTED_GUEST | PROC2_APIC_ACCESS | PROC2_VMFUNC |
-				  PROC2_VMCS_SHADOWING | PROC2_TSC_SCALING);
+	W(pin_controls, caps12.pin.allowed0 | PIN_EXTERNAL_INTERRUPT | PIN_NMI_EXITING | PIN_VIRTUAL_NMIS |
+				PIN_PREEMPTION_TIMER);
+	W(proc_controls, caps12.proc.allowed0 | PROC_SECONDARY | PROC_HLT_EXITING | PROC_TPR_SHADOW |
+				 PROC_IO_BITMAPS | PROC_MSR_BITMAPS | PROC_TSC_OFFSETTING | PROC_MTF);
+	W(proc2_controls, PROC2_EPT | PROC2_VPID | PROC2_UNRESTRICTED_GUEST | PROC2_APIC_ACCESS |
+				  PROC2_VMFUNC | PROC2_VMCS_SHADOWING | PROC2_TSC_SCALING);
 	W(io_bitmap_a, A_IO_A);
 	W(io_bitmap_b, A_IO_B);
 	W(msr_bitmap, A_MSR);
@@ -100,12 +113,14 @@ static void no_host_field_of_l1s_is_there(void **state UNUSED)
 static void no_page_of_l1s_is_there_raw(void **state UNUSED)
 {
 	static const u32 own[] = { VMCS_io_bitmap_a, VMCS_io_bitmap_b, VMCS_msr_bitmap, VMCS_ept_pointer };
-	static const u32 unused[] = { VMCS_exit_msr_store_addr, VMCS_exit_msr_load_addr, VMCS_entry_msr_load_addr,
-				      VMCS_eptp_list_addr, VMCS_vmread_bitmap, VMCS_vmwrite_bitmap };
-	static const u32 counts[] = { VMCS_exit_msr_store_count, VMCS_exit_msr_load_count, VMCS_entry_msr_load_count };
+	static const u32 unused[] = { VMCS_exit_msr_store_addr, VMCS_exit_msr_load_addr,
+				      VMCS_entry_msr_load_addr, VMCS_eptp_list_addr,
+				      VMCS_vmread_bitmap,	VMCS_vmwrite_bitmap };
+	static const u32 counts[] = { VMCS_exit_msr_store_count, VMCS_exit_msr_load_count,
+				      VMCS_entry_msr_load_count };
 
 	everything();
-	l1_write64(A_ENTRY, 0xc0000081);	/* IA32_STAR */
+	l1_write64(A_ENTRY, 0xc0000081); /* IA32_STAR */
 	W(entry_msr_load_count, 1);
 	W(exit_msr_store_count, 1);
 	W(exit_msr_load_count, 1);
@@ -114,7 +129,8 @@ static void no_page_of_l1s_is_there_raw(void **state UNUSED)
 	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
 		assert_true(memmap_in_window(machine_field(own[i]), 1));
 	for (size_t i = 0; i < ARRAY_SIZE(unused); i++)
-		assert_true(machine_field(unused[i]) < M_SPARE || machine_field(unused[i]) >= M_SPARE + 0x10000);
+		assert_true(machine_field(unused[i]) < M_SPARE ||
+			    machine_field(unused[i]) >= M_SPARE + 0x10000);
 	for (size_t i = 0; i < ARRAY_SIZE(counts); i++)
 		assert_int_equal(machine_field(counts[i]), 0);
 	assert_true(machine_field(VMCS_vmcs_link_pointer) == ~0ull);
@@ -151,12 +167,14 @@ static void l0s_minimum_is_there(void **state UNUSED)
 	assert_false(machine_field(VMCS_proc_controls) & PROC_TPR_SHADOW);
 }
 
-/* Random control words that pass the checks: L1's intercepts stay, L0's are added, nothing that is not allowed appears. */
+/* Random control words that pass the checks: L1's intercepts stay, L0's are added, nothing that is not
+ * allowed appears. */
 static void random_control_words_merge(void **state UNUSED)
 {
-	const u64 through = PROC_INTERRUPT_WINDOW | PROC_HLT_EXITING | PROC_INVLPG_EXITING | PROC_MWAIT_EXITING |
-			    PROC_RDPMC_EXITING | PROC_RDTSC_EXITING | PROC_CR3_LOAD_EXITING | PROC_CR3_STORE_EXITING |
-			    PROC_MOV_DR_EXITING | PROC_UNCONDITIONAL_IO | PROC_MONITOR_EXITING | PROC_PAUSE_EXITING | PROC_MTF;
+	const u64 through = PROC_INTERRUPT_WINDOW | PROC_HLT_EXITING | PROC_INVLPG_EXITING |
+			    PROC_MWAIT_EXITING | PROC_RDPMC_EXITING | PROC_RDTSC_EXITING |
+			    PROC_CR3_LOAD_EXITING | PROC_CR3_STORE_EXITING | PROC_MOV_DR_EXITING |
+			    PROC_UNCONDITIONAL_IO | PROC_MONITOR_EXITING | PROC_PAUSE_EXITING | PROC_MTF;
 	struct fake_random r = { 7 };
 	unsigned int entered = 0;
 
@@ -164,7 +182,8 @@ static void random_control_words_merge(void **state UNUSED)
 	l1_load_vmcs(0);
 	l1_write_valid_vmcs();
 	for (unsigned int n = 0; n < 3000; n++) {
-		u64 proc = ((u32)fake_random(&r) | caps12.proc.allowed0 | PROC_SECONDARY) & caps12.proc.allowed1;
+		u64 proc =
+			((u32)fake_random(&r) | caps12.proc.allowed0 | PROC_SECONDARY) & caps12.proc.allowed1;
 		u64 proc2 = (u32)fake_random(&r) & (u32)fake_random(&r) & caps12.proc2.allowed1;
 		u64 pin = ((u32)fake_random(&r) | caps12.pin.allowed0) & caps12.pin.allowed1;
 
@@ -186,10 +205,12 @@ static void random_control_words_merge(void **state UNUSED)
 		assert_int_equal(machine_field(VMCS_proc2_controls) & ~(u64)vmx_caps.proc2.allowed1, 0);
 		assert_int_equal(machine_field(VMCS_pin_controls) & ~(u64)vmx_caps.pin.allowed1, 0);
 		assert_true(machine_field(VMCS_pin_controls) & PIN_NMI_EXITING);
-		assert_int_equal(machine_field(VMCS_pin_controls) & PIN_EXTERNAL_INTERRUPT, pin & PIN_EXTERNAL_INTERRUPT);
+		assert_int_equal(machine_field(VMCS_pin_controls) & PIN_EXTERNAL_INTERRUPT,
+				 pin & PIN_EXTERNAL_INTERRUPT);
 		assert_true(machine_field(VMCS_proc_controls) & PROC_MSR_BITMAPS);
 		assert_true(machine_field(VMCS_proc2_controls) & PROC2_EPT);
-		assert_false(machine_field(VMCS_proc2_controls) & (PROC2_VMCS_SHADOWING | PROC2_PML | PROC2_VE));
+		assert_false(machine_field(VMCS_proc2_controls) &
+			     (PROC2_VMCS_SHADOWING | PROC2_PML | PROC2_VE));
 		EXIT_NOW(.reason = EXIT_CPUID);
 		assert_false(machine_in_l2());
 	}
@@ -208,9 +229,10 @@ static size_t writes_of_next_entry(void)
 
 static void untouched_fields_are_not_written_again(void **state UNUSED)
 {
-	static const u32 quiet[] = { VMCS_guest_cr3, VMCS_guest_gdtr_base, VMCS_guest_tr_base, VMCS_guest_es_selector,
-				     VMCS_pin_controls, VMCS_proc2_controls, VMCS_exit_controls, VMCS_msr_bitmap,
-				     VMCS_host_rip, VMCS_host_cr3, VMCS_ept_pointer, VMCS_guest_sysenter_eip };
+	static const u32 quiet[] = { VMCS_guest_cr3,	     VMCS_guest_gdtr_base, VMCS_guest_tr_base,
+				     VMCS_guest_es_selector, VMCS_pin_controls,	   VMCS_proc2_controls,
+				     VMCS_exit_controls,     VMCS_msr_bitmap,	   VMCS_host_rip,
+				     VMCS_host_cr3,	     VMCS_ept_pointer,	   VMCS_guest_sysenter_eip };
 
 	everything();
 	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
@@ -229,7 +251,7 @@ static void untouched_fields_are_not_written_again(void **state UNUSED)
 
 	EXIT_NOW(.reason = EXIT_CPUID);
 	writes = machine_vcpu->reg_counters.writes[REG_CR3] - writes;
-	assert_true(writes <= 1);	/* the load of L1's host CR3 */
+	assert_true(writes <= 1); /* the load of L1's host CR3 */
 }
 
 static void every_touched_field_is_written(void **state UNUSED)
@@ -340,7 +362,8 @@ static void read_shadows_show_what_l1_says(void **state UNUSED)
 	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
 	assert_true(machine_in_l2());
 	{
-		u64 mask = machine_field(VMCS_cr0_guest_host_mask), shadow = machine_field(VMCS_cr0_read_shadow);
+		u64 mask = machine_field(VMCS_cr0_guest_host_mask),
+		    shadow = machine_field(VMCS_cr0_read_shadow);
 		u64 seen = (machine_field(VMCS_guest_cr0) & ~mask) | (shadow & mask);
 
 		assert_int_equal(mask & (CR0_TS | CR0_CD), CR0_TS | CR0_CD);

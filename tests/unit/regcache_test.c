@@ -22,7 +22,7 @@ static const u32 field_of[REG_COUNT] = {
 static int setup(void **state UNUSED)
 {
 	fake_reset();
-	fake_msr_set(0x485, BIT(29));	/* exit information can be set by VMWRITE too */
+	fake_msr_set(0x485, BIT(29)); /* exit information can be set by VMWRITE too */
 	vcpu = (struct vcpu){ 0 };
 	for (u64 i = 0; i < VMCSS; i++)
 		vmcs_init(&vmcss[i], fake_memory + 0x10000 + i * PAGE_SIZE, &vcpu.reg_counters);
@@ -53,7 +53,7 @@ static void a_write_reaches_the_vmcs_once(void **state UNUSED)
 	assert_int_equal(fake_write_count, 1);
 	assert_int_equal(fake_get(vmcss[0].region.v, VMCS_guest_cr3), 0x2000);
 	regcache_flush(&vmcss[0].cache);
-	vcpu_set_reg(&vcpu, REG_CR3, 0x2000);	/* known to be there */
+	vcpu_set_reg(&vcpu, REG_CR3, 0x2000); /* known to be there */
 	regcache_flush(&vmcss[0].cache);
 	assert_int_equal(fake_write_count, 1);
 	assert_int_equal(fake_read_count, 0);
@@ -100,12 +100,9 @@ static u64 random_value(struct fake_random *r, unsigned int reg)
 	u64 value = fake_random(r) % 4 * 0x111;
 
 	switch (VMCS_FIELD_WIDTH(field_of[reg])) {
-	case VMCS_WIDTH_16:
-		return value & 0xffff;
-	case VMCS_WIDTH_32:
-		return value & 0xffffffff;
-	default:
-		return value;
+	case VMCS_WIDTH_16: return value & 0xffff;
+	case VMCS_WIDTH_32: return value & 0xffffffff;
+	default: return value;
 	}
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The one table of VMCS fields: encodings, widths, lookup, VMCS_ENUM; and the pure merge of page-fault interception.
+ * The one table of VMCS fields: encodings, widths, lookup, VMCS_ENUM; and the pure merge of page-fault
+ * interception.
  */
 #include "tests/unit/cmocka_all.h"
 
@@ -77,7 +78,8 @@ static void enum_is_the_highest_index(void **state UNUSED)
 	u64 highest = 0;
 
 	for (unsigned int i = 0; i < VMCS12_FIELD_COUNT; i++)
-		if (vmcs_field_exists(vmcs12_fields[i].encoding) && (vmcs12_fields[i].encoding & 0x3fe) > highest)
+		if (vmcs_field_exists(vmcs12_fields[i].encoding) &&
+		    (vmcs12_fields[i].encoding & 0x3fe) > highest)
 			highest = vmcs12_fields[i].encoding & 0x3fe;
 	assert_int_equal(vmcs12_enum(), highest);
 }

@@ -13,7 +13,7 @@ u8 valid12_memory[VALID12_MEMORY];
 /* Control words: what must be 1 is what processors ask for; nearly all may be 1. */
 struct vmx_caps valid12_caps = {
 	.basic = 0x00da100000000000ull | VMCS12_REVISION,
-	.misc = 0x700401e5,	/* length 0 of software events, shutdown and wait-for-SIPI, 4 CR3 targets */
+	.misc = 0x700401e5, /* length 0 of software events, shutdown and wait-for-SIPI, 4 CR3 targets */
 	.ept_vpid = 0xf0106734141 | BIT(7),
 	.vmfunc = 1,
 	.cr0_fixed0 = CR0_PE | CR0_NE | CR0_PG,

@@ -149,7 +149,7 @@ static void rights(void **state UNUSED)
 	make_long(ALL, ALL, ALL, PTE_P | PTE_W);
 	assert_int_equal(pfec(WALK_USER), PFEC_P | PFEC_U);
 	assert_int_equal(guest_walk(&walk, LINEAR, WALK_WRITE, &page), WALK_OK);
-	make_long(ALL, ALL, PTE_P | PTE_U, ALL);	/* R/W is the AND of all levels */
+	make_long(ALL, ALL, PTE_P | PTE_U, ALL); /* R/W is the AND of all levels */
 	assert_int_equal(pfec(WALK_WRITE), PFEC_P | PFEC_W);
 	make_long(ALL, ALL | PTE_NX, ALL, ALL);
 	assert_int_equal(pfec(WALK_FETCH), PFEC_P | PFEC_I);
@@ -189,8 +189,11 @@ static void protection_keys(void **state UNUSED)
 
 static void reserved_bits(void **state UNUSED)
 {
-	static const struct { u64 gpa, bits; } bad[] = {
-		{ 0x1000, PTE_PS }, { 0x1000, BIT(39) }, { 0x2008, BIT(51) }, { 0x3008, BIT(45) }, { 0x4008, BIT(39) },
+	static const struct {
+		u64 gpa, bits;
+	} bad[] = {
+		{ 0x1000, PTE_PS },  { 0x1000, BIT(39) }, { 0x2008, BIT(51) },
+		{ 0x3008, BIT(45) }, { 0x4008, BIT(39) },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -214,7 +217,7 @@ static void pae(void **state UNUSED)
 	walk.pdpte[1] = 0x3000;
 	assert_int_equal(pfec(WALK_USER), PFEC_U);
 	walk.pdpte[1] = 0x3001;
-	put(0x4008, 0x7000 | ALL | PTE_NX, 8);	/* no NXE */
+	put(0x4008, 0x7000 | ALL | PTE_NX, 8); /* no NXE */
 	assert_int_equal(pfec(0), PFEC_P | PFEC_RSVD);
 	put(0x4008, 0x7000 | ALL | BIT(52), 8);
 	assert_int_equal(pfec(0), PFEC_P | PFEC_RSVD);
@@ -242,7 +245,7 @@ static void thirty_two_bits(void **state UNUSED)
 	assert_int_equal(page.size, 0x400000);
 	put(0x1000 + 0x100 * 4, 0xc0000000 | BIT(21) | ALL | PTE_PS, 4);
 	assert_int_equal(pfec(0), PFEC_P | PFEC_RSVD);
-	put(0x1000 + 0x100 * 4, 0xc0000000 | 0x80u << 13 | ALL | PTE_PS, 4);	/* bit 39 */
+	put(0x1000 + 0x100 * 4, 0xc0000000 | 0x80u << 13 | ALL | PTE_PS, 4); /* bit 39 */
 	assert_int_equal(pfec(0), PFEC_P | PFEC_RSVD);
 }
 
@@ -259,7 +262,8 @@ static void races_and_refusals(void **state UNUSED)
 static void the_role_has_every_bit(void **state UNUSED)
 {
 	u32 all = guest_walk_role(~0ull, ~0ull, ~0ull);
-	const u64 cr0[] = { CR0_PG, CR0_WP }, cr4[] = { CR4_PSE, CR4_PAE, CR4_SMEP, CR4_SMAP, CR4_PKE, CR4_LA57 };
+	const u64 cr0[] = { CR0_PG, CR0_WP },
+		  cr4[] = { CR4_PSE, CR4_PAE, CR4_SMEP, CR4_SMAP, CR4_PKE, CR4_LA57 };
 	const u64 efer[] = { EFER_LMA, EFER_NXE };
 
 	for (size_t i = 0; i < ARRAY_SIZE(cr0); i++)
@@ -334,15 +338,15 @@ static void operands_in_protected_mode(void **state UNUSED)
 	assert_int_equal(operand.linear, 0x10ff8);
 	assert_false(decode(0xff9, ADDRESS_32 | SEGMENT(SEG_DS) | NO_BASE | NO_INDEX, 8, true));
 	assert_int_equal(fault.vector, VEC_GP);
-	machine_set_field(VMCS_guest_ds_ar, 0x4091);	/* read-only */
+	machine_set_field(VMCS_guest_ds_ar, 0x4091); /* read-only */
 	assert_false(decode(0, ADDRESS_32 | SEGMENT(SEG_DS) | NO_BASE | NO_INDEX, 8, true));
 	assert_true(decode(0, ADDRESS_32 | SEGMENT(SEG_DS) | NO_BASE | NO_INDEX, 8, false));
-	machine_set_field(VMCS_guest_ds_ar, 0x4097);	/* expand-down */
+	machine_set_field(VMCS_guest_ds_ar, 0x4097); /* expand-down */
 	assert_false(decode(0xff0, ADDRESS_32 | SEGMENT(SEG_DS) | NO_BASE | NO_INDEX, 8, false));
 	assert_true(decode(0x1000, ADDRESS_32 | SEGMENT(SEG_DS) | NO_BASE | NO_INDEX, 8, false));
 	machine_set_field(VMCS_guest_ds_ar, AR_UNUSABLE);
 	assert_false(decode(0, ADDRESS_32 | SEGMENT(SEG_DS) | NO_BASE | NO_INDEX, 8, false));
-	machine_set_field(VMCS_guest_ds_ar, 0x4099);	/* execute-only code */
+	machine_set_field(VMCS_guest_ds_ar, 0x4099); /* execute-only code */
 	assert_false(decode(0, ADDRESS_32 | SEGMENT(SEG_DS) | NO_BASE | NO_INDEX, 8, false));
 	/* 16-bit addresses wrap at 64 KiB */
 	machine_set_field(VMCS_guest_ds_ar, 0x4093);
@@ -355,13 +359,16 @@ static void operands_in_protected_mode(void **state UNUSED)
 static void operand_faults_are_injected(void **state UNUSED)
 {
 	l1_start_vmx();
-	EXIT_NOW(.reason = EXIT_VMPTRLD, .qualification = 0x100000000, .info = ADDRESS_64 | SEGMENT(SEG_DS) | NO_BASE | NO_INDEX);
+	EXIT_NOW(.reason = EXIT_VMPTRLD, .qualification = 0x100000000,
+		 .info = ADDRESS_64 | SEGMENT(SEG_DS) | NO_BASE | NO_INDEX);
 	assert_int_equal(machine_pending() & 0xff, VEC_PF);
 	assert_int_equal(machine_field(VMCS_entry_exception_error_code), 0);
-	EXIT_NOW(.reason = EXIT_VMPTRST, .qualification = 0x100000000, .info = ADDRESS_64 | SEGMENT(SEG_DS) | NO_BASE | NO_INDEX);
+	EXIT_NOW(.reason = EXIT_VMPTRST, .qualification = 0x100000000,
+		 .info = ADDRESS_64 | SEGMENT(SEG_DS) | NO_BASE | NO_INDEX);
 	assert_int_equal(machine_pending() & 0xff, VEC_PF);
 	assert_int_equal(machine_field(VMCS_entry_exception_error_code), PFEC_W);
-	EXIT_NOW(.reason = EXIT_VMPTRLD, .qualification = BIT(47), .info = ADDRESS_64 | SEGMENT(SEG_DS) | NO_BASE | NO_INDEX);
+	EXIT_NOW(.reason = EXIT_VMPTRLD, .qualification = BIT(47),
+		 .info = ADDRESS_64 | SEGMENT(SEG_DS) | NO_BASE | NO_INDEX);
 	assert_int_equal(machine_pending() & 0xff, VEC_GP);
 }
 

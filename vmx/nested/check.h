@@ -11,8 +11,8 @@
 #include "vmx/nested/internal.h"
 
 /* Always false: `return check_fail(...)`. */
-static inline bool check_fail(struct check_failure *failure, const char *rule, const char *field_name, u64 value,
-			      u64 qualification)
+static inline bool check_fail(struct check_failure *failure, const char *rule, const char *field_name,
+			      u64 value, u64 qualification)
 {
 	failure->rule = rule;
 	failure->field_name = field_name;
@@ -21,17 +21,18 @@ static inline bool check_fail(struct check_failure *failure, const char *rule, c
 	return false;
 }
 
-/* A rule over `v12`, in a function that returns false when the entry fails. `field` is the one that is told. */
-#define REQUIRE_QUALIFIED(cond, field, qualification)                                                      \
-	do {                                                                                               \
-		if (unlikely(!(cond)))                                                                     \
-			return check_fail(failure, #cond, #field, v12->field, (qualification));            \
+/* A rule over `v12`, in a function that returns false when the entry fails. `field` is the one that is told.
+ */
+#define REQUIRE_QUALIFIED(cond, field, qualification)                                                        \
+	do {                                                                                                 \
+		if (unlikely(!(cond)))                                                                       \
+			return check_fail(failure, #cond, #field, v12->field, (qualification));              \
 	} while (0)
 /* Spelled out once more: passed on, the condition's text would have its macros expanded. */
-#define REQUIRE(cond, field)                                                                               \
-	do {                                                                                               \
-		if (unlikely(!(cond)))                                                                     \
-			return check_fail(failure, #cond, #field, v12->field, ENTRY_FAIL_DEFAULT);         \
+#define REQUIRE(cond, field)                                                                                 \
+	do {                                                                                                 \
+		if (unlikely(!(cond)))                                                                       \
+			return check_fail(failure, #cond, #field, v12->field, ENTRY_FAIL_DEFAULT);           \
 	} while (0)
 
 /* Does not set bits beyond the processor's physical-address width. */
@@ -79,7 +80,8 @@ static inline bool is_valid_pat(u64 pat)
 
 static inline bool is_valid_s_cet(u64 value)
 {
-	return !(value & CET_RESERVED) && (value & (CET_SUPPRESS | CET_TRACKER)) != (CET_SUPPRESS | CET_TRACKER);
+	return !(value & CET_RESERVED) &&
+	       (value & (CET_SUPPRESS | CET_TRACKER)) != (CET_SUPPRESS | CET_TRACKER);
 }
 
 /* check_guest_segments.c, for check_guest.c. */

@@ -21,7 +21,8 @@ static bool allowed(u64 value, struct control_cap cap)
 	return !(cap.allowed0 & ~value) && !(value & ~(u64)cap.allowed1);
 }
 
-static bool check_control_words(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure)
+static bool check_control_words(const struct vmcs12 *v12, const struct check_env *env,
+				struct check_failure *failure)
 {
 	const struct vmx_caps *caps = env->caps;
 
@@ -37,7 +38,8 @@ static bool check_control_words(const struct vmcs12 *v12, const struct check_env
 	return true;
 }
 
-static bool check_bitmaps(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure)
+static bool check_bitmaps(const struct vmcs12 *v12, const struct check_env *env,
+			  struct check_failure *failure)
 {
 	/* With I/O bitmaps: both addresses are of pages and within the physical-address width. */
 	if (v12_has_proc(v12, PROC_IO_BITMAPS)) {
@@ -58,7 +60,7 @@ static bool check_bitmaps(const struct vmcs12 *v12, const struct check_env *env,
 /* Bits 3:0 of the TPR threshold against bits 7:4 of the virtual TPR in memory. */
 static bool threshold_within_vtpr(const struct vmcs12 *v12, const struct check_env *env)
 {
-	u8 vtpr = 0xff;	/* absent memory reads as ones */
+	u8 vtpr = 0xff; /* absent memory reads as ones */
 
 	if (!(v12->tpr_threshold & 0xf))
 		return true;
@@ -66,7 +68,8 @@ static bool threshold_within_vtpr(const struct vmcs12 *v12, const struct check_e
 	return (v12->tpr_threshold & 0xf) <= (vtpr >> 4);
 }
 
-static bool check_tpr_threshold(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure)
+static bool check_tpr_threshold(const struct vmcs12 *v12, const struct check_env *env,
+				struct check_failure *failure)
 {
 	if (!v12_has_proc(v12, PROC_TPR_SHADOW) || v12_has_proc2(v12, PROC2_VIRTUAL_INTERRUPT))
 		return true;
@@ -92,7 +95,8 @@ static bool check_apic(const struct vmcs12 *v12, const struct check_env *env, st
 	if (!check_tpr_threshold(v12, env, failure))
 		return false;
 	if (v12_has_proc2(v12, PROC2_APIC_ACCESS)) {
-		/* With virtualized APIC accesses: the APIC-access address is of a page and within the width. */
+		/* With virtualized APIC accesses: the APIC-access address is of a page and within the width.
+		 */
 		REQUIRE(is_page_address(v12->apic_access_addr, env), apic_access_addr);
 		/* x2APIC mode and virtualized APIC accesses exclude each other. */
 		REQUIRE(!v12_has_proc2(v12, PROC2_VIRTUAL_X2APIC), proc2_controls);
@@ -104,7 +108,8 @@ static bool check_apic(const struct vmcs12 *v12, const struct check_env *env, st
 		/* Posted interrupts need virtual-interrupt delivery and acknowledge-on-exit... */
 		REQUIRE(v12_has_proc2(v12, PROC2_VIRTUAL_INTERRUPT), proc2_controls);
 		REQUIRE(v12_has_exit(v12, EXIT_ACK_INTERRUPT), exit_controls);
-		/* ... a notification vector of 0 to 255, and a descriptor aligned to 64 bytes, within the width. */
+		/* ... a notification vector of 0 to 255, and a descriptor aligned to 64 bytes, within the
+		 * width. */
 		REQUIRE(v12->posted_intr_nv <= 0xff, posted_intr_nv);
 		REQUIRE(IS_ALIGNED(v12->posted_intr_desc_addr, 64), posted_intr_desc_addr);
 		REQUIRE(within_width(v12->posted_intr_desc_addr, env), posted_intr_desc_addr);
@@ -123,17 +128,20 @@ static bool check_nmi(const struct vmcs12 *v12, struct check_failure *failure)
 	return true;
 }
 
-static bool check_translation(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure)
+static bool check_translation(const struct vmcs12 *v12, const struct check_env *env,
+			      struct check_failure *failure)
 {
 	bool ept = v12_has_proc2(v12, PROC2_EPT);
 
 	/* With VPIDs: L2's is not 0000H. */
 	if (v12_has_proc2(v12, PROC2_VPID))
 		REQUIRE(v12->vpid != 0, vpid);
-	/* With EPT: the EPT pointer has a supported memory type, walk length and A/D flag, and no reserved bit. */
+	/* With EPT: the EPT pointer has a supported memory type, walk length and A/D flag, and no reserved
+	 * bit. */
 	if (ept)
 		REQUIRE(eptp12_valid(v12->ept_pointer, env->caps), ept_pointer);
-	/* These need EPT: unrestricted guest, mode-based execute control, PML, sub-page write permissions... */
+	/* These need EPT: unrestricted guest, mode-based execute control, PML, sub-page write permissions...
+	 */
 	if (v12_has_proc2(v12, PROC2_UNRESTRICTED_GUEST))
 		REQUIRE(ept, proc2_controls);
 	if (v12_has_proc2(v12, PROC2_MODE_BASED_EXECUTE))
@@ -178,7 +186,8 @@ static bool msr_area_fits(u64 address, u64 count, const struct check_env *env)
 	return within_width(address + (u32)count * (u64)MSR_ENTRY_SIZE - 1, env);
 }
 
-static bool check_exit_controls(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure)
+static bool check_exit_controls(const struct vmcs12 *v12, const struct check_env *env,
+				struct check_failure *failure)
 {
 	/* Reserved bits in the VM-exit controls are set as the capability MSR says. */
 	REQUIRE(allowed(v12->exit_controls, env->caps->exit), exit_controls);
@@ -191,7 +200,8 @@ static bool check_exit_controls(const struct vmcs12 *v12, const struct check_env
 	return true;
 }
 
-static bool check_entry_controls(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure)
+static bool check_entry_controls(const struct vmcs12 *v12, const struct check_env *env,
+				 struct check_failure *failure)
 {
 	/* Reserved bits in the VM-entry controls are set as the capability MSR says. */
 	REQUIRE(allowed(v12->entry_controls, env->caps->entry), entry_controls);
@@ -203,7 +213,8 @@ static bool check_entry_controls(const struct vmcs12 *v12, const struct check_en
 	return true;
 }
 
-/* Vectors for which the rule on the error code is strict where VMX_BASIC bit 56 is 0. #CP came with that bit. */
+/* Vectors for which the rule on the error code is strict where VMX_BASIC bit 56 is 0. #CP came with that bit.
+ */
 #define CHECKED_ERROR_CODES (VEC_HAS_ERROR_CODE & ~BIT(VEC_CP))
 
 static bool check_injected_error_code(const struct vmcs12 *v12, const struct check_env *env,
@@ -217,7 +228,8 @@ static bool check_injected_error_code(const struct vmcs12 *v12, const struct che
 
 	/* An error code is delivered with hardware exceptions only, and not to real mode... */
 	REQUIRE(possible || !deliver, entry_intr_info);
-	/* ... and exactly with those vectors that have one, unless bit 56 of IA32_VMX_BASIC frees the vector. */
+	/* ... and exactly with those vectors that have one, unless bit 56 of IA32_VMX_BASIC frees the vector.
+	 */
 	if (possible && !(env->caps->basic & VMX_BASIC_ANY_ERROR_CODE))
 		REQUIRE(deliver == !!(CHECKED_ERROR_CODES & BIT(vector)), entry_intr_info);
 	/* Bits 31:16 of a delivered error code are 0. */
@@ -226,7 +238,8 @@ static bool check_injected_error_code(const struct vmcs12 *v12, const struct che
 	return true;
 }
 
-static bool check_injection(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure)
+static bool check_injection(const struct vmcs12 *v12, const struct check_env *env,
+			    struct check_failure *failure)
 {
 	unsigned int vector = v12->entry_intr_info & INTR_INFO_VECTOR;
 	unsigned int type = (v12->entry_intr_info & INTR_INFO_TYPE) >> INTR_INFO_TYPE_SHIFT;
@@ -258,7 +271,8 @@ static bool check_injection(const struct vmcs12 *v12, const struct check_env *en
 	return true;
 }
 
-bool check_event_injection(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure)
+bool check_event_injection(const struct vmcs12 *v12, const struct check_env *env,
+			   struct check_failure *failure)
 {
 	return check_tpr_threshold(v12, env, failure) && check_injection(v12, env, failure) &&
 	       check_nmi(v12, failure);
@@ -267,8 +281,8 @@ bool check_event_injection(const struct vmcs12 *v12, const struct check_env *env
 bool check_controls(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure)
 {
 	if (!check_control_words(v12, env, failure) || !check_bitmaps(v12, env, failure) ||
-	    !check_nmi(v12, failure) || !check_apic(v12, env, failure) || !check_translation(v12, env, failure) ||
-	    !check_vmfunc(v12, env, failure))
+	    !check_nmi(v12, failure) || !check_apic(v12, env, failure) ||
+	    !check_translation(v12, env, failure) || !check_vmfunc(v12, env, failure))
 		return false;
 	/* With TSC scaling: the multiplier is not 0. */
 	if (v12_has_proc2(v12, PROC2_TSC_SCALING))

@@ -10,11 +10,12 @@
 #include "kernel/string.h"
 #include "vmx/nested/check.h"
 
-#define VMX_MISC_ACTIVITY(misc, state) ((misc) & BIT(5 + (state)))
-#define PENDING_DEBUG_RESERVED                                                                             \
+#define VMX_MISC_ACTIVITY(misc, state) ((misc)&BIT(5 + (state)))
+#define PENDING_DEBUG_RESERVED                                                                               \
 	(~(PENDING_DEBUG_B | PENDING_DEBUG_ENABLED_BP | PENDING_DEBUG_BS | PENDING_DEBUG_RTM))
 #define INTERRUPTIBILITY_RESERVED GENMASK(31, 5)
-/* Bits 5:3 and 63:16 of IA32_DEBUGCTL exist nowhere; which of the others do, the processor itself says at the entry. */
+/* Bits 5:3 and 63:16 of IA32_DEBUGCTL exist nowhere; which of the others do, the processor itself says at the
+ * entry. */
 #define DEBUGCTL_RESERVED (GENMASK(63, 16) | GENMASK(5, 3))
 #define BNDCFGS_RESERVED GENMASK(11, 2)
 
@@ -34,7 +35,8 @@ static bool check_control_registers(const struct vmcs12 *v12, const struct check
 	const struct vmx_caps *caps = env->caps;
 	u64 must_be_1 = caps->cr0_fixed0;
 
-	/* CR0 has no bit that VMX operation does not support; PE and PG are free for an unrestricted guest. */
+	/* CR0 has no bit that VMX operation does not support; PE and PG are free for an unrestricted guest.
+	 */
 	if (v12_has_proc2(v12, PROC2_UNRESTRICTED_GUEST))
 		must_be_1 &= ~(CR0_PE | CR0_PG);
 	REQUIRE(!(must_be_1 & ~v12->guest_cr0), guest_cr0);
@@ -76,7 +78,8 @@ static bool check_cet(const struct vmcs12 *v12, const struct check_env *env, str
 {
 	if (!v12_has_entry(v12, ENTRY_LOAD_CET))
 		return true;
-	/* If the entry loads the state of CET: canonical addresses, no reserved bit, SSP aligned to 4 bytes. */
+	/* If the entry loads the state of CET: canonical addresses, no reserved bit, SSP aligned to 4 bytes.
+	 */
 	REQUIRE(canonical(v12->guest_s_cet, env), guest_s_cet);
 	REQUIRE(is_valid_s_cet(v12->guest_s_cet), guest_s_cet);
 	REQUIRE(canonical(v12->guest_intr_ssp_table, env), guest_intr_ssp_table);
@@ -91,7 +94,8 @@ static bool check_cet(const struct vmcs12 *v12, const struct check_env *env, str
 
 static bool check_msrs(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure)
 {
-	/* If the entry loads the debug controls: no reserved bit of IA32_DEBUGCTL, and bits 63:32 of DR7 are 0. */
+	/* If the entry loads the debug controls: no reserved bit of IA32_DEBUGCTL, and bits 63:32 of DR7 are
+	 * 0. */
 	if (v12_has_entry(v12, ENTRY_LOAD_DEBUG)) {
 		REQUIRE(!(v12->guest_debugctl & DEBUGCTL_RESERVED), guest_debugctl);
 		REQUIRE(fits_32(v12->guest_dr7), guest_dr7);
@@ -113,14 +117,16 @@ static bool check_msrs(const struct vmcs12 *v12, const struct check_env *env, st
 	return check_cet(v12, env, failure);
 }
 
-static bool check_rip_rflags(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure)
+static bool check_rip_rflags(const struct vmcs12 *v12, const struct check_env *env,
+			     struct check_failure *failure)
 {
 	u64 above = v12->guest_rip >> env->caps->linear_bits;
 
 	/* Outside 64-bit mode bits 63:32 of RIP are 0. */
 	if (!is_ia32e(v12) || !(v12->guest_cs_ar & AR_L))
 		REQUIRE(fits_32(v12->guest_rip), guest_rip);
-	/* In it the bits above the linear-address width are all equal (that of the width itself does not count). */
+	/* In it the bits above the linear-address width are all equal (that of the width itself does not
+	 * count). */
 	else
 		REQUIRE(above == 0 || above == ~0ull >> env->caps->linear_bits, guest_rip);
 	/* Reserved bits of RFLAGS are 0, and bit 1 is 1. */
@@ -140,20 +146,18 @@ static bool activity_takes(const struct vmcs12 *v12)
 	bool exception = type == INTR_TYPE_HARD_EXCEPTION;
 
 	switch (v12->guest_activity_state) {
-	case ACTIVITY_ACTIVE:
-		return true;
+	case ACTIVITY_ACTIVE: return true;
 	case ACTIVITY_HLT:
 		return type == INTR_TYPE_EXTERNAL || type == INTR_TYPE_NMI ||
 		       (exception && (vector == VEC_DB || vector == VEC_MC)) ||
 		       (type == INTR_TYPE_OTHER && vector == 0);
-	case ACTIVITY_SHUTDOWN:
-		return type == INTR_TYPE_NMI || (exception && vector == VEC_MC);
-	default:
-		return false;
+	case ACTIVITY_SHUTDOWN: return type == INTR_TYPE_NMI || (exception && vector == VEC_MC);
+	default: return false;
 	}
 }
 
-static bool check_activity(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure)
+static bool check_activity(const struct vmcs12 *v12, const struct check_env *env,
+			   struct check_failure *failure)
 {
 	u64 state = v12->guest_activity_state;
 	bool shadow = v12->guest_interruptibility & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS);
@@ -181,14 +185,16 @@ static bool check_interruptibility(const struct vmcs12 *v12, const struct check_
 	/* Reserved bits are 0. */
 	REQUIRE(!(state & INTERRUPTIBILITY_RESERVED), guest_interruptibility);
 	/* Not both blocking by STI and by MOV SS. */
-	REQUIRE(!(state & INTERRUPTIBILITY_STI) || !(state & INTERRUPTIBILITY_MOV_SS), guest_interruptibility);
+	REQUIRE(!(state & INTERRUPTIBILITY_STI) || !(state & INTERRUPTIBILITY_MOV_SS),
+		guest_interruptibility);
 	/* Blocking by STI needs RFLAGS.IF. */
 	REQUIRE(!(state & INTERRUPTIBILITY_STI) || (v12->guest_rflags & RFLAGS_IF), guest_interruptibility);
 	/* Outside SMM: no blocking by SMI. */
 	REQUIRE(!(state & INTERRUPTIBILITY_SMI), guest_interruptibility);
 	/* An enclave interruption needs SGX, and no blocking by MOV SS. */
 	REQUIRE(!(state & INTERRUPTIBILITY_ENCLAVE) || env->has_sgx, guest_interruptibility);
-	REQUIRE(!(state & INTERRUPTIBILITY_ENCLAVE) || !(state & INTERRUPTIBILITY_MOV_SS), guest_interruptibility);
+	REQUIRE(!(state & INTERRUPTIBILITY_ENCLAVE) || !(state & INTERRUPTIBILITY_MOV_SS),
+		guest_interruptibility);
 	if (likely(!injected))
 		return true;
 	/* An external interrupt is injected only with RFLAGS.IF and no blocking by STI or MOV SS. */
@@ -199,7 +205,8 @@ static bool check_interruptibility(const struct vmcs12 *v12, const struct check_
 	/* An NMI only without blocking by MOV SS, and with virtual NMIs without blocking by NMI. */
 	if (type == INTR_TYPE_NMI) {
 		REQUIRE(!(state & INTERRUPTIBILITY_MOV_SS), guest_interruptibility);
-		REQUIRE(!(state & INTERRUPTIBILITY_NMI) || !v12_has_pin(v12, PIN_VIRTUAL_NMIS), guest_interruptibility);
+		REQUIRE(!(state & INTERRUPTIBILITY_NMI) || !v12_has_pin(v12, PIN_VIRTUAL_NMIS),
+			guest_interruptibility);
 	}
 	return true;
 }
@@ -212,18 +219,21 @@ static bool bs_matches_tf(const struct vmcs12 *v12)
 	return !!(v12->guest_pending_debug & PENDING_DEBUG_BS) == stepped;
 }
 
-static bool check_pending_debug(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure)
+static bool check_pending_debug(const struct vmcs12 *v12, const struct check_env *env,
+				struct check_failure *failure)
 {
 	u64 pending = v12->guest_pending_debug;
 	bool shadow = v12->guest_interruptibility & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS);
 
 	/* Reserved bits are 0. */
 	REQUIRE(!(pending & PENDING_DEBUG_RESERVED), guest_pending_debug);
-	/* After STI, after MOV SS and in HLT: BS is 1 if RFLAGS.TF is and IA32_DEBUGCTL.BTF is not; else it is 0. */
+	/* After STI, after MOV SS and in HLT: BS is 1 if RFLAGS.TF is and IA32_DEBUGCTL.BTF is not; else it
+	 * is 0. */
 	if (shadow || v12->guest_activity_state == ACTIVITY_HLT)
 		REQUIRE(bs_matches_tf(v12), guest_pending_debug);
 	if (pending & PENDING_DEBUG_RTM) {
-		/* A #DB inside a transactional region: needs RTM, bit 12 and nothing else, no blocking by MOV SS. */
+		/* A #DB inside a transactional region: needs RTM, bit 12 and nothing else, no blocking by MOV
+		 * SS. */
 		REQUIRE(env->has_rtm, guest_pending_debug);
 		REQUIRE(pending == (PENDING_DEBUG_RTM | PENDING_DEBUG_ENABLED_BP), guest_pending_debug);
 		REQUIRE(!(v12->guest_interruptibility & INTERRUPTIBILITY_MOV_SS), guest_pending_debug);
@@ -240,20 +250,23 @@ static u32 linked_revision(const struct vmcs12 *v12, const struct check_env *env
 	return word;
 }
 
-static bool check_link_pointer(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure)
+static bool check_link_pointer(const struct vmcs12 *v12, const struct check_env *env,
+			       struct check_failure *failure)
 {
 	u32 expected = VMCS12_REVISION;
 
 	if (likely(v12->vmcs_link_pointer == ~0ull))
 		return true;
 	/* A link pointer is all ones, or of a page within the width... */
-	REQUIRE_QUALIFIED(is_page_address(v12->vmcs_link_pointer, env), vmcs_link_pointer, ENTRY_FAIL_LINK_POINTER);
+	REQUIRE_QUALIFIED(is_page_address(v12->vmcs_link_pointer, env), vmcs_link_pointer,
+			  ENTRY_FAIL_LINK_POINTER);
 	/* ... that starts with the revision identifier, and with bit 31 as "VMCS shadowing" is... */
 	if (v12_has_proc2(v12, PROC2_VMCS_SHADOWING))
 		expected |= (u32)VMCS_SHADOW_INDICATOR;
 	REQUIRE_QUALIFIED(linked_revision(v12, env) == expected, vmcs_link_pointer, ENTRY_FAIL_LINK_POINTER);
 	/* ... and is not the current VMCS. */
-	REQUIRE_QUALIFIED(v12->vmcs_link_pointer != env->vmcs_link_self, vmcs_link_pointer, ENTRY_FAIL_LINK_POINTER);
+	REQUIRE_QUALIFIED(v12->vmcs_link_pointer != env->vmcs_link_self, vmcs_link_pointer,
+			  ENTRY_FAIL_LINK_POINTER);
 	return true;
 }
 
@@ -301,12 +314,13 @@ static bool check_nmi_after_sti(const struct vmcs12 *v12, struct check_failure *
 
 	/* A processor may refuse to inject an NMI while STI blocks: those that Socle runs on do. */
 	if (nmi)
-		REQUIRE_QUALIFIED(!(v12->guest_interruptibility & INTERRUPTIBILITY_STI), guest_interruptibility,
-				  ENTRY_FAIL_NMI);
+		REQUIRE_QUALIFIED(!(v12->guest_interruptibility & INTERRUPTIBILITY_STI),
+				  guest_interruptibility, ENTRY_FAIL_NMI);
 	return true;
 }
 
-static bool check_non_register(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure)
+static bool check_non_register(const struct vmcs12 *v12, const struct check_env *env,
+			       struct check_failure *failure)
 {
 	return check_link_pointer(v12, env, failure) && check_pending_debug(v12, env, failure) &&
 	       check_activity(v12, env, failure) && check_interruptibility(v12, env, failure) &&
@@ -323,6 +337,7 @@ bool check_guest_hot(const struct vmcs12 *v12, const struct check_env *env, stru
 bool check_guest(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure)
 {
 	return check_control_registers(v12, env, failure) && check_msrs(v12, env, failure) &&
-	       check_efer(v12, failure) && check_segments(v12, env, failure) && check_tables(v12, env, failure) &&
-	       check_rip_rflags(v12, env, failure) && check_non_register(v12, env, failure);
+	       check_efer(v12, failure) && check_segments(v12, env, failure) &&
+	       check_tables(v12, env, failure) && check_rip_rflags(v12, env, failure) &&
+	       check_non_register(v12, env, failure);
 }

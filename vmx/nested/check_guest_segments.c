@@ -8,7 +8,7 @@
 #include "vmx/nested/check.h"
 
 #define AR_RESERVED (GENMASK(31, 17) | GENMASK(11, 8))
-#define AR_V86 0xf3	/* present, DPL 3, read/write accessed data, expand-up */
+#define AR_V86 0xf3 /* present, DPL 3, read/write accessed data, expand-up */
 #define TYPE_ACCESSED BIT(0)
 #define TYPE_READABLE BIT(1)
 #define TYPE_CODE BIT(3)
@@ -18,7 +18,8 @@
 
 static_assert(V12_guest_tr_selector - V12_guest_es_selector == SEG_TR &&
 		      V12_guest_tr_base - V12_guest_es_base == SEG_TR &&
-		      V12_guest_tr_limit - V12_guest_es_limit == SEG_TR && V12_guest_tr_ar - V12_guest_es_ar == SEG_TR,
+		      V12_guest_tr_limit - V12_guest_es_limit == SEG_TR &&
+		      V12_guest_tr_ar - V12_guest_es_ar == SEG_TR,
 	      "the fields of the segments follow one another in the order of enum seg");
 
 /* The four fields of a segment register, and how it is named in a failure. */
@@ -44,12 +45,12 @@ static struct segment segment_of(const struct vmcs12 *v12, enum seg number)
 }
 
 /* As REQUIRE, over `s`; `part` is selector, base, limit or ar. */
-#define REQUIRE_SEGMENT(cond, part)                                                                        \
-	do {                                                                                               \
-		if (unlikely(!(cond)))                                                                     \
-			return check_fail(failure, #cond,                                                  \
-					  vmcs12_fields[V12_guest_es_##part + s->number].name, s->part,    \
-					  ENTRY_FAIL_DEFAULT);                                             \
+#define REQUIRE_SEGMENT(cond, part)                                                                          \
+	do {                                                                                                 \
+		if (unlikely(!(cond)))                                                                       \
+			return check_fail(failure, #cond,                                                    \
+					  vmcs12_fields[V12_guest_es_##part + s->number].name, s->part,      \
+					  ENTRY_FAIL_DEFAULT);                                               \
 	} while (0)
 
 static unsigned int type_of(const struct segment *s)
@@ -99,7 +100,8 @@ static bool check_base(const struct segment *s, const struct check_env *env, str
 /* What holds for all segments that are in use. */
 static bool check_common(const struct segment *s, bool system, struct check_failure *failure)
 {
-	/* S tells code and data segments from system segments; P is 1; reserved bits are 0; G fits the limit. */
+	/* S tells code and data segments from system segments; P is 1; reserved bits are 0; G fits the limit.
+	 */
 	REQUIRE_SEGMENT(!(s->ar & AR_S) == system, ar);
 	REQUIRE_SEGMENT(s->ar & AR_P, ar);
 	REQUIRE_SEGMENT(!(s->ar & AR_RESERVED), ar);
@@ -114,7 +116,8 @@ static bool check_cs(const struct segment *s, const struct vmcs12 *v12, struct c
 	bool is_code = (type & (TYPE_CODE | TYPE_ACCESSED)) == (TYPE_CODE | TYPE_ACCESSED);
 
 	/* CS is accessed code; for an unrestricted guest it may be writable data, with DPL 0. */
-	REQUIRE_SEGMENT(is_code || (type == TYPE_DATA_RW && v12_has_proc2(v12, PROC2_UNRESTRICTED_GUEST)), ar);
+	REQUIRE_SEGMENT(is_code || (type == TYPE_DATA_RW && v12_has_proc2(v12, PROC2_UNRESTRICTED_GUEST)),
+			ar);
 	if (type == TYPE_DATA_RW)
 		REQUIRE_SEGMENT(dpl_of(s) == 0, ar);
 	/* The DPL of non-conforming code equals that of SS; that of conforming code is not above it. */
@@ -134,7 +137,8 @@ static bool check_ss(const struct segment *s, const struct vmcs12 *v12, struct c
 {
 	if (!v12_has_proc2(v12, PROC2_UNRESTRICTED_GUEST)) {
 		/* A restricted guest: the RPL of SS equals that of CS and its own DPL. */
-		REQUIRE_SEGMENT((s->selector & SELECTOR_RPL) == (v12->guest_cs_selector & SELECTOR_RPL), selector);
+		REQUIRE_SEGMENT((s->selector & SELECTOR_RPL) == (v12->guest_cs_selector & SELECTOR_RPL),
+				selector);
 		REQUIRE_SEGMENT(dpl_of(s) == (s->selector & SELECTOR_RPL), ar);
 	}
 	/* In real mode, and if CS is data, the DPL of SS is 0. */

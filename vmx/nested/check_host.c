@@ -8,11 +8,13 @@
  */
 #include "vmx/nested/check.h"
 
-static bool check_address_space(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure)
+static bool check_address_space(const struct vmcs12 *v12, const struct check_env *env,
+				struct check_failure *failure)
 {
 	bool host_64 = v12_has_exit(v12, EXIT_HOST_64), guest_64 = v12_has_entry(v12, ENTRY_IA32E_GUEST);
 
-	/* An entry from outside IA-32e mode: neither a host with 64-bit addresses nor a guest in IA-32e mode. */
+	/* An entry from outside IA-32e mode: neither a host with 64-bit addresses nor a guest in IA-32e mode.
+	 */
 	if (!env->l1_long_mode) {
 		REQUIRE(!host_64, exit_controls);
 		REQUIRE(!guest_64, entry_controls);
@@ -104,7 +106,8 @@ static bool check_bases(const struct vmcs12 *v12, const struct check_env *env, s
 	return true;
 }
 
-static bool check_host_mode(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure)
+static bool check_host_mode(const struct vmcs12 *v12, const struct check_env *env,
+			    struct check_failure *failure)
 {
 	/* A host with 64-bit addresses has CR4.PAE and a canonical RIP. */
 	if (v12_has_exit(v12, EXIT_HOST_64)) {
@@ -122,6 +125,6 @@ static bool check_host_mode(const struct vmcs12 *v12, const struct check_env *en
 bool check_host(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure)
 {
 	return check_address_space(v12, env, failure) && check_control_registers(v12, env, failure) &&
-	       check_msrs(v12, env, failure) && check_selectors(v12, failure) && check_bases(v12, env, failure) &&
-	       check_host_mode(v12, env, failure);
+	       check_msrs(v12, env, failure) && check_selectors(v12, failure) &&
+	       check_bases(v12, env, failure) && check_host_mode(v12, env, failure);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Host builds: the privileged instructions as plain functions over tests/fake/fake.c. Shadows kernel/hw/cpu.h, so the
- * names and the signatures are that file's.
+ * Host builds: the privileged instructions as plain functions over tests/fake/fake.c. Shadows
+ * kernel/hw/cpu.h, so the names and the signatures are that file's.
  */
 #ifndef KERNEL_HW_CPU_H
 #define KERNEL_HW_CPU_H
@@ -26,14 +26,14 @@ struct cpuid_regs cpuid(u32 leaf, u32 subleaf);
 u64 fake_read_register(char kind, unsigned int n);
 void fake_write_register(char kind, unsigned int n, u64 value);
 
-#define FAKE_REGISTER(kind, name, n)                                                                       \
-	static inline u64 read_##name##n(void)                                                             \
-	{                                                                                                  \
-		return fake_read_register(kind, n);                                                        \
-	}                                                                                                  \
-	static inline void write_##name##n(u64 value)                                                      \
-	{                                                                                                  \
-		fake_write_register(kind, n, value);                                                       \
+#define FAKE_REGISTER(kind, name, n)                                                                         \
+	static inline u64 read_##name##n(void)                                                               \
+	{                                                                                                    \
+		return fake_read_register(kind, n);                                                          \
+	}                                                                                                    \
+	static inline void write_##name##n(u64 value)                                                        \
+	{                                                                                                    \
+		fake_write_register(kind, n, value);                                                         \
 	}
 FAKE_REGISTER('c', cr, 0)
 FAKE_REGISTER('c', cr, 2)
@@ -81,12 +81,24 @@ static inline void cpu_fill(void *to, u8 byte, size_t n)
 }
 
 /* Nothing to do without a processor. */
-static inline void invlpg(u64 va UNUSED) {}
-static inline void wbinvd(void) {}
-static inline void cpu_pause(void) {}
-static inline void cpu_cli(void) {}
-static inline void lgdt(const struct cpu_table_pointer *table UNUSED) {}
-static inline void lidt(const struct cpu_table_pointer *table UNUSED) {}
+static inline void invlpg(u64 va UNUSED)
+{
+}
+static inline void wbinvd(void)
+{
+}
+static inline void cpu_pause(void)
+{
+}
+static inline void cpu_cli(void)
+{
+}
+static inline void lgdt(const struct cpu_table_pointer *table UNUSED)
+{
+}
+static inline void lidt(const struct cpu_table_pointer *table UNUSED)
+{
+}
 static inline void sgdt(struct cpu_table_pointer *table)
 {
 	*table = (struct cpu_table_pointer){ 0 };
@@ -95,9 +107,15 @@ static inline void sidt(struct cpu_table_pointer *table)
 {
 	*table = (struct cpu_table_pointer){ 0 };
 }
-static inline void ltr(u16 selector UNUSED) {}
-static inline void lldt(u16 selector UNUSED) {}
-static inline void cpu_load_segments(u16 code UNUSED, u16 data UNUSED) {}
+static inline void ltr(u16 selector UNUSED)
+{
+}
+static inline void lldt(u16 selector UNUSED)
+{
+}
+static inline void cpu_load_segments(u16 code UNUSED, u16 data UNUSED)
+{
+}
 static inline u16 cpu_read_cs(void)
 {
 	return 0x08;

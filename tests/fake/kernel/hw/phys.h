@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Host builds: physical memory is one flat, sparse array; what lies outside of it (static objects of L0's image) has
- * its own address as its physical one. Shadows kernel/hw/phys.h.
+ * Host builds: physical memory is one flat, sparse array; what lies outside of it (static objects of L0's
+ * image) has its own address as its physical one. Shadows kernel/hw/phys.h.
  */
 #ifndef KERNEL_HW_PHYS_H
 #define KERNEL_HW_PHYS_H
