@@ -23,7 +23,7 @@ import l1  # noqa: E402
 import machine  # noqa: E402
 
 ELF = os.path.join(BUILD, "socle.elf")
-BOOT_SECONDS = 90
+BOOT_SECONDS = 180
 
 
 def pytest_configure(config):

@@ -60,14 +60,19 @@ build() {
 	for tool in g++ make xz tar apt-get; do
 		command -v $tool >/dev/null || { say "$tool is missing"; return 1; }
 	done
-	rm -rf "$work"
-	mkdir -p "$work"
-	fetch_source "$work" || return 1
-	tar -C "$work" -xf "$work"/bochs_3.0*.orig.tar.* || return 1
-	"$python" "$here/edits.py" "$work/bochs-3.0" >&2 || return 1
-	say "configuring (log: $log)"
-	# shellcheck disable=SC2086
-	(cd "$work/bochs-3.0" && ./configure $options) >"$log" 2>&1 || return 1
+	if [ -f "$work/configured" ]; then
+		say "going on with the build that was broken off"
+	else
+		rm -rf "$work"
+		mkdir -p "$work"
+		fetch_source "$work" || return 1
+		tar -C "$work" -xf "$work"/bochs_3.0*.orig.tar.* || return 1
+		"$python" "$here/edits.py" "$work/bochs-3.0" >&2 || return 1
+		say "configuring (log: $log)"
+		# shellcheck disable=SC2086
+		(cd "$work/bochs-3.0" && ./configure $options) >"$log" 2>&1 || return 1
+		: >"$work/configured"
+	fi
 	make -C "$work/bochs-3.0" -j"$(nproc)" >>"$log" 2>&1 &
 	make_pid=$!
 	show_progress "$log" $make_pid
