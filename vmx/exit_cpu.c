@@ -64,6 +64,10 @@
 #define XCR0_OFFERED (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512 | XCR0_PKRU | XCR0_TILECFG | XCR0_TILEDATA)
 #define XSS_OFFERED (BIT(13) | BIT(16))
 
+/* The last leaves that Socle knows. What came after them would have to be looked at first. */
+#define BASIC_LEAF_LAST CPUID_LEAF_TOPOLOGY2
+#define EXT_LEAF_LAST CPUID_LEAF_ADDRESS_SIZE
+
 /* "SocleSocle  " */
 #define SIGNATURE_EBX 0x6c636f53u
 #define SIGNATURE_ECX 0x636f5365u
@@ -72,12 +76,15 @@
 /* Constant after cpuid_init(). */
 static u32 leaf7_ebx, leaf7_ecx, ext1_edx, leaf_d1_eax;
 static u64 xcr0_valid;
+static u32 basic_leaf_max, ext_leaf_max;
 
 void cpuid_init(void)
 {
 	struct cpuid_regs xsave = { 0 };
 	u32 proc2 = l0_controls.proc2;
 
+	basic_leaf_max = MIN(cpuid(CPUID_LEAF_MAX, 0).eax, (u32)BASIC_LEAF_LAST);
+	ext_leaf_max = MIN(cpuid(CPUID_LEAF_EXT_MAX, 0).eax, (u32)EXT_LEAF_LAST);
 	/* Without their VMCS control these instructions are #UD in any guest. */
 	leaf7_ebx = (u32)LEAF7_EBX & (proc2 & PROC2_INVPCID ? ~0u : ~(u32)CPUID_7_EBX_INVPCID);
 	leaf7_ecx = (u32)LEAF7_ECX & (proc2 & PROC2_USER_WAIT_PAUSE ? ~0u : ~(u32)CPUID_7_ECX_WAITPKG);
@@ -127,6 +134,14 @@ static void filter_features(struct vcpu *vcpu, struct cpuid_regs *r)
 		r->ecx |= (u32)CPUID_1_ECX_OSXSAVE;
 }
 
+/* SDM: beyond the last leaf of either kind, the processor answers as for the last basic one. */
+static inline u32 clamp_leaf(u32 leaf)
+{
+	if (likely(leaf <= basic_leaf_max || leaf - CPUID_LEAF_EXT_MAX <= ext_leaf_max - CPUID_LEAF_EXT_MAX))
+		return leaf;
+	return leaf >> 24 == CPUID_LEAF_HYPERVISOR >> 24 ? leaf : basic_leaf_max;
+}
+
 /* Where the processor would answer as for its last basic leaf, Socle says its name. */
 static void hypervisor_leaf(struct cpuid_regs *r, u32 leaf)
 {
@@ -139,6 +154,8 @@ static void hypervisor_leaf(struct cpuid_regs *r, u32 leaf)
 static inline void filter(struct vcpu *vcpu, struct cpuid_regs *r, u32 leaf, u32 subleaf)
 {
 	switch (leaf) {
+	case CPUID_LEAF_MAX: r->eax = basic_leaf_max; break;
+	case CPUID_LEAF_EXT_MAX: r->eax = ext_leaf_max; break;
 	case CPUID_LEAF_FEATURES: filter_features(vcpu, r); break;
 	case CPUID_LEAF_EXTENDED_FEATURES: filter_extended_features(vcpu, r, subleaf); break;
 	case CPUID_LEAF_XSAVE: filter_xsave(r, subleaf); break;
@@ -147,9 +164,7 @@ static inline void filter(struct vcpu *vcpu, struct cpuid_regs *r, u32 leaf, u32
 	case CPUID_LEAF_PT:
 	case CPUID_LEAF_KEY_LOCKER:
 	case 0x1b: /* PCONFIG */
-	case CPUID_LEAF_LBR:
-	case 0x20: /* HRESET */
-	case 0x21: /* TDX */ *r = (struct cpuid_regs){ 0 }; break;
+	case CPUID_LEAF_LBR: *r = (struct cpuid_regs){ 0 }; break;
 	default:
 		if (unlikely(leaf >> 24 == CPUID_LEAF_HYPERVISOR >> 24))
 			hypervisor_leaf(r, leaf);
@@ -158,15 +173,17 @@ static inline void filter(struct vcpu *vcpu, struct cpuid_regs *r, u32 leaf, u32
 
 struct cpuid_regs cpuid_l1(struct vcpu *vcpu, u32 leaf, u32 subleaf)
 {
-	struct cpuid_regs r = cpuid(leaf, subleaf);
+	struct cpuid_regs r;
 
+	leaf = clamp_leaf(leaf);
+	r = cpuid(leaf, subleaf);
 	filter(vcpu, &r, leaf, subleaf);
 	return r;
 }
 
 enum action exit_cpuid(struct vcpu *vcpu)
 {
-	u32 leaf = (u32)vcpu->gpr[GPR_RAX], subleaf = (u32)vcpu->gpr[GPR_RCX];
+	u32 leaf = clamp_leaf((u32)vcpu->gpr[GPR_RAX]), subleaf = (u32)vcpu->gpr[GPR_RCX];
 	struct cpuid_regs r = cpuid(leaf, subleaf);
 
 	filter(vcpu, &r, leaf, subleaf);
