@@ -17,7 +17,11 @@
 #define MISC_VMWRITE_ANY BIT(29)
 
 /* Constant after shadow_init().  A row's place here is its place in slot->shadowed[]. */
-static u8 rows[VMCS12_SHADOWED_COUNT];
+static struct shadow_row {
+	u16 encoding;
+	u8 row;
+	u8 group;
+} rows[VMCS12_SHADOWED_COUNT];
 static unsigned int row_count;
 static unsigned int rw_count; /* the RW rows come first */
 static u8 *vmread_bitmap;
@@ -25,9 +29,12 @@ static u8 *vmwrite_bitmap;
 
 static void add_rows(enum vmcs12_shadow kind)
 {
-	for (unsigned int row = 0; row < VMCS12_FIELD_COUNT; row++)
-		if (vmcs12_fields[row].shadow == kind && vmcs12_find(vmcs12_fields[row].encoding) >= 0)
-			rows[row_count++] = (u8)row;
+	for (unsigned int row = 0; row < VMCS12_FIELD_COUNT; row++) {
+		const struct vmcs12_field *f = &vmcs12_fields[row];
+
+		if (f->shadow == kind && vmcs12_find(f->encoding) >= 0)
+			rows[row_count++] = (struct shadow_row){ f->encoding, (u8)row, f->group };
+	}
 }
 
 /* Bit n is for the encoding n, 1: an exit.  The high half of a 64-bit field has its own. */
@@ -53,9 +60,9 @@ void shadow_init(void)
 	if (vmx_caps.misc & MISC_VMWRITE_ANY)
 		add_rows(SHADOW_RO);
 	for (unsigned int i = 0; i < row_count; i++) {
-		permit(vmread_bitmap, vmcs12_fields[rows[i]].encoding);
+		permit(vmread_bitmap, rows[i].encoding);
 		if (i < rw_count)
-			permit(vmwrite_bitmap, vmcs12_fields[rows[i]].encoding);
+			permit(vmwrite_bitmap, rows[i].encoding);
 	}
 }
 
@@ -70,7 +77,7 @@ void shadow_init_slot(struct vcpu *vcpu, struct nested_vmcs *slot)
 	region[0] |= (u32)VMCS_SHADOW_INDICATOR;
 	vcpu_load_vmcs(vcpu, &slot->shadow);
 	for (unsigned int i = 0; i < row_count; i++) {
-		vmcs_write(vmcs12_fields[rows[i]].encoding, 0);
+		vmcs_write(rows[i].encoding, 0);
 		slot->shadowed[i] = 0;
 	}
 }
@@ -112,20 +119,21 @@ void shadow_link(struct vcpu *vcpu, struct nested_vmcs *slot)
 void shadow_pull(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	struct vmcs *back = vcpu->vmcs;
+	u32 dirty = slot->dirty;
 
 	if (!slot->shadow_active)
 		return;
 	vcpu_load_vmcs(vcpu, &slot->shadow);
 	for (unsigned int i = 0; i < rw_count; i++) {
-		const struct vmcs12_field *f = &vmcs12_fields[rows[i]];
-		u64 value = vmcs_read(f->encoding);
+		u64 value = vmcs_read_fast(rows[i].encoding);
 
-		if (value == slot->shadowed[i])
+		if (likely(value == slot->shadowed[i]))
 			continue;
 		slot->shadowed[i] = value;
-		*vmcs12_slot(&slot->v12, rows[i]) = value;
-		slot->dirty |= f->group;
+		*vmcs12_slot(&slot->v12, rows[i].row) = value;
+		dirty |= rows[i].group;
 	}
+	slot->dirty = dirty;
 	vcpu_load_vmcs(vcpu, back);
 }
 
@@ -136,13 +144,13 @@ void shadow_push(struct vcpu *vcpu, struct nested_vmcs *slot)
 	if (!slot->shadow_active)
 		return;
 	for (unsigned int i = 0; i < row_count; i++) {
-		u64 value = *vmcs12_slot(&slot->v12, rows[i]);
+		u64 value = *vmcs12_slot(&slot->v12, rows[i].row);
 
-		if (value == slot->shadowed[i])
+		if (likely(value == slot->shadowed[i]))
 			continue;
 		slot->shadowed[i] = value;
 		vcpu_load_vmcs(vcpu, &slot->shadow);
-		vmcs_write(vmcs12_fields[rows[i]].encoding, value);
+		vmcs_write_fast(rows[i].encoding, value);
 	}
 	vcpu_load_vmcs(vcpu, back);
 }
