@@ -37,6 +37,18 @@ static inline bool ept_is_leaf(u64 entry, unsigned int level)
 
 /* ---- ept12.c ---- */
 
+/* Which bits make an entry bad: caps12 and the SDM, worked out once. Constant after ept12_init(). */
+void ept12_init(void);
+
+/* A table of L1's in place, or NULL if it is not RAM of L1's. What is RAM never changes: found once, known
+ * for good. */
+#define EPT12_PAGES 64
+struct ept12_page {
+	u64 key; /* GPA | 1; 0: empty */
+	u64 *page;
+};
+u64 *ept12_page(struct vcpu *vcpu, u64 gpa);
+
 /* Everything that shapes how L1's tables are read; an EPT02 is keyed by all of it. */
 struct ept12_role {
 	u64 eptp;	/* as L1 wrote it: levels, A/D */
@@ -147,6 +159,8 @@ struct ept02_cache {
 	struct ept02_root roots[EPT02_ROOTS];
 	struct ept02_root
 		*active; /* the one that vmcs02 was last entered with, or NULL: never freed, only emptied */
+	struct ept12_page pages12[EPT12_PAGES];
+	struct ept01_mapping under; /* the last one that was looked up; size 0: none */
 	u64 clock;
 	struct ept02_root *retry; /* L1 was given a violation of it, which it may have repaired; or NULL */
 	u64 retry_l2gpa, retry_need;

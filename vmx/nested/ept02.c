@@ -25,6 +25,7 @@ void ept02_init(struct vcpu *vcpu)
 	size_t pages = ALIGN_UP(sizeof(struct ept02_cache), PAGE_SIZE) / PAGE_SIZE;
 	struct ept02_cache *cache = page_alloc_contig(pages);
 
+	ept12_init();
 	cache->counters = &vcpu->nested.counters;
 	cache->sync_share = SYNC_SHARE;
 	ept02_absent_init(cache);
@@ -63,6 +64,21 @@ static bool link_fits(struct ept02_cache *cache, u32 table, unsigned int index, 
 	return true; /* within the pieces of a leaf: what stands above decides */
 }
 
+/* The link is there as it should be: nothing to do. */
+static bool link_stands(struct ept02_cache *cache, const struct ept12_role *role, u32 table,
+			unsigned int index, const struct ept12_walk *walk)
+{
+	unsigned int level = cache->tables[table].level;
+	u64 link = ept02_entries(cache, table)[index];
+	u64 permissions;
+
+	if (level <= walk->leaf || !ept02_is_filled(&cache->tables[table], index) ||
+	    ept_is_leaf(link, level) || ept02_snapshot(cache, table)[index] != walk->entry[level])
+		return false;
+	permissions = ept02_permissions(role, walk->entry[level], false);
+	return (link & permissions) == permissions;
+}
+
 /* One level down on the way to `l2gpa`: the link made, mended or left as it is. */
 static u32 descend(struct vcpu *vcpu, struct ept02_root *root, u32 table, u64 l2gpa,
 		   const struct ept12_walk *walk)
@@ -73,6 +89,8 @@ static u32 descend(struct vcpu *vcpu, struct ept02_root *root, u32 table, u64 l2
 	u64 permissions = EPT_RWX | (root->role.user_exec ? EPT_USER_EXEC : 0);
 	u32 child;
 
+	if (likely(link_stands(cache, &root->role, table, index, walk)))
+		return ept02_child(cache, ept02_entries(cache, table)[index]);
 	if (link_fits(cache, table, index, walk)) {
 		child = ept02_child(cache, ept02_entries(cache, table)[index]);
 		if (cache->tables[child].stale)
@@ -93,6 +111,20 @@ static u32 descend(struct vcpu *vcpu, struct ept02_root *root, u32 table, u64 l2
 	}
 	ept02_set_entry(cache, table, index, ept02_phys(cache, child) | LINK | permissions);
 	return child;
+}
+
+/* EPT01 for one address. It only changes with nested_ept01_changed(). */
+static bool look_under(struct vcpu *vcpu, u64 gpa, struct ept01_mapping *under)
+{
+	struct ept01_mapping *last = &vcpu->nested.ept->under;
+
+	/* L1's addresses are the machine's. */
+	if (unlikely(gpa - last->hpa >= last->size) && !vm_ept01_lookup(GPA(gpa), last)) {
+		last->size = 0;
+		return false;
+	}
+	*under = *last;
+	return true;
 }
 
 static void fill(struct vcpu *vcpu, struct ept02_root *root, u64 l2gpa, const struct ept12_walk *walk,
@@ -137,7 +169,7 @@ static void retry(struct vcpu *vcpu, struct ept02_root *root)
 	struct ept12_walk walk;
 
 	if (ept12_peek(vcpu, &root->role, cache->retry_l2gpa, cache->retry_need, &walk) &&
-	    vm_ept01_lookup(GPA(walk.gpa), &under))
+	    look_under(vcpu, walk.gpa, &under))
 		fill(vcpu, root, cache->retry_l2gpa, &walk, &under);
 }
 
@@ -243,7 +275,7 @@ enum action ept02_violation(struct vcpu *vcpu)
 		}
 		return reflect(vcpu, &fault);
 	}
-	if (!vm_ept01_lookup(GPA(walk.gpa), &under))
+	if (!look_under(vcpu, walk.gpa, &under))
 		under = ept02_absent_map(vcpu, l2gpa, access & EPTV_WRITE);
 	fill(vcpu, root, l2gpa, &walk, &under);
 	restore_nmi_blocking(vcpu, qualification);
@@ -270,6 +302,7 @@ void ept02_drop_all(struct vcpu *vcpu)
 {
 	struct ept02_cache *cache = vcpu->nested.ept;
 
+	cache->under.size = 0;
 	for (unsigned int i = 0; i < EPT02_ROOTS; i++) {
 		struct ept02_root *root = &cache->roots[i];
 

@@ -94,7 +94,9 @@ static void sync_below(struct sync *sync, u32 table, unsigned int index)
 static void sync_table(struct sync *sync, u32 table)
 {
 	struct ept02_table *t = &sync->cache->tables[table];
-	const u64 *now = guest_mem_page(sync->vcpu, GPA(t->source));
+	const u64 *now = ept12_page(sync->vcpu, t->source);
+	u64 *snapshot = ept02_snapshot(sync->cache, table);
+	u64 *entries = ept02_entries(sync->cache, table);
 
 	t->stale = false;
 	if (!now) {
@@ -104,11 +106,13 @@ static void sync_table(struct sync *sync, u32 table)
 	for (unsigned int word = 0; word < ARRAY_SIZE(t->filled); word++)
 		for (u64 bits = t->filled[word]; bits; bits &= bits - 1) {
 			unsigned int index = word * 64 + (unsigned int)__builtin_ctzll(bits);
+			u64 value = READ_ONCE(now[index]);
 
 			sync->left -= sync->left ? 1 : 0;
-			sync_entry(sync, table, index, READ_ONCE(now[index]));
-			if (ept02_is_filled(t, index) &&
-			    !ept_is_leaf(ept02_entries(sync->cache, table)[index], t->level))
+			if (unlikely(value != snapshot[index]))
+				sync_entry(sync, table, index, value);
+			if (t->level > 1 && ept02_is_filled(t, index) &&
+			    !ept_is_leaf(entries[index], t->level))
 				sync_below(sync, table, index);
 		}
 }

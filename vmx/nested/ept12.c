@@ -50,53 +50,66 @@ static bool is_present(const struct ept12_role *role, u64 entry)
 	return entry & (role->user_exec ? EPT_PERMISSIONS : EPT_RWX);
 }
 
-/* Bits that must be 0 in a present entry; `leaf` is its bit 7 where that means a leaf. */
-static u64 reserved_bits(unsigned int level, bool leaf)
+/* By level and "is a leaf": bits that must be 0. */
+static u64 reserved_bits[EPT_LEVELS_MAX + 1][2];
+/* Bit n: bits 2:0 of an entry may be n. */
+static u32 valid_permissions;
+/* Bit n: bits 5:3 of a leaf may be n. */
+#define VALID_TYPES (BIT(MEMTYPE_UC) | BIT(MEMTYPE_WC) | BIT(MEMTYPE_WT) | BIT(MEMTYPE_WP) | BIT(MEMTYPE_WB))
+
+/* SDM "EPT Misconfigurations" and the formats of the entries. */
+void ept12_init(void)
 {
 	u64 high = caps12.physical_bits < 52 ? GENMASK(51, caps12.physical_bits) : 0;
 
-	if (level == 1)
-		return high;
-	if (leaf)
-		return high | (ept_span(level) - PAGE_SIZE);
-	return high | GENMASK(6, 3) | (level > 3 ? EPT_LEAF : 0);
+	for (unsigned int level = 1; level <= EPT_LEVELS_MAX; level++) {
+		reserved_bits[level][false] = high | GENMASK(6, 3) | (level > 3 ? EPT_LEAF : 0);
+		reserved_bits[level][true] = high | (ept_span(level) - PAGE_SIZE);
+	}
+	/* A large leaf where there is none: bit 7 itself is reserved. */
+	reserved_bits[2][true] |= caps12.ept_vpid & CAP_2M ? 0 : EPT_LEAF;
+	reserved_bits[3][true] |= caps12.ept_vpid & CAP_1G ? 0 : EPT_LEAF;
+	/* "bit 0 is clear (data reads are not allowed) and bit 1 is set (data writes are allowed)" */
+	valid_permissions = (u32)(BIT(0) | BIT(EPT_READ) | BIT(EPT_READ | EPT_WRITE) |
+				  BIT(EPT_READ | EPT_EXEC) | BIT(EPT_RWX));
+	/* "the processor does not support execute-only translations" and only bit 2 is set */
+	valid_permissions |= caps12.ept_vpid & CAP_EXEC_ONLY ? (u32)BIT(EPT_EXEC) : 0;
 }
 
-static bool large_supported(unsigned int level)
-{
-	return caps12.ept_vpid & (level == 2 ? CAP_2M : CAP_1G);
-}
-
-/* SDM "EPT Misconfigurations". */
 bool ept12_entry_valid(const struct ept12_role *role, u64 entry, unsigned int level)
 {
 	bool leaf = level == 1 || (level <= 3 && (entry & EPT_LEAF));
-	u64 type = (entry & EPT_MEMTYPE) >> EPT_MEMTYPE_SHIFT;
-	u64 exec = EPT_EXEC | (role->user_exec ? EPT_USER_EXEC : 0);
 
 	if (!is_present(role, entry))
 		return false;
-	/* "bit 0 of the entry is clear (data reads are not allowed) and bit 1 is set (data writes are
-	 * allowed)" */
-	if ((entry & (EPT_READ | EPT_WRITE)) == EPT_WRITE)
+	if (!(valid_permissions & BIT(entry & EPT_RWX)))
 		return false;
-	/* "the processor does not support execute-only translations" and bit 0 is clear, an execute bit set
-	 */
-	if (!(entry & EPT_READ) && (entry & exec) && !(caps12.ept_vpid & CAP_EXEC_ONLY))
+	/* The same for execute access of user mode alone. */
+	if (role->user_exec && !(entry & EPT_RWX) && !(caps12.ept_vpid & CAP_EXEC_ONLY))
 		return false;
-	/* "Reserved bits are set to 1", a large leaf where there is none included */
-	if (entry & reserved_bits(level, leaf))
-		return false;
-	if (leaf && level > 1 && !large_supported(level))
+	if (entry & reserved_bits[level][leaf])
 		return false;
 	/* "the EPT memory type has a value that is reserved (2, 3 or 7)" */
-	return !leaf || (type != 2 && type != 3 && type != 7);
+	return !leaf || (VALID_TYPES & BIT((entry & EPT_MEMTYPE) >> EPT_MEMTYPE_SHIFT));
+}
+
+u64 *ept12_page(struct vcpu *vcpu, u64 gpa)
+{
+	struct ept12_page *known = &vcpu->nested.ept->pages12[gpa / PAGE_SIZE % EPT12_PAGES];
+	u64 *page;
+
+	if (likely(known->key == (gpa | 1)))
+		return known->page;
+	page = guest_mem_page(vcpu, GPA(gpa));
+	if (page)
+		*known = (struct ept12_page){ gpa | 1, page };
+	return page;
 }
 
 /* One entry of L1's, and where it is if that is RAM. Absent memory reads as ones. */
 static u64 read_entry(struct vcpu *vcpu, u64 table, unsigned int index, u64 **where)
 {
-	u64 *page = guest_mem_page(vcpu, GPA(table));
+	u64 *page = ept12_page(vcpu, table);
 	u64 entry;
 
 	if (page) {
