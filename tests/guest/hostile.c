@@ -84,8 +84,8 @@ TEST_VMX(window_by_l2)
 	NEED(window_known() && caps_proc2(PROC2_EPT));
 	vm_create(&vm, VM_64, VM_EPT, h_access);
 	/* L2 sees the alias through large pages of its own */
-	for (level = 0; level < 4; level++)
-		*paging_entry(cr3_read(), alias + level * GIB, 3) = (alias + level * GIB) | PTE_P | PTE_W | PTE_PS | PTE_A | PTE_D;
+	for (s = 0; s < 4 * 512; s++)
+		*paging_entry(cr3_read(), alias + s * 2 * MIB, 2) = (alias + s * 2 * MIB) | PTE_P | PTE_W | PTE_PS | PTE_A | PTE_D;
 	cr3_write(cr3_read());
 	for (level = 1; level <= 3; level++) {
 		u64 size = level == 1 ? PAGE_SIZE : level == 2 ? 2 * MIB : GIB;
