@@ -122,10 +122,9 @@ static bool parse_intercept(const char *value, void *where)
 		const char *name;
 		u64 bits;
 	} kinds[] = {
-		{ "cr", INTERCEPT_CR },	      { "pf", INTERCEPT_PF },	{ "cr3", INTERCEPT_CR3 },
-		{ "io", INTERCEPT_IO },	      { "msr", INTERCEPT_MSR }, { "dr", INTERCEPT_DR },
-		{ "hlt", INTERCEPT_HLT },     { "tsc", INTERCEPT_TSC }, { "invlpg", INTERCEPT_INVLPG },
-		{ "exceptions", INTERCEPT_EXCEPTIONS },
+		{ "cr", INTERCEPT_CR },
+		{ "cr3", INTERCEPT_CR3 },
+		{ "pf", INTERCEPT_PF },
 	};
 	u64 *bits = where;
 

@@ -13,13 +13,6 @@
 #define INTERCEPT_CR BIT(0)
 #define INTERCEPT_PF BIT(1)
 #define INTERCEPT_CR3 BIT(2)
-#define INTERCEPT_IO BIT(3)
-#define INTERCEPT_MSR BIT(4)
-#define INTERCEPT_DR BIT(5)
-#define INTERCEPT_HLT BIT(6)
-#define INTERCEPT_TSC BIT(7)
-#define INTERCEPT_INVLPG BIT(8)
-#define INTERCEPT_EXCEPTIONS BIT(9)
 
 struct options {
 	enum log_level log;   /* log=error|warn|info|debug */
