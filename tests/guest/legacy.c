@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Guest test "legacy": L1 is a 32-bit hypervisor, with PAE and with 32-bit paging: the VMX instructions, an L2, host
+ * states of 32 bits, and the paging role: CR4.PAE switched with paging on by L1 and by a VM exit, after which the next
+ * memory operand must be walked in the new format. legacy_run.S executes the steps.
+ */
+#include "tests/guest/lib/test.h"
+#include "tests/guest/lib/vmx.h"
+
+enum op {
+	END, VMXON, VMXOFF, VMCLEAR, VMPTRLD, VMPTRST, VMREAD, VMREAD_MEMORY, VMWRITE, VMWRITE_MEMORY, VMLAUNCH, VMRESUME,
+	INVEPT, INVVPID, VMCALL, CR0, CR3, CR4, LOAD, STORE,
+};
+
+static const char *const op_names[] = { "end", "vmxon", "vmxoff", "vmclear", "vmptrld", "vmptrst", "vmread", "vmread_memory",
+					"vmwrite", "vmwrite_memory", "vmlaunch", "vmresume", "invept", "invvpid", "vmcall", "cr0",
+					"cr3", "cr4", "load", "store" };
+
+struct step {
+	u32 op, a, b, result, flags, vector, error, cr2;
+};
+
+struct legacy {
+	u32 cr3, cr4, steps, code, data, base;
+};
+
+void legacy_run(struct legacy *l);
+extern u8 legacy_exit[], legacy_stubs[], legacy_stack[];
+extern u64 legacy_idt[];
+
+static struct step steps[128];
+static u32 step_count;
+static u64 words[16] ALIGNED(64);	/* operands in memory */
+
+GUEST_CODE(l_vmcall, 32, "vmcall; jmp l_vmcall");
+GUEST_CODE(l_cpuid, 32, "cpuid; jmp l_cpuid");
+
+static void reset(void)
+{
+	u32 i;
+
+	memset(steps, 0, sizeof(steps));
+	memset(words, 0, sizeof(words));
+	step_count = 0;
+	for (i = 0; i < 32; i++) {
+		u64 at = addr_of(legacy_stubs) + i * 16;
+
+		legacy_idt[i] = (at & 0xffff) | SEL_CODE32 << 16 | 0x8e00ul << 32 | (at >> 16) << 48;
+	}
+}
+
+static struct step *add(enum op op, u64 a, u64 b)
+{
+	struct step *s = &steps[step_count++];
+
+	s->op = op;
+	s->a = (u32)a;
+	s->b = (u32)b;
+	s->vector = 0xff;
+	return s;
+}
+
+static void run(u64 cr3, u64 cr4, u32 code, u32 data, u64 base)
+{
+	static struct legacy l;
+
+	l.cr3 = (u32)cr3;
+	l.cr4 = (u32)cr4;
+	l.steps = (u32)addr_of(steps);
+	l.code = code;
+	l.data = data;
+	l.base = (u32)base;
+	legacy_run(&l);
+}
+
+static void report(const char *what)
+{
+	const struct step *s;
+	char buf[48];
+
+	for (s = steps; s->op != END; s++) {
+		const char *how = buf;
+
+		if (s->vector != 0xff)
+			format(buf, sizeof(buf), "#%u(%x,%x)", s->vector, s->error, s->vector == VEC_PF ? s->cr2 : 0);
+		else if (s->flags & BIT(24))
+			format(buf, sizeof(buf), "exit(%x)", s->result);
+		else if (s->flags & RFLAGS_CF)
+			how = "invalid";
+		else if (s->flags & RFLAGS_ZF && s->op < CR0)
+			how = "valid";
+		else
+			how = "ok";
+		result("%s %u %s %s %x", what, (u32)(s - steps), op_names[s->op], how, s->result);
+	}
+}
+
+static u64 cr4_of(bool pae) { return (caps.cr4_fixed0 | CR4_VMXE | (pae ? CR4_PAE : CR4_PSE)) & ~(pae ? 0 : CR4_PAE); }
+
+/* A VMCS made in 64-bit mode for a 32-bit host. */
+static u64 make_vmcs(enum vm_mode mode, u64 flags, const void *code, u64 host_cr3, u64 host_cr4)
+{
+	struct vm vm;
+
+	vmx_enable();
+	vm_create(&vm, mode, flags, code);
+	vmwrite(F_EXIT, caps_adjust(caps.exit, EXIT_SAVE_EFER | EXIT_LOAD_EFER));
+	vmwrite(F_HOST_CR3, host_cr3);
+	vmwrite(F_HOST_CR4, host_cr4);
+	vmwrite(F_HOST_CR0, CR0_PE | CR0_PG | CR0_NE | CR0_ET | CR0_WP);
+	if (caps_exit(EXIT_LOAD_EFER))
+		vmwrite(F_HOST_EFER, 0);
+	vmwrite(F_HOST_CS, SEL_CODE32);
+	vmwrite(F_HOST_IDTR_BASE, addr_of(legacy_idt));
+	vmwrite(F_HOST_RIP, addr_of(legacy_exit));
+	vmwrite(F_HOST_RSP, addr_of(legacy_stack));
+	vmwrite(F_GUEST_CR4, vmread(F_GUEST_CR4) & ~CR4_OSXSAVE);
+	vmclear(vm.vmcs);
+	vmx_disable();
+	return vm.vmcs;
+}
+
+static void instructions(bool pae, u64 cr3)
+{
+	const char *name = pae ? "pae" : "32";
+	u64 cr4 = cr4_of(pae);
+	u64 vmcs = make_vmcs(VM_32, 0, l_vmcall, cr3, cr4);
+	u64 w = addr_of(words);
+	struct step *ptrst, *read;
+
+	reset();
+	if (pae) /* D0000000 is not mapped */
+		((u64 *)ptr_of(((u64 *)ptr_of(cr3))[3] & PTE_ADDR))[0x80] = 0;
+	else
+		((u32 *)ptr_of(cr3))[0xd0000000 >> 22] = 0;
+	words[0] = vmx_region();
+	words[1] = vmcs;
+	words[2] = vmcs + 8;
+	words[4] = 0x1122334455667788;
+	words[6] = 1; /* INVVPID's descriptor */
+	add(VMREAD, F_GUEST_RIP, 0);	/* #UD outside */
+	add(VMXON, w + 16, 0);		/* not aligned */
+	add(VMXON, 0xd0000000, 0);	/* nothing there */
+	add(VMXON, w, 0);
+	add(VMREAD, F_GUEST_RIP, 0);
+	add(VMXON, w, 0);
+	add(VMCLEAR, w + 8, 0);
+	add(VMPTRLD, w + 16, 0);
+	add(VMPTRLD, w + 8, 0);
+	ptrst = add(VMPTRST, w + 24, 0);
+	add(VMWRITE, F_TSC_OFFSET, 0x12345678);
+	add(VMWRITE, F_TSC_OFFSET + 1, 0x9abcdef0);
+	add(VMREAD, F_TSC_OFFSET, 0);
+	add(VMREAD, F_TSC_OFFSET + 1, 0);
+	add(VMWRITE_MEMORY, F_CR0_SHADOW, w + 32);
+	add(VMREAD_MEMORY, F_CR0_SHADOW, w + 40);
+	add(VMREAD, F_GUEST_RSP, 0);
+	add(VMREAD, 0x4ffe, 0);
+	add(VMREAD_MEMORY, F_GUEST_RIP, 0xd0000000);
+	add(VMWRITE, F_CR0_SHADOW, 0);
+	add(VMWRITE, F_TSC_OFFSET, 0);
+	if (caps.ept_vpid & EPT_CAP_INVEPT)
+		add(INVEPT, 2, w + 64);
+	if (caps.ept_vpid & EPT_CAP_INVVPID)
+		add(INVVPID, 1, w + 48);
+	add(VMRESUME, 0, 0);
+	add(VMLAUNCH, 0, 0);
+	add(VMLAUNCH, 0, 0);
+	add(VMRESUME, 0, 0);
+	read = add(VMREAD, F_GUEST_RIP, 0);
+	add(VMCALL, 0, 0);
+	add(CR0, CR0_PE | CR0_ET | CR0_PG, 0);		/* without NE: #GP */
+	add(CR4, cr4 & ~CR4_VMXE, 0);
+	add(VMCLEAR, w + 8, 0);
+	add(VMXOFF, 0, 0);
+	run(cr3, cr4, SEL_CODE32, SEL_DATA, 0);
+	read->result -= (u32)addr_of(l_vmcall);
+	report(name);
+	result("%s vmptrst=%s words=%lx,%lx", name, words[3] == vmcs ? "right" : "wrong", words[4], words[5]);
+	CHECK(ptrst->vector == 0xff && words[3] == vmcs);
+}
+
+TEST(instructions32)
+{
+	instructions(false, paging_create32());
+	instructions(true, paging_create_pae());
+}
+
+/* A 32-bit host with guests in every mode it may have. */
+TEST(guests32)
+{
+	static const struct {
+		enum vm_mode mode;
+		u64 flags;
+	} list[] = { { VM_32, 0 }, { VM_PAE, 0 }, { VM_PAE, VM_EPT }, { VM_32, VM_EPT }, { VM_PROTECTED, VM_EPT }, { VM_64, 0 } };
+	u32 i, pae;
+
+	for (i = 0; i < ARRAY_SIZE(list); i++) {
+		for (pae = 0; pae < 2; pae++) {
+			u64 cr3, vmcs;
+			char name[48];
+
+			if (!vm_mode_possible(list[i].mode) || (list[i].flags && !caps_proc2(PROC2_EPT)))
+				continue;
+			cr3 = pae ? paging_create_pae() : paging_create32();
+			vmcs = make_vmcs(list[i].mode, list[i].flags, l_cpuid, cr3, cr4_of(pae));
+			reset();
+			words[0] = vmx_region();
+			words[1] = vmcs;
+			add(VMXON, addr_of(words), 0);
+			add(VMPTRLD, addr_of(words + 1), 0);
+			add(VMLAUNCH, 0, 0);
+			add(VMREAD, 0x4400, 0);
+			add(VMWRITE, F_GUEST_RIP, addr_of(l_vmcall));
+			add(VMRESUME, 0, 0);
+			add(VMREAD, F_GUEST_CR0, 0);
+			add(VMREAD, F_GUEST_CR4, 0);
+			add(VMXOFF, 0, 0);
+			run(cr3, cr4_of(pae), SEL_CODE32, SEL_DATA, 0);
+			format(name, sizeof(name), "host=%s guest=%s+%lx", pae ? "pae" : "32", vm_mode_names[list[i].mode],
+			       list[i].flags);
+			report(name);
+		}
+	}
+}
+
+/* C0000000 is another page in the two formats: which one did a VMREAD to memory reach? */
+static void two_pages(u64 *pae, u64 *cr3_32, u64 *cr3_pae, u32 **page32, u32 **page_pae)
+{
+	u64 *pt = page_alloc();
+	u32 *pt32 = page_alloc();
+	u64 *pdpt;
+
+	*page32 = page_alloc();
+	*page_pae = page_alloc();
+	*cr3_32 = paging_create32();
+	*cr3_pae = paging_create_pae();
+	pt32[0] = (u32)(addr_of(*page32) | PTE_P | PTE_W | PTE_A | PTE_D);
+	((u32 *)ptr_of(*cr3_32))[0xc0000000 >> 22] = (u32)(addr_of(pt32) | PTE_P | PTE_W | PTE_A);
+	pt[0] = addr_of(*page_pae) | PTE_P | PTE_W | PTE_A | PTE_D;
+	pdpt = ptr_of(*cr3_pae);
+	((u64 *)ptr_of(pdpt[3] & PTE_ADDR))[0] = addr_of(pt) | PTE_P | PTE_W | PTE_A;
+	*pae = addr_of(pt);
+}
+
+/* A VM exit loads a CR4 and CR3 of the other format. */
+TEST(exit_changes_pae)
+{
+	u32 pae;
+
+	for (pae = 0; pae < 2; pae++) {
+		u64 unused, cr3_32, cr3_pae, vmcs;
+		u32 *page32, *page_pae;
+
+		two_pages(&unused, &cr3_32, &cr3_pae, &page32, &page_pae);
+		/* from pae to the other, and back */
+		vmcs = make_vmcs(VM_32, 0, l_vmcall, pae ? cr3_32 : cr3_pae, cr4_of(!pae));
+		reset();
+		words[0] = vmx_region();
+		words[1] = vmcs;
+		add(VMXON, addr_of(words), 0);
+		add(VMPTRLD, addr_of(words + 1), 0);
+		add(VMREAD_MEMORY, F_HOST_CS, 0xc0000000);
+		add(VMLAUNCH, 0, 0);
+		add(VMREAD_MEMORY, F_HOST_CS, 0xc0000004);
+		add(LOAD, 0xc0000004, 0);
+		add(VMWRITE, F_HOST_CR3, pae ? cr3_pae : cr3_32);
+		add(VMWRITE, F_HOST_CR4, cr4_of(pae));
+		add(VMRESUME, 0, 0);
+		add(VMREAD_MEMORY, F_HOST_CS, 0xc0000008);
+		add(LOAD, 0xc0000008, 0);
+		add(VMXOFF, 0, 0);
+		run(pae ? cr3_pae : cr3_32, cr4_of(pae), SEL_CODE32, SEL_DATA, 0);
+		report(pae ? "from_pae" : "from_32");
+		result("page32=%x,%x,%x page_pae=%x,%x,%x", page32[0], page32[1], page32[2], page_pae[0], page_pae[1],
+		       page_pae[2]);
+		CHECK((pae ? page_pae : page32)[0] == SEL_CODE32 && (pae ? page32 : page_pae)[1] == SEL_CODE32 &&
+		      (pae ? page_pae : page32)[2] == SEL_CODE32);
+	}
+}
+
+/*
+ * L1 switches CR4.PAE itself with paging on. Its code runs behind ALIAS (by segment bases), where one page serves as
+ * PDPTEs and as a 32-bit page directory; C0000000 - ALIAS is the offset at which the two formats differ.
+ */
+#define ALIAS 0x40000000ul
+
+TEST(toggle_pae)
+{
+	u64 unused, cr3_32, cr3_pae;
+	u32 *page32, *page_pae;
+	u64 *root = page_alloc(), *pd = page_alloc(), *pd3;
+	u32 i, where = 0xc0000000 - ALIAS, turn;
+	u64 gdt_code = 0x00cf9b000000fffful | (ALIAS >> 24) << 56, gdt_data = 0x00cf93000000fffful | (ALIAS >> 24) << 56;
+
+	two_pages(&unused, &cr3_32, &cr3_pae, &page32, &page_pae);
+	for (i = 0; i < 16; i++)
+		pd[i] = i * 2 * MIB | PTE_P | PTE_W | PTE_A | PTE_D | PTE_PS;
+	root[0] = root[1] = addr_of(pd) | PTE_P;
+	pd3 = ptr_of(((u64 *)ptr_of(cr3_pae))[3] & PTE_ADDR);
+	root[3] = addr_of(pd3) | PTE_P;
+	for (i = 0; i < 8; i++)
+		((u32 *)root)[(ALIAS >> 22) + i] = (u32)(i << 22 | PTE_P | PTE_W | PTE_A | PTE_D | PTE_PS);
+	((u32 *)root)[0xc0000000 >> 22] = ((u32 *)ptr_of(cr3_32))[0xc0000000 >> 22];
+	gdt_set(SEL_FREE, gdt_code);
+	gdt_set(SEL_FREE + 8, gdt_data);
+	reset();
+	for (i = 0; i < 32; i++) /* gates into the code segment with the base */
+		legacy_idt[i] = (legacy_idt[i] & ~0xffff0000ul) | SEL_FREE << 16;
+	words[0] = vmx_region();
+	words[1] = make_vmcs(VM_32, 0, l_vmcall, 0, cr4_of(false));
+	add(VMXON, addr_of(words), 0);
+	add(VMPTRLD, addr_of(words + 1), 0);
+	for (turn = 0; turn < 4; turn++) {
+		add(VMREAD_MEMORY, F_HOST_CS, where + turn * 16);
+		add(CR4, cr4_of(false), 0);
+		add(VMREAD_MEMORY, F_HOST_CS, where + turn * 16 + 4);
+		add(LOAD, where + turn * 16 + 4, 0);
+		add(VMREAD_MEMORY, F_HOST_CS, 0x5000000);	/* absent in both */
+		add(CR4, cr4_of(true) | (turn & 1 ? CR4_PSE : 0), 0);
+		add(VMREAD_MEMORY, F_HOST_CS, where + turn * 16 + 8);
+		add(VMPTRST, where + turn * 16 + 0x100, 0);
+	}
+	add(VMXOFF, 0, 0);
+	run(addr_of(root), cr4_of(true), SEL_FREE, SEL_FREE + 8, ALIAS);
+	report("toggle");
+	for (turn = 0; turn < 4; turn++) {
+		u32 at = turn * 4;
+
+		result("turn=%u pae=%x,%x,%x 32=%x,%x,%x", turn, page_pae[at], page_pae[at + 1], page_pae[at + 2], page32[at],
+		       page32[at + 1], page32[at + 2]);
+		CHECK(page_pae[at] == SEL_CODE32 && page32[at + 1] == SEL_CODE32 && page_pae[at + 2] == SEL_CODE32 &&
+		      !page_pae[at + 1] && !page32[at] && !page32[at + 2]);
+	}
+	gdt_set(SEL_FREE, 0);
+	gdt_set(SEL_FREE + 8, 0);
+}

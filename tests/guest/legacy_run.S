@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Leaves long mode and runs a list of steps in 32-bit protected mode with paging of choice, then comes back: for an L1
+ * that is a 32-bit hypervisor. A step is eight words: op, a, b, result, flags, vector, error, cr2 (see legacy.c). A step
+ * that faults is recorded and the next one follows. legacy.c's struct legacy: cr3, cr4, steps, code and data selectors.
+ */
+	.text
+	.code64
+	.global	legacy_run
+legacy_run:
+	push	%rbx
+	push	%rbp
+	push	%r12
+	push	%r13
+	push	%r14
+	push	%r15
+	mov	%rsp, saved_rsp
+	mov	%rdi, %rbx
+	mov	%ebx, argument
+	sidt	saved_idt
+	sgdt	saved_gdt
+	mov	%cr3, %rax
+	mov	%eax, saved_cr3
+	mov	%cr4, %rax
+	mov	%eax, saved_cr4
+	mov	$0xc0000101, %ecx
+	rdmsr
+	mov	%eax, saved_gs
+	pushq	$0x08
+	lea	1f(%rip), %rax
+	push	%rax
+	lretq
+	.code32
+1:	mov	$0x10, %eax
+	mov	%eax, %ds
+	mov	%eax, %es
+	mov	%eax, %ss
+	mov	$stack_top, %esp
+	mov	%cr0, %eax
+	and	$0x7fffffff, %eax
+	mov	%eax, %cr0
+	mov	$0xc0000080, %ecx
+	rdmsr
+	and	$~0x100, %eax
+	wrmsr
+	mov	4(%ebx), %eax
+	mov	%eax, %cr4
+	mov	0(%ebx), %eax
+	mov	%eax, %cr3
+	mov	%cr0, %eax
+	or	$0x80010020, %eax
+	mov	%eax, %cr0
+	mov	8(%ebx), %esi
+	mov	20(%ebx), %ebp			/* where linear addresses begin */
+	lea	legacy_idt(%ebp), %eax
+	mov	%eax, idt_register + 2
+	lidt	idt_register
+	add	%ebp, gdt_base
+	lgdt	saved_gdt
+	pushl	12(%ebx)
+	pushl	$1f
+	mov	16(%ebx), %eax
+	lret
+1:	mov	%eax, %ds
+	mov	%eax, %es
+	mov	%eax, %ss
+	mov	$stack_top, %esp
+
+step:
+	mov	%esi, current
+	mov	0(%esi), %eax
+	mov	4(%esi), %ecx
+	mov	8(%esi), %edx
+	jmp	*table(, %eax, 4)
+table:
+	.long	out, do_vmxon, do_vmxoff, do_vmclear, do_vmptrld, do_vmptrst, do_vmread, do_vmread_memory, do_vmwrite
+	.long	do_vmwrite_memory, do_vmlaunch, do_vmresume, do_invept, do_invvpid, do_vmcall, do_cr0, do_cr3, do_cr4
+	.long	do_load, do_store
+do_vmxon:
+	vmxon	(%ecx)
+	jmp	done
+do_vmxoff:
+	vmxoff
+	jmp	done
+do_vmclear:
+	vmclear	(%ecx)
+	jmp	done
+do_vmptrld:
+	vmptrld	(%ecx)
+	jmp	done
+do_vmptrst:
+	vmptrst	(%ecx)
+	jmp	done
+do_vmread:
+	vmread	%ecx, %edx
+	mov	%edx, 12(%esi)
+	jmp	done
+do_vmread_memory:
+	vmread	%ecx, (%edx)
+	jmp	done
+do_vmwrite:
+	vmwrite	%edx, %ecx
+	jmp	done
+do_vmwrite_memory:
+	vmwrite	(%edx), %ecx
+	jmp	done
+do_vmlaunch:
+	vmlaunch
+	jmp	done
+do_vmresume:
+	vmresume
+	jmp	done
+do_invept:
+	invept	(%edx), %ecx
+	jmp	done
+do_invvpid:
+	invvpid	(%edx), %ecx
+	jmp	done
+do_vmcall:
+	vmcall
+	jmp	done
+do_cr0:
+	mov	%ecx, %cr0
+	mov	%cr0, %edx
+	mov	%edx, 12(%esi)
+	jmp	done
+do_cr3:
+	mov	%ecx, %cr3
+	jmp	done
+do_cr4:
+	mov	%ecx, %cr4
+	mov	%cr4, %edx
+	mov	%edx, 12(%esi)
+	jmp	done
+do_load:
+	mov	(%ecx), %edx
+	mov	%edx, 12(%esi)
+	jmp	done
+do_store:
+	mov	%edx, (%ecx)
+	jmp	done
+done:
+	pushf
+	popl	16(%esi)
+next:
+	add	$32, %esi
+	jmp	step
+
+/* VM exits come here */
+	.global	legacy_exit
+legacy_exit:
+	mov	current, %esi
+	mov	$0x4402, %eax
+	vmread	%eax, 12(%esi)
+	movl	$0x1000000, 16(%esi)		/* a mark that no RFLAGS has */
+	jmp	next
+
+	.global	legacy_stubs
+	.align	16
+legacy_stubs:
+	.set	vector, 0
+	.rept	32
+	.align	16
+	.if	(vector == 8 || (vector >= 10 && vector <= 14) || vector == 17)
+	.else
+	push	$0
+	.endif
+	push	$vector
+	jmp	fault
+	.set	vector, vector + 1
+	.endr
+fault:
+	pop	%eax
+	pop	%ecx
+	mov	current, %esi
+	mov	%eax, 20(%esi)
+	mov	%ecx, 24(%esi)
+	mov	%cr2, %edx
+	mov	%edx, 28(%esi)
+	mov	$stack_top, %esp
+	jmp	next
+
+out:
+	mov	argument, %ebx
+	mov	20(%ebx), %ebp
+	sub	%ebp, gdt_base
+	lgdt	saved_gdt
+	ljmp	$0x08, $1f
+1:	mov	$0x10, %eax
+	mov	%eax, %ds
+	mov	%eax, %es
+	mov	%eax, %ss
+	mov	%cr0, %eax
+	and	$0x7fffffff, %eax
+	mov	%eax, %cr0
+	mov	saved_cr4, %eax
+	mov	%eax, %cr4
+	mov	saved_cr3, %eax
+	mov	%eax, %cr3
+	mov	$0xc0000080, %ecx
+	rdmsr
+	or	$0x100, %eax
+	wrmsr
+	mov	%cr0, %eax
+	or	$0x80000000, %eax
+	mov	%eax, %cr0
+	ljmp	$0x18, $1f
+	.code64
+1:	mov	saved_rsp, %rsp
+	lidt	saved_idt
+	mov	saved_gs, %eax
+	xor	%edx, %edx
+	mov	$0xc0000101, %ecx
+	wrmsr
+	pop	%r15
+	pop	%r14
+	pop	%r13
+	pop	%r12
+	pop	%rbp
+	pop	%rbx
+	ret
+
+	.data
+	.align	16
+	.global	legacy_idt
+legacy_idt:
+	.skip	8 * 256
+idt_register:
+	.word	8 * 256 - 1
+	.long	legacy_idt
+	.align	8
+saved_gdt:
+	.word	0
+gdt_base:
+	.quad	0
+	.align	8
+saved_idt:
+	.skip	16
+saved_rsp:
+	.quad	0
+saved_cr3:
+	.long	0
+saved_cr4:
+	.long	0
+saved_gs:
+	.long	0
+argument:
+	.long	0
+current:
+	.long	0
+	.skip	4096
+	.global	legacy_stack
+legacy_stack:
+stack_top:
+	.long	0
