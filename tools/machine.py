@@ -154,7 +154,7 @@ def bochs_command(folder, iso, config):
         "cpu: model=%s, count=%d, ips=%d, reset_on_triple_fault=0, ignore_bad_msrs=%d" % (
             bochs_model(config["model"]), config["cpus"], config["ips"],
             config["firmware"] == "uefi" or config["ignore_bad_msrs"]),
-        "memory: guest=%d, host=%d" % (config["mem"], min(config["mem"], 2048)),
+        "memory: guest=%d, host=%d" % (config["mem"], min(config["mem"], 1024)),
     ]
     if config["firmware"] == "uefi":
         lines.append("ata0-master: type=cdrom, path=%s, status=inserted" % iso)

@@ -40,7 +40,7 @@ def test_four_cpus():
 
 
 def test_more_than_four_gigabytes():
-    result = boot_basic(model="ivy_bridge", mem=6144)
+    result = boot_basic(model="ivy_bridge", mem=4352)
     assert_no_accident(result)
     assert result.having("^DONE"), show(result)
 
