@@ -533,10 +533,11 @@ static u64 random_table(unsigned int level)
 
 static u64 random_page(unsigned int level)
 {
-	u64 near_window = WINDOW_BASE - 0x3000 + rnd(0x310) * PAGE_SIZE;
-	u64 address = rnd(3) ? rnd(1ull << (PHYSICAL_BITS - 12)) * PAGE_SIZE : near_window;
-
-	return ALIGN_DOWN(address, ept_span(level));
+	switch (rnd(3)) {
+	case 0: return ALIGN_DOWN(WINDOW_BASE - 0x3000 + rnd(0x310) * PAGE_SIZE, ept_span(level));
+	case 1: return ALIGN_DOWN(0x20000000 + rnd(64) * PAGE_SIZE, ept_span(level));
+	}
+	return ALIGN_DOWN(rnd(1ull << (PHYSICAL_BITS - 12)) * PAGE_SIZE, ept_span(level));
 }
 
 static u64 random_permissions(void)
@@ -574,6 +575,9 @@ static void step_edit(void)
 	unsigned int index = indices[rnd(ARRAY_SIZE(indices))];
 
 	memory[table][index] = random_entry(level_of_table(table), memory[table][index]);
+	/* Back to what it was before: what remembers only one of the two must not be fooled. */
+	if (!rnd(6))
+		memory[table][index] = history[table][index][rnd(history_count[table][index])].value;
 	note(table, index);
 }
 

@@ -37,18 +37,6 @@ static inline bool ept_is_leaf(u64 entry, unsigned int level)
 
 /* ---- ept12.c ---- */
 
-/* Which bits make an entry bad: caps12 and the SDM, worked out once. Constant after ept12_init(). */
-void ept12_init(void);
-
-/* A table of L1's in place, or NULL if it is not RAM of L1's. What is RAM never changes: found once, known
- * for good. */
-#define EPT12_PAGES 64
-struct ept12_page {
-	u64 key; /* GPA | 1; 0: empty */
-	u64 *page;
-};
-u64 *ept12_page(struct vcpu *vcpu, u64 gpa);
-
 /* Everything that shapes how L1's tables are read; an EPT02 is keyed by all of it. */
 struct ept12_role {
 	u64 eptp;	/* as L1 wrote it: levels, A/D */
@@ -67,6 +55,39 @@ static inline unsigned int ept12_role_levels(const struct ept12_role *role)
 
 /* Of a vmcs12 that has EPT on. */
 struct ept12_role ept12_role_of(const struct vmcs12 *v12);
+
+/* Which bits make an entry bad: caps12 and the SDM, worked out once. Constant after ept12_init(). */
+struct ept12_rules {
+	u64 reserved[EPT_LEVELS_MAX + 1][2]; /* by level and "is a leaf": bits that must be 0 */
+	u32 permissions;		     /* bit n: bits 2:0 of an entry may be n */
+	u32 types;			     /* bit n: bits 5:3 of a leaf may be n */
+};
+extern struct ept12_rules ept12_rules;
+void ept12_init(void);
+
+static inline bool ept12_is_present(const struct ept12_role *role, u64 entry)
+{
+	return entry & (role->user_exec ? EPT_PERMISSIONS : EPT_RWX);
+}
+
+/* A present entry that is not misconfigured; false also if it is not present. */
+static inline bool ept12_entry_valid(const struct ept12_role *role, u64 entry, unsigned int level)
+{
+	bool leaf = level == 1 || (level <= 3 && (entry & EPT_LEAF));
+	/* Without the mode-based control, bit 10 means nothing; execute access for user mode alone is
+	 * "execute". */
+	u64 permissions =
+		role->user_exec && (entry & EPT_USER_EXEC) ? (entry & EPT_RWX) | EPT_EXEC : entry & EPT_RWX;
+
+	if (!permissions || !(ept12_rules.permissions & BIT(permissions)) ||
+	    (entry & ept12_rules.reserved[level][leaf]))
+		return false;
+	return !leaf || (ept12_rules.types & BIT((entry & EPT_MEMTYPE) >> EPT_MEMTYPE_SHIFT));
+}
+
+/* A table of L1's in place, or NULL if it is not RAM of L1's. What is RAM never changes: found once, known
+ * for good. */
+u64 *ept12_page(struct vcpu *vcpu, u64 gpa);
 
 /* Not OK: the exit that L1 gets. */
 enum ept12_result { EPT12_OK, EPT12_VIOLATION, EPT12_MISCONFIG, EPT12_LOG_FULL };
@@ -89,9 +110,6 @@ enum ept12_result ept12_walk(struct vcpu *vcpu, const struct ept12_role *role, u
 /* The same, changing nothing: false if there is a fault, or a flag to set. */
 bool ept12_peek(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need,
 		struct ept12_walk *walk);
-
-/* A present entry that is not misconfigured; false also if it is not present. */
-bool ept12_entry_valid(const struct ept12_role *role, u64 entry, unsigned int level);
 
 /* The exit that `result` is to L1, and its qualification: `access` as of EPTV_*, with EPT12's permissions. */
 struct ept12_fault ept12_fault(const struct ept12_role *role, enum ept12_result result, u64 l2gpa, u64 access,
@@ -134,6 +152,13 @@ struct ept02_table {
 	u16 index;  /* in the parent */
 	u8 level;   /* 0: free */
 	bool stale; /* parked by an INVEPT: to be compared with L1's table before use */
+};
+
+/* One table of L1's that was found to be RAM. */
+#define EPT12_PAGES 64
+struct ept12_page {
+	u64 key; /* GPA | 1; 0: empty */
+	u64 *page;
 };
 
 struct ept02_root {
@@ -196,6 +221,22 @@ static inline u32 ept02_child(const struct ept02_cache *cache, u64 link)
 	return (u32)(((link & EPT_ADDRESS) - cache->pages_phys) / PAGE_SIZE);
 }
 
+static inline u64 ept02_permission_mask(const struct ept12_role *role)
+{
+	return role->user_exec ? EPT_PERMISSIONS : EPT_RWX;
+}
+
+/* What an entry made from L1's `entry` may allow: D of L1's leaves is set at the first write, so W waits for
+ * it. */
+static inline u64 ept02_permissions(const struct ept12_role *role, u64 entry, bool leaf)
+{
+	u64 permissions = entry & ept02_permission_mask(role);
+
+	if (leaf && ept12_role_has_ad(role) && !(entry & EPT_DIRTY))
+		permissions &= ~EPT_WRITE;
+	return permissions;
+}
+
 void ept02_table_init(struct ept02_cache *cache, u64 budget);
 
 /*
@@ -217,10 +258,6 @@ struct ept02_root *ept02_root_make(struct ept02_cache *cache, const struct ept12
 void ept02_root_free(struct ept02_cache *cache, struct ept02_root *root);
 
 /* ---- ept02_sync.c ---- */
-
-/* What an entry made from L1's `entry` may allow: D of L1's leaves is set at the first write, so W waits for
- * it. */
-u64 ept02_permissions(const struct ept12_role *role, u64 entry, bool leaf);
 
 /* After an INVEPT: takes out what differs from L1's tables now. Flushes the processor's TLB. */
 void ept02_sync_root(struct vcpu *vcpu, struct ept02_root *root);

@@ -127,13 +127,52 @@ static bool look_under(struct vcpu *vcpu, u64 gpa, struct ept01_mapping *under)
 	return true;
 }
 
+/* A leaf without its address and level: permission of both, memory type of L1's (of EPT01's where that
+ * ignores PAT: absent memory). */
+static u64 leaf_entry(const struct ept12_role *role, u64 leaf12, const struct ept01_mapping *under)
+{
+	u64 allowed = under->rwx | (under->rwx & EPT_EXEC ? EPT_USER_EXEC : 0);
+	u64 type = under->ignore_pat ? (u64)under->memory_type << EPT_MEMTYPE_SHIFT | EPT_IGNORE_PAT
+				     : leaf12 & (EPT_MEMTYPE | EPT_IGNORE_PAT);
+
+	return (ept02_permissions(role, leaf12, true) & allowed) | type | LEAF;
+}
+
+/*
+ * The neighbours in the same cache line of L1's table, as far as they lead to the same piece of EPT01 and no
+ * flag of theirs would have to be set: a processor too may know translations that were not asked for.
+ */
+#define AROUND 8
+
+static void fill_around(struct vcpu *vcpu, struct ept02_root *root, u32 table, unsigned int index,
+			const struct ept01_mapping *under)
+{
+	struct ept02_cache *cache = vcpu->nested.ept;
+	const struct ept12_role *role = &root->role;
+	const u64 *page = ept12_page(vcpu, cache->tables[table].source);
+	unsigned int first = ALIGN_DOWN(index, AROUND);
+
+	if (!page)
+		return;
+	for (unsigned int i = first; i < first + AROUND; i++) {
+		u64 leaf12 = READ_ONCE(page[i]);
+
+		if (!leaf12 || ept02_is_filled(&cache->tables[table], i) ||
+		    !ept12_entry_valid(role, leaf12, 1) ||
+		    (leaf12 & EPT_ADDRESS) - under->hpa >= under->size ||
+		    (ept12_role_has_ad(role) && !(leaf12 & EPT_ACCESSED)))
+			continue;
+		ept02_snapshot(cache, table)[i] = leaf12;
+		ept02_set_entry(cache, table, i, leaf_entry(role, leaf12, under) | (leaf12 & EPT_ADDRESS));
+	}
+}
+
 static void fill(struct vcpu *vcpu, struct ept02_root *root, u64 l2gpa, const struct ept12_walk *walk,
 		 const struct ept01_mapping *under)
 {
 	struct ept02_cache *cache = vcpu->nested.ept;
 	unsigned int target = MIN(walk->leaf, options.ept_large ? level_of_size(under->size) : 1u);
 	u64 leaf12 = walk->entry[walk->leaf];
-	u64 allowed = under->rwx | (under->rwx & EPT_EXEC ? EPT_USER_EXEC : 0);
 	unsigned int index = ept_index(l2gpa, target);
 	u32 table = root->table;
 	u64 entry;
@@ -143,16 +182,15 @@ static void fill(struct vcpu *vcpu, struct ept02_root *root, u64 l2gpa, const st
 	if (ept02_drop_entry(cache, table, index))
 		tlb_flush_ept(root->pointer);
 	/* Pieces of a leaf of L1's have all permissions: the link above them says what L1's leaf allows. */
-	entry = target == walk->leaf ? ept02_permissions(&root->role, leaf12, true)
-				     : ept02_permissions(&root->role, EPT_PERMISSIONS, false);
-	entry &= allowed;
+	entry = leaf_entry(&root->role, target == walk->leaf ? leaf12 : leaf12 | EPT_PERMISSIONS | EPT_DIRTY,
+			   under);
 	entry |= (under->hpa + (walk->gpa & (under->size - 1))) & ~(ept_span(target) - 1);
-	entry |= under->ignore_pat ? ((u64)MEMTYPE_WB << EPT_MEMTYPE_SHIFT) | EPT_IGNORE_PAT
-				   : leaf12 & (EPT_MEMTYPE | EPT_IGNORE_PAT);
-	entry |= LEAF | (target > 1 ? EPT_LEAF : 0);
+	entry |= target > 1 ? EPT_LEAF : 0;
 	if (target == walk->leaf)
 		ept02_snapshot(cache, table)[index] = leaf12;
 	ept02_set_entry(cache, table, index, entry);
+	if (walk->leaf == 1)
+		fill_around(vcpu, root, table, index, under);
 	cache->counters->ept02_fills++;
 }
 

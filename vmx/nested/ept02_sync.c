@@ -17,20 +17,6 @@ struct sync {
 	u32 left;
 };
 
-static u64 permission_mask(const struct ept12_role *role)
-{
-	return role->user_exec ? EPT_PERMISSIONS : EPT_RWX;
-}
-
-u64 ept02_permissions(const struct ept12_role *role, u64 entry, bool leaf)
-{
-	u64 permissions = entry & permission_mask(role);
-
-	if (leaf && ept12_role_has_ad(role) && !(entry & EPT_DIRTY))
-		permissions &= ~EPT_WRITE;
-	return permissions;
-}
-
 /* Bits of L1's entry that mean something: the others may change unnoticed. */
 static u64 meaning(const struct ept12_role *role, unsigned int level, bool leaf)
 {
@@ -69,7 +55,7 @@ static void sync_entry(struct sync *sync, u32 table, unsigned int index, u64 now
 		keep = 0;
 	WRITE_ONCE(*entry, *entry & (keep | ~EPT_PERMISSIONS));
 	*snapshot = now;
-	if (!(*entry & permission_mask(sync->role)) && ept_is_leaf(*entry, level))
+	if (!(*entry & ept02_permission_mask(sync->role)) && ept_is_leaf(*entry, level))
 		ept02_drop_entry(cache, table, index);
 }
 

@@ -45,52 +45,30 @@ struct ept12_role ept12_role_of(const struct vmcs12 *v12)
 	return (struct ept12_role){ v12->ept_pointer, v12_has_proc2(v12, PROC2_MODE_BASED_EXECUTE) };
 }
 
-static bool is_present(const struct ept12_role *role, u64 entry)
-{
-	return entry & (role->user_exec ? EPT_PERMISSIONS : EPT_RWX);
-}
-
-/* By level and "is a leaf": bits that must be 0. */
-static u64 reserved_bits[EPT_LEVELS_MAX + 1][2];
-/* Bit n: bits 2:0 of an entry may be n. */
-static u32 valid_permissions;
-/* Bit n: bits 5:3 of a leaf may be n. */
-#define VALID_TYPES (BIT(MEMTYPE_UC) | BIT(MEMTYPE_WC) | BIT(MEMTYPE_WT) | BIT(MEMTYPE_WP) | BIT(MEMTYPE_WB))
+struct ept12_rules ept12_rules;
 
 /* SDM "EPT Misconfigurations" and the formats of the entries. */
 void ept12_init(void)
 {
 	u64 high = caps12.physical_bits < 52 ? GENMASK(51, caps12.physical_bits) : 0;
+	struct ept12_rules *rules = &ept12_rules;
 
 	for (unsigned int level = 1; level <= EPT_LEVELS_MAX; level++) {
-		reserved_bits[level][false] = high | GENMASK(6, 3) | (level > 3 ? EPT_LEAF : 0);
-		reserved_bits[level][true] = high | (ept_span(level) - PAGE_SIZE);
+		rules->reserved[level][false] = high | GENMASK(6, 3) | (level > 3 ? EPT_LEAF : 0);
+		rules->reserved[level][true] = high | (ept_span(level) - PAGE_SIZE);
 	}
 	/* A large leaf where there is none: bit 7 itself is reserved. */
-	reserved_bits[2][true] |= caps12.ept_vpid & CAP_2M ? 0 : EPT_LEAF;
-	reserved_bits[3][true] |= caps12.ept_vpid & CAP_1G ? 0 : EPT_LEAF;
+	rules->reserved[2][true] |= caps12.ept_vpid & CAP_2M ? 0 : EPT_LEAF;
+	rules->reserved[3][true] |= caps12.ept_vpid & CAP_1G ? 0 : EPT_LEAF;
 	/* "bit 0 is clear (data reads are not allowed) and bit 1 is set (data writes are allowed)" */
-	valid_permissions = (u32)(BIT(0) | BIT(EPT_READ) | BIT(EPT_READ | EPT_WRITE) |
-				  BIT(EPT_READ | EPT_EXEC) | BIT(EPT_RWX));
-	/* "the processor does not support execute-only translations" and only bit 2 is set */
-	valid_permissions |= caps12.ept_vpid & CAP_EXEC_ONLY ? (u32)BIT(EPT_EXEC) : 0;
-}
-
-bool ept12_entry_valid(const struct ept12_role *role, u64 entry, unsigned int level)
-{
-	bool leaf = level == 1 || (level <= 3 && (entry & EPT_LEAF));
-
-	if (!is_present(role, entry))
-		return false;
-	if (!(valid_permissions & BIT(entry & EPT_RWX)))
-		return false;
-	/* The same for execute access of user mode alone. */
-	if (role->user_exec && !(entry & EPT_RWX) && !(caps12.ept_vpid & CAP_EXEC_ONLY))
-		return false;
-	if (entry & reserved_bits[level][leaf])
-		return false;
+	rules->permissions =
+		(u32)(BIT(EPT_READ) | BIT(EPT_READ | EPT_WRITE) | BIT(EPT_READ | EPT_EXEC) | BIT(EPT_RWX));
+	/* "the processor does not support execute-only translations" and bit 0 is clear, an execute bit set
+	 */
+	rules->permissions |= caps12.ept_vpid & CAP_EXEC_ONLY ? (u32)BIT(EPT_EXEC) : 0;
 	/* "the EPT memory type has a value that is reserved (2, 3 or 7)" */
-	return !leaf || (VALID_TYPES & BIT((entry & EPT_MEMTYPE) >> EPT_MEMTYPE_SHIFT));
+	rules->types =
+		BIT(MEMTYPE_UC) | BIT(MEMTYPE_WC) | BIT(MEMTYPE_WT) | BIT(MEMTYPE_WP) | BIT(MEMTYPE_WB);
 }
 
 u64 *ept12_page(struct vcpu *vcpu, u64 gpa)
@@ -107,12 +85,12 @@ u64 *ept12_page(struct vcpu *vcpu, u64 gpa)
 }
 
 /* One entry of L1's, and where it is if that is RAM. Absent memory reads as ones. */
-static u64 read_entry(struct vcpu *vcpu, u64 table, unsigned int index, u64 **where)
+static inline u64 read_entry(struct vcpu *vcpu, u64 table, unsigned int index, u64 **where)
 {
 	u64 *page = ept12_page(vcpu, table);
 	u64 entry;
 
-	if (page) {
+	if (likely(page)) {
 		*where = &page[index];
 		return READ_ONCE(page[index]);
 	}
@@ -200,7 +178,7 @@ static enum ept12_result walk_once(struct vcpu *vcpu, const struct ept12_role *r
 
 		walk->entry[level] = entry;
 		walk->leaf = level;
-		if (!is_present(role, entry)) {
+		if (!ept12_is_present(role, entry)) {
 			walk->permissions = 0;
 			return EPT12_VIOLATION;
 		}
