@@ -142,7 +142,8 @@ static void read_caps(struct vmx_caps *caps)
 	if (caps->proc2.allowed1 & PROC2_VMFUNC)
 		caps->vmfunc = rdmsr(MSR_IA32_VMX_VMFUNC);
 	caps->physical_bits = MIN(sizes & 0xff, 52u);
-	caps->linear_bits = (sizes >> 8) & 0xff;
+	/* 5-level paging is hidden from L1. */
+	caps->linear_bits = MIN((sizes >> 8) & 0xff, 48u);
 	caps->has_guest_1g = ext_max >= CPUID_LEAF_EXT_FEATURES &&
 			     (cpuid(CPUID_LEAF_EXT_FEATURES, 0).edx & CPUID_EXT1_EDX_PDPE1GB);
 	caps->has_shadow_vmcs = (caps->proc2.allowed1 & PROC2_VMCS_SHADOWING) && options.shadow_vmcs;

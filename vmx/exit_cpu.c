@@ -35,12 +35,12 @@
 	 CPUID_7_EBX_CLFLUSHOPT | CPUID_7_EBX_CLWB | CPUID_7_EBX_AVX512CD | CPUID_7_EBX_SHA |                \
 	 CPUID_7_EBX_AVX512BW | CPUID_7_EBX_AVX512VL)
 
-/* Hidden: CET, TME, key locker, ENQCMD, SGX-LC, PKS. OSPKE is L1's CR4. */
+/* Hidden: 5-level paging, CET, TME, key locker, ENQCMD, SGX-LC, PKS. OSPKE is L1's CR4. */
 #define LEAF7_ECX                                                                                            \
 	(CPUID_7_ECX_PREFETCHWT1 | CPUID_7_ECX_AVX512_VBMI | CPUID_7_ECX_UMIP | CPUID_7_ECX_PKU |            \
 	 CPUID_7_ECX_WAITPKG | CPUID_7_ECX_AVX512_VBMI2 | CPUID_7_ECX_GFNI | CPUID_7_ECX_VAES |              \
 	 CPUID_7_ECX_VPCLMULQDQ | CPUID_7_ECX_AVX512_VNNI | CPUID_7_ECX_AVX512_BITALG |                      \
-	 CPUID_7_ECX_AVX512_VPOPCNTDQ | CPUID_7_ECX_LA57 | CPUID_7_ECX_RDPID | CPUID_7_ECX_BUS_LOCK_DETECT | \
+	 CPUID_7_ECX_AVX512_VPOPCNTDQ | CPUID_7_ECX_RDPID | CPUID_7_ECX_BUS_LOCK_DETECT |                    \
 	 CPUID_7_ECX_CLDEMOTE | CPUID_7_ECX_MOVDIRI | CPUID_7_ECX_MOVDIR64B)
 
 /* Hidden: UINTR, PCONFIG, architectural LBRs, CET-IBT. */
@@ -160,6 +160,7 @@ static inline void filter(struct vcpu *vcpu, struct cpuid_regs *r, u32 leaf, u32
 	case CPUID_LEAF_EXTENDED_FEATURES: filter_extended_features(vcpu, r, subleaf); break;
 	case CPUID_LEAF_XSAVE: filter_xsave(r, subleaf); break;
 	case CPUID_LEAF_EXT_FEATURES: r->edx &= ext1_edx; break;
+	case CPUID_LEAF_ADDRESS_SIZE: r->eax = (r->eax & ~0xff00u) | vmx_caps.linear_bits << 8; break;
 	case CPUID_LEAF_SGX:
 	case CPUID_LEAF_PT:
 	case CPUID_LEAF_KEY_LOCKER:

@@ -16,8 +16,8 @@
 
 #define CR4_OFFERED                                                                                          \
 	(CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE |            \
-	 CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_UMIP | CR4_LA57 | CR4_VMXE | CR4_FSGSBASE | CR4_PCIDE |           \
-	 CR4_OSXSAVE | CR4_SMEP | CR4_SMAP | CR4_PKE)
+	 CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_UMIP | CR4_VMXE | CR4_FSGSBASE | CR4_PCIDE | CR4_OSXSAVE |        \
+	 CR4_SMEP | CR4_SMAP | CR4_PKE)
 
 #define CR0_DEFINED                                                                                          \
 	(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
