@@ -35,12 +35,12 @@ def make(tree, *arguments):
 
 
 class Tree:
-    """A copy of the tracked files, in which one mutant at a time lives."""
+    """A copy of the sources, in which one mutant at a time lives."""
 
     def __init__(self, out):
         self.path = os.path.join(out, "tree")
         self.out = os.path.join(out, "build")
-        files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+        files = subprocess.run(["git", "ls-files", "-coz", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True).stdout
         for name in files.decode().split("\0"):
             source, target = os.path.join(ROOT, name), os.path.join(self.path, name)
             if not name or not os.path.isfile(source):
@@ -83,14 +83,15 @@ class Tree:
 
     def guest(self, name, test, options, model, bare=False):
         """The RESULT lines of one guest test."""
-        for goal in ([], ["guests"]):
-            done = make(self.path, "O=" + self.out, *goal)
+        images = os.path.join(self.out, "tests/guest")
+        elf = os.path.join(images, name + ".elf")
+        for arguments in (["O=" + self.out], ["-C", "tests/guest", "O=" + images, elf]):
+            done = make(self.path, *arguments)
             if done.returncode:
                 raise Stale("does not build:\n" + done.stderr[-2000:])
-        elf = os.path.join(self.out, "tests/guest", name + ".elf")
         iso = image.make_iso(os.path.join(self.out, "mutant.iso"), elf=os.path.join(self.out, "socle.elf"), l1=elf,
                              l1_args="tests=" + test if test else "", options=options, bare=bare)
-        result = machine.run_image(iso, timeout=GUEST_SECONDS, folder=os.path.join(self.out, "run"), model=model, cpus=1,
+        result = machine.run_image(iso, timeout=GUEST_SECONDS, folder=os.path.join(self.out, "run"), model=model, cpus=2,
                                    ips=20_000_000)
         return [line for line in result.lines if line.startswith(("RESULT ", "FAIL", "SUMMARY", "DONE"))]
 
