@@ -359,6 +359,8 @@ static u64 dropped(u32 field)
 	case F_GUEST_CR4:
 	case F_HOST_CR4:
 		return option_number("drop-cr4", 0);
+	case F_EPTP: /* shadow-stack pages are CET's */
+		return option_number("drop-cr4", 0) & BIT(23) ? BIT(7) : 0;
 	}
 	return 0;
 }
