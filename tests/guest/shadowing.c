@@ -259,3 +259,124 @@ TEST_VMX(eptp_switching)
 	vm_set_code(&vm, switch_eptp);
 	vm_report(&vm, vm_run(&vm), "no_control");
 }
+
+GUEST_CODE(touch_read, 64, "mov (%rbx), %rax; vmcall");
+GUEST_CODE(touch_write, 64, "mov %rax, (%rbx); vmcall");
+GUEST_CODE(touch_push, 64, "mov %rbx, %rsp; ud2; vmcall");
+GUEST_CODE(touch16, 16, "mov (%bx), %ax; vmcall");
+
+struct PACKED ve_info {
+	u32 reason, busy;
+	u64 qualification, linear, physical;
+	u16 eptp_index;
+};
+
+#define SUPPRESS_VE BIT(63)
+
+static void report_ve(struct vm *vm, u32 reason, const struct ve_info *ve, const char *what)
+{
+	print("RESULT %s %s exit=%u", test_name(), what, reason);
+	if (reason == REASON_VMCALL)
+		print(" handler=%u", vm_vector(vm));
+	else if (reason == REASON_EXCEPTION)
+		print(" interruption=%lx", vmread(F_EXIT_INTR_INFO));
+	else if (reason == REASON_EPT_VIOLATION)
+		print(" qualification=%lx vectoring=%lx", vmread(F_QUALIFICATION), vmread(F_IDT_INFO));
+	print(" info=%x,%x,%lx,%lx,%lx,%x\n", ve->reason, ve->busy, ve->qualification, ve->linear,
+	      ve->physical, ve->eptp_index);
+}
+
+/* SDM "Virtualization Exceptions": which violations are converted, what is recorded, and when an exit
+ * remains. */
+TEST_VMX(virtualization_exceptions)
+{
+	static const void *const codes[] = { touch_read, touch_write };
+	struct ve_info *ve = page_alloc();
+	u64 *page = page_alloc_contig(2);
+	struct vm vm;
+	u32 level, flags, how, i;
+	u64 *entry;
+
+	NEED(caps_proc2(PROC2_EPT | PROC2_VE));
+	vm_create(&vm, VM_64, VM_EPT, touch_read);
+	vmset(F_PROC2, PROC2_VE);
+	vmwrite(F_VE_ADDRESS, addr_of(ve));
+	for (level = 1; level <= 2; level++) {
+		ept_map(vm.ept, addr_of(page), addr_of(page), 1, EPT_RWX | EPT_WB);
+		entry = ept_entry(vm.ept, addr_of(page), (int)level);
+		for (flags = 0; flags < 4; flags++) {
+			u64 was = *entry;
+
+			for (how = 0; how < 4; how++) {
+				char what[64];
+
+				memset(ve, 0, sizeof(*ve));
+				*entry = (flags & 1 ? was & ~EPT_W : was & ~(EPT_RWX)) |
+					 (flags & 2 ? SUPPRESS_VE : 0);
+				ve->busy = how & 2 ? 1 : 0;
+				invept(2, 0);
+				vm_set_code(&vm, codes[how & 1]);
+				vm.regs.rbx = addr_of(page) + 0x123;
+				format(what, sizeof(what), "level=%u flags=%u how=%u", level, flags, how);
+				report_ve(&vm, vm_run(&vm), ve, what);
+				*entry = was;
+			}
+		}
+	}
+	entry = ept_entry(vm.ept, addr_of(page), 1);
+	*entry = 0;
+	invept(2, 0);
+	/* L1's exception bitmap wants it. */
+	memset(ve, 0, sizeof(*ve));
+	vmwrite(F_EXCEPTION_BITMAP, BIT(20));
+	vm_set_code(&vm, touch_write);
+	vm.regs.rbx = addr_of(page) + 8;
+	report_ve(&vm, vm_run(&vm), ve, "bitmap");
+	vmwrite(F_EXCEPTION_BITMAP, 0);
+	/* While an event is delivered. */
+	memset(ve, 0, sizeof(*ve));
+	vm_set_code(&vm, touch_push);
+	vm.regs.rbx = addr_of(page) + 0x800;
+	report_ve(&vm, vm_run(&vm), ve, "delivery");
+	/* An information area that is not there. */
+	vmwrite(F_GUEST_RSP, vm.stack);
+	for (i = 0; i < 2; i++) {
+		memset(ve, 0, sizeof(*ve));
+		vmwrite(F_VE_ADDRESS, i ? addr_of(ve) + 8 : BIT(52));
+		vm_set_code(&vm, touch_read);
+		vm.regs.rbx = addr_of(page);
+		report_ve(&vm, vm_run(&vm), ve, "address");
+	}
+	vmwrite(F_VE_ADDRESS, addr_of(ve));
+	/* After a switch by VMFUNC the index is that of the list. */
+	if (caps_proc2(PROC2_VMFUNC) && (caps.vmfunc & 1)) {
+		u64 *list = page_alloc();
+
+		list[7] = vm.ept | EPTP_FLAGS;
+		vmset(F_PROC2, PROC2_VMFUNC);
+		vmwrite(F_VMFUNC_CONTROLS, 1);
+		vmwrite(F_EPTP_LIST, addr_of(list));
+		memset(ve, 0, sizeof(*ve));
+		vm_set_code(&vm, switch_eptp);
+		vm.regs.rax = 0;
+		vm.regs.rcx = 7;
+		vm.regs.rbx = addr_of(page) + 0x40;
+		report_ve(&vm, vm_run(&vm), ve, "after_vmfunc");
+		result("index=%lx", vmread(F_EPTP_INDEX));
+	}
+}
+
+/* Without CR0.PE there is none. */
+TEST_VMX(virtualization_exceptions_real)
+{
+	struct ve_info *ve = page_alloc();
+	struct vm vm;
+
+	NEED(caps_proc2(PROC2_EPT | PROC2_VE) && vm_mode_possible(VM_REAL));
+	vm_create(&vm, VM_REAL, 0, touch16);
+	vmset(F_PROC2, PROC2_VE);
+	vmwrite(F_VE_ADDRESS, addr_of(ve));
+	vm.regs.rbx = 0x8000;
+	*ept_entry(vm.ept, 0x8000, 1) = 0;
+	report_ve(&vm, vm_run(&vm), ve, "real");
+}

@@ -206,6 +206,16 @@ struct exit_record exit_record_hardware(struct vcpu *vcpu)
 	};
 }
 
+/* No #VE here. */
+bool nested_convert_violation(struct vcpu *vcpu, u64 entry12, u64 qualification, enum action *action)
+{
+	(void)vcpu;
+	(void)entry12;
+	(void)qualification;
+	(void)action;
+	return false;
+}
+
 enum action nested_reflect(struct vcpu *vcpu, const struct exit_record *record)
 {
 	(void)vcpu;

@@ -307,6 +307,10 @@ enum action ept02_violation(struct vcpu *vcpu)
 		struct ept12_fault fault = ept12_fault(&root->role, result, l2gpa, access, &walk);
 
 		if (result == EPT12_VIOLATION) {
+			enum action action;
+
+			if (nested_convert_violation(vcpu, walk.entry[walk.leaf], fault.qualification, &action))
+				return action;
 			vcpu->nested.ept->retry = root;
 			vcpu->nested.ept->retry_l2gpa = l2gpa;
 			vcpu->nested.ept->retry_need = ept12_need(&root->role, access);

@@ -167,6 +167,10 @@ void ept02_invept(struct vcpu *vcpu, u64 type, u64 eptp);
 void ept02_drop_all(struct vcpu *vcpu);
 bool eptp12_valid(u64 eptp, const struct vmx_caps *caps);	/* SDM: EPTP checks of VM entry */
 
+/* ---- ve.c ---- */
+/* An EPT violation of L2 that is L1's, in hand. `entry12`: the EPT12 entry that decides. True: it became a #VE (or the exit that L1 has for one). */
+bool nested_convert_violation(struct vcpu *vcpu, u64 entry12, u64 qualification, enum action *action);
+
 /* ---- vpid.c ---- */
 void vpid02_init(struct vcpu *vcpu);		/* per CPU, at start */
 /* Hardware VPID for vmcs02; flushes where the SDM says that an entry does. */
