@@ -93,7 +93,7 @@ static enum exception_class exception_class(const struct event *event)
 	return BIT(event->vector) & VEC_CONTRIBUTORY ? CLASS_CONTRIBUTORY : CLASS_BENIGN;
 }
 
-/* SDM "Conditions for Generating a Double Fault", for a second exception while the first event was being delivered. */
+/* SDM "Conditions for Generating a Double Fault": a second exception in the delivery of the first event. */
 static bool makes_double_fault(enum exception_class first, enum exception_class second)
 {
 	if (first == CLASS_PAGE_FAULT)
@@ -118,7 +118,9 @@ static enum action reflect_triple_fault(struct vcpu *vcpu)
 static enum action combine_exceptions(struct vcpu *vcpu, const struct event *second)
 {
 	static const struct event double_fault = {
-		.vector = VEC_DF, .type = INTR_TYPE_HARD_EXCEPTION, .has_error_code = true,
+		.vector = VEC_DF,
+		.type = INTR_TYPE_HARD_EXCEPTION,
+		.has_error_code = true,
 	};
 	enum exception_class class1 = exception_class(&vcpu->pending);
 	enum exception_class class2 = exception_class(second);
@@ -163,7 +165,8 @@ enum action nested_nmi(struct vcpu *vcpu)
 {
 	const struct vmcs12 *v12 = &vcpu->nested.current->v12;
 	struct event nmi = { .vector = VEC_NMI, .type = INTR_TYPE_NMI };
-	bool blocked = (vcpu_reg(vcpu, REG_INTERRUPTIBILITY) | v12->guest_interruptibility) & INTERRUPTIBILITY_NMI;
+	bool blocked =
+		(vcpu_reg(vcpu, REG_INTERRUPTIBILITY) | v12->guest_interruptibility) & INTERRUPTIBILITY_NMI;
 
 	vcpu->nmi_pending = true;
 	if (!v12_has_pin(v12, PIN_NMI_EXITING) || (blocked && !v12_has_pin(v12, PIN_VIRTUAL_NMIS)))

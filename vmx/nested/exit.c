@@ -27,7 +27,7 @@ static bool bitmap_test(struct vcpu *vcpu, u64 gpa, u32 bit)
 	return byte & BIT(bit % 8);
 }
 
-/* ---- SDM: "Instructions That Cause VM Exits Unconditionally", and exits that only L1's controls bring about ---- */
+/* ---- SDM: "Instructions That Cause VM Exits Unconditionally", and what L1's controls alone cause ---- */
 
 static bool wants_always(struct vcpu *vcpu UNUSED)
 {
@@ -65,8 +65,9 @@ static bool wants_mtf(struct vcpu *vcpu)
 {
 	const struct vmcs12 *v12 = v12_current(vcpu);
 
-	return v12_has_proc(v12, PROC_MTF) || (v12->entry_intr_info & (INTR_INFO_VALID | INTR_INFO_TYPE)) ==
-						      (INTR_INFO_VALID | INTR_TYPE_OTHER << INTR_INFO_TYPE_SHIFT);
+	return v12_has_proc(v12, PROC_MTF) ||
+	       (v12->entry_intr_info & (INTR_INFO_VALID | INTR_INFO_TYPE)) ==
+		       (INTR_INFO_VALID | INTR_TYPE_OTHER << INTR_INFO_TYPE_SHIFT);
 }
 
 static bool wants_preemption_timer(struct vcpu *vcpu)
@@ -166,7 +167,10 @@ static bool wants_rdseed(struct vcpu *vcpu)
 	return v12_has_proc2(v12_current(vcpu), PROC2_RDSEED_EXITING);
 }
 
-/* XSAVES and XRSTORS: EDX:EAX AND IA32_XSS AND the XSS-exiting bitmap is not 0.  IA32_XSS the processor has looked at. */
+/*
+ * XSAVES and XRSTORS: EDX:EAX AND IA32_XSS AND the XSS-exiting bitmap is not
+ * 0.  At IA32_XSS the processor has looked.
+ */
 static bool wants_xsaves(struct vcpu *vcpu)
 {
 	const struct vmcs12 *v12 = v12_current(vcpu);
@@ -251,14 +255,10 @@ static bool wants_mov_to_cr(struct vcpu *vcpu, u64 qualification)
 	if (!vcpu_is_64bit(vcpu))
 		value = (u32)value;
 	switch (qualification & 0xf) {
-	case 0:
-		return wants_cr_write(v12->cr0_guest_host_mask, v12->cr0_read_shadow, value);
-	case 3:
-		return wants_cr3_load(v12, value);
-	case 4:
-		return wants_cr_write(v12->cr4_guest_host_mask, v12->cr4_read_shadow, value);
-	case 8:
-		return v12_has_proc(v12, PROC_CR8_LOAD_EXITING);
+	case 0: return wants_cr_write(v12->cr0_guest_host_mask, v12->cr0_read_shadow, value);
+	case 3: return wants_cr3_load(v12, value);
+	case 4: return wants_cr_write(v12->cr4_guest_host_mask, v12->cr4_read_shadow, value);
+	case 8: return v12_has_proc(v12, PROC_CR8_LOAD_EXITING);
 	}
 	return true;
 }
@@ -284,12 +284,11 @@ static bool wants_cr_access(struct vcpu *vcpu)
 	u64 qualification = vcpu_reg(vcpu, REG_EXIT_QUALIFICATION);
 
 	switch ((qualification >> 4) & 3) {
-	case 0:
-		return wants_mov_to_cr(vcpu, qualification);
-	case 1:	/* MOV from CR3 or CR8 */
-		return v12_has_proc(v12, (qualification & 0xf) == 3 ? PROC_CR3_STORE_EXITING : PROC_CR8_STORE_EXITING);
-	case 2:	/* CLTS */
-		return v12->cr0_guest_host_mask & v12->cr0_read_shadow & CR0_TS;
+	case 0: return wants_mov_to_cr(vcpu, qualification);
+	case 1: /* MOV from CR3 or CR8 */
+		return v12_has_proc(v12, (qualification & 0xf) == 3 ? PROC_CR3_STORE_EXITING
+								    : PROC_CR8_STORE_EXITING);
+	case 2: /* CLTS */ return v12->cr0_guest_host_mask & v12->cr0_read_shadow & CR0_TS;
 	}
 	return wants_lmsw(v12, (qualification >> 16) & 0xffff);
 }
@@ -320,7 +319,7 @@ static bool wants_vmwrite(struct vcpu *vcpu)
 	return wants_vmcs_access(vcpu, v12_current(vcpu)->vmwrite_bitmap);
 }
 
-/* A function that L1 enabled is L0's to carry out; where it fails by the SDM's rules, exit_vmfunc() reflects. */
+/* A function that L1 enabled is L0's to carry out; where the SDM makes it an exit, exit_vmfunc() reflects. */
 static bool wants_vmfunc(struct vcpu *vcpu)
 {
 	u32 function = (u32)vcpu->gpr[GPR_RAX];
@@ -376,11 +375,8 @@ static bool exit_taken_by_l0(struct vcpu *vcpu, u32 reason, enum action *action)
 		*action = nested_nmi(vcpu);
 		break;
 	case EXIT_EPT_VIOLATION:
-	case EXIT_EPT_MISCONFIG:
-		*action = ept02_violation(vcpu);
-		break;
-	default:
-		return false;
+	case EXIT_EPT_MISCONFIG: *action = ept02_violation(vcpu); break;
+	default: return false;
 	}
 	if (vcpu->nested.in_l2)
 		event_requeue_vectoring(vcpu);
@@ -402,7 +398,7 @@ static enum action exit_decide(struct vcpu *vcpu)
 		event_requeue_vectoring(vcpu);
 		return ACTION_RESUME;
 	}
-	/* A check that was left to the processor, or one that Socle does not know, failed: L1 sees what it is. */
+	/* A check that was left to the processor, or that Socle does not know, failed: L1 sees which. */
 	if (unlikely(vcpu->exit_reason & EXIT_REASON_ENTRY_FAILURE))
 		return nested_hardware_failure(vcpu, vcpu->exit_reason & 0xffff,
 					       vcpu_reg(vcpu, REG_EXIT_QUALIFICATION));

@@ -16,17 +16,17 @@
 /* IA32_VMX_MISC: an exit stores IA32_EFER.LMA into the "IA-32e mode guest" control. */
 #define MISC_EXIT_STORES_LMA BIT(5)
 
-/* Access rights that the load of host state gives.  SDM: "Loading Host Segment and Descriptor-Table Registers". */
+/* Access rights.  SDM: "Loading Host Segment and Descriptor-Table Registers". */
 #define HOST_AR_CODE (SEG_TYPE_CODE_RX_ACCESSED | AR_S | AR_P | AR_G)
 #define HOST_AR_DATA (SEG_TYPE_DATA_RW_ACCESSED | AR_S | AR_P | AR_DB | AR_G)
 #define HOST_AR_TSS (SEG_TYPE_TSS_BUSY | AR_P)
 #define HOST_LIMIT_TSS 0x67
 
-/* What an exit does not load, and L1 therefore takes over from L2's last moment (or keeps, if no L2 state was loaded). */
+/* What an exit does not load: L1 takes it over from L2, or keeps its own if no state of L2's was loaded. */
 struct inherited {
-	u64 cr0;	/* CD and NW */
-	u64 efer;	/* without "load IA32_EFER": all but LMA and LME */
-	u64 pat;	/* without "load IA32_PAT" */
+	u64 cr0;  /* CD and NW */
+	u64 efer; /* without "load IA32_EFER": all but LMA and LME */
+	u64 pat;  /* without "load IA32_PAT" */
 	bool nmi_blocked;
 };
 
@@ -50,8 +50,7 @@ static bool has_qualification(u32 reason)
 	case EXIT_RDMSR:
 	case EXIT_WRMSR:
 	case EXIT_PAUSE:
-	case EXIT_PREEMPTION_TIMER:
-		return false;
+	case EXIT_PREEMPTION_TIMER: return false;
 	}
 	return true;
 }
@@ -66,8 +65,7 @@ static bool has_instruction_length(u32 reason)
 	case EXIT_INTERRUPT_WINDOW:
 	case EXIT_NMI_WINDOW:
 	case EXIT_MTF:
-	case EXIT_PREEMPTION_TIMER:
-		return false;
+	case EXIT_PREEMPTION_TIMER: return false;
 	}
 	return true;
 }
@@ -93,8 +91,7 @@ static bool has_instruction_info(u32 reason)
 	case EXIT_XSAVES:
 	case EXIT_XRSTORS:
 	case EXIT_UMWAIT:
-	case EXIT_TPAUSE:
-		return true;
+	case EXIT_TPAUSE: return true;
 	}
 	return false;
 }
@@ -102,7 +99,8 @@ static bool has_instruction_info(u32 reason)
 /* LMSW with a memory operand, INS and OUTS, and EPT violations. */
 static bool has_guest_linear(u32 reason)
 {
-	return reason == EXIT_CR_ACCESS || reason == EXIT_IO || reason == EXIT_EPT_VIOLATION || reason == EXIT_PML_FULL;
+	return reason == EXIT_CR_ACCESS || reason == EXIT_IO || reason == EXIT_EPT_VIOLATION ||
+	       reason == EXIT_PML_FULL;
 }
 
 /* Takes what the exit in hand defines; a field that it leaves undefined keeps what L1 saw there last. */
@@ -183,7 +181,10 @@ static void save_lma(struct vcpu *vcpu, struct nested_vmcs *slot)
 		slot->last.entry_controls = with_lma(slot->last.entry_controls, lma);
 }
 
-/* SDM "Saving Control Registers, Debug Registers, and MSRs": what a save control governs keeps vmcs12's value without it. */
+/*
+ * SDM "Saving Control Registers, Debug Registers, and MSRs": what a save
+ * control governs keeps vmcs12's value without it.
+ */
 static void save_by_control(struct vcpu *vcpu, struct vmcs12 *v12)
 {
 	if (v12_has_exit(v12, EXIT_SAVE_DEBUG)) {
@@ -200,7 +201,7 @@ static void save_by_control(struct vcpu *vcpu, struct vmcs12 *v12)
 		v12->guest_intr_status = vmcs_read(VMCS_guest_intr_status);
 }
 
-/* vmcs02 has virtual NMIs, which IRET unblocks; with "NMI exiting" alone, blocking by NMI outlasts L2's IRETs. */
+/* vmcs02 has virtual NMIs, which IRET unblocks; with "NMI exiting" alone, blocking outlasts L2's IRETs. */
 static u64 interruptibility_at_exit(struct vcpu *vcpu, const struct vmcs12 *v12)
 {
 	u64 now = vcpu_reg(vcpu, REG_INTERRUPTIBILITY);
@@ -274,8 +275,10 @@ static void load_host_segments(struct vcpu *vcpu, const struct vmcs12 *v12)
 	LOAD_SEGMENT(SS, v12->host_ss_selector, 0, 0xffffffff, data_rights(v12->host_ss_selector));
 	LOAD_SEGMENT(DS, v12->host_ds_selector, 0, 0xffffffff, data_rights(v12->host_ds_selector));
 	LOAD_SEGMENT(ES, v12->host_es_selector, 0, 0xffffffff, data_rights(v12->host_es_selector));
-	LOAD_SEGMENT(FS, v12->host_fs_selector, v12->host_fs_base, 0xffffffff, data_rights(v12->host_fs_selector));
-	LOAD_SEGMENT(GS, v12->host_gs_selector, v12->host_gs_base, 0xffffffff, data_rights(v12->host_gs_selector));
+	LOAD_SEGMENT(FS, v12->host_fs_selector, v12->host_fs_base, 0xffffffff,
+		     data_rights(v12->host_fs_selector));
+	LOAD_SEGMENT(GS, v12->host_gs_selector, v12->host_gs_base, 0xffffffff,
+		     data_rights(v12->host_gs_selector));
 	LOAD_SEGMENT(TR, v12->host_tr_selector, v12->host_tr_base, HOST_LIMIT_TSS, HOST_AR_TSS);
 	LOAD_SEGMENT(LDTR, 0, 0, 0, AR_UNUSABLE);
 	LOAD(GDTR_BASE, v12->host_gdtr_base);
@@ -292,7 +295,8 @@ static void load_host_segments(struct vcpu *vcpu, const struct vmcs12 *v12)
  * SDM "Loading Host Control Registers, Debug Registers, and MSRs".  CR4 and
  * EFER before CR0: who looks at CR0.PG finds the mode complete.
  */
-static void load_host_registers(struct vcpu *vcpu, const struct vmcs12 *v12, const struct inherited *inherited)
+static void load_host_registers(struct vcpu *vcpu, const struct vmcs12 *v12,
+				const struct inherited *inherited)
 {
 	u64 efer = inherited->efer & ~(EFER_LMA | EFER_LME);
 
@@ -304,7 +308,8 @@ static void load_host_registers(struct vcpu *vcpu, const struct vmcs12 *v12, con
 	cr_set_l1_cr4(vcpu, v12->host_cr4);
 	if (vcpu_reg(vcpu, REG_EFER) != efer)
 		cr_set_efer(vcpu, efer);
-	cr_set_l1_cr0(vcpu, (v12->host_cr0 & ~(CR0_CD | CR0_NW)) | (inherited->cr0 & (CR0_CD | CR0_NW)) | CR0_ET);
+	cr_set_l1_cr0(vcpu,
+		      (v12->host_cr0 & ~(CR0_CD | CR0_NW)) | (inherited->cr0 & (CR0_CD | CR0_NW)) | CR0_ET);
 	vmcs_write_fast(VMCS_guest_debugctl, 0);
 	vmcs_write_fast(VMCS_guest_sysenter_cs, v12->host_sysenter_cs);
 	vmcs_write_fast(VMCS_guest_sysenter_esp, v12->host_sysenter_esp);
@@ -356,7 +361,8 @@ static enum action vmx_abort(struct vcpu *vcpu, struct nested_vmcs *slot, enum v
 }
 
 /* The second half of an exit, and of a failed entry: L1's state.  vmcs01 is current, L1 is what runs. */
-static enum action load_host_state(struct vcpu *vcpu, struct nested_vmcs *slot, const struct inherited *inherited)
+static enum action load_host_state(struct vcpu *vcpu, struct nested_vmcs *slot,
+				   const struct inherited *inherited)
 {
 	const struct vmcs12 *v12 = &slot->v12;
 
