@@ -41,14 +41,14 @@ SEEDS = [
     Mutant("role-without-pae", "mm/guest_walk.c", [("(cr4 & CR4_PAE ? WALK_PAE : 0)", "(efer & EFER_LMA ? WALK_PAE : 0)")],
            "walk: the_role_has_every_bit", "legacy: toggle_pae"),
     Mutant("role-without-pse", "mm/guest_walk.c", [("(cr4 & CR4_PSE ? WALK_PSE : 0)", "0u")],
-           "walk: the_role_has_every_bit", "legacy: toggle_pae"),
+           "walk: the_role_has_every_bit"),
     Mutant("pf-bitmaps-ored", MERGE,
            [("\tif (pf_intercept_is_empty(l0))\n",
              "\treturn (struct pf_intercept){ l0.eb || l1.eb, l1.mask, l1.match };\n\tif (pf_intercept_is_empty(l0))\n")],
            "table: pf_merge_gives_at_least_both", "invariants: page_fault_value", "intercept=pf"),
     Mutant("pf-mask-left-in-l1", REFLECT,
-           [("\tvmcs_write(VMCS_guest_debugctl, 0);",
-             "\tvmcs_write(VMCS_guest_debugctl, 0);\n\tvmcs_write(VMCS_exception_bitmap, v12->exception_bitmap);\n"
+           [("\tvmcs_write_fast(VMCS_guest_debugctl, 0);",
+             "\tvmcs_write_fast(VMCS_guest_debugctl, 0);\n\tvmcs_write(VMCS_exception_bitmap, v12->exception_bitmap);\n"
              "\tvmcs_write(VMCS_pf_mask, v12->pf_mask);\n\tvmcs_write(VMCS_pf_match, v12->pf_match);")],
            "merge: pf_intercept_leaves_nothing_in_l1"),
     Mutant("pf-wish-of-l0-late", MERGE, [("\tif (vcpu->nested.in_l2)\n\t\tmerge_exception_bitmap", "\tif (!vcpu->nested.in_l2)\n"
@@ -87,7 +87,7 @@ OTHERS = [
            "exit: vectoring_survives_l0s_own_exits"),
     Mutant("invept-ignored", "vmx/nested/ept02.c", [("\t\t\troot->stale = true;\n", "\t\t\troot->stale = root->stale;\n")],
            "ept02: test_model_large_budget"),
-    Mutant("bitmap-not-merged", "vmx/nested/bitmaps.c", [("merged[i] = READ_ONCE(l1[i]) | l0[i];", "merged[i] = READ_ONCE(l1[i]);")],
+    Mutant("bitmap-not-merged", "vmx/nested/bitmaps.c", [("|= l0[l0_words[i]];", "|= 0 & l0[l0_words[i]];")],
            "merge: bitmaps_follow_l1s_pages"),
     Mutant("bitmap-of-l1-raw", MERGE,
            [("vmcs_write(VMCS_msr_bitmap, page_phys(slot->msr_bitmap02).v);", "vmcs_write(VMCS_msr_bitmap, v12->msr_bitmap);")],
@@ -97,7 +97,7 @@ OTHERS = [
     Mutant("touched-field-not-written", "vmx/nested/insn_vmcs.c", [("\tslot->dirty |= f->group;\n", "")],
            "merge: every_touched_field_is_written"),
     Mutant("shadowed-write-not-seen", "vmx/nested/shadow.c",
-           [("\t\t*vmcs12_slot(&slot->v12, rows[i]) = value;\n", "\t\t(void)value;\n")], "insn: vmcs_lives_in_memory"),
+           [("\t\t*vmcs12_slot(&slot->v12, rows[i].row) = value;\n", "\t\t(void)value;\n")], "insn: vmcs_lives_in_memory"),
     Mutant("msr-list-reserved-bits", "vmx/nested/msr_area.c",
            [("\tif (e->reserved || is_x2apic(e->index))\n\t\treturn false;\n\tswitch", "\tif (is_x2apic(e->index))\n"
              "\t\treturn false;\n\tswitch")], "exit: entry_list_fails_with_its_index", "exits: msr_lists"),
