@@ -14,7 +14,7 @@
 #include "kernel/log.h"
 #include "kernel/panic.h"
 #include "kernel/percpu.h"
-#include "kernel/smp.h"
+#include "boot/smp.h"
 #include "kernel/string.h"
 #include "kernel/trap.h"
 #include "mm/memmap.h"
@@ -49,7 +49,8 @@ static void must(enum status status)
 	halt();
 }
 
-/* An AP of L1's waits for its SIPI in the run loop; one beyond cpus= stays in VMX operation, where no SIPI wakes it. */
+/* An AP of L1's waits for its SIPI in the run loop; one beyond cpus= stays in VMX operation, where no SIPI
+ * wakes it. */
 static void ap_main(struct percpu *cpu)
 {
 	enum status status;
@@ -74,8 +75,8 @@ static void log_memory(void)
 	for (size_t i = 0; i < memmap_count(); i++)
 		if (memmap_get(i)->type == MEMMAP_USABLE)
 			usable += memmap_get(i)->size;
-	log_info("memory: %llu MiB for L1, window %llx-%llx (%llu KiB free)", (unsigned long long)(usable >> 20),
-		 (unsigned long long)memmap_window_base(),
+	log_info("memory: %llu MiB for L1, window %llx-%llx (%llu KiB free)",
+		 (unsigned long long)(usable >> 20), (unsigned long long)memmap_window_base(),
 		 (unsigned long long)(memmap_window_base() + memmap_window_size() - 1),
 		 (unsigned long long)page_free_count() * 4);
 }
@@ -98,7 +99,8 @@ static void log_l1(const struct l1_start *start)
 
 	memcpy(text, line, length);
 	text[length] = '\0';
-	log_info("L1: %s, entry %x, command line '%s'%s", start->kind, start->eip, text, line[length] ? "..." : "");
+	log_info("L1: %s, entry %x, command line '%s'%s", start->kind, start->eip, text,
+		 line[length] ? "..." : "");
 }
 
 /* On the BSP's own stack, in the window. */
@@ -131,16 +133,18 @@ static enum status read_loader(u32 magic, u32 info)
 	return parsed != STATUS_OK ? parsed : options_status;
 }
 
-static u32 cpu_count_wanted(void)
+static enum status choose_window(void)
 {
 	u32 found = acpi_cpus.count ? acpi_cpus.count : 1;
+	u32 wanted = options.cpus && options.cpus < found ? options.cpus : found;
 
-	return options.cpus && options.cpus < found ? options.cpus : found;
+	return window_choose(&boot_info, wanted, found - wanted);
 }
 
 void kernel_main(u32 magic, u32 info)
 {
 	trap_init();
+	trap_load();
 	must(read_loader(magic, info));
 	log_info("Socle " VERSION ", a microhypervisor for VMX in VMX");
 	if (options.check) {
@@ -151,7 +155,7 @@ void kernel_main(u32 magic, u32 info)
 	must(caps_init());
 	if (!boot_info.module_count)
 		must(STATUS_L1_MISSING);
-	must(window_choose(&boot_info, cpu_count_wanted()));
+	must(choose_window());
 	window_relocate();
 	must(smp_create_cpus(&acpi_cpus, options.cpus));
 	smp_setup_this(percpu_get(0));
