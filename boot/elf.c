@@ -4,6 +4,7 @@
  */
 #include "boot/elf.h"
 
+#include "kernel/bits.h"
 #include "kernel/hw/phys.h"
 #include "kernel/string.h"
 
@@ -16,7 +17,6 @@
 #define ELF_MACHINE_X86_64 62
 #define ELF_PT_LOAD 1
 #define SEGMENT_MAX 64
-#define BELOW_4G 0x100000000ull
 
 struct elf_ident {
 	u32 magic;
@@ -120,7 +120,7 @@ enum status elf_extent(const void *image, u64 size, u64 *low, u64 *high, u64 *en
 
 	if (status != STATUS_OK)
 		return status;
-	*low = BELOW_4G;
+	*low = SIZE_4G;
 	*high = 0;
 	*entry = view.entry;
 	for (u32 i = 0; i < view.phnum; i++) {
@@ -132,7 +132,7 @@ enum status elf_extent(const void *image, u64 size, u64 *low, u64 *high, u64 *en
 			return status_with(STATUS_L1_ELF, "segment larger in the file than in memory");
 		if (s.offset > size || s.filesz > size - s.offset)
 			return status_with(STATUS_L1_TRUNCATED, "ELF segment");
-		if (s.paddr >= BELOW_4G || s.memsz > BELOW_4G - s.paddr)
+		if (s.paddr >= SIZE_4G || s.memsz > SIZE_4G - s.paddr)
 			return status_with(STATUS_L1_ELF, "segment above 4 GiB");
 		*low = MIN(*low, s.paddr);
 		*high = MAX(*high, s.paddr + s.memsz);

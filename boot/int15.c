@@ -12,48 +12,32 @@
 #include "mm/memmap.h"
 
 #define VECTOR_15H (0x15 * 4)
-#define BDA_BASE_MEMORY 0x413	/* KiB of conventional memory, u16 */
+#define BDA_BASE_MEMORY 0x413 /* KiB of conventional memory, u16 */
 #define STUB_SIZE PAGE_SIZE
 #define ENTRY_SIZE 20
-#define MIB 0x100000ull
-#define BELOW_4G 0x100000000ull
 
 extern const u8 int15_start[], int15_header[], int15_end[];
 
 struct int15_header {
-	u32 chain;	/* segment:offset of the BIOS's own */
+	u32 chain; /* segment:offset of the BIOS's own */
 	u32 count;
-	u16 below_16m;	/* KiB */
-	u16 above_16m;	/* 64 KiB blocks */
-	u16 function_88;	/* KiB */
+	u16 below_16m;	 /* KiB */
+	u16 above_16m;	 /* 64 KiB blocks */
+	u16 function_88; /* KiB */
 	u16 pad;
 };
-
-/* Bytes of usable memory from `from` on, without a gap, up to `to`. */
-static u64 memory_between(u64 from, u64 to)
-{
-	u64 at = from;
-
-	for (size_t i = 0; i < memmap_count(); i++) {
-		const struct memmap_range *r = memmap_get(i);
-
-		if (r->type == MEMMAP_USABLE && r->base <= at && r->base + r->size > at)
-			at = r->base + r->size;
-	}
-	return MIN(at, to) - from;
-}
 
 static void fill_table(u8 *stub, u32 chain)
 {
 	size_t table = (size_t)(int15_end - int15_start);
 	size_t count = MIN(memmap_count(), (STUB_SIZE - table) / ENTRY_SIZE);
-	u64 low = memory_between(MIB, 16 * MIB);
+	u64 low = memmap_usable_from(SIZE_1M, 16 * SIZE_1M);
 	struct int15_header h = {
 		.chain = chain,
 		.count = (u32)count,
 		.below_16m = (u16)(low >> 10),
-		.above_16m = low == 15 * MIB ? (u16)(memory_between(16 * MIB, BELOW_4G) >> 16) : 0,
-		.function_88 = (u16)MIN(memory_between(MIB, 64 * MIB) >> 10, 0xfc00ull),
+		.above_16m = low == 15 * SIZE_1M ? (u16)(memmap_usable_from(16 * SIZE_1M, SIZE_4G) >> 16) : 0,
+		.function_88 = (u16)MIN(memmap_usable_from(SIZE_1M, 64 * SIZE_1M) >> 10, 0xfc00ull),
 	};
 
 	memcpy(stub, int15_start, table);

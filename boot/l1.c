@@ -13,8 +13,6 @@
 #include "kernel/hw/phys.h"
 #include "kernel/string.h"
 
-#define BELOW_4G 0x100000000ull
-
 static const void *image_get(const struct boot_info *info)
 {
 	return phys_to_ptr(HPA(info->modules[0].base));
@@ -49,7 +47,7 @@ enum status l1_flat_load(struct boot_info *info, const struct l1_flat *flat)
 	if (file > size - offset)
 		return status_with(STATUS_L1_TRUNCATED, "multiboot image");
 	high = MAX(end, (u64)flat->bss_end);
-	if (high > BELOW_4G)
+	if (high > SIZE_4G)
 		return status_with(STATUS_L1_MULTIBOOT, "end beyond 4 GiB");
 	status = l1_space_claim(flat->load_addr, high - flat->load_addr, "the L1 image");
 	if (status != STATUS_OK)
@@ -63,7 +61,7 @@ enum status l1_flat_load(struct boot_info *info, const struct l1_flat *flat)
 static enum status give_gdt(struct l1_start *start)
 {
 	static const u64 gdt[4] = { 0, 0, 0x00cf9b000000ffffull, 0x00cf93000000ffffull };
-	u64 at = l1_space_find(sizeof(gdt), 16, 0x10000, BELOW_4G);
+	u64 at = l1_space_find(sizeof(gdt), 16, 0x10000, SIZE_4G);
 
 	if (!at)
 		return status_with(STATUS_L1_NO_ROOM, "its first GDT");

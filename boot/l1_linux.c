@@ -38,17 +38,15 @@
 #define BP_E820_MAX 128
 #define BP_SIZE 0x1000
 
-#define LINUX_MAGIC 0x53726448u	/* "HdrS" */
+#define LINUX_MAGIC 0x53726448u /* "HdrS" */
 #define LINUX_VERSION_MIN 0x206u
 #define LOADED_HIGH BIT(0)
 #define LOADER_UNDEFINED 0xff
-#define BELOW_4G 0x100000000ull
-#define MIB 0x100000ull
 
 struct linux_image {
 	u32 setup_size, version;
-	u64 kernel_size;	/* of the protected-mode part */
-	u64 memory_size;	/* that it needs from its load address on */
+	u64 kernel_size; /* of the protected-mode part */
+	u64 memory_size; /* that it needs from its load address on */
 	u64 preferred, alignment;
 	bool relocatable;
 	u32 cmdline_max, initrd_max;
@@ -81,7 +79,8 @@ static void put64(u8 *p, u32 offset, u64 value)
 
 bool l1_linux_is(const void *image, u64 size)
 {
-	return size >= HDR_MAGIC + 4 && get(image, HDR_BOOT_FLAG, 2) == 0xaa55 && get(image, HDR_MAGIC, 4) == LINUX_MAGIC;
+	return size >= HDR_MAGIC + 4 && get(image, HDR_BOOT_FLAG, 2) == 0xaa55 &&
+	       get(image, HDR_MAGIC, 4) == LINUX_MAGIC;
 }
 
 static enum status header_read(const u8 *image, u64 size, struct linux_image *k)
@@ -109,7 +108,7 @@ static enum status header_read(const u8 *image, u64 size, struct linux_image *k)
 		return status_with(STATUS_L1_LINUX, "alignment");
 	k->cmdline_max = get(image, HDR_CMDLINE_SIZE, 4);
 	k->initrd_max = get(image, HDR_INITRD_ADDR_MAX, 4);
-	k->preferred = MIB;
+	k->preferred = SIZE_1M;
 	k->memory_size = k->kernel_size * 4;
 	if (k->version >= 0x20a) {
 		memcpy(&k->preferred, image + HDR_PREF_ADDRESS, sizeof(k->preferred));
@@ -121,12 +120,12 @@ static enum status header_read(const u8 *image, u64 size, struct linux_image *k)
 static enum status place(const struct linux_image *k, u64 *at)
 {
 	*at = k->preferred;
-	if (k->preferred < BELOW_4G && k->memory_size < BELOW_4G - k->preferred &&
+	if (k->preferred < SIZE_4G && k->memory_size < SIZE_4G - k->preferred &&
 	    l1_space_claim(k->preferred, k->memory_size, "the Linux kernel") == STATUS_OK)
 		return STATUS_OK;
 	if (!k->relocatable)
 		return status_with(STATUS_L1_NO_ROOM, "the Linux kernel");
-	*at = l1_space_find(k->memory_size, k->alignment, MIB, BELOW_4G);
+	*at = l1_space_find(k->memory_size, k->alignment, SIZE_1M, SIZE_4G);
 	return *at ? STATUS_OK : status_with(STATUS_L1_NO_ROOM, "the Linux kernel");
 }
 
@@ -137,7 +136,7 @@ static void fill_screen(u8 *bp, const struct boot_info *info)
 	u64 bytes = (u64)fb->pitch * fb->height;
 
 	if (fb->type != BOOT_FRAMEBUFFER_RGB) {
-		if (!info->efi) {	/* VGA text, as every BIOS leaves it */
+		if (!info->efi) { /* VGA text, as every BIOS leaves it */
 			bp[0x06] = 3;
 			bp[0x07] = 80;
 			bp[0x0e] = 25;
@@ -146,7 +145,7 @@ static void fill_screen(u8 *bp, const struct boot_info *info)
 		}
 		return;
 	}
-	bp[0x0f] = info->efi ? 0x70 : 0x23;	/* linear framebuffer of EFI, or of VESA */
+	bp[0x0f] = info->efi ? 0x70 : 0x23; /* linear framebuffer of EFI, or of VESA */
 	put16(bp, 0x12, fb->width);
 	put16(bp, 0x14, fb->height);
 	put16(bp, 0x16, fb->bpp);
@@ -159,7 +158,7 @@ static void fill_screen(u8 *bp, const struct boot_info *info)
 	bp[0x29] = fb->green_pos;
 	bp[0x2a] = fb->blue_size;
 	bp[0x2b] = fb->blue_pos;
-	put32(bp, 0x36, fb->addr >> 32 ? 2 : 0);	/* 64-bit base */
+	put32(bp, 0x36, fb->addr >> 32 ? 2 : 0); /* 64-bit base */
 	put32(bp, 0x3a, (u32)(fb->addr >> 32));
 }
 
@@ -185,7 +184,7 @@ static enum status give_rsdp(u8 *bp, const struct boot_info *info)
 
 	if (!info->efi || !info->rsdp_size)
 		return STATUS_OK;
-	page = l1_space_find(PAGE_SIZE, PAGE_SIZE, MIB, BELOW_4G);
+	page = l1_space_find(PAGE_SIZE, PAGE_SIZE, SIZE_1M, SIZE_4G);
 	if (!page || !memmap_override(page, PAGE_SIZE, MEMMAP_ACPI))
 		return status_with(STATUS_L1_NO_ROOM, "the ACPI root pointer");
 	memcpy(phys_to_ptr(HPA(page)), info->rsdp, info->rsdp_size);
@@ -199,7 +198,7 @@ static enum status give_initrd(u8 *bp, const struct boot_info *info, const struc
 
 	if (info->module_count < 2)
 		return STATUS_OK;
-	status = l1_space_move_module(1, MIB, k->initrd_max ? (u64)k->initrd_max + 1 : BELOW_4G);
+	status = l1_space_move_module(1, SIZE_1M, k->initrd_max ? (u64)k->initrd_max + 1 : SIZE_4G);
 	if (status != STATUS_OK)
 		return status;
 	put32(bp, HDR_RAMDISK_IMAGE, (u32)info->modules[1].base);
@@ -235,12 +234,12 @@ enum status l1_linux_load(struct boot_info *info, struct l1_start *start)
 	status = place(&k, &at);
 	if (status != STATUS_OK)
 		return status;
-	params = l1_space_find(BP_SIZE, PAGE_SIZE, 0x10000, BELOW_4G);
-	text = l1_space_find(length + 1, 16, 0x10000, BELOW_4G);
+	params = l1_space_find(BP_SIZE, PAGE_SIZE, 0x10000, SIZE_4G);
+	text = l1_space_find(length + 1, 16, 0x10000, SIZE_4G);
 	if (!params || !text)
 		return status_with(STATUS_L1_NO_ROOM, "its boot parameters");
 	memcpy(phys_to_ptr(HPA(text)), cmdline, length + 1);
-	image = phys_to_ptr(HPA(info->modules[0].base));	/* place() may have moved it */
+	image = phys_to_ptr(HPA(info->modules[0].base)); /* place() may have moved it */
 	memcpy(phys_to_ptr(HPA(at)), image + k.setup_size, k.kernel_size);
 	bp = phys_to_ptr(HPA(params));
 	copy_header(bp, image);

@@ -14,9 +14,9 @@
 #define MB1_LOADER_MAGIC 0x2badb002u
 #define MB1_SEARCH 8192
 #define MB1_FLAT BIT(16)
-/* Modules on pages, memory information, video mode (a wish); the other bits of 15:0 are demands that nobody knows. */
+/* Modules on pages, memory information, video mode (a wish); the other bits of 15:0 are demands that nobody
+ * knows. */
 #define MB1_KNOWN 7u
-#define BELOW_4G 0x100000000ull
 #define LOADER_NAME "Socle"
 
 struct mb1_header {
@@ -41,7 +41,7 @@ struct mb1_module {
 };
 
 struct mb1_mmap {
-	u32 size;	/* of the rest */
+	u32 size; /* of the rest */
 	u64 base, length;
 	u32 type;
 } PACKED;
@@ -69,26 +69,13 @@ static enum status load_image(struct boot_info *info, u32 at, u64 *entry)
 	if (h.flags & 0xffff & ~MB1_KNOWN)
 		return status_with(STATUS_L1_MULTIBOOT, "flags 0x%x", h.flags & 0xffff & ~MB1_KNOWN);
 	if (!(h.flags & MB1_FLAT))
-		return elf_is(image, size) ? l1_elf_load(info, entry) :
-					     status_with(STATUS_L1_ELF, "neither ELF nor load addresses");
+		return elf_is(image, size) ? l1_elf_load(info, entry)
+					   : status_with(STATUS_L1_ELF, "neither ELF nor load addresses");
 	if (size - at < sizeof(h))
 		return status_with(STATUS_L1_TRUNCATED, "multiboot header");
 	*entry = h.entry_addr;
-	return l1_flat_load(info, &(struct l1_flat){ at, h.header_addr, h.load_addr, h.load_end_addr, h.bss_end_addr });
-}
-
-/* KiB of memory that begins at `from` without a gap. */
-static u32 memory_from(u64 from, u64 end)
-{
-	u64 at = from;
-
-	for (size_t i = 0; i < memmap_count(); i++) {
-		const struct memmap_range *r = memmap_get(i);
-
-		if (r->type == MEMMAP_USABLE && r->base <= at && r->base + r->size > at)
-			at = r->base + r->size;
-	}
-	return (u32)((MIN(at, end) - from) >> 10);
+	return l1_flat_load(
+		info, &(struct l1_flat){ at, h.header_addr, h.load_addr, h.load_end_addr, h.bss_end_addr });
 }
 
 /* Strings and tables behind the information structure, in one claimed block. */
@@ -113,7 +100,8 @@ static u32 block_string(struct block *b, const char *s)
 
 static u64 block_size(const struct boot_info *info)
 {
-	u64 size = sizeof(struct mb1_info) + sizeof(LOADER_NAME) + 64 + memmap_count() * sizeof(struct mb1_mmap);
+	u64 size =
+		sizeof(struct mb1_info) + sizeof(LOADER_NAME) + 64 + memmap_count() * sizeof(struct mb1_mmap);
 
 	for (u32 i = 0; i < info->module_count; i++)
 		size += strlen(info->modules[i].cmdline) + 16 + sizeof(struct mb1_module);
@@ -159,13 +147,13 @@ enum status l1_multiboot1_load(struct boot_info *info, u32 header, struct l1_sta
 	status = load_image(info, header, &entry);
 	if (status != STATUS_OK)
 		return status;
-	b.base = l1_space_find(block_size(info), PAGE_SIZE, 0x10000, BELOW_4G);
+	b.base = l1_space_find(block_size(info), PAGE_SIZE, 0x10000, SIZE_4G);
 	if (!b.base)
 		return status_with(STATUS_L1_NO_ROOM, "its boot information");
 	b.used = ALIGN_UP(sizeof(mbi), 8);
 	mbi.flags = MB1_INFO_MEMORY | MB1_INFO_CMDLINE | MB1_INFO_MODS | MB1_INFO_MMAP | MB1_INFO_LOADER;
-	mbi.mem_lower = memory_from(0, 0xa0000);
-	mbi.mem_upper = memory_from(0x100000, BELOW_4G);
+	mbi.mem_lower = (u32)(memmap_usable_from(0, 0xa0000) >> 10);
+	mbi.mem_upper = (u32)(memmap_usable_from(SIZE_1M, SIZE_4G) >> 10);
 	mbi.cmdline = block_string(&b, info->modules[0].cmdline);
 	mbi.boot_loader_name = block_string(&b, LOADER_NAME);
 	give_modules(&b, &mbi, info);

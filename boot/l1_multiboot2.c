@@ -15,18 +15,34 @@
 #define MB2_SEARCH 32768
 #define MB2_ARCH_386 0
 #define MB2_OPTIONAL BIT(0)
-#define BELOW_4G 0x100000000ull
 #define LOADER_NAME "Socle"
 
 enum { /* header tags */
-	MB2_HTAG_END, MB2_HTAG_REQUEST, MB2_HTAG_ADDRESS, MB2_HTAG_ENTRY, MB2_HTAG_CONSOLE, MB2_HTAG_FRAMEBUFFER,
-	MB2_HTAG_ALIGN, MB2_HTAG_EFI_BS, MB2_HTAG_ENTRY_EFI32, MB2_HTAG_ENTRY_EFI64, MB2_HTAG_RELOCATABLE,
+       MB2_HTAG_END,
+       MB2_HTAG_REQUEST,
+       MB2_HTAG_ADDRESS,
+       MB2_HTAG_ENTRY,
+       MB2_HTAG_CONSOLE,
+       MB2_HTAG_FRAMEBUFFER,
+       MB2_HTAG_ALIGN,
+       MB2_HTAG_EFI_BS,
+       MB2_HTAG_ENTRY_EFI32,
+       MB2_HTAG_ENTRY_EFI64,
+       MB2_HTAG_RELOCATABLE,
 };
 
 enum { /* information tags */
-	MB2_TAG_END = 0, MB2_TAG_CMDLINE = 1, MB2_TAG_LOADER = 2, MB2_TAG_MODULE = 3, MB2_TAG_MEMORY = 4,
-	MB2_TAG_MMAP = 6, MB2_TAG_FRAMEBUFFER = 8, MB2_TAG_EFI64 = 12, MB2_TAG_ACPI_OLD = 14, MB2_TAG_ACPI_NEW = 15,
-	MB2_TAG_EFI_MMAP = 17,
+       MB2_TAG_END = 0,
+       MB2_TAG_CMDLINE = 1,
+       MB2_TAG_LOADER = 2,
+       MB2_TAG_MODULE = 3,
+       MB2_TAG_MEMORY = 4,
+       MB2_TAG_MMAP = 6,
+       MB2_TAG_FRAMEBUFFER = 8,
+       MB2_TAG_EFI64 = 12,
+       MB2_TAG_ACPI_OLD = 14,
+       MB2_TAG_ACPI_NEW = 15,
+       MB2_TAG_EFI_MMAP = 17,
 };
 
 struct mb2_wishes {
@@ -76,7 +92,8 @@ static enum status read_tag(const u8 *tag, u16 type, u16 flags, u32 size, u32 he
 		/* Given as far as there is one; the EFI entries are not taken, boot services have ended. */
 		return STATUS_OK;
 	default:
-		return flags & MB2_OPTIONAL ? STATUS_OK : status_with(STATUS_L1_MULTIBOOT, "header tag %u", type);
+		return flags & MB2_OPTIONAL ? STATUS_OK
+					    : status_with(STATUS_L1_MULTIBOOT, "header tag %u", type);
 	}
 	return status_with(STATUS_L1_MULTIBOOT, "size of header tag %u", type);
 }
@@ -171,9 +188,20 @@ static void tag_mmap(struct tags *t)
 	}
 }
 
+/* KiB below 640 KiB, and from 1 MiB on to the first gap. */
+static void tag_memory(struct tags *t)
+{
+	u32 kib[2] = { (u32)(memmap_usable_from(0, 0xa0000) >> 10),
+		       (u32)(memmap_usable_from(SIZE_1M, SIZE_4G) >> 10) };
+
+	memcpy(tag_open(t, MB2_TAG_MEMORY, 8 + sizeof(kib)), kib, sizeof(kib));
+}
+
 static void tag_framebuffer(struct tags *t, const struct boot_framebuffer *fb)
 {
-	u8 colors[6] = { fb->red_pos, fb->red_size, fb->green_pos, fb->green_size, fb->blue_pos, fb->blue_size };
+	u8 colors[6] = {
+		fb->red_pos, fb->red_size, fb->green_pos, fb->green_size, fb->blue_pos, fb->blue_size
+	};
 	u8 *at;
 
 	if (fb->type == BOOT_FRAMEBUFFER_NONE || fb->type == BOOT_FRAMEBUFFER_INDEXED)
@@ -229,9 +257,12 @@ static void tag_efi_map(struct tags *t, const struct boot_info *info)
 
 		memcpy(&d, raw, sizeof(d));
 		end = d.physical + (d.pages << PAGE_SHIFT);
-		size += efi_piece(at + 8 + size, raw, stride, d.physical, MIN(end, MAX(window, d.physical)), false);
-		size += efi_piece(at + 8 + size, raw, stride, MAX(d.physical, window), MIN(end, window_end), true);
-		size += efi_piece(at + 8 + size, raw, stride, MIN(end, MAX(d.physical, window_end)), end, false);
+		size += efi_piece(at + 8 + size, raw, stride, d.physical, MIN(end, MAX(window, d.physical)),
+				  false);
+		size += efi_piece(at + 8 + size, raw, stride, MAX(d.physical, window), MIN(end, window_end),
+				  true);
+		size += efi_piece(at + 8 + size, raw, stride, MIN(end, MAX(d.physical, window_end)), end,
+				  false);
 	}
 	tag_size = 16 + size;
 	memcpy(tag + 4, &tag_size, 4);
@@ -241,7 +272,8 @@ static void tag_efi_map(struct tags *t, const struct boot_info *info)
 static void tag_firmware(struct tags *t, const struct boot_info *info)
 {
 	if (info->rsdp_size)
-		memcpy(tag_open(t, info->rsdp_size > 20 ? MB2_TAG_ACPI_NEW : MB2_TAG_ACPI_OLD, 8 + info->rsdp_size),
+		memcpy(tag_open(t, info->rsdp_size > 20 ? MB2_TAG_ACPI_NEW : MB2_TAG_ACPI_OLD,
+				8 + info->rsdp_size),
 		       info->rsdp, info->rsdp_size);
 	if (info->efi_system_table)
 		memcpy(tag_open(t, MB2_TAG_EFI64, 16), &info->efi_system_table, 8);
@@ -251,7 +283,8 @@ static void tag_firmware(struct tags *t, const struct boot_info *info)
 
 static u64 tags_size(const struct boot_info *info)
 {
-	u64 size = 512 + 24 * memmap_count() + info->efi_map_size + 2ull * info->efi_descriptor_size + info->rsdp_size;
+	u64 size = 512 + 24 * memmap_count() + info->efi_map_size + 2ull * info->efi_descriptor_size +
+		   info->rsdp_size;
 
 	for (u32 i = 0; i < info->module_count; i++)
 		size += strlen(info->modules[i].cmdline) + 32;
@@ -269,6 +302,7 @@ static void give_tags(struct tags *t, const struct boot_info *info)
 
 		tag_string(t, MB2_TAG_MODULE, range, sizeof(range), m->cmdline);
 	}
+	tag_memory(t);
 	tag_mmap(t);
 	tag_framebuffer(t, &info->framebuffer);
 	tag_firmware(t, info);
@@ -285,7 +319,7 @@ enum status l1_multiboot2_load(struct boot_info *info, u32 header, struct l1_sta
 	status = load_image(info, header, &entry);
 	if (status != STATUS_OK)
 		return status;
-	at = l1_space_find(tags_size(info), PAGE_SIZE, 0x10000, BELOW_4G);
+	at = l1_space_find(tags_size(info), PAGE_SIZE, 0x10000, SIZE_4G);
 	if (!at)
 		return status_with(STATUS_L1_NO_ROOM, "its boot information");
 	t.base = phys_to_ptr(HPA(at));

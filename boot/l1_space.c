@@ -9,8 +9,6 @@
 #include "kernel/string.h"
 
 #define CLAIM_MAX 16
-#define MIB 0x100000ull
-#define BELOW_4G 0x100000000ull
 
 static struct {
 	struct boot_info *info;
@@ -30,7 +28,8 @@ static struct memmap_avoid occupied(void)
 	size_t n = space.claim_count;
 
 	for (u32 i = 0; i < space.info->module_count; i++, n++)
-		space.clear[n] = (struct memmap_range){ space.info->modules[i].base, space.info->modules[i].size, 0 };
+		space.clear[n] =
+			(struct memmap_range){ space.info->modules[i].base, space.info->modules[i].size, 0 };
 	return (struct memmap_avoid){ space.clear, n };
 }
 
@@ -70,7 +69,7 @@ enum status l1_space_claim(u64 base, u64 size, const char *what)
 	for (u32 i = 0; i < space.info->module_count; i++) {
 		struct boot_module *m = &space.info->modules[i];
 
-		if (overlap(base, size, m->base, m->size) && !module_move(m, MIB, BELOW_4G))
+		if (overlap(base, size, m->base, m->size) && !module_move(m, SIZE_1M, SIZE_4G))
 			return status_with(STATUS_L1_NO_ROOM, "a module that is in the way");
 	}
 	return STATUS_OK;

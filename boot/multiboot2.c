@@ -10,11 +10,19 @@
 
 #define MB2_LOADER_MAGIC 0x36d76289u
 #define MB2_SIZE_MAX (1u << 20)
-#define BELOW_4G 0x100000000ull
 
 enum {
-	TAG_END = 0, TAG_CMDLINE = 1, TAG_LOADER = 2, TAG_MODULE = 3, TAG_MMAP = 6, TAG_FRAMEBUFFER = 8,
-	TAG_EFI32 = 11, TAG_EFI64 = 12, TAG_ACPI_OLD = 14, TAG_ACPI_NEW = 15, TAG_EFI_MMAP = 17,
+	TAG_END = 0,
+	TAG_CMDLINE = 1,
+	TAG_LOADER = 2,
+	TAG_MODULE = 3,
+	TAG_MMAP = 6,
+	TAG_FRAMEBUFFER = 8,
+	TAG_EFI32 = 11,
+	TAG_EFI64 = 12,
+	TAG_ACPI_OLD = 14,
+	TAG_ACPI_NEW = 15,
+	TAG_EFI_MMAP = 17,
 	TAG_EFI_BS = 18,
 };
 
@@ -116,22 +124,19 @@ static void read_efi_map(const u8 *body, u32 size, struct boot_info *out)
 	memcpy(out->efi_map, body + 8, out->efi_map_size);
 }
 
-/* UEFI specification, "GetMemoryMap": memory that is free once boot services have ended, ACPI's, and the rest. */
+/* UEFI specification, "GetMemoryMap": memory that is free once boot services have ended, ACPI's, and the
+ * rest. */
 static u32 efi_type(u32 type)
 {
 	switch (type) {
-	case 1:	/* loader code and data, boot services code and data, conventional */
+	case 1: /* loader code and data, boot services code and data, conventional */
 	case 2:
 	case 3:
 	case 4:
-	case 7:
-		return MEMMAP_USABLE;
-	case 9:
-		return MEMMAP_ACPI;
-	case 10:
-		return MEMMAP_NVS;
-	default:
-		return MEMMAP_RESERVED;
+	case 7: return MEMMAP_USABLE;
+	case 9: return MEMMAP_ACPI;
+	case 10: return MEMMAP_NVS;
+	default: return MEMMAP_RESERVED;
 	}
 }
 
@@ -161,31 +166,19 @@ static enum status read_tag(u32 type, const u8 *body, u32 size, struct boot_info
 	case TAG_LOADER:
 		out->loader_name = keep_string(out, body, size);
 		return out->loader_name ? STATUS_OK : status_with(STATUS_BOOT_INFO, "name of the loader");
-	case TAG_MODULE:
-		return read_module(body, size, out);
-	case TAG_MMAP:
-		return read_mmap(body, size, out);
-	case TAG_FRAMEBUFFER:
-		read_framebuffer(body, size, &out->framebuffer);
-		break;
+	case TAG_MODULE: return read_module(body, size, out);
+	case TAG_MMAP: return read_mmap(body, size, out);
+	case TAG_FRAMEBUFFER: read_framebuffer(body, size, &out->framebuffer); break;
 	case TAG_EFI64:
 		if (size >= 8)
 			memcpy(&out->efi_system_table, body, 8);
 		out->efi = true;
 		break;
 	case TAG_EFI32:
-	case TAG_EFI_BS:
-		out->efi = true;
-		break;
-	case TAG_ACPI_OLD:
-		read_rsdp(body, size, 20, out);
-		break;
-	case TAG_ACPI_NEW:
-		read_rsdp(body, size, 36, out);
-		break;
-	case TAG_EFI_MMAP:
-		read_efi_map(body, size, out);
-		break;
+	case TAG_EFI_BS: out->efi = true; break;
+	case TAG_ACPI_OLD: read_rsdp(body, size, 20, out); break;
+	case TAG_ACPI_NEW: read_rsdp(body, size, 36, out); break;
+	case TAG_EFI_MMAP: read_efi_map(body, size, out); break;
 	}
 	return STATUS_OK;
 }
@@ -201,7 +194,7 @@ enum status multiboot2_parse(u32 magic, u32 info, struct boot_info *out)
 	if (magic != MB2_LOADER_MAGIC || (info & 7))
 		return STATUS_NOT_MULTIBOOT2;
 	memcpy(&total, base, sizeof(total));
-	if (total < 16 || total > MB2_SIZE_MAX || total > BELOW_4G - info)
+	if (total < 16 || total > MB2_SIZE_MAX || total > SIZE_4G - info)
 		return status_with(STATUS_BOOT_INFO, "size");
 	out->info_base = info;
 	out->info_size = total;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Records, stacks and the start of the processors; see kernel/smp.h.  Each
+ * Records, stacks and the start of the processors; see boot/smp.h.  Each
  * CPU has four stacks (its own, NMI, #DF, #MC), each above a page that is
  * never mapped.
  */
-#include "kernel/smp.h"
+#include "boot/smp.h"
 
 #include "drivers/apic.h"
 #include "kernel/bits.h"

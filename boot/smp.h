@@ -3,8 +3,8 @@
  * The other processors: started one after the other by INIT and SIPI through
  * a page below 1 MiB that is given back.  SDM: "Multiple-Processor (MP) Initialization".
  */
-#ifndef KERNEL_SMP_H
-#define KERNEL_SMP_H
+#ifndef BOOT_SMP_H
+#define BOOT_SMP_H
 
 #include "drivers/acpi.h"
 #include "kernel/percpu.h"

@@ -12,9 +12,11 @@
 #define EARLY_STACK_SIZE 0x8000
 #define COM1 0x3f8
 #define CR0_START 0x80010031	/* PG, WP, NE, ET, PE */
-#define CR4_START 0xa0		/* PGE, PAE */
+#define CR4_START 0xe0		/* PGE, MCE, PAE */
 #define EFER_START 0x900	/* NXE, LME */
 #define EFER_MSR 0xc0000080
+#define MISC_ENABLE_MSR 0x1a0
+#define XD_DISABLE 2		/* bit 34, in EDX */
 #define LARGE_PAGE 0x83		/* present, writable, large */
 #define TABLE 0x3
 
@@ -35,6 +37,15 @@ start32:
 	cpuid
 	btl	$29, %edx
 	jnc	no_long_mode
+	btl	$20, %edx
+	jc	1f
+	/* Firmware may hide execute-disable; EFER.NXE would fault then. */
+	movl	$MISC_ENABLE_MSR, %ecx
+	rdmsr
+	btrl	$XD_DISABLE, %edx
+	jnc	no_execute_disable
+	wrmsr
+1:
 
 	/* Four page directories: the first 4 GiB in pages of 2 MiB. */
 	movl	$PHYSICAL(early_pd), %ebx
@@ -75,6 +86,9 @@ long_mode_on:
 	movl	%eax, %cr0
 	ret
 
+no_execute_disable:
+	movl	$PHYSICAL(no_execute_disable_text), %esi
+	jmp	3f
 no_long_mode:
 	movl	$PHYSICAL(no_long_mode_text), %esi
 3:	movw	$COM1 + 5, %dx
@@ -101,6 +115,7 @@ start_high:
 	movl	%eax, %ss
 	movl	%eax, %fs
 	movl	%eax, %gs
+	lgdt	start_gdt_pointer_high(%rip)	/* valid in the window too */
 	leaq	early_stack_top(%rip), %rsp
 	movl	%edi, %esi
 	movl	%ebp, %edi
@@ -139,6 +154,11 @@ start_gdt:
 start_gdt_pointer:
 	.word	. - start_gdt - 1
 	.long	PHYSICAL(start_gdt)
+start_gdt_pointer_high:
+	.word	start_gdt_pointer - start_gdt - 1
+	.quad	start_gdt
+no_execute_disable_text:
+	.asciz	"socle: error: the processor has no execute-disable; enable it in the firmware's setup\r\n"
 no_long_mode_text:
 	.asciz	"socle: error: the processor has no 64-bit mode; use an Intel processor with VT-x\r\n"
 

@@ -3,12 +3,14 @@
  * Where an AP starts after its SIPI: real mode at the start of a page below
  * 1 MiB that holds a copy of this.  On to long mode with L0's page tables,
  * in which this page is mapped at its own address for the moment, and to the
- * stack and function that kernel/smp.c wrote at the end.
+ * stack and function that boot/smp.c wrote at the end.
  */
 #define CR0_START 0x80010031
-#define CR4_START 0xa0
+#define CR4_START 0xe0
 #define EFER_START 0x900
 #define EFER_MSR 0xc0000080
+#define MISC_ENABLE_MSR 0x1a0
+#define XD_DISABLE 2
 #define LOCAL(symbol) ((symbol) - trampoline_start)
 
 	.section .rodata
@@ -17,7 +19,15 @@
 trampoline_start:
 	cli
 	cld
-	movw	%cs, %ax
+	movl	$0x80000001, %eax
+	cpuid
+	btl	$20, %edx
+	jc	1f
+	movl	$MISC_ENABLE_MSR, %ecx	/* as in start.S */
+	rdmsr
+	btrl	$XD_DISABLE, %edx
+	wrmsr
+1:	movw	%cs, %ax
 	movw	%ax, %ds
 	xorl	%ebx, %ebx
 	movw	%ax, %bx
@@ -68,7 +78,7 @@ far_pointer:
 	.long	0
 	.word	8
 
-/* struct trampoline_parameters of kernel/smp.c */
+/* struct trampoline_parameters of boot/smp.c */
 	.balign 8
 trampoline_parameters:
 parameter_stack:

@@ -15,15 +15,16 @@
 #include "mm/page_alloc.h"
 
 extern const char image_start[], image_end[];
-extern const char image_text[], image_text_end[], image_rodata[], image_rodata_end[], image_data[], image_data_end[];
+extern const char image_text[], image_text_end[], image_rodata[], image_rodata_end[], image_data[],
+	image_data_end[];
 void start_relocate(void *to, const void *from, u64 size, u64 cr3);
 
-#define MIB 0x100000ull
-#define BELOW_4G 0x100000000ull
-/* What all CPUs share (image, EPT01, tables), and what each needs: slots of vmcs12s, EPT02s' budget, stacks. */
-#define SHARED_SIZE (6 * MIB)
-#define CPU_SIZE (5 * MIB)
-#define EPT02_DEFAULT (8 * MIB)
+/* What all CPUs share (image, EPT01, tables), and what each needs: slots of vmcs12s, EPT02s' budget, stacks.
+ */
+#define SHARED_SIZE (6 * SIZE_1M)
+#define CPU_SIZE (5 * SIZE_1M)
+#define PARKED_SIZE (SIZE_1M / 8)
+#define EPT02_DEFAULT (8 * SIZE_1M)
 
 u64 image_phys;
 static u64 image_to, cr3;
@@ -33,11 +34,12 @@ static u64 image_size(void)
 	return (u64)(image_end - image_start);
 }
 
-static u64 size_needed(u32 cpus)
+/* Saturates: an option may ask for any number of bytes. */
+static u64 size_needed(u32 cpus, u32 parked)
 {
 	u64 ept02 = options.ept02_budget ? options.ept02_budget : EPT02_DEFAULT;
 
-	return SHARED_SIZE + cpus * (CPU_SIZE + ept02);
+	return SHARED_SIZE + parked * PARKED_SIZE + cpus * (CPU_SIZE + MIN(ept02, SIZE_4G));
 }
 
 static bool fill_memmap(const struct boot_info *info)
@@ -49,22 +51,25 @@ static bool fill_memmap(const struct boot_info *info)
 	return true;
 }
 
-enum status window_choose(const struct boot_info *info, u32 cpus)
+enum status window_choose(const struct boot_info *info, u32 cpus, u32 parked)
 {
 	struct memmap_range clear[BOOT_MODULE_MAX + 2];
 	struct memmap_avoid avoid = { clear, 0 };
-	u64 size = options.reserve ? options.reserve : size_needed(cpus), base;
+	u64 needed = size_needed(cpus, parked), size = options.reserve ? options.reserve : needed, base;
 
 	if (!fill_memmap(info))
 		return status_with(STATUS_BOOT_INFO, "memory map's number of entries");
-	if (size < size_needed(cpus))
-		return status_with(STATUS_RESERVE_SMALL, "%llu", (unsigned long long)(size_needed(cpus) >> 10));
+	if (size < needed)
+		return status_with(STATUS_RESERVE_SMALL, "%llu", (unsigned long long)(needed >> 10));
+	if (size > SIZE_4G)
+		return status_with(STATUS_NO_WINDOW, "%llu", (unsigned long long)(size >> 10));
 	for (u32 i = 0; i < info->module_count; i++)
-		clear[avoid.count++] = (struct memmap_range){ info->modules[i].base, info->modules[i].size, 0 };
+		clear[avoid.count++] =
+			(struct memmap_range){ info->modules[i].base, info->modules[i].size, 0 };
 	clear[avoid.count++] = (struct memmap_range){ info->info_base, info->info_size, 0 };
 	clear[avoid.count++] = (struct memmap_range){ (u64)image_start - IMAGE_BASE, image_size(), 0 };
 	size = ALIGN_UP(size, SIZE_2M);
-	base = memmap_find_high(size, SIZE_2M, MIB, BELOW_4G, avoid);
+	base = memmap_find_high(size, SIZE_2M, SIZE_1M, SIZE_4G, avoid);
 	if (!base || !memmap_set_window(base, size))
 		return status_with(STATUS_NO_WINDOW, "%llu", (unsigned long long)(size >> 10));
 	image_to = base;
@@ -75,9 +80,12 @@ enum status window_choose(const struct boot_info *info, u32 cpus)
 void window_relocate(void)
 {
 	const struct host_image parts = {
-		.text = (u64)image_text - IMAGE_BASE, .text_end = (u64)image_text_end - IMAGE_BASE,
-		.rodata = (u64)image_rodata - IMAGE_BASE, .rodata_end = (u64)image_rodata_end - IMAGE_BASE,
-		.data = (u64)image_data - IMAGE_BASE, .data_end = (u64)image_data_end - IMAGE_BASE,
+		.text = (u64)image_text - IMAGE_BASE,
+		.text_end = (u64)image_text_end - IMAGE_BASE,
+		.rodata = (u64)image_rodata - IMAGE_BASE,
+		.rodata_end = (u64)image_rodata_end - IMAGE_BASE,
+		.data = (u64)image_data - IMAGE_BASE,
+		.data_end = (u64)image_data_end - IMAGE_BASE,
 	};
 	u64 base = image_to - ((u64)image_start - IMAGE_BASE);
 
