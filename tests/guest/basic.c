@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guest test "basic": VMX on and off, a launch, a CPUID loop, field access, an EPT violation, event injection, and the
- * first VM-instruction errors. What works here is what any hypervisor needs first.
+ * Guest test "basic": VMX on and off, a launch, a CPUID loop, field access, an EPT violation, event
+ * injection, and the first VM-instruction errors. What works here is what any hypervisor needs first.
  */
 #include "tests/guest/lib/test.h"
 #include "tests/guest/lib/vmx.h"
@@ -14,11 +14,11 @@ GUEST_CODE(code_handler, 64, "nop; nop; vmcall; ud2");
 
 TEST(capabilities)
 {
-	info("basic=%lx pin=%lx proc=%lx proc2=%lx exit=%lx entry=%lx", caps.basic, caps.pin, caps.proc, caps.proc2,
-	     caps.exit, caps.entry);
-	info("misc=%lx ept_vpid=%lx vmfunc=%lx cr0=%lx/%lx cr4=%lx/%lx enum=%lx feature=%lx", caps.misc, caps.ept_vpid,
-	     caps.vmfunc, caps.cr0_fixed0, caps.cr0_fixed1, caps.cr4_fixed0, caps.cr4_fixed1, msr_read(MSR_VMX_VMCS_ENUM),
-	     msr_read(MSR_FEATURE_CONTROL));
+	info("basic=%lx pin=%lx proc=%lx proc2=%lx exit=%lx entry=%lx", caps.basic, caps.pin, caps.proc,
+	     caps.proc2, caps.exit, caps.entry);
+	info("misc=%lx ept_vpid=%lx vmfunc=%lx cr0=%lx/%lx cr4=%lx/%lx enum=%lx feature=%lx", caps.misc,
+	     caps.ept_vpid, caps.vmfunc, caps.cr0_fixed0, caps.cr0_fixed1, caps.cr4_fixed0, caps.cr4_fixed1,
+	     msr_read(MSR_VMX_VMCS_ENUM), msr_read(MSR_FEATURE_CONTROL));
 	CHECK((caps.basic >> 32 & 0x1fff) <= 4096 && (caps.basic >> 32 & 0x1fff));
 	CHECK((caps.basic >> 50 & 15) == 6);
 	CHECK(!((u32)caps.pin & ~(caps.pin >> 32)));
@@ -82,9 +82,11 @@ TEST_VMX(fields)
 	struct vm vm;
 	char name[48];
 	static const u64 patterns[] = { ~0ull, 0x5555555555555555ull, 0xaaaaaaaaaaaaaaaaull, 0 };
-	static const u64 fields[] = { F_GUEST_RIP, F_GUEST_ES, F_GUEST_ES_LIMIT, F_GUEST_ES_RIGHTS, F_TSC_OFFSET, F_HOST_CS,
-				      F_HOST_CR3, F_CR0_MASK, F_EXCEPTION_BITMAP, F_GUEST_DEBUGCTL, F_VMCS_LINK,
-				      F_GUEST_RFLAGS, F_GUEST_ACTIVITY };
+	static const u64 fields[] = { F_GUEST_RIP,	 F_GUEST_ES,   F_GUEST_ES_LIMIT,
+				      F_GUEST_ES_RIGHTS, F_TSC_OFFSET, F_HOST_CS,
+				      F_HOST_CR3,	 F_CR0_MASK,   F_EXCEPTION_BITMAP,
+				      F_GUEST_DEBUGCTL,	 F_VMCS_LINK,  F_GUEST_RFLAGS,
+				      F_GUEST_ACTIVITY };
 	u32 i, k;
 
 	vm_create(&vm, VM_64, 0, code_vmcall);
@@ -144,7 +146,8 @@ TEST_VMX(cpuid_loop)
 		vm.regs.rax = i;
 		vm.regs.r15 = i * 0x100000001ull;
 		reason = vm_run(&vm);
-		if (reason != REASON_CPUID || vm.regs.rax != i || vm.regs.r15 != i * 0x100000001ull || vm_pc(&vm) != 0) {
+		if (reason != REASON_CPUID || vm.regs.rax != i || vm.regs.r15 != i * 0x100000001ull ||
+		    vm_pc(&vm) != 0) {
 			vm_report(&vm, reason, "unexpected");
 			CHECK(false);
 			return;
@@ -187,8 +190,8 @@ TEST_VMX(ept_violation)
 	vm.regs.rbx = page + 0x10;
 	reason = vm_run(&vm);
 	info("gpa=%lx", vmread(F_GUEST_PHYSICAL));
-	result("exit=%u qual=%lx offset=%lx pc=%lx", reason, vmread(F_QUALIFICATION), vmread(F_GUEST_PHYSICAL) - page,
-	       vm_pc(&vm));
+	result("exit=%u qual=%lx offset=%lx pc=%lx", reason, vmread(F_QUALIFICATION),
+	       vmread(F_GUEST_PHYSICAL) - page, vm_pc(&vm));
 	CHECK(reason == REASON_EPT_VIOLATION && (vmread(F_QUALIFICATION) & 0x3f) == 2);
 	ept_map(vm.ept, page, page, 1, EPT_R | EPT_WB);
 	reason = vm_run(&vm);
@@ -214,8 +217,8 @@ TEST_VMX(ept_violation)
 TEST_VMX(injection)
 {
 	static const u64 events[] = {
-		INTR_EXTERNAL | 0x40, INTR_NMI | 2, INTR_HARD | 6, INTR_HARD | INTR_CODE | 13, INTR_HARD | INTR_CODE | 14,
-		INTR_SOFT | 0x50, INTR_SOFT_EXC | 3, INTR_PRIV | 1,
+		INTR_EXTERNAL | 0x40,	    INTR_NMI | 2,     INTR_HARD | 6,	 INTR_HARD | INTR_CODE | 13,
+		INTR_HARD | INTR_CODE | 14, INTR_SOFT | 0x50, INTR_SOFT_EXC | 3, INTR_PRIV | 1,
 	};
 	struct vm vm;
 	u32 i, reason;
@@ -236,9 +239,9 @@ TEST_VMX(injection)
 			vmwrite(F_ENTRY_LENGTH, 1);
 			reason = vm_run(&vm);
 			print("RESULT %s mode=%s event=%lx ", test_name(), vm_mode_names[mode], event);
-			print("exit=%u handler=%u block=%lx info=%lx stack=%lx,%lx,%lx\n", reason, vm_vector(&vm),
-			      vmread(F_GUEST_INTERRUPTIBILITY), vmread(F_ENTRY_INTR_INFO), vm_stack(&vm, 0),
-			      vm_stack(&vm, 1), vm_stack(&vm, 2));
+			print("exit=%u handler=%u block=%lx info=%lx stack=%lx,%lx,%lx\n", reason,
+			      vm_vector(&vm), vmread(F_GUEST_INTERRUPTIBILITY), vmread(F_ENTRY_INTR_INFO),
+			      vm_stack(&vm, 0), vm_stack(&vm, 1), vm_stack(&vm, 2));
 			CHECK(reason == REASON_VMCALL && vm_vector(&vm) == (event & 0xff));
 			CHECK(!(vmread(F_ENTRY_INTR_INFO) & INTR_VALID));
 			if (mode == VM_64) {
@@ -258,7 +261,8 @@ TEST_VMX(exception_exit)
 	vmwrite(F_EXCEPTION_BITMAP, BIT(VEC_UD));
 	reason = vm_run(&vm);
 	vm_report(&vm, reason, "ud2");
-	CHECK(reason == REASON_EXCEPTION && (u32)vmread(F_EXIT_INTR_INFO) == (INTR_VALID | INTR_HARD | VEC_UD));
+	CHECK(reason == REASON_EXCEPTION &&
+	      (u32)vmread(F_EXIT_INTR_INFO) == (INTR_VALID | INTR_HARD | VEC_UD));
 	vmwrite(F_EXCEPTION_BITMAP, 0);
 	reason = vm_run(&vm);
 	vm_report(&vm, reason, "ud2_not_intercepted");

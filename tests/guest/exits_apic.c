@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guest test "exits", part 4: APIC virtualization: APIC-access page, TPR shadow in its page, APIC-register virtualization,
- * virtual-interrupt delivery, x2APIC mode. SDM: "APIC Virtualization and Virtual Interrupts".
+ * Guest test "exits", part 4: APIC virtualization: APIC-access page, TPR shadow in its page, APIC-register
+ * virtualization, virtual-interrupt delivery, x2APIC mode. SDM: "APIC Virtualization and Virtual Interrupts".
  */
 #include "tests/guest/lib/test.h"
 #include "tests/guest/lib/vmx.h"
@@ -59,13 +59,27 @@ static void access(u64 flags, u64 proc2, const char *how)
 		const u8 *code;
 		u32 offset;
 	} list[] = {
-		{ "read_id", a_read32, 0x20 }, { "read_tpr", a_read32, 0x80 }, { "read8_tpr", a_read8, 0x80 },
-		{ "read64_tpr", a_read64, 0x80 }, { "read_tpr_odd", a_read32, 0x82 }, { "write_tpr", a_write32, 0x80 },
-		{ "write8_tpr", a_write8, 0x80 }, { "add_tpr", a_add32, 0x80 }, { "write_eoi", a_write32, 0xb0 },
-		{ "write_svr", a_write32, 0xf0 }, { "write_icr", a_write32, 0x300 }, { "write_icr2", a_write32, 0x310 },
-		{ "read_icr", a_read32, 0x300 }, { "read_isr", a_read32, 0x120 }, { "read_reserved", a_read32, 0x40 },
-		{ "read_ff0", a_read32, 0xff0 }, { "write_id", a_write32, 0x20 }, { "write_lvt", a_write32, 0x320 },
-		{ "push", a_push, 0x88 }, { "int", a_int, 0x400 }, { "cross", a_read64, 0xffc },
+		{ "read_id", a_read32, 0x20 },
+		{ "read_tpr", a_read32, 0x80 },
+		{ "read8_tpr", a_read8, 0x80 },
+		{ "read64_tpr", a_read64, 0x80 },
+		{ "read_tpr_odd", a_read32, 0x82 },
+		{ "write_tpr", a_write32, 0x80 },
+		{ "write8_tpr", a_write8, 0x80 },
+		{ "add_tpr", a_add32, 0x80 },
+		{ "write_eoi", a_write32, 0xb0 },
+		{ "write_svr", a_write32, 0xf0 },
+		{ "write_icr", a_write32, 0x300 },
+		{ "write_icr2", a_write32, 0x310 },
+		{ "read_icr", a_read32, 0x300 },
+		{ "read_isr", a_read32, 0x120 },
+		{ "read_reserved", a_read32, 0x40 },
+		{ "read_ff0", a_read32, 0xff0 },
+		{ "write_id", a_write32, 0x20 },
+		{ "write_lvt", a_write32, 0x320 },
+		{ "push", a_push, 0x88 },
+		{ "int", a_int, 0x400 },
+		{ "cross", a_read64, 0xffc },
 	};
 	u32 i;
 
@@ -78,12 +92,14 @@ static void access(u64 flags, u64 proc2, const char *how)
 		g.vm.regs.rbx = APIC_BASE + list[i].offset;
 		g.vm.regs.rcx = 0x51;
 		reason = vm_run(&g.vm);
-		print("RESULT %s %s %s exit=%x qual=%lx", test_name(), how, list[i].name, reason, vmread(F_QUALIFICATION));
+		print("RESULT %s %s %s exit=%x qual=%lx", test_name(), how, list[i].name, reason,
+		      vmread(F_QUALIFICATION));
 		if (reason == REASON_VMCALL)
 			print(" rax=%lx", g.vm.regs.rax);
 		if (vmread(F_IDT_INFO) & INTR_VALID)
 			print(" idt=%lx", vmread(F_IDT_INFO));
-		print(" vtpr=%x vicr=%x page=%x pc=%lx\n", *(u32 *)(void *)(g.virtual + 0x80), *(u32 *)(void *)(g.virtual + 0x300),
+		print(" vtpr=%x vicr=%x page=%x pc=%lx\n", *(u32 *)(void *)(g.virtual + 0x80),
+		      *(u32 *)(void *)(g.virtual + 0x300),
 		      *(u32 *)(void *)(g.access + list[i].offset % 0xff0), vm_pc(&g.vm));
 		page_release(mark);
 	}
@@ -104,7 +120,8 @@ TEST_VMX(apic_registers)
 	if (caps_proc2(PROC2_EPT))
 		access(VM_EPT, PROC2_APIC_ACCESS | PROC2_APIC_REGISTER, "ept");
 	if (caps_proc2(PROC2_VINTR))
-		access(VM_EPT & (caps_proc2(PROC2_EPT) ? ~0ul : 0), PROC2_APIC_ACCESS | PROC2_APIC_REGISTER | PROC2_VINTR, "vintr");
+		access(VM_EPT & (caps_proc2(PROC2_EPT) ? ~0ul : 0),
+		       PROC2_APIC_ACCESS | PROC2_APIC_REGISTER | PROC2_VINTR, "vintr");
 }
 
 GUEST_CODE(a_nops, 64, "nop; nop; nop; nop; vmcall");
@@ -118,8 +135,9 @@ static void report(struct apic_guest *g, const char *what)
 	u32 reason = vm_run(&g->vm);
 
 	vm_report(&g->vm, reason, what);
-	result("%s status=%lx virr=%x visr=%x vppr=%x", what, vmread(F_GUEST_INTR_STATUS), *(u32 *)(void *)(g->virtual + 0x220),
-	       *(u32 *)(void *)(g->virtual + 0x120), *(u32 *)(void *)(g->virtual + 0xa0));
+	result("%s status=%lx virr=%x visr=%x vppr=%x", what, vmread(F_GUEST_INTR_STATUS),
+	       *(u32 *)(void *)(g->virtual + 0x220), *(u32 *)(void *)(g->virtual + 0x120),
+	       *(u32 *)(void *)(g->virtual + 0xa0));
 }
 
 static void clear_bits(struct apic_guest *g)
@@ -200,8 +218,10 @@ GUEST_CODE(a_x2_write, 64, "xor %edx, %edx; wrmsr; vmcall");
 
 TEST_VMX(x2apic_mode)
 {
-	static const u32 msrs[] = { 0x802, 0x803, 0x808, 0x80a, 0x80b, 0x80d, 0x80f, 0x810, 0x828, 0x830, 0x832, 0x839, 0x83e };
-	u64 controls[3] = { PROC2_X2APIC, PROC2_X2APIC | PROC2_APIC_REGISTER, PROC2_X2APIC | PROC2_APIC_REGISTER | PROC2_VINTR };
+	static const u32 msrs[] = { 0x802, 0x803, 0x808, 0x80a, 0x80b, 0x80d, 0x80f,
+				    0x810, 0x828, 0x830, 0x832, 0x839, 0x83e };
+	u64 controls[3] = { PROC2_X2APIC, PROC2_X2APIC | PROC2_APIC_REGISTER,
+			    PROC2_X2APIC | PROC2_APIC_REGISTER | PROC2_VINTR };
 	u32 i, c, write;
 
 	NEED(caps_proc2(PROC2_X2APIC) && caps_proc(PROC_TPR_SHADOW | PROC_MSR_BITMAPS));
@@ -214,10 +234,12 @@ TEST_VMX(x2apic_mode)
 				u64 mark = page_mark();
 				u32 reason;
 
-				/* not virtualized: it would be the real APIC's register, in whatever mode that is */
+				/* not virtualized: it would be the real APIC's register, in whatever mode
+				 * that is */
 				if (c == 0 && msrs[i] != 0x808)
 					continue;
-				if (write && (c < 2 || (msrs[i] != 0x808 && msrs[i] != 0x80b)) && msrs[i] != 0x808)
+				if (write && (c < 2 || (msrs[i] != 0x808 && msrs[i] != 0x80b)) &&
+				    msrs[i] != 0x808)
 					continue;
 				start(&g, 0, controls[c], write ? a_x2_write : a_x2_read);
 				vm_use_msr_bitmap(&g.vm);
@@ -225,9 +247,10 @@ TEST_VMX(x2apic_mode)
 				g.vm.regs.rax = msrs[i] == 0x808 ? 0x40 : 0;
 				clear_bits(&g);
 				reason = vm_run(&g.vm);
-				result("controls=%u %s %x exit=%x qual=%lx value=%lx,%lx vtpr=%x handler=%u", c,
-				       write ? "wrmsr" : "rdmsr", msrs[i], reason, vmread(F_QUALIFICATION), g.vm.regs.rdx,
-				       g.vm.regs.rax, *(u32 *)(void *)(g.virtual + 0x80), vm_vector(&g.vm));
+				result("controls=%u %s %x exit=%x qual=%lx value=%lx,%lx vtpr=%x handler=%u",
+				       c, write ? "wrmsr" : "rdmsr", msrs[i], reason, vmread(F_QUALIFICATION),
+				       g.vm.regs.rdx, g.vm.regs.rax, *(u32 *)(void *)(g.virtual + 0x80),
+				       vm_vector(&g.vm));
 				page_release(mark);
 			}
 		}

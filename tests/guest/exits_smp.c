@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guest test "exits", part 5: what another CPU sends while L2 runs or halts here: interrupts and NMIs, exiting or not,
- * many in a row, none lost and none doubled. SDM: "VM Exits", "Interrupts and NMIs".
+ * Guest test "exits", part 5: what another CPU sends while L2 runs or halts here: interrupts and NMIs,
+ * exiting or not, many in a row, none lost and none doubled. SDM: "VM Exits", "Interrupts and NMIs".
  */
 #include "tests/guest/lib/test.h"
 #include "tests/guest/lib/vmx.h"
@@ -71,11 +71,13 @@ static void one(const char *name, const u8 *code, u32 what, u64 pin, u64 exit, u
 	delay(200);
 	cpu_cli();
 	/* an NMI that exited has blocked NMIs for L1: an IRET as its handler would do */
-	asm volatile("mov %%rsp, %%rax; push %0; push %%rax; pushfq; push %1; lea 1f(%%rip), %%rax; push %%rax; iretq; 1:"
+	asm volatile("mov %%rsp, %%rax; push %0; push %%rax; pushfq; push %1; lea 1f(%%rip), %%rax; push "
+		     "%%rax; iretq; 1:"
 		     :
 		     : "r"((u64)SEL_DATA), "r"((u64)SEL_CODE64)
 		     : "rax", "memory");
-	result("%s l1 nmis=%u irqs=%u", name, this_cpu()->nmi_count - nmis, this_cpu()->irq_count[IRQ] - irqs);
+	result("%s l1 nmis=%u irqs=%u", name, this_cpu()->nmi_count - nmis,
+	       this_cpu()->irq_count[IRQ] - irqs);
 }
 
 TEST_VMX(messages)
@@ -138,9 +140,11 @@ TEST_VMX(nmis_while_running)
 
 		if (reason == REASON_CPUID) {
 			vm_skip(&vm);
-		} else if (reason == REASON_EXCEPTION && (u32)vmread(F_EXIT_INTR_INFO) == (INTR_VALID | INTR_NMI | 2)) {
+		} else if (reason == REASON_EXCEPTION &&
+			   (u32)vmread(F_EXIT_INTR_INFO) == (INTR_VALID | INTR_NMI | 2)) {
 			exits++;
-			asm volatile("mov %%rsp, %%rax; push %0; push %%rax; pushfq; push %1; lea 1f(%%rip), %%rax; push %%rax; "
+			asm volatile("mov %%rsp, %%rax; push %0; push %%rax; pushfq; push %1; lea 1f(%%rip), "
+				     "%%rax; push %%rax; "
 				     "iretq; 1:"
 				     :
 				     : "r"((u64)SEL_DATA), "r"((u64)SEL_CODE64)

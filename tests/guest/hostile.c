@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guest test "hostile": an L1 that does what no hypervisor does, to see that it harms nobody but itself: L0's window
- * reached for in every way, pointers to MMIO and to nothing, VMCS regions and EPT tables full of rubbish, tables that
- * contain themselves. What L1 gets need not be pretty; that L1 gets there, and reads nothing of L0's, is the result.
+ * Guest test "hostile": an L1 that does what no hypervisor does, to see that it harms nobody but itself: L0's
+ * window reached for in every way, pointers to MMIO and to nothing, VMCS regions and EPT tables full of
+ * rubbish, tables that contain themselves. What L1 gets need not be pretty; that L1 gets there, and reads
+ * nothing of L0's, is the result.
  */
 #include "tests/guest/lib/test.h"
 #include "tests/guest/lib/vmx.h"
 
 GUEST_CODE(h_vmcall, 64, "vmcall; jmp h_vmcall");
-GUEST_CODE(h_access, 64, "mov (%rbx), %rax; movq $0x5a5a5a5a, (%rbx); mov (%rbx), %rdx; incl 8(%rbx); mov 4(%rbx), %ecx; vmcall");
+GUEST_CODE(h_access, 64,
+	   "mov (%rbx), %rax; movq $0x5a5a5a5a, (%rbx); mov (%rbx), %rdx; incl 8(%rbx); mov 4(%rbx), %ecx; "
+	   "vmcall");
 GUEST_CODE(h_walk, 64, "1: mov (%rbx), %rax; and %rax, %rdx; add %rsi, %rbx; loop 1b; vmcall");
 GUEST_CODE(h_string, 64, "mov $64, %ecx; rep movsb; vmcall");
 GUEST_CODE(h_jump, 64, "jmp *%rbx");
@@ -32,26 +35,22 @@ static bool window_known(void)
 	return window_size != 0;
 }
 
-/* Addresses of all kinds that a pointer of L1's may hold (not the APICs: the emulator stops at a wide read there). */
+/* Addresses of all kinds that a pointer of L1's may hold (not the APICs: the emulator stops at a wide read
+ * there). */
 static u64 places(u32 i)
 {
-	static const u64 fixed[] = { 0xfed00000, 0xe0000000, 0xa0000, 0xf0000, 0xfffff000, 0x1000000000, 0x7ffffff000, 0xc0000000,
-				     0, 0x8000 };
+	static const u64 fixed[] = { 0xfed00000,   0xe0000000,	 0xa0000,    0xf0000, 0xfffff000,
+				     0x1000000000, 0x7ffffff000, 0xc0000000, 0,	      0x8000 };
 	u64 w = window_known() ? window_base : 0xd0000000;
 
 	if (i < ARRAY_SIZE(fixed))
 		return fixed[i];
 	switch (i - ARRAY_SIZE(fixed)) {
-	case 0:
-		return w;
-	case 1:
-		return w + 0x1000;
-	case 2:
-		return w + (window_size ? window_size / 2 & ~0xffful : 0x2000);
-	case 3:
-		return w + (window_size ? window_size - 0x1000 : 0x3000);
-	case 4:
-		return w - 0x1000;
+	case 0: return w;
+	case 1: return w + 0x1000;
+	case 2: return w + (window_size ? window_size / 2 & ~0xffful : 0x2000);
+	case 3: return w + (window_size ? window_size - 0x1000 : 0x3000);
+	case 4: return w - 0x1000;
 	}
 	return ~0ul;
 }
@@ -85,29 +84,34 @@ TEST_VMX(window_by_l2)
 	vm_create(&vm, VM_64, VM_EPT, h_access);
 	/* L2 sees the alias through large pages of its own */
 	for (s = 0; s < 4 * 512; s++)
-		*paging_entry(cr3_read(), alias + s * 2 * MIB, 2) = (alias + s * 2 * MIB) | PTE_P | PTE_W | PTE_PS | PTE_A | PTE_D;
+		*paging_entry(cr3_read(), alias + s * 2 * MIB, 2) =
+			(alias + s * 2 * MIB) | PTE_P | PTE_W | PTE_PS | PTE_A | PTE_D;
 	cr3_write(cr3_read());
 	for (level = 1; level <= 3; level++) {
 		u64 size = level == 1 ? PAGE_SIZE : level == 2 ? 2 * MIB : GIB;
 		u64 at, hpa;
 
-		if ((level == 2 && !(caps.ept_vpid & EPT_CAP_2M)) || (level == 3 && !(caps.ept_vpid & EPT_CAP_1G)))
+		if ((level == 2 && !(caps.ept_vpid & EPT_CAP_2M)) ||
+		    (level == 3 && !(caps.ept_vpid & EPT_CAP_1G)))
 			continue;
 		for (at = 0; at < window_size; at += level == 1 ? PAGE_SIZE : 2 * MIB) {
 			hpa = (window_base + at) & ~(size - 1);
-			ept_map(vm.ept, alias + (level - 1) * GIB + (level == 3 ? 0 : at), hpa, (int)level, EPT_RWX | EPT_WB);
+			ept_map(vm.ept, alias + (level - 1) * GIB + (level == 3 ? 0 : at), hpa, (int)level,
+				EPT_RWX | EPT_WB);
 		}
 		invept(1, vm.ept | EPTP_FLAGS);
 		for (s = 0; s < 24; s++) {
 			u32 reason;
 
 			at = window_size / 24 * s & ~0xffful;
-			hpa = level == 3 ? (window_base + at) & (GIB - 1) : at + (level == 2 ? window_base & (2 * MIB - 1) : 0);
+			hpa = level == 3 ? (window_base + at) & (GIB - 1)
+					 : at + (level == 2 ? window_base & (2 * MIB - 1) : 0);
 			vm_set_code(&vm, h_access);
 			vm.regs.rbx = alias + (level - 1) * GIB + hpa + (s & 7) * 8;
 			vm.regs.rax = vm.regs.rdx = vm.regs.rcx = 0;
 			reason = vm_run(&vm);
-			if (reason != REASON_VMCALL || vm.regs.rax != ~0ul || vm.regs.rdx != ~0ul || (u32)vm.regs.rcx != ~0u) {
+			if (reason != REASON_VMCALL || vm.regs.rax != ~0ul || vm.regs.rdx != ~0ul ||
+			    (u32)vm.regs.rcx != ~0u) {
 				wrong++;
 				if (wrong < 4)
 					vm_report(&vm, reason, "window");
@@ -165,18 +169,10 @@ TEST_VMX(tables_anywhere)
 				vmwrite(F_GUEST_TIMER, 2000);
 			}
 			switch (k) {
-			case 0:
-				vmwrite(F_EPTP, at | EPTP_FLAGS);
-				break;
-			case 1:
-				*ept_entry(vm.ept, 0, 4) = at | EPT_RWX;
-				break;
-			case 2:
-				*ept_entry(vm.ept, addr_of(h_vmcall), 3) = at | EPT_RWX;
-				break;
-			case 3:
-				vmwrite(F_GUEST_CR3, at);
-				break;
+			case 0: vmwrite(F_EPTP, at | EPTP_FLAGS); break;
+			case 1: *ept_entry(vm.ept, 0, 4) = at | EPT_RWX; break;
+			case 2: *ept_entry(vm.ept, addr_of(h_vmcall), 3) = at | EPT_RWX; break;
+			case 3: vmwrite(F_GUEST_CR3, at); break;
 			case 4:
 				vmwrite(F_GUEST_IDTR_BASE, at);
 				vmwrite(F_EXCEPTION_BITMAP, 0);
@@ -200,8 +196,9 @@ TEST_VMX(tables_anywhere)
 /* VMXON, VMCLEAR, VMPTRLD and the pointers in a VMCS. */
 TEST(pointers_anywhere)
 {
-	static const u32 fields[] = { F_IO_BITMAP_A, F_IO_BITMAP_B, F_MSR_BITMAP, F_ENTRY_MSR_LOAD, F_VIRTUAL_APIC, F_APIC_ACCESS,
-				      F_PML_ADDRESS, F_VMREAD_BITMAP, F_VMWRITE_BITMAP, F_EPTP_LIST, F_VE_ADDRESS, F_VMCS_LINK };
+	static const u32 fields[] = { F_IO_BITMAP_A,	F_IO_BITMAP_B, F_MSR_BITMAP,  F_ENTRY_MSR_LOAD,
+				      F_VIRTUAL_APIC,	F_APIC_ACCESS, F_PML_ADDRESS, F_VMREAD_BITMAP,
+				      F_VMWRITE_BITMAP, F_EPTP_LIST,   F_VE_ADDRESS,  F_VMCS_LINK };
 	u32 i, k;
 
 	for (i = 0; places(i) != ~0ul; i++) {
@@ -226,7 +223,9 @@ TEST(pointers_anywhere)
 			u64 v = 0;
 
 			vm_create(&vm, VM_64, 0, h_vmcall);
-			vmset(F_PROC, (PROC_IO_BITMAPS | PROC_MSR_BITMAPS | PROC_TPR_SHADOW | PROC_SECONDARY) & caps.proc >> 32);
+			vmset(F_PROC,
+			      (PROC_IO_BITMAPS | PROC_MSR_BITMAPS | PROC_TPR_SHADOW | PROC_SECONDARY) &
+				      caps.proc >> 32);
 			if (vmread_checked(fields[k], &v) != VMX_OK)
 				continue;
 			if (fields[k] == F_APIC_ACCESS)
@@ -277,7 +276,8 @@ TEST_VMX(rubbish_vmcs)
 		/* VMLAUNCH and VMRESUME without a valid host state cannot come to L2 */
 		vmwrite_checked(F_HOST_CS, 0);
 		vmwrite_checked(F_HOST_TR, 0);
-		if (VMX_INSTRUCTION("vmlaunch", "r"(0)) == VMX_OK || VMX_INSTRUCTION("vmresume", "r"(0)) == VMX_OK)
+		if (VMX_INSTRUCTION("vmlaunch", "r"(0)) == VMX_OK ||
+		    VMX_INSTRUCTION("vmresume", "r"(0)) == VMX_OK)
 			launched++;
 		for (i = 1; i < 512; i += 7)
 			words[i] = random_next(&seed);
@@ -290,7 +290,8 @@ TEST_VMX(rubbish_vmcs)
 	CHECK(!launched);
 }
 
-/* All fields by chance; the host's stay, so that a lucky entry comes back. L2 has no memory to run wild in. */
+/* All fields by chance; the host's stay, so that a lucky entry comes back. L2 has no memory to run wild in.
+ */
 TEST_VMX(random_fields)
 {
 	static const u16 fields[] = {
@@ -309,8 +310,9 @@ TEST_VMX(random_fields)
 		for (i = 0; i < ARRAY_SIZE(fields); i++) {
 			u64 r = random_next(&seed), v;
 
-			if ((fields[i] >> 10 & 3) == 3 || (r & 15) > (round & 15) || fields[i] == F_EXIT_MSR_LOAD_COUNT ||
-			    fields[i] == F_EXIT_MSR_STORE_COUNT || fields[i] == F_GUEST_ACTIVITY)
+			if ((fields[i] >> 10 & 3) == 3 || (r & 15) > (round & 15) ||
+			    fields[i] == F_EXIT_MSR_LOAD_COUNT || fields[i] == F_EXIT_MSR_STORE_COUNT ||
+			    fields[i] == F_GUEST_ACTIVITY)
 				continue;
 			v = random_next(&seed) >> (r >> 8 & 63);
 			if (vmread_checked(fields[i], &(u64){ 0 }) == VMX_OK)
@@ -336,7 +338,8 @@ TEST_VMX(random_invalidations)
 	CHECK(vmclear(region) == VMX_OK && vmptrld(region) == VMX_OK);
 	for (i = 0; i < 2000; i++) {
 		u64 r = random_next(&seed);
-		struct inv_descriptor d = { random_next(&seed) >> (r & 63), (r >> 6 & 1) ? random_next(&seed) : 0 };
+		struct inv_descriptor d = { random_next(&seed) >> (r & 63),
+					    (r >> 6 & 1) ? random_next(&seed) : 0 };
 
 		if (r >> 7 & 1)
 			d.low = (places((r >> 8) % 15) & ~0xffful) | EPTP_FLAGS;
@@ -347,7 +350,8 @@ TEST_VMX(random_invalidations)
 	result("alive=1");
 }
 
-/* EPT tables that contain themselves, each other, the VMCS and rubbish, while L2 reads and writes through them. */
+/* EPT tables that contain themselves, each other, the VMCS and rubbish, while L2 reads and writes through
+ * them. */
 TEST_VMX(own_tables)
 {
 	u64 seed = 17;
@@ -362,8 +366,10 @@ TEST_VMX(own_tables)
 		for (i = 0; i < 6; i++) {
 			u64 r = random_next(&seed);
 			u64 gpa = 0x10000000 + i * 2 * MIB;
-			u64 target = (r & 3) == 0 ? vm.ept : (r & 3) == 1 ? vm.vmcs : (r & 3) == 2 ? places((r >> 8) % 15) :
-											     random_next(&seed);
+			u64 target = (r & 3) == 0   ? vm.ept
+				     : (r & 3) == 1 ? vm.vmcs
+				     : (r & 3) == 2 ? places((r >> 8) % 15)
+						    : random_next(&seed);
 
 			*ept_entry(vm.ept, gpa, 2) = (target & PTE_ADDR) | (r >> 16 & 0xfff);
 		}
@@ -374,15 +380,20 @@ TEST_VMX(own_tables)
 
 			vm_set_code(&vm, h_access);
 			vm.regs.rbx = 0x10000000 + i * 2 * MIB + (random_next(&seed) & 0x1ff8);
-			/* not the local APIC or real memory of ours: those addresses only by the tables' rubbish */
+			/* not the local APIC or real memory of ours: those addresses only by the tables'
+			 * rubbish */
 			reason = vm_run(&vm);
-			exits[reason == REASON_EPT_VIOLATION ? 0 : reason == REASON_EPT_MISCONFIG ? 1 : reason == REASON_VMCALL ? 2 : 3]++;
+			exits[reason == REASON_EPT_VIOLATION   ? 0
+			      : reason == REASON_EPT_MISCONFIG ? 1
+			      : reason == REASON_VMCALL	       ? 2
+							       : 3]++;
 			invept(2, 0);
 			if (reason & VM_FAIL)
 				break;
 		}
 		page_release(mark);
 	}
-	info("violations=%u misconfigurations=%u passed=%u others=%u", exits[0], exits[1], exits[2], exits[3]);
+	info("violations=%u misconfigurations=%u passed=%u others=%u", exits[0], exits[1], exits[2],
+	     exits[3]);
 	result("alive=1");
 }

@@ -1,20 +1,39 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guest test "legacy": L1 is a 32-bit hypervisor, with PAE and with 32-bit paging: the VMX instructions, an L2, host
- * states of 32 bits, and the paging role: CR4.PAE switched with paging on by L1 and by a VM exit, after which the next
- * memory operand must be walked in the new format. legacy_run.S executes the steps.
+ * Guest test "legacy": L1 is a 32-bit hypervisor, with PAE and with 32-bit paging: the VMX instructions, an
+ * L2, host states of 32 bits, and the paging role: CR4.PAE switched with paging on by L1 and by a VM exit,
+ * after which the next memory operand must be walked in the new format. legacy_run.S executes the steps.
  */
 #include "tests/guest/lib/test.h"
 #include "tests/guest/lib/vmx.h"
 
 enum op {
-	END, VMXON, VMXOFF, VMCLEAR, VMPTRLD, VMPTRST, VMREAD, VMREAD_MEMORY, VMWRITE, VMWRITE_MEMORY, VMLAUNCH, VMRESUME,
-	INVEPT, INVVPID, VMCALL, CR0, CR3, CR4, LOAD, STORE,
+	END,
+	VMXON,
+	VMXOFF,
+	VMCLEAR,
+	VMPTRLD,
+	VMPTRST,
+	VMREAD,
+	VMREAD_MEMORY,
+	VMWRITE,
+	VMWRITE_MEMORY,
+	VMLAUNCH,
+	VMRESUME,
+	INVEPT,
+	INVVPID,
+	VMCALL,
+	CR0,
+	CR3,
+	CR4,
+	LOAD,
+	STORE,
 };
 
-static const char *const op_names[] = { "end", "vmxon", "vmxoff", "vmclear", "vmptrld", "vmptrst", "vmread", "vmread_memory",
-					"vmwrite", "vmwrite_memory", "vmlaunch", "vmresume", "invept", "invvpid", "vmcall", "cr0",
-					"cr3", "cr4", "load", "store" };
+static const char *const op_names[] = { "end",	    "vmxon",	"vmxoff",	 "vmclear", "vmptrld",
+					"vmptrst",  "vmread",	"vmread_memory", "vmwrite", "vmwrite_memory",
+					"vmlaunch", "vmresume", "invept",	 "invvpid", "vmcall",
+					"cr0",	    "cr3",	"cr4",		 "load",    "store" };
 
 struct step {
 	u32 op, a, b, result, flags, vector, error, cr2;
@@ -30,7 +49,7 @@ extern u64 legacy_idt[];
 
 static struct step steps[128];
 static u32 step_count;
-static u64 words[16] ALIGNED(64);	/* operands in memory */
+static u64 words[16] ALIGNED(64); /* operands in memory */
 
 GUEST_CODE(l_vmcall, 32, "vmcall; jmp l_vmcall");
 GUEST_CODE(l_cpuid, 32, "cpuid; jmp l_cpuid");
@@ -82,7 +101,8 @@ static void report(const char *what)
 		const char *how = buf;
 
 		if (s->vector != 0xff)
-			format(buf, sizeof(buf), "#%u(%x,%x)", s->vector, s->error, s->vector == VEC_PF ? s->cr2 : 0);
+			format(buf, sizeof(buf), "#%u(%x,%x)", s->vector, s->error,
+			       s->vector == VEC_PF ? s->cr2 : 0);
 		else if (s->flags & BIT(24))
 			format(buf, sizeof(buf), "exit(%x)", s->result);
 		else if (s->flags & RFLAGS_CF)
@@ -95,7 +115,10 @@ static void report(const char *what)
 	}
 }
 
-static u64 cr4_of(bool pae) { return (caps.cr4_fixed0 | CR4_VMXE | (pae ? CR4_PAE : CR4_PSE)) & ~(pae ? 0 : CR4_PAE); }
+static u64 cr4_of(bool pae)
+{
+	return (caps.cr4_fixed0 | CR4_VMXE | (pae ? CR4_PAE : CR4_PSE)) & ~(pae ? 0 : CR4_PAE);
+}
 
 /* A VMCS made in 64-bit mode for a 32-bit host. */
 static u64 make_vmcs(enum vm_mode mode, u64 flags, const void *code, u64 host_cr3, u64 host_cr4)
@@ -137,10 +160,10 @@ static void instructions(bool pae, u64 cr3)
 	words[1] = vmcs;
 	words[2] = vmcs + 8;
 	words[4] = 0x1122334455667788;
-	words[6] = 1; /* INVVPID's descriptor */
-	add(VMREAD, F_GUEST_RIP, 0);	/* #UD outside */
-	add(VMXON, w + 16, 0);		/* not aligned */
-	add(VMXON, 0xd0000000, 0);	/* nothing there */
+	words[6] = 1;		     /* INVVPID's descriptor */
+	add(VMREAD, F_GUEST_RIP, 0); /* #UD outside */
+	add(VMXON, w + 16, 0);	     /* not aligned */
+	add(VMXON, 0xd0000000, 0);   /* nothing there */
 	add(VMXON, w, 0);
 	add(VMREAD, F_GUEST_RIP, 0);
 	add(VMXON, w, 0);
@@ -169,7 +192,7 @@ static void instructions(bool pae, u64 cr3)
 	add(VMRESUME, 0, 0);
 	read = add(VMREAD, F_GUEST_RIP, 0);
 	add(VMCALL, 0, 0);
-	add(CR0, CR0_PE | CR0_ET | CR0_PG, 0);		/* without NE: #GP */
+	add(CR0, CR0_PE | CR0_ET | CR0_PG, 0); /* without NE: #GP */
 	add(CR4, cr4 & ~CR4_VMXE, 0);
 	add(VMCLEAR, w + 8, 0);
 	add(VMXOFF, 0, 0);
@@ -192,7 +215,10 @@ TEST(guests32)
 	static const struct {
 		enum vm_mode mode;
 		u64 flags;
-	} list[] = { { VM_32, 0 }, { VM_PAE, 0 }, { VM_PAE, VM_EPT }, { VM_32, VM_EPT }, { VM_PROTECTED, VM_EPT }, { VM_64, 0 } };
+	} list[] = {
+		{ VM_32, 0 }, { VM_PAE, 0 }, { VM_PAE, VM_EPT }, { VM_32, VM_EPT }, { VM_PROTECTED, VM_EPT },
+		{ VM_64, 0 }
+	};
 	u32 i, pae;
 
 	for (i = 0; i < ARRAY_SIZE(list); i++) {
@@ -217,8 +243,8 @@ TEST(guests32)
 			add(VMREAD, F_GUEST_CR4, 0);
 			add(VMXOFF, 0, 0);
 			run(cr3, cr4_of(pae), SEL_CODE32, SEL_DATA, 0);
-			format(name, sizeof(name), "host=%s guest=%s+%lx", pae ? "pae" : "32", vm_mode_names[list[i].mode],
-			       list[i].flags);
+			format(name, sizeof(name), "host=%s guest=%s+%lx", pae ? "pae" : "32",
+			       vm_mode_names[list[i].mode], list[i].flags);
 			report(name);
 		}
 	}
@@ -272,16 +298,18 @@ TEST(exit_changes_pae)
 		add(VMXOFF, 0, 0);
 		run(pae ? cr3_pae : cr3_32, cr4_of(pae), SEL_CODE32, SEL_DATA, 0);
 		report(pae ? "from_pae" : "from_32");
-		result("page32=%x,%x,%x page_pae=%x,%x,%x", page32[0], page32[1], page32[2], page_pae[0], page_pae[1],
-		       page_pae[2]);
-		CHECK((pae ? page_pae : page32)[0] == SEL_CODE32 && (pae ? page32 : page_pae)[1] == SEL_CODE32 &&
+		result("page32=%x,%x,%x page_pae=%x,%x,%x", page32[0], page32[1], page32[2], page_pae[0],
+		       page_pae[1], page_pae[2]);
+		CHECK((pae ? page_pae : page32)[0] == SEL_CODE32 &&
+		      (pae ? page32 : page_pae)[1] == SEL_CODE32 &&
 		      (pae ? page_pae : page32)[2] == SEL_CODE32);
 	}
 }
 
 /*
- * L1 switches CR4.PAE itself with paging on. Its code runs behind ALIAS (by segment bases), where one page serves as
- * PDPTEs and as a 32-bit page directory; C0000000 - ALIAS is the offset at which the two formats differ.
+ * L1 switches CR4.PAE itself with paging on. Its code runs behind ALIAS (by segment bases), where one page
+ * serves as PDPTEs and as a 32-bit page directory; C0000000 - ALIAS is the offset at which the two formats
+ * differ.
  */
 #define ALIAS 0x40000000ul
 
@@ -291,7 +319,8 @@ TEST(toggle_pae)
 	u32 *page32, *page_pae;
 	u64 *root = page_alloc(), *pd = page_alloc(), *pd3;
 	u32 i, where = 0xc0000000 - ALIAS, turn;
-	u64 gdt_code = 0x00cf9b000000fffful | (ALIAS >> 24) << 56, gdt_data = 0x00cf93000000fffful | (ALIAS >> 24) << 56;
+	u64 gdt_code = 0x00cf9b000000fffful | (ALIAS >> 24) << 56,
+	    gdt_data = 0x00cf93000000fffful | (ALIAS >> 24) << 56;
 
 	two_pages(&unused, &cr3_32, &cr3_pae, &page32, &page_pae);
 	for (i = 0; i < 16; i++)
@@ -316,7 +345,7 @@ TEST(toggle_pae)
 		add(CR4, cr4_of(false), 0);
 		add(VMREAD_MEMORY, F_HOST_CS, where + turn * 16 + 4);
 		add(LOAD, where + turn * 16 + 4, 0);
-		add(VMREAD_MEMORY, F_HOST_CS, 0x5000000);	/* absent in both */
+		add(VMREAD_MEMORY, F_HOST_CS, 0x5000000); /* absent in both */
 		add(CR4, cr4_of(true) | (turn & 1 ? CR4_PSE : 0), 0);
 		add(VMREAD_MEMORY, F_HOST_CS, where + turn * 16 + 8);
 		add(VMPTRST, where + turn * 16 + 0x100, 0);
@@ -327,10 +356,10 @@ TEST(toggle_pae)
 	for (turn = 0; turn < 4; turn++) {
 		u32 at = turn * 4;
 
-		result("turn=%u pae=%x,%x,%x 32=%x,%x,%x", turn, page_pae[at], page_pae[at + 1], page_pae[at + 2], page32[at],
-		       page32[at + 1], page32[at + 2]);
-		CHECK(page_pae[at] == SEL_CODE32 && page32[at + 1] == SEL_CODE32 && page_pae[at + 2] == SEL_CODE32 &&
-		      !page_pae[at + 1] && !page32[at] && !page32[at + 2]);
+		result("turn=%u pae=%x,%x,%x 32=%x,%x,%x", turn, page_pae[at], page_pae[at + 1],
+		       page_pae[at + 2], page32[at], page32[at + 1], page32[at + 2]);
+		CHECK(page_pae[at] == SEL_CODE32 && page32[at + 1] == SEL_CODE32 &&
+		      page_pae[at + 2] == SEL_CODE32 && !page_pae[at + 1] && !page32[at] && !page32[at + 2]);
 	}
 	gdt_set(SEL_FREE, 0);
 	gdt_set(SEL_FREE + 8, 0);

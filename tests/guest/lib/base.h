@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Words of the guest tests: integer types, bits, and the console's functions. The guest tests share no header with
- * Socle itself: what they know of the processor is written a second time, so that one mistake cannot hide in both.
+ * Words of the guest tests: integer types, bits, and the console's functions. The guest tests share no header
+ * with Socle itself: what they know of the processor is written a second time, so that one mistake cannot
+ * hide in both.
  */
 #ifndef TESTS_GUEST_LIB_BASE_H
 #define TESTS_GUEST_LIB_BASE_H
@@ -44,13 +45,20 @@ int memcmp(const void *a, const void *b, size_t size);
 size_t strlen(const char *s);
 u64 hash_add(u64 hash, u64 value);
 
-/* memory.c: pages at addresses that are the same on every platform; none is ever given back but all at once */
+/* memory.c: pages at addresses that are the same on every platform; none is ever given back but all at once
+ */
 void *page_alloc(void);
 void *page_alloc_contig(size_t count);
 u64 page_mark(void);
 void page_release(u64 mark);
-static inline u64 addr_of(const void *p) { return (u64)p; }
-static inline void *ptr_of(u64 pa) { return (void *)pa; }
+static inline u64 addr_of(const void *p)
+{
+	return (u64)p;
+}
+static inline void *ptr_of(u64 pa)
+{
+	return (void *)pa;
+}
 
 #define PTE_P BIT(0)
 #define PTE_W BIT(1)
@@ -64,13 +72,13 @@ static inline void *ptr_of(u64 pa) { return (void *)pa; }
 #define PTE_XD BIT(63)
 #define PTE_ADDR GENMASK(51, 12)
 
-u64 *paging_entry(u64 root, u64 va, int level);	/* 64-bit: makes tables and splits large pages on the way */
+u64 *paging_entry(u64 root, u64 va, int level); /* 64-bit: makes tables and splits large pages on the way */
 void paging_map(u64 va, u64 pa, u64 flags);	/* one 4 KiB page in L1's own tables, and INVLPG */
 void paging_reset(void);			/* L1's own tables as at the start */
 u64 paging_create64(void);			/* new 4-level tables, 4 GiB identity, 2 MiB pages */
 u64 paging_create_pae(void);			/* new PAE tables, 4 GiB identity; the PDPTEs' page */
 u64 paging_create32(void);			/* new 32-bit tables, 4 GiB identity, 4 MiB pages */
 
-#define TEST_VA 0x200000000000ull		/* free for tests' own mappings */
+#define TEST_VA 0x200000000000ull /* free for tests' own mappings */
 
 #endif

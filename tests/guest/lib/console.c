@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Output of the guest tests: COM1 by polling, a small printf, and the few string functions that the compiler wants.
+ * Output of the guest tests: COM1 by polling, a small printf, and the few string functions that the compiler
+ * wants.
  */
 #include "tests/guest/lib/base.h"
 #include "tests/guest/lib/x86.h"
@@ -79,9 +80,7 @@ static void format_into(struct sink *s, const char *fmt, va_list args)
 			fmt++;
 		}
 		switch (*fmt) {
-		case 'c':
-			emit(s, (char)va_arg(args, int));
-			break;
+		case 'c': emit(s, (char)va_arg(args, int)); break;
 		case 's': {
 			const char *str = va_arg(args, const char *);
 
@@ -102,8 +101,7 @@ static void format_into(struct sink *s, const char *fmt, va_list args)
 			v = longs ? va_arg(args, u64) : va_arg(args, u32);
 			emit_number(s, v, *fmt == 'x' ? 16 : 10, false, width, pad);
 			break;
-		default:
-			emit(s, *fmt);
+		default: emit(s, *fmt);
 		}
 	}
 }

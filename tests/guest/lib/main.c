@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs the image's tests: command line tests=name,prefix* (all without it), each test guarded, VMX left and pages given
- * back after each; SUMMARY and DONE at the end, then the machine is switched off.
+ * Runs the image's tests: command line tests=name,prefix* (all without it), each test guarded, VMX left and
+ * pages given back after each; SUMMARY and DONE at the end, then the machine is switched off.
  */
 #include "tests/guest/lib/test.h"
 #include "tests/guest/lib/vmx.h"
 
 struct PACKED multiboot_info {
-	u32 flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms[4], mmap_length, mmap_addr;
+	u32 flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms[4], mmap_length,
+		mmap_addr;
 };
 
 struct PACKED multiboot_range {
@@ -77,7 +78,10 @@ static const char *option(const char *name)
 	return NULL;
 }
 
-bool option_flag(const char *name) { return option(name) != NULL; }
+bool option_flag(const char *name)
+{
+	return option(name) != NULL;
+}
 
 static u64 number(const char **s)
 {
@@ -144,8 +148,14 @@ static bool selected(const char *name)
 	return false;
 }
 
-const char *test_name(void) { return current ? current->name : "main"; }
-void test_failed(void) { failures++; }
+const char *test_name(void)
+{
+	return current ? current->name : "main";
+}
+void test_failed(void)
+{
+	failures++;
+}
 
 void test_fail(const char *file, int line, const char *what)
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pages for the tests, from a pool behind the image (the same addresses on every platform), and page tables in the
- * three formats. Marks give back all pages allocated since: the harness does so after each test.
+ * Pages for the tests, from a pool behind the image (the same addresses on every platform), and page tables
+ * in the three formats. Marks give back all pages allocated since: the harness does so after each test.
  */
 #include "tests/guest/lib/x86.h"
 
 extern u8 image_end[];
-extern u64 page_pml4[], page_directories[];	/* start.S */
+extern u64 page_pml4[], page_directories[]; /* start.S */
 
 enum { POOL_SIZE = 64 << 20 };
 static u64 used;
@@ -21,13 +21,25 @@ void *page_alloc_contig(size_t count)
 		machine_stop();
 	}
 	used += count * PAGE_SIZE;
-	asm volatile("rep stosq" : "=&D"((u64){ 0 }), "=&c"((u64){ 0 }) : "0"(p), "1"(count * 512), "a"(0) : "memory");
+	asm volatile("rep stosq"
+		     : "=&D"((u64){ 0 }), "=&c"((u64){ 0 })
+		     : "0"(p), "1"(count * 512), "a"(0)
+		     : "memory");
 	return p;
 }
 
-void *page_alloc(void) { return page_alloc_contig(1); }
-u64 page_mark(void) { return used; }
-void page_release(u64 mark) { used = mark; }
+void *page_alloc(void)
+{
+	return page_alloc_contig(1);
+}
+u64 page_mark(void)
+{
+	return used;
+}
+void page_release(u64 mark)
+{
+	used = mark;
+}
 
 u64 *paging_entry(u64 root, u64 va, int level)
 {

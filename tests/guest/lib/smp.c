@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The other CPUs: started by INIT and SIPI through a trampoline in low memory, then waiting for work in a mailbox.
+ * The other CPUs: started by INIT and SIPI through a trampoline in low memory, then waiting for work in a
+ * mailbox.
  */
 #include "tests/guest/lib/trap.h"
 
@@ -42,7 +43,8 @@ void smp_main(void)
 	}
 }
 
-/* The boot CPU is asked for the others by their APIC ids 1, 2, ...: that is how the platforms here number them. */
+/* The boot CPU is asked for the others by their APIC ids 1, 2, ...: that is how the platforms here number
+ * them. */
 u32 smp_start(void)
 {
 	u32 apic_id;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The harness: TEST(name) registers a test, TEST_VMX(name) one that runs in VMX operation. A test prints RESULT lines
- * that must be the same on every platform, INFO lines that need not be, and CHECKs what the SDM promises.
+ * The harness: TEST(name) registers a test, TEST_VMX(name) one that runs in VMX operation. A test prints
+ * RESULT lines that must be the same on every platform, INFO lines that need not be, and CHECKs what the SDM
+ * promises.
  */
 #ifndef TESTS_GUEST_LIB_TEST_H
 #define TESTS_GUEST_LIB_TEST_H
@@ -11,29 +12,30 @@
 struct test {
 	const char *name;
 	void (*run)(void);
-	u64 vmx;		/* VMXON before, VMXOFF after */
+	u64 vmx; /* VMXON before, VMXOFF after */
 };
 
-#define TEST_ENTRY(fn, in_vmx)                                                                                         \
-	static void test_##fn(void);                                                                                   \
-	static const struct test entry_##fn __attribute__((used, section(".tests"), aligned(8))) = { #fn, test_##fn, in_vmx }; \
+#define TEST_ENTRY(fn, in_vmx)                                                                               \
+	static void test_##fn(void);                                                                         \
+	static const struct test entry_##fn                                                                  \
+		__attribute__((used, section(".tests"), aligned(8))) = { #fn, test_##fn, in_vmx };           \
 	static void test_##fn(void)
 #define TEST(fn) TEST_ENTRY(fn, 0)
 #define TEST_VMX(fn) TEST_ENTRY(fn, 1)
 
-#define CHECK(cond)                                                                                                    \
-	do {                                                                                                           \
-		if (!(cond))                                                                                           \
-			test_fail(__FILE__, __LINE__, #cond);                                                          \
+#define CHECK(cond)                                                                                          \
+	do {                                                                                                 \
+		if (!(cond))                                                                                 \
+			test_fail(__FILE__, __LINE__, #cond);                                                \
 	} while (0)
 
 /* Leaves the test where the processor lacks what it needs. */
-#define NEED(cond)                                                                                                     \
-	do {                                                                                                           \
-		if (!(cond)) {                                                                                         \
-			test_skip(#cond);                                                                              \
-			return;                                                                                        \
-		}                                                                                                      \
+#define NEED(cond)                                                                                           \
+	do {                                                                                                 \
+		if (!(cond)) {                                                                               \
+			test_skip(#cond);                                                                    \
+			return;                                                                              \
+		}                                                                                            \
 	} while (0)
 
 void test_fail(const char *file, int line, const char *what);
@@ -43,7 +45,7 @@ const char *test_name(void);
 void result(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-u64 option_number(const char *name, u64 otherwise);	/* name=value on the command line; value a-b gives a */
+u64 option_number(const char *name, u64 otherwise); /* name=value on the command line; value a-b gives a */
 u64 option_range_end(const char *name, u64 otherwise);
 bool option_flag(const char *name);
 

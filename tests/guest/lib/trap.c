@@ -45,7 +45,8 @@ void trap_init_cpu(struct cpu *cpu, u32 id)
 	cpu->tss.rsp[0] = addr_of(trap_stacks[id][0]) + CPU_STACK;
 	cpu->tss.ist[0] = addr_of(trap_stacks[id][1]) + CPU_STACK;
 	cpu->tss.io_base = sizeof(cpu->tss);
-	cpu->gdt[SEL_TSS / 8] = (sizeof(cpu->tss) - 1) | (tss & 0xffffff) << 16 | 0x89ull << 40 | (tss >> 24 & 0xff) << 56;
+	cpu->gdt[SEL_TSS / 8] =
+		(sizeof(cpu->tss) - 1) | (tss & 0xffffff) << 16 | 0x89ull << 40 | (tss >> 24 & 0xff) << 56;
 	cpu->gdt[SEL_TSS / 8 + 1] = tss >> 32;
 	cpu->gdt_register.limit = sizeof(cpu->gdt) - 1;
 	cpu->gdt_register.base = addr_of(cpu->gdt);
@@ -57,9 +58,15 @@ void trap_init_cpu(struct cpu *cpu, u32 id)
 	msr_write(MSR_GS_BASE, addr_of(cpu));
 }
 
-void gdt_set(u16 selector, u64 low) { this_cpu()->gdt[selector / 8] = low; }
+void gdt_set(u16 selector, u64 low)
+{
+	this_cpu()->gdt[selector / 8] = low;
+}
 
-void trap_hook(u32 vector, bool (*hook)(struct trap_frame *)) { hooks[vector] = hook; }
+void trap_hook(u32 vector, bool (*hook)(struct trap_frame *))
+{
+	hooks[vector] = hook;
+}
 
 void trap_handle(struct trap_frame *frame)
 {
@@ -90,16 +97,17 @@ void trap_handle(struct trap_frame *frame)
 	{
 		struct fault f = { v, (u32)frame->error, cr2_read(), *frame };
 
-		print("\nFAIL unexpected %s at rip=%lx rsp=%lx cpu=%u\nDONE\n", fault_name(&f, name), frame->rip,
-		      frame->rsp, cpu->id);
+		print("\nFAIL unexpected %s at rip=%lx rsp=%lx cpu=%u\nDONE\n", fault_name(&f, name),
+		      frame->rip, frame->rsp, cpu->id);
 	}
 	machine_stop();
 }
 
 const char *fault_name(const struct fault *f, char buf[48])
 {
-	static const char *const names[] = { "DE", "DB", "NMI", "BP", "OF", "BR", "UD", "NM", "DF", "9", "TS", "NP",
-					     "SS", "GP", "PF", "15", "MF", "AC", "MC", "XM", "VE", "CP" };
+	static const char *const names[] = { "DE", "DB", "NMI", "BP", "OF", "BR", "UD", "NM",
+					     "DF", "9",	 "TS",	"NP", "SS", "GP", "PF", "15",
+					     "MF", "AC", "MC",	"XM", "VE", "CP" };
 
 	if (f->vector == NO_FAULT)
 		return "none";
@@ -114,7 +122,10 @@ const char *fault_name(const struct fault *f, char buf[48])
 	return buf;
 }
 
-static bool x2apic(void) { return msr_read(MSR_APIC_BASE) & BIT(10); }
+static bool x2apic(void)
+{
+	return msr_read(MSR_APIC_BASE) & BIT(10);
+}
 
 u32 apic_read(u32 reg)
 {
@@ -131,8 +142,14 @@ void apic_write(u32 reg, u32 v)
 		*(volatile u32 *)(0xfee00000ull + reg) = v;
 }
 
-void apic_enable(void) { apic_write(0xf0, 0x1ff); }
-void apic_eoi(void) { apic_write(0xb0, 0); }
+void apic_enable(void)
+{
+	apic_write(0xf0, 0x1ff);
+}
+void apic_eoi(void)
+{
+	apic_write(0xb0, 0);
+}
 
 void apic_ipi(u32 apic_id, u32 icr_low)
 {
@@ -146,4 +163,7 @@ void apic_ipi(u32 apic_id, u32 icr_low)
 		cpu_pause();
 }
 
-void apic_self(u32 vector) { apic_ipi(this_cpu()->apic_id, ICR_ASSERT | vector); }
+void apic_self(u32 vector)
+{
+	apic_ipi(this_cpu()->apic_id, ICR_ASSERT | vector);
+}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Exceptions of the tests' L1 and the CPUs: per-CPU data, IDT, and the guard: guard_call() runs a function and returns
- * the fault that ended it, if one did. exec_run() runs raw code in any ring and segment and records how it ended.
+ * Exceptions of the tests' L1 and the CPUs: per-CPU data, IDT, and the guard: guard_call() runs a function
+ * and returns the fault that ended it, if one did. exec_run() runs raw code in any ring and segment and
+ * records how it ended.
  */
 #ifndef TESTS_GUEST_LIB_TRAP_H
 #define TESTS_GUEST_LIB_TRAP_H
@@ -9,7 +10,7 @@
 #include "tests/guest/lib/x86.h"
 
 struct trap_frame {
-	struct gprs regs;	/* regs.rsp is not used; rsp below is */
+	struct gprs regs; /* regs.rsp is not used; rsp below is */
 	u64 vector;
 	u64 error;
 	u64 rip, cs, rflags, rsp, ss;
@@ -18,13 +19,14 @@ struct trap_frame {
 enum { NO_FAULT = 0x100 };
 
 struct fault {
-	u32 vector;		/* NO_FAULT if none */
+	u32 vector; /* NO_FAULT if none */
 	u32 error;
 	u64 cr2;
 	struct trap_frame frame;
 };
 
-/* One for each CPU, GS points to it; all but mailbox belongs to that CPU. trap_entry.S knows the first members. */
+/* One for each CPU, GS points to it; all but mailbox belongs to that CPU. trap_entry.S knows the first
+ * members. */
 struct cpu {
 	struct cpu *self;
 	u64 guard_rsp;
@@ -34,7 +36,7 @@ struct cpu {
 	bool vmx_on;
 	u64 vmxon_page;
 	u64 vmxon_cr4;
-	struct vm *vm;		/* whose VMCS is current */
+	struct vm *vm; /* whose VMCS is current */
 	u64 gdt[SEL_COUNT];
 	struct PACKED {
 		u32 reserved0;
@@ -49,7 +51,7 @@ struct cpu {
 	struct table_register gdt_register;
 	volatile u32 nmi_count;
 	volatile u32 irq_count[256];
-	void (*volatile mailbox)(void *);	/* set by another CPU, cleared by this one when done */
+	void (*volatile mailbox)(void *); /* set by another CPU, cleared by this one when done */
 	void *volatile mailbox_arg;
 };
 
@@ -65,8 +67,8 @@ static inline struct cpu *this_cpu(void)
 }
 
 void trap_init_cpu(struct cpu *cpu, u32 id);
-void trap_reset(void);			/* the pristine IDT again */
-void gdt_set(u16 selector, u64 low);	/* this CPU's GDT */
+void trap_reset(void);		     /* the pristine IDT again */
+void gdt_set(u16 selector, u64 low); /* this CPU's GDT */
 
 /* A hook sees the trap first; true means handled: return to where it came from. */
 void trap_hook(u32 vector, bool (*hook)(struct trap_frame *));
@@ -78,15 +80,15 @@ const char *fault_name(const struct fault *f, char buf[48]);
 #define EXEC_END "int $0xf0\n\t"
 
 struct exec {
-	struct gprs regs;	/* in; regs.rsp is the stack */
+	struct gprs regs; /* in; regs.rsp is the stack */
 	u64 rip, cs, rflags, ss;
-	struct fault out;	/* vector VEC_EXEC_DONE, VEC_EXEC_EXIT or the fault; frame has the registers then */
+	struct fault out; /* vector VEC_EXEC_DONE, VEC_EXEC_EXIT or the fault; frame has the registers then */
 };
 
-void exec_init(struct exec *e, u64 rip);	/* 64-bit ring 0, a stack of its own, no flag set */
-void exec_user(struct exec *e);			/* ring 3, 64-bit */
+void exec_init(struct exec *e, u64 rip); /* 64-bit ring 0, a stack of its own, no flag set */
+void exec_user(struct exec *e);		 /* ring 3, 64-bit */
 void exec_run(struct exec *e);
-extern u8 exec_vmexit[];			/* for HOST_RIP */
+extern u8 exec_vmexit[]; /* for HOST_RIP */
 
 /* Local APIC (xAPIC or x2APIC, as found). */
 u32 apic_read(u32 reg);
@@ -99,8 +101,8 @@ enum { ICR_NMI = 0x400, ICR_INIT = 0x500, ICR_SIPI = 0x600, ICR_ASSERT = 0x4000 
 
 /* Other CPUs: started once on demand; smp_start() returns how many there are in all. */
 u32 smp_start(void);
-void smp_call(u32 cpu, void (*fn)(void *), void *arg);	/* does not wait */
-bool smp_wait(u32 cpu, u64 ticks);			/* true: it is done */
+void smp_call(u32 cpu, void (*fn)(void *), void *arg); /* does not wait */
+bool smp_wait(u32 cpu, u64 ticks);		       /* true: it is done */
 void delay(u64 ticks);
 
 #endif

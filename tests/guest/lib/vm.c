@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A guest with sane defaults in each operating mode: it sees L1's memory at the same addresses (identity paging and
- * EPT), has a stack, a TSS and an IDT of its own whose handlers are VMCALLs, and no exit that is not forced.
+ * A guest with sane defaults in each operating mode: it sees L1's memory at the same addresses (identity
+ * paging and EPT), has a stack, a TSS and an IDT of its own whose handlers are VMCALLs, and no exit that is
+ * not forced.
  */
 #include "tests/guest/lib/vmx.h"
 #include "tests/guest/lib/test.h"
@@ -11,8 +12,14 @@ u32 vm_enter(struct vm *vm, u64 launched);
 
 const char *const vm_mode_names[VM_MODES] = { "64", "compat", "pae", "32", "protected", "real", "v86" };
 
-static bool low(const struct vm *vm) { return vm->mode == VM_REAL || vm->mode == VM_V86; }
-static bool long_mode(const struct vm *vm) { return vm->mode == VM_64 || vm->mode == VM_COMPAT; }
+static bool low(const struct vm *vm)
+{
+	return vm->mode == VM_REAL || vm->mode == VM_V86;
+}
+static bool long_mode(const struct vm *vm)
+{
+	return vm->mode == VM_64 || vm->mode == VM_COMPAT;
+}
 
 bool vm_mode_possible(enum vm_mode mode)
 {
@@ -121,7 +128,10 @@ static void set_segments(struct vm *vm)
 		u16 selector = i == 1 ? LOW_CODE >> 4 : i == 2 ? LOW_STACK >> 4 : 0;
 
 		if (low(vm))
-			set_segment(i, selector, (u64)selector << 4, 0xffff, v86 ? 0xf3 : i == 1 ? 0x9b : 0x93);
+			set_segment(i, selector, (u64)selector << 4, 0xffff,
+				    v86	     ? 0xf3
+				    : i == 1 ? 0x9b
+					     : 0x93);
 		else if (i != 1)
 			set_segment(i, SEL_DATA, 0, 0xffffffff, 0xc093);
 		else if (vm->mode == VM_64)
@@ -154,14 +164,16 @@ static void make_handlers(struct vm *vm)
 				s += 4;
 			}
 			memcpy(s, "\x48\xcf", 2);
-			((u64 *)idt)[v * 2] = (at & 0xffff) | SEL_CODE64 << 16 | 0xee00ull << 32 | (at >> 16) << 48;
+			((u64 *)idt)[v * 2] =
+				(at & 0xffff) | SEL_CODE64 << 16 | 0xee00ull << 32 | (at >> 16) << 48;
 		} else {
 			if (code) {
 				memcpy(s, "\x83\xc4\x04", 3);
 				s += 3;
 			}
 			*s = 0xcf;
-			((u64 *)idt)[v] = (at & 0xffff) | SEL_CODE32 << 16 | 0xee00ull << 32 | (at >> 16) << 48;
+			((u64 *)idt)[v] =
+				(at & 0xffff) | SEL_CODE32 << 16 | 0xee00ull << 32 | (at >> 16) << 48;
 		}
 	}
 	vm->stubs = addr_of(stubs);
@@ -304,7 +316,10 @@ u32 vm_vector(struct vm *vm)
 	return at < PAGE_SIZE && !(at & 15) ? (u32)(at >> 4) : 256;
 }
 
-void vm_iret(struct vm *vm) { vm_skip(vm); }
+void vm_iret(struct vm *vm)
+{
+	vm_skip(vm);
+}
 
 u64 vm_stack(struct vm *vm, u32 slot)
 {
@@ -322,13 +337,10 @@ static bool has_length(u32 reason, u64 intr, u64 idt)
 	u64 type = intr & 0x700;
 
 	switch (reason) {
-	case REASON_EXCEPTION:
-		return type == INTR_SOFT_EXC || type == INTR_PRIV;
-	case REASON_TASK_SWITCH:
-		return !(idt & INTR_VALID) || (idt & 0x700) >= INTR_SOFT;
+	case REASON_EXCEPTION: return type == INTR_SOFT_EXC || type == INTR_PRIV;
+	case REASON_TASK_SWITCH: return !(idt & INTR_VALID) || (idt & 0x700) >= INTR_SOFT;
 	case REASON_EPT_VIOLATION:
-	case REASON_EPT_MISCONFIG:
-		return idt & INTR_VALID && (idt & 0x700) >= INTR_SOFT;
+	case REASON_EPT_MISCONFIG: return idt & INTR_VALID && (idt & 0x700) >= INTR_SOFT;
 	case REASON_CPUID ... REASON_RDTSC:
 	case REASON_VMCALL ... REASON_WRMSR:
 	case REASON_MWAIT:
@@ -343,8 +355,7 @@ static bool has_length(u32 reason, u64 intr, u64 idt)
 	case REASON_XSETBV:
 	case REASON_RDRAND ... REASON_RDSEED:
 	case REASON_XSAVES:
-	case REASON_XRSTORS:
-		return true;
+	case REASON_XRSTORS: return true;
 	}
 	return false;
 }
@@ -366,10 +377,8 @@ static bool has_instruction_info(u32 reason, u64 qualification)
 	case REASON_INVPCID:
 	case REASON_RDSEED:
 	case REASON_XSAVES:
-	case REASON_XRSTORS:
-		return true;
-	case REASON_IO:
-		return qualification & BIT(4) && caps.basic & BIT(54);
+	case REASON_XRSTORS: return true;
+	case REASON_IO: return qualification & BIT(4) && caps.basic & BIT(54);
 	}
 	return false;
 }

@@ -7,7 +7,10 @@
 
 struct vmx_caps caps;
 
-bool vmx_supported(void) { return cpuid(1, 0).ecx & BIT(5); }
+bool vmx_supported(void)
+{
+	return cpuid(1, 0).ecx & BIT(5);
+}
 
 void vmx_caps_read(void)
 {
@@ -83,9 +86,18 @@ void vmwrite(u64 field, u64 v)
 	}
 }
 
-void vmset(u64 field, u64 bits) { vmwrite(field, vmread(field) | bits); }
-void vmunset(u64 field, u64 bits) { vmwrite(field, vmread(field) & ~bits); }
-u32 vmx_error(void) { return (u32)vmread(F_INSTRUCTION_ERROR); }
+void vmset(u64 field, u64 bits)
+{
+	vmwrite(field, vmread(field) | bits);
+}
+void vmunset(u64 field, u64 bits)
+{
+	vmwrite(field, vmread(field) & ~bits);
+}
+u32 vmx_error(void)
+{
+	return (u32)vmread(F_INSTRUCTION_ERROR);
+}
 
 const char *vmx_result_name(enum vmx_result r, char buf[48])
 {

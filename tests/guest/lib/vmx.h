@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * VMX for the guest tests: fields, controls, capabilities (vmx.c); a guest of ours with sane defaults in every
- * operating mode, and its run (vm.c, vm_entry.S); EPT tables (ept.c).
+ * VMX for the guest tests: fields, controls, capabilities (vmx.c); a guest of ours with sane defaults in
+ * every operating mode, and its run (vm.c, vm_entry.S); EPT tables (ept.c).
  */
 #ifndef TESTS_GUEST_LIB_VMX_H
 #define TESTS_GUEST_LIB_VMX_H
@@ -83,16 +83,54 @@ enum field {
 #define ENTRY_LOAD_EFER BIT(15)
 
 enum reason {
-	REASON_EXCEPTION = 0, REASON_EXTINT = 1, REASON_TRIPLE = 2, REASON_INIT = 3, REASON_SIPI = 4,
-	REASON_INTR_WINDOW = 7, REASON_NMI_WINDOW = 8, REASON_TASK_SWITCH = 9, REASON_CPUID = 10, REASON_HLT = 12,
-	REASON_INVD = 13, REASON_INVLPG = 14, REASON_RDPMC = 15, REASON_RDTSC = 16, REASON_VMCALL = 18,
-	REASON_VMCLEAR = 19, REASON_CR = 28, REASON_DR = 29, REASON_IO = 30, REASON_RDMSR = 31, REASON_WRMSR = 32,
-	REASON_BAD_STATE = 33, REASON_BAD_MSR = 34, REASON_MWAIT = 36, REASON_MTF = 37, REASON_MONITOR = 39,
-	REASON_PAUSE = 40, REASON_TPR = 43, REASON_APIC_ACCESS = 44, REASON_EOI = 45, REASON_GDTR_IDTR = 46,
-	REASON_LDTR_TR = 47, REASON_EPT_VIOLATION = 48, REASON_EPT_MISCONFIG = 49, REASON_INVEPT = 50,
-	REASON_RDTSCP = 51, REASON_TIMER = 52, REASON_INVVPID = 53, REASON_WBINVD = 54, REASON_XSETBV = 55,
-	REASON_APIC_WRITE = 56, REASON_RDRAND = 57, REASON_INVPCID = 58, REASON_VMFUNC = 59, REASON_RDSEED = 61,
-	REASON_PML_FULL = 62, REASON_XSAVES = 63, REASON_XRSTORS = 64,
+	REASON_EXCEPTION = 0,
+	REASON_EXTINT = 1,
+	REASON_TRIPLE = 2,
+	REASON_INIT = 3,
+	REASON_SIPI = 4,
+	REASON_INTR_WINDOW = 7,
+	REASON_NMI_WINDOW = 8,
+	REASON_TASK_SWITCH = 9,
+	REASON_CPUID = 10,
+	REASON_HLT = 12,
+	REASON_INVD = 13,
+	REASON_INVLPG = 14,
+	REASON_RDPMC = 15,
+	REASON_RDTSC = 16,
+	REASON_VMCALL = 18,
+	REASON_VMCLEAR = 19,
+	REASON_CR = 28,
+	REASON_DR = 29,
+	REASON_IO = 30,
+	REASON_RDMSR = 31,
+	REASON_WRMSR = 32,
+	REASON_BAD_STATE = 33,
+	REASON_BAD_MSR = 34,
+	REASON_MWAIT = 36,
+	REASON_MTF = 37,
+	REASON_MONITOR = 39,
+	REASON_PAUSE = 40,
+	REASON_TPR = 43,
+	REASON_APIC_ACCESS = 44,
+	REASON_EOI = 45,
+	REASON_GDTR_IDTR = 46,
+	REASON_LDTR_TR = 47,
+	REASON_EPT_VIOLATION = 48,
+	REASON_EPT_MISCONFIG = 49,
+	REASON_INVEPT = 50,
+	REASON_RDTSCP = 51,
+	REASON_TIMER = 52,
+	REASON_INVVPID = 53,
+	REASON_WBINVD = 54,
+	REASON_XSETBV = 55,
+	REASON_APIC_WRITE = 56,
+	REASON_RDRAND = 57,
+	REASON_INVPCID = 58,
+	REASON_VMFUNC = 59,
+	REASON_RDSEED = 61,
+	REASON_PML_FULL = 62,
+	REASON_XSAVES = 63,
+	REASON_XRSTORS = 64,
 };
 #define REASON_FAILED_ENTRY BIT(31)
 
@@ -133,41 +171,66 @@ extern struct vmx_caps caps;
 
 bool vmx_supported(void);
 void vmx_caps_read(void);
-static inline bool caps_pin(u64 bits) { return (caps.pin >> 32 & bits) == bits; }
-static inline bool caps_proc(u64 bits) { return (caps.proc >> 32 & bits) == bits; }
-static inline bool caps_proc2(u64 bits) { return (caps.proc2 >> 32 & bits) == bits; }
-static inline bool caps_exit(u64 bits) { return (caps.exit >> 32 & bits) == bits; }
-static inline bool caps_entry(u64 bits) { return (caps.entry >> 32 & bits) == bits; }
-static inline u64 caps_adjust(u64 cap, u64 want) { return (want & cap >> 32) | (u32)cap; }
+static inline bool caps_pin(u64 bits)
+{
+	return (caps.pin >> 32 & bits) == bits;
+}
+static inline bool caps_proc(u64 bits)
+{
+	return (caps.proc >> 32 & bits) == bits;
+}
+static inline bool caps_proc2(u64 bits)
+{
+	return (caps.proc2 >> 32 & bits) == bits;
+}
+static inline bool caps_exit(u64 bits)
+{
+	return (caps.exit >> 32 & bits) == bits;
+}
+static inline bool caps_entry(u64 bits)
+{
+	return (caps.entry >> 32 & bits) == bits;
+}
+static inline u64 caps_adjust(u64 cap, u64 want)
+{
+	return (want & cap >> 32) | (u32)cap;
+}
 
-u64 vmx_region(void);			/* a new page with the revision identifier */
-void vmx_enable(void);			/* CR4.VMXE, FEATURE_CONTROL, VMXON on this CPU */
-void vmx_disable(void);			/* VMXOFF if on; CR4 as before */
-u64 vmread(u64 field);			/* all ones where the field fails */
-void vmwrite(u64 field, u64 v);		/* a failure counts as a failed check */
+u64 vmx_region(void);		/* a new page with the revision identifier */
+void vmx_enable(void);		/* CR4.VMXE, FEATURE_CONTROL, VMXON on this CPU */
+void vmx_disable(void);		/* VMXOFF if on; CR4 as before */
+u64 vmread(u64 field);		/* all ones where the field fails */
+void vmwrite(u64 field, u64 v); /* a failure counts as a failed check */
 void vmset(u64 field, u64 bits);
 void vmunset(u64 field, u64 bits);
 u32 vmx_error(void);
 const char *vmx_result_name(enum vmx_result r, char buf[48]);
 
 enum vm_mode {
-	VM_64, VM_COMPAT, VM_PAE, VM_32, VM_PROTECTED, VM_REAL, VM_V86, VM_MODES,
+	VM_64,
+	VM_COMPAT,
+	VM_PAE,
+	VM_32,
+	VM_PROTECTED,
+	VM_REAL,
+	VM_V86,
+	VM_MODES,
 };
 extern const char *const vm_mode_names[VM_MODES];
 
-#define VM_EPT BIT(0)		/* identity EPT of its own */
+#define VM_EPT BIT(0) /* identity EPT of its own */
 #define VM_VPID BIT(1)
 
 /* One guest: its VMCS is kept current by vm_create(), vm_current() and vm_run(). */
 struct vm {
-	struct gprs regs;	/* all but RSP, which is in the VMCS */
+	struct gprs regs; /* all but RSP, which is in the VMCS */
 	u64 vmcs;
 	bool launched;
 	enum vm_mode mode;
-	u64 ept;		/* root table's page, 0 without */
-	u64 stack;		/* top */
-	u64 stubs;		/* the page of L2's handlers */
-	u64 msr_bitmap, io_bitmap;	/* pages, all clear; used by vm_use_*() */
+	u64 ept;		   /* root table's page, 0 without */
+	u64 stack;		   /* top */
+	u64 stubs;		   /* the page of L2's handlers */
+	u64 msr_bitmap, io_bitmap; /* pages, all clear; used by vm_use_*() */
 };
 
 extern u8 vm_exit_stub[];
@@ -175,28 +238,28 @@ extern u8 vm_exit_stub[];
 void vm_create(struct vm *vm, enum vm_mode mode, u64 flags, const void *code);
 bool vm_mode_possible(enum vm_mode mode);
 void vm_current(struct vm *vm);
-u32 vm_run(struct vm *vm);		/* exit reason with bit 31, or VM_FAIL + n */
-void vm_skip(struct vm *vm);		/* RIP past the instruction that exited; blocking by STI and MOV SS ends */
+u32 vm_run(struct vm *vm);   /* exit reason with bit 31, or VM_FAIL + n */
+void vm_skip(struct vm *vm); /* RIP past the instruction that exited; blocking by STI and MOV SS ends */
 void vm_use_msr_bitmap(struct vm *vm);
 void vm_use_io_bitmaps(struct vm *vm);
 void vm_set_code(struct vm *vm, const void *code);
-u64 vm_pc(struct vm *vm);		/* RIP relative to the code last set */
+u64 vm_pc(struct vm *vm); /* RIP relative to the code last set */
 
 /* RESULT line about the last exit: reason, qualification, and what else is defined for that reason. */
 void vm_report(struct vm *vm, u32 reason, const char *what);
 
 /* L2's IDT (or IVT): each vector's handler is a VMCALL and an IRET in this page, at vector * 16. */
-u32 vm_vector(struct vm *vm);		/* after a VMCALL exit: which handler it was, 256 if none */
-void vm_iret(struct vm *vm);		/* goes on behind that VMCALL */
-u64 vm_stack(struct vm *vm, u32 slot);	/* a slot of the mode's width on L2's stack */
+u32 vm_vector(struct vm *vm);	       /* after a VMCALL exit: which handler it was, 256 if none */
+void vm_iret(struct vm *vm);	       /* goes on behind that VMCALL */
+u64 vm_stack(struct vm *vm, u32 slot); /* a slot of the mode's width on L2's stack */
 
 /* Code of L2, in place in the image for all but real mode and v86, for which vm_set_code() copies it. */
-#define GUEST_CODE(name, bits, text)                                                                                   \
-	extern const u8 name[];                                                                                        \
-	asm(".pushsection .guest_code,\"ax\"\n\t.balign 16\n\t.code" #bits "\n\t.global " #name "\n" #name ":\n\t" text    \
-	    "\n\t.code64\n\t.popsection")
+#define GUEST_CODE(name, bits, text)                                                                         \
+	extern const u8 name[];                                                                              \
+	asm(".pushsection .guest_code,\"ax\"\n\t.balign 16\n\t.code" #bits "\n\t.global " #name "\n" #name   \
+	    ":\n\t" text "\n\t.code64\n\t.popsection")
 
-enum { LOW_CODE = 0x10000, LOW_STUBS = 0x12000, LOW_STACK = 0x13000 };	/* real mode and v86 */
+enum { LOW_CODE = 0x10000, LOW_STUBS = 0x12000, LOW_STACK = 0x13000 }; /* real mode and v86 */
 
 /* ept.c */
 #define EPT_R BIT(0)
@@ -211,8 +274,8 @@ enum { LOW_CODE = 0x10000, LOW_STUBS = 0x12000, LOW_STACK = 0x13000 };	/* real m
 #define EPTP_FLAGS (6ull | 3ull << 3)
 #define EPTP_AD BIT(6)
 
-u64 ept_create(void);				/* identity, 4 GiB, the largest pages the processor has up to 2 MiB */
-u64 *ept_entry(u64 root, u64 gpa, int level);	/* makes tables and splits large pages on the way */
+u64 ept_create(void); /* identity, 4 GiB, the largest pages the processor has up to 2 MiB */
+u64 *ept_entry(u64 root, u64 gpa, int level); /* makes tables and splits large pages on the way */
 void ept_map(u64 root, u64 gpa, u64 hpa, int level, u64 flags);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The processor as the guest tests see it: registers' bits, MSR numbers, and one inline function an instruction.
- * The VMX instructions' functions return their outcome (enum vmx_result); a fault goes to the guard, see trap.h.
+ * The processor as the guest tests see it: registers' bits, MSR numbers, and one inline function an
+ * instruction. The VMX instructions' functions return their outcome (enum vmx_result); a fault goes to the
+ * guard, see trap.h.
  */
 #ifndef TESTS_GUEST_LIB_X86_H
 #define TESTS_GUEST_LIB_X86_H
@@ -60,25 +61,71 @@
 #define RFLAGS_STATUS (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
 
 enum vector {
-	VEC_DE = 0, VEC_DB = 1, VEC_NMI = 2, VEC_BP = 3, VEC_OF = 4, VEC_BR = 5, VEC_UD = 6, VEC_NM = 7, VEC_DF = 8,
-	VEC_TS = 10, VEC_NP = 11, VEC_SS = 12, VEC_GP = 13, VEC_PF = 14, VEC_MF = 16, VEC_AC = 17, VEC_MC = 18,
-	VEC_EXEC_DONE = 0xf0,	/* INT from code run by exec.c: it came to its end */
-	VEC_EXEC_EXIT = 0xf1,	/* a VM exit arrived while exec.c ran a VMLAUNCH or VMRESUME */
+	VEC_DE = 0,
+	VEC_DB = 1,
+	VEC_NMI = 2,
+	VEC_BP = 3,
+	VEC_OF = 4,
+	VEC_BR = 5,
+	VEC_UD = 6,
+	VEC_NM = 7,
+	VEC_DF = 8,
+	VEC_TS = 10,
+	VEC_NP = 11,
+	VEC_SS = 12,
+	VEC_GP = 13,
+	VEC_PF = 14,
+	VEC_MF = 16,
+	VEC_AC = 17,
+	VEC_MC = 18,
+	VEC_EXEC_DONE = 0xf0, /* INT from code run by exec.c: it came to its end */
+	VEC_EXEC_EXIT = 0xf1, /* a VM exit arrived while exec.c ran a VMLAUNCH or VMRESUME */
 };
 
 enum selector {
-	SEL_CODE32 = 0x08, SEL_DATA = 0x10, SEL_CODE64 = 0x18, SEL_USER32 = 0x23, SEL_USER_DATA = 0x2b,
-	SEL_USER64 = 0x33, SEL_CODE16 = 0x38, SEL_DATA16 = 0x40, SEL_TSS = 0x48, SEL_FREE = 0x58, SEL_COUNT = 16,
+	SEL_CODE32 = 0x08,
+	SEL_DATA = 0x10,
+	SEL_CODE64 = 0x18,
+	SEL_USER32 = 0x23,
+	SEL_USER_DATA = 0x2b,
+	SEL_USER64 = 0x33,
+	SEL_CODE16 = 0x38,
+	SEL_DATA16 = 0x40,
+	SEL_TSS = 0x48,
+	SEL_FREE = 0x58,
+	SEL_COUNT = 16,
 };
 
 enum msr {
-	MSR_TSC = 0x10, MSR_APIC_BASE = 0x1b, MSR_FEATURE_CONTROL = 0x3a, MSR_TSC_ADJUST = 0x3b,
-	MSR_SYSENTER_CS = 0x174, MSR_SYSENTER_ESP = 0x175, MSR_SYSENTER_EIP = 0x176, MSR_DEBUGCTL = 0x1d9,
-	MSR_PAT = 0x277, MSR_PERF_GLOBAL_CTRL = 0x38f, MSR_VMX_BASIC = 0x480, MSR_VMX_PIN = 0x481, MSR_VMX_PROC = 0x482,
-	MSR_VMX_EXIT = 0x483, MSR_VMX_ENTRY = 0x484, MSR_VMX_MISC = 0x485, MSR_VMX_CR0_FIXED0 = 0x486,
-	MSR_VMX_CR0_FIXED1 = 0x487, MSR_VMX_CR4_FIXED0 = 0x488, MSR_VMX_CR4_FIXED1 = 0x489, MSR_VMX_VMCS_ENUM = 0x48a,
-	MSR_VMX_PROC2 = 0x48b, MSR_VMX_EPT_VPID = 0x48c, MSR_VMX_TRUE_PIN = 0x48d, MSR_VMX_TRUE_PROC = 0x48e,
-	MSR_VMX_TRUE_EXIT = 0x48f, MSR_VMX_TRUE_ENTRY = 0x490, MSR_VMX_VMFUNC = 0x491, MSR_VMX_PROC3 = 0x492,
+	MSR_TSC = 0x10,
+	MSR_APIC_BASE = 0x1b,
+	MSR_FEATURE_CONTROL = 0x3a,
+	MSR_TSC_ADJUST = 0x3b,
+	MSR_SYSENTER_CS = 0x174,
+	MSR_SYSENTER_ESP = 0x175,
+	MSR_SYSENTER_EIP = 0x176,
+	MSR_DEBUGCTL = 0x1d9,
+	MSR_PAT = 0x277,
+	MSR_PERF_GLOBAL_CTRL = 0x38f,
+	MSR_VMX_BASIC = 0x480,
+	MSR_VMX_PIN = 0x481,
+	MSR_VMX_PROC = 0x482,
+	MSR_VMX_EXIT = 0x483,
+	MSR_VMX_ENTRY = 0x484,
+	MSR_VMX_MISC = 0x485,
+	MSR_VMX_CR0_FIXED0 = 0x486,
+	MSR_VMX_CR0_FIXED1 = 0x487,
+	MSR_VMX_CR4_FIXED0 = 0x488,
+	MSR_VMX_CR4_FIXED1 = 0x489,
+	MSR_VMX_VMCS_ENUM = 0x48a,
+	MSR_VMX_PROC2 = 0x48b,
+	MSR_VMX_EPT_VPID = 0x48c,
+	MSR_VMX_TRUE_PIN = 0x48d,
+	MSR_VMX_TRUE_PROC = 0x48e,
+	MSR_VMX_TRUE_EXIT = 0x48f,
+	MSR_VMX_TRUE_ENTRY = 0x490,
+	MSR_VMX_VMFUNC = 0x491,
+	MSR_VMX_PROC3 = 0x492,
 	MSR_XSS = 0xda0,
 };
 #define MSR_EFER 0xc0000080u
@@ -100,28 +147,34 @@ struct PACKED table_register {
 	u64 base;
 };
 
-#define CR_ACCESSORS(n)                                                                                                \
-	static inline u64 cr##n##_read(void)                                                                           \
-	{                                                                                                              \
-		u64 v;                                                                                                 \
-		asm volatile("mov %%cr" #n ", %0" : "=r"(v));                                                          \
-		return v;                                                                                              \
-	}                                                                                                              \
-	static inline void cr##n##_write(u64 v) { asm volatile("mov %0, %%cr" #n : : "r"(v) : "memory"); }
+#define CR_ACCESSORS(n)                                                                                      \
+	static inline u64 cr##n##_read(void)                                                                 \
+	{                                                                                                    \
+		u64 v;                                                                                       \
+		asm volatile("mov %%cr" #n ", %0" : "=r"(v));                                                \
+		return v;                                                                                    \
+	}                                                                                                    \
+	static inline void cr##n##_write(u64 v)                                                              \
+	{                                                                                                    \
+		asm volatile("mov %0, %%cr" #n : : "r"(v) : "memory");                                       \
+	}
 CR_ACCESSORS(0)
 CR_ACCESSORS(2)
 CR_ACCESSORS(3)
 CR_ACCESSORS(4)
 CR_ACCESSORS(8)
 
-#define DR_ACCESSORS(n)                                                                                                \
-	static inline u64 dr##n##_read(void)                                                                           \
-	{                                                                                                              \
-		u64 v;                                                                                                 \
-		asm volatile("mov %%db" #n ", %0" : "=r"(v));                                                          \
-		return v;                                                                                              \
-	}                                                                                                              \
-	static inline void dr##n##_write(u64 v) { asm volatile("mov %0, %%db" #n : : "r"(v)); }
+#define DR_ACCESSORS(n)                                                                                      \
+	static inline u64 dr##n##_read(void)                                                                 \
+	{                                                                                                    \
+		u64 v;                                                                                       \
+		asm volatile("mov %%db" #n ", %0" : "=r"(v));                                                \
+		return v;                                                                                    \
+	}                                                                                                    \
+	static inline void dr##n##_write(u64 v)                                                              \
+	{                                                                                                    \
+		asm volatile("mov %0, %%db" #n : : "r"(v));                                                  \
+	}
 DR_ACCESSORS(0)
 DR_ACCESSORS(6)
 DR_ACCESSORS(7)
@@ -167,12 +220,30 @@ static inline u8 io_in8(u16 port)
 	return v;
 }
 
-static inline void io_out8(u16 port, u8 v) { asm volatile("outb %0, %1" : : "a"(v), "Nd"(port)); }
-static inline void cpu_cli(void) { asm volatile("cli" : : : "memory"); }
-static inline void cpu_sti(void) { asm volatile("sti" : : : "memory"); }
-static inline void cpu_hlt(void) { asm volatile("hlt" : : : "memory"); }
-static inline void cpu_pause(void) { asm volatile("pause" : : : "memory"); }
-static inline void invlpg(u64 va) { asm volatile("invlpg (%0)" : : "r"(va) : "memory"); }
+static inline void io_out8(u16 port, u8 v)
+{
+	asm volatile("outb %0, %1" : : "a"(v), "Nd"(port));
+}
+static inline void cpu_cli(void)
+{
+	asm volatile("cli" : : : "memory");
+}
+static inline void cpu_sti(void)
+{
+	asm volatile("sti" : : : "memory");
+}
+static inline void cpu_hlt(void)
+{
+	asm volatile("hlt" : : : "memory");
+}
+static inline void cpu_pause(void)
+{
+	asm volatile("pause" : : : "memory");
+}
+static inline void invlpg(u64 va)
+{
+	asm volatile("invlpg (%0)" : : "r"(va) : "memory");
+}
 static inline void xsetbv(u32 index, u64 v)
 {
 	asm volatile("xsetbv" : : "c"(index), "a"((u32)v), "d"((u32)(v >> 32)));
@@ -186,26 +257,53 @@ static inline u64 rflags_read(void)
 	return v;
 }
 
-static inline void gdt_read(struct table_register *r) { asm volatile("sgdt %0" : "=m"(*r)); }
-static inline void gdt_load(const struct table_register *r) { asm volatile("lgdt %0" : : "m"(*r)); }
-static inline void idt_read(struct table_register *r) { asm volatile("sidt %0" : "=m"(*r)); }
-static inline void idt_load(const struct table_register *r) { asm volatile("lidt %0" : : "m"(*r)); }
-static inline void tr_load(u16 sel) { asm volatile("ltr %0" : : "r"(sel)); }
+static inline void gdt_read(struct table_register *r)
+{
+	asm volatile("sgdt %0" : "=m"(*r));
+}
+static inline void gdt_load(const struct table_register *r)
+{
+	asm volatile("lgdt %0" : : "m"(*r));
+}
+static inline void idt_read(struct table_register *r)
+{
+	asm volatile("sidt %0" : "=m"(*r));
+}
+static inline void idt_load(const struct table_register *r)
+{
+	asm volatile("lidt %0" : : "m"(*r));
+}
+static inline void tr_load(u16 sel)
+{
+	asm volatile("ltr %0" : : "r"(sel));
+}
 
 enum vmx_result { VMX_OK = 0, VMX_FAIL_INVALID = 1, VMX_FAIL_VALID = 2 };
 
 /* CF is VMfailInvalid, ZF is VMfailValid. */
-#define VMX_INSTRUCTION(text, ...)                                                                                     \
-	({                                                                                                             \
-		bool cf_, zf_;                                                                                         \
-		asm volatile(text : "=@ccc"(cf_), "=@ccz"(zf_) : __VA_ARGS__ : "memory");                              \
-		(enum vmx_result)(cf_ ? VMX_FAIL_INVALID : zf_ ? VMX_FAIL_VALID : VMX_OK);                             \
+#define VMX_INSTRUCTION(text, ...)                                                                           \
+	({                                                                                                   \
+		bool cf_, zf_;                                                                               \
+		asm volatile(text : "=@ccc"(cf_), "=@ccz"(zf_) : __VA_ARGS__ : "memory");                    \
+		(enum vmx_result)(cf_ ? VMX_FAIL_INVALID : zf_ ? VMX_FAIL_VALID : VMX_OK);                   \
 	})
 
-static inline enum vmx_result vmxon(u64 pa) { return VMX_INSTRUCTION("vmxon %2", "m"(pa)); }
-static inline enum vmx_result vmxoff(void) { return VMX_INSTRUCTION("vmxoff", "r"(0)); }
-static inline enum vmx_result vmclear(u64 pa) { return VMX_INSTRUCTION("vmclear %2", "m"(pa)); }
-static inline enum vmx_result vmptrld(u64 pa) { return VMX_INSTRUCTION("vmptrld %2", "m"(pa)); }
+static inline enum vmx_result vmxon(u64 pa)
+{
+	return VMX_INSTRUCTION("vmxon %2", "m"(pa));
+}
+static inline enum vmx_result vmxoff(void)
+{
+	return VMX_INSTRUCTION("vmxoff", "r"(0));
+}
+static inline enum vmx_result vmclear(u64 pa)
+{
+	return VMX_INSTRUCTION("vmclear %2", "m"(pa));
+}
+static inline enum vmx_result vmptrld(u64 pa)
+{
+	return VMX_INSTRUCTION("vmptrld %2", "m"(pa));
+}
 
 static inline u64 vmptrst(void)
 {
