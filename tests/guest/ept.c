@@ -570,3 +570,71 @@ TEST_VMX(absent)
 		CHECK(!wrong);
 	}
 }
+
+GUEST_CODE(ept_copy, 64, "mov %rdi, %rsi; add $2048, %rsi; mov $512, %ecx; cld; rep movsb; vmcall");
+
+/* Each way of touching what is not there, by an L2 with EPT and one without; by L1 itself; under L1's monitor trap flag. */
+static u32 touch_absent(struct vm *vm, const void *code, u64 va)
+{
+	vm_set_code(vm, code);
+	vm->regs.rdi = va;
+	return vm_run(vm);
+}
+
+TEST_VMX(absent_ways)
+{
+	u64 page, *own;
+	u32 ept, i;
+
+	NEED(caps_proc2(PROC2_EPT));
+	hole_base = hole_end = 0;
+	memory_holes(note_hole);
+	if ((u32)caps.basic != 0x534f4301 || !hole_base) {
+		info("no window here");
+		return;
+	}
+	page = hole_base + 16 * PAGE_SIZE;
+	own = ptr_of(page);
+	for (i = 0; i < 64; i++) {
+		CHECK(READ_ONCE(own[i * 8]) == ~0ull);
+		WRITE_ONCE(own[i * 8], i);
+		CHECK(READ_ONCE(own[i * 8]) == ~0ull);
+	}
+	memcpy(own, own + 100, 64);
+	memset(own + 256, 0x55, 4096);
+	CHECK(READ_ONCE(own[0]) == ~0ull && READ_ONCE(own[511]) == ~0ull && READ_ONCE(own[600]) == ~0ull);
+	for (ept = 0; ept < 2; ept++) {
+		u64 cr3 = paging_create64();
+		struct vm vm;
+		u64 pc;
+
+		vm_create(&vm, VM_64, ept ? VM_EPT | VM_VPID : VM_VPID, ept_read);
+		vmwrite(F_GUEST_CR3, cr3);
+		for (i = 0; i < 3; i++)
+			*paging_entry(cr3, TEST_VA + i * PAGE_SIZE, 1) = (page + i * PAGE_SIZE) | PTE_P | PTE_W | PTE_A | PTE_D;
+		for (i = 0; i < 3; i++) {
+			u64 va = TEST_VA + (i == 1 ? 0xffc : i * 8);
+
+			CHECK(touch_absent(&vm, ept_read, va) == REASON_VMCALL && vm.regs.rax == ~0ull);
+			CHECK(touch_absent(&vm, ept_write, va) == REASON_VMCALL);
+			CHECK(touch_absent(&vm, ept_rmw, va) == REASON_VMCALL);
+			CHECK(touch_absent(&vm, ept_copy, va) == REASON_VMCALL && vm.regs.rcx == 0);
+			CHECK(touch_absent(&vm, ept_read, va) == REASON_VMCALL && vm.regs.rax == ~0ull);
+		}
+		/* Ones are no instruction: FF FF is #UD. */
+		vmwrite(F_EXCEPTION_BITMAP, BIT(6));
+		CHECK(touch_absent(&vm, ept_fetch, TEST_VA) == REASON_EXCEPTION && (vmread(F_EXIT_INTR_INFO) & 0xff) == 6);
+		vmwrite(F_EXCEPTION_BITMAP, 0);
+		/* L1 steps over the same instruction: one exit, behind it. */
+		if (!caps_proc(PROC_MTF))
+			continue;
+		vmset(F_PROC, PROC_MTF);
+		CHECK(touch_absent(&vm, ept_write, TEST_VA) == REASON_MTF);
+		pc = vm_pc(&vm);
+		CHECK(pc == 6);
+		vmunset(F_PROC, PROC_MTF);
+		CHECK(vm_run(&vm) == REASON_VMCALL);
+		CHECK(touch_absent(&vm, ept_read, TEST_VA) == REASON_VMCALL && vm.regs.rax == ~0ull);
+		info("ept=%u done", ept);
+	}
+}

@@ -158,6 +158,13 @@ bool guest_mem_write(struct vcpu *vcpu, gpa_t gpa, const void *from, size_t leng
 	return true;
 }
 
+enum action event_inject_gp(struct vcpu *vcpu, u32 error_code)
+{
+	(void)vcpu;
+	(void)error_code;
+	abort();
+}
+
 bool passthru_map_scratch(gpa_t gpa, hpa_t scratch)
 {
 	(void)gpa;

@@ -182,6 +182,7 @@ struct ept02_cache {
 	u32 hand;	/* where reclaim within an EPT02 goes on */
 	u32 sync_share; /* constant after init: entries compared at once after an INVEPT */
 	struct ept02_root roots[EPT02_ROOTS];
+	u32 root_limit; /* roots from here on were never used */
 	struct ept02_root
 		*active; /* the one that vmcs02 was last entered with, or NULL: never freed, only emptied */
 	struct ept12_page pages12[EPT12_PAGES];
@@ -269,7 +270,7 @@ void ept02_sync_table(struct vcpu *vcpu, struct ept02_root *root, u32 table);
 void ept02_absent_init(struct ept02_cache *cache);
 /* What stands in for memory that EPT01 does not have; a write is stepped. */
 struct ept01_mapping ept02_absent_map(struct vcpu *vcpu, u64 l2gpa, bool write);
-/* The same for an L2 that runs on EPT01. */
-void ept02_absent_step01(struct vcpu *vcpu, gpa_t gpa);
+/* The same for an L2 that runs on EPT01; without a table left for it, #GP. */
+enum action ept02_absent_step01(struct vcpu *vcpu, gpa_t gpa);
 
 #endif

@@ -278,10 +278,8 @@ static enum action violation01(struct vcpu *vcpu, gpa_t gpa, u64 qualification)
 {
 	struct ept01_mapping under;
 
-	if (!vm_ept01_lookup(gpa, &under))
-		ept02_absent_step01(vcpu, gpa);
 	restore_nmi_blocking(vcpu, qualification);
-	return ACTION_RESUME;
+	return vm_ept01_lookup(gpa, &under) ? ACTION_RESUME : ept02_absent_step01(vcpu, gpa);
 }
 
 enum action ept02_violation(struct vcpu *vcpu)
@@ -309,7 +307,8 @@ enum action ept02_violation(struct vcpu *vcpu)
 		if (result == EPT12_VIOLATION) {
 			enum action action;
 
-			if (nested_convert_violation(vcpu, walk.entry[walk.leaf], fault.qualification, &action))
+			if (nested_convert_violation(vcpu, walk.entry[walk.leaf], fault.qualification,
+						     &action))
 				return action;
 			vcpu->nested.ept->retry = root;
 			vcpu->nested.ept->retry_l2gpa = l2gpa;
@@ -332,7 +331,7 @@ void ept02_invept(struct vcpu *vcpu, u64 type, u64 eptp)
 {
 	struct ept02_cache *cache = vcpu->nested.ept;
 
-	for (unsigned int i = 0; i < EPT02_ROOTS; i++) {
+	for (unsigned int i = 0; i < cache->root_limit; i++) {
 		struct ept02_root *root = &cache->roots[i];
 
 		if (type == INVEPT_ALL || !((root->role.eptp ^ eptp) & EPT_ADDRESS))
@@ -345,7 +344,7 @@ void ept02_drop_all(struct vcpu *vcpu)
 	struct ept02_cache *cache = vcpu->nested.ept;
 
 	cache->under.size = 0;
-	for (unsigned int i = 0; i < EPT02_ROOTS; i++) {
+	for (unsigned int i = 0; i < cache->root_limit; i++) {
 		struct ept02_root *root = &cache->roots[i];
 
 		if (!root->used)

@@ -84,11 +84,13 @@ struct ept01_mapping ept02_absent_map(struct vcpu *vcpu, u64 l2gpa, bool write)
 	return under;
 }
 
-void ept02_absent_step01(struct vcpu *vcpu, gpa_t gpa)
+enum action ept02_absent_step01(struct vcpu *vcpu, gpa_t gpa)
 {
 	vcpu->window_accesses++;
+	if (!passthru_map_scratch(GPA(ALIGN_DOWN(gpa.v, PAGE_SIZE)), page_phys(vcpu->nested.ept->absent)))
+		return event_inject_gp(vcpu, 0);
 	remember(vcpu, gpa.v);
-	passthru_map_scratch(GPA(ALIGN_DOWN(gpa.v, PAGE_SIZE)), page_phys(vcpu->nested.ept->absent));
+	return ACTION_RESUME;
 }
 
 bool ept02_absent_finish(struct vcpu *vcpu)

@@ -104,7 +104,7 @@ static struct ept02_root *lru_root(struct ept02_cache *cache, const struct ept02
 {
 	struct ept02_root *found = NULL;
 
-	for (unsigned int i = 0; i < EPT02_ROOTS; i++) {
+	for (unsigned int i = 0; i < cache->root_limit; i++) {
 		struct ept02_root *root = &cache->roots[i];
 
 		if (root->used && root != keep && (!found || root->last_used < found->last_used))
@@ -154,7 +154,7 @@ u32 ept02_table_get(struct ept02_cache *cache, struct ept02_root *root, u32 keep
 
 struct ept02_root *ept02_root_find(struct ept02_cache *cache, const struct ept12_role *role)
 {
-	for (unsigned int i = 0; i < EPT02_ROOTS; i++) {
+	for (unsigned int i = 0; i < cache->root_limit; i++) {
 		struct ept02_root *root = &cache->roots[i];
 
 		if (root->used && root->role.eptp == role->eptp && root->role.user_exec == role->user_exec)
@@ -165,10 +165,10 @@ struct ept02_root *ept02_root_find(struct ept02_cache *cache, const struct ept12
 
 static struct ept02_root *free_root(struct ept02_cache *cache)
 {
-	for (unsigned int i = 0; i < EPT02_ROOTS; i++)
+	for (unsigned int i = 0; i < cache->root_limit; i++)
 		if (!cache->roots[i].used)
 			return &cache->roots[i];
-	return NULL;
+	return cache->root_limit < EPT02_ROOTS ? &cache->roots[cache->root_limit++] : NULL;
 }
 
 struct ept02_root *ept02_root_make(struct ept02_cache *cache, const struct ept12_role *role)
