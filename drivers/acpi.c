@@ -5,6 +5,7 @@
  */
 #include "drivers/acpi.h"
 
+#include "kernel/bits.h"
 #include "kernel/hw/phys.h"
 #include "kernel/string.h"
 #include "mm/addr.h"
@@ -12,8 +13,7 @@
 
 #define RSDP_V1_SIZE 20u
 #define RSDP_V2_SIZE 36u
-#define TABLE_MAX (1u << 20)	/* no MADT or XSDT is larger */
-#define BELOW_4G 0x100000000ull
+#define TABLE_MAX (1u << 20) /* no MADT or XSDT is larger */
 
 #define MADT_ENTRIES 44
 #define MADT_LOCAL_APIC 0
@@ -61,7 +61,7 @@ static const u8 *readable(u64 pa, u64 size)
 {
 	if (!pa || pa + size < pa)
 		return NULL;
-	if (pa + size > BELOW_4G && !memmap_is_ram(pa, size))
+	if (pa + size > SIZE_4G && !memmap_is_ram(pa, size))
 		return NULL;
 	return phys_to_ptr(HPA(pa));
 }
@@ -75,7 +75,8 @@ static const u8 *table_get(u64 pa, const char *signature, u32 *length)
 	if (!p)
 		return NULL;
 	memcpy(&h, p, sizeof(h));
-	if (memcmp(h.signature, signature, sizeof(h.signature)) || h.length < sizeof(h) || h.length > TABLE_MAX)
+	if (memcmp(h.signature, signature, sizeof(h.signature)) || h.length < sizeof(h) ||
+	    h.length > TABLE_MAX)
 		return NULL;
 	if (!readable(pa, h.length) || !sum_is_zero(p, h.length))
 		return NULL;
@@ -88,7 +89,8 @@ static bool rsdp_valid(const u8 *p)
 	return !memcmp(p, "RSD PTR ", 8) && sum_is_zero(p, RSDP_V1_SIZE);
 }
 
-/* ACPI "Finding the RSDP on IA-PC Systems": the first KiB of the EBDA, then E0000-FFFFF, on 16-byte boundaries. */
+/* ACPI "Finding the RSDP on IA-PC Systems": the first KiB of the EBDA, then E0000-FFFFF, on 16-byte
+ * boundaries. */
 static const u8 *rsdp_search(u64 base, u64 size)
 {
 	const u8 *p = readable(base, size);
@@ -138,7 +140,8 @@ static void entry_read(const u8 *e, u32 size, struct acpi_cpus *out)
 {
 	if (e[0] == MADT_LOCAL_APIC && size >= 8 && (get32(e + 4) & MADT_ENABLED) && e[3] != XAPIC_ID_ALL)
 		cpu_add(out, e[3]);
-	if (e[0] == MADT_LOCAL_X2APIC && size >= 16 && (get32(e + 8) & MADT_ENABLED) && get32(e + 4) != X2APIC_ID_ALL)
+	if (e[0] == MADT_LOCAL_X2APIC && size >= 16 && (get32(e + 8) & MADT_ENABLED) &&
+	    get32(e + 4) != X2APIC_ID_ALL)
 		cpu_add(out, get32(e + 4));
 }
 

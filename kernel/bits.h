@@ -16,6 +16,7 @@
 #endif
 
 #define PAGE_SHIFT 12
+#define SIZE_1M 0x100000ull
 #define SIZE_2M 0x200000ull
 #define SIZE_1G 0x40000000ull
 #define SIZE_4G 0x100000000ull

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Nothing is both writable and executable: the direct map is NX, and its view of the image's code and constants
- * is read-only. Every mapping is the supervisor's. SDM volume 3: "Paging".
+ * Nothing is both writable and executable: the direct map is NX, and its view of the image's code and
+ * constants is read-only. Every mapping is the supervisor's. SDM volume 3: "Paging".
  */
 #include "mm/host_map.h"
 
@@ -34,15 +34,24 @@ static void map(u64 va, u64 pa, u64 size, u64 bits)
 	ASSERT(done);
 }
 
-static void map_direct(void)
+/*
+ * No page larger than what the MTRRs tell apart: 4 KiB below 2 MiB, where the fixed ones hold, and nothing of
+ * 1 GiB below 4 GiB, where RAM and devices mix (SDM: "Large Page Size Considerations").
+ */
+static void map_direct(u32 sizes)
 {
-	map(DIRECT_MAP_BASE, 0, SIZE_4G, BITS_RW);
+	host.sizes = 0;
+	map(DIRECT_MAP_BASE, 0, SIZE_2M, BITS_RW);
+	host.sizes = PTAB_2M;
+	map(DIRECT_MAP_BASE + SIZE_2M, SIZE_2M, SIZE_4G - SIZE_2M, BITS_RW);
+	host.sizes = sizes;
 	for (size_t i = 0; i < memmap_count(); i++) {
 		const struct memmap_range *r = memmap_get(i);
 		u64 base = MAX(ALIGN_DOWN(r->base, SIZE_2M), SIZE_4G);
 		u64 end = ALIGN_UP(r->base + r->size, SIZE_2M);
 
-		if ((r->type == MEMMAP_USABLE || r->type == MEMMAP_ACPI || r->type == MEMMAP_NVS) && base < end)
+		if ((r->type == MEMMAP_USABLE || r->type == MEMMAP_ACPI || r->type == MEMMAP_NVS) &&
+		    base < end)
 			map(DIRECT_MAP_BASE + base, base, end - base, BITS_RW);
 	}
 }
@@ -60,7 +69,7 @@ u64 host_map_build(const struct host_image *image, u64 image_pa)
 	bool done = ptab_init(&host, &ptab_host, large ? PTAB_2M | PTAB_1G : PTAB_2M, table_alloc, NULL);
 
 	ASSERT(done);
-	map_direct();
+	map_direct(host.sizes);
 	map_part(image_pa, image->text, image->text_end, BITS_RX);
 	map_part(image_pa, image->rodata, image->rodata_end, BITS_RO);
 	map_part(image_pa, image->data, image->data_end, BITS_RW);

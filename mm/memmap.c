@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A sorted array of ranges that never overlap: adding one cuts what is there at its edges and raises the types
- * within. Everything is computed with exclusive ends; a range that would wrap is cut.
+ * A sorted array of ranges that never overlap: adding one cuts what is there at its edges and raises the
+ * types within. Everything is computed with exclusive ends; a range that would wrap is cut.
  */
 #include "mm/memmap.h"
 
@@ -52,7 +52,8 @@ static void merge(void)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < range_count; i++) {
-		if (kept && ranges[kept - 1].type == ranges[i].type && end_of(&ranges[kept - 1]) == ranges[i].base)
+		if (kept && ranges[kept - 1].type == ranges[i].type &&
+		    end_of(&ranges[kept - 1]) == ranges[i].base)
 			ranges[kept - 1].size += ranges[i].size;
 		else
 			ranges[kept++] = ranges[i];
@@ -62,9 +63,13 @@ static void merge(void)
 
 static u32 stricter(u32 a, u32 b)
 {
-	/* Of the kinds of RAM, NVS is stricter than ACPI, ACPI than usable; RESERVED beats them all, BAD beats that. */
-	static const u8 rank[] = { [MEMMAP_USABLE] = 0, [MEMMAP_ACPI] = 1, [MEMMAP_NVS] = 2,
-				   [MEMMAP_RESERVED] = 3, [MEMMAP_BAD] = 4 };
+	/* Of the kinds of RAM, NVS is stricter than ACPI, ACPI than usable; RESERVED beats them all, BAD
+	 * beats that. */
+	static const u8 rank[] = { [MEMMAP_USABLE] = 0,
+				   [MEMMAP_ACPI] = 1,
+				   [MEMMAP_NVS] = 2,
+				   [MEMMAP_RESERVED] = 3,
+				   [MEMMAP_BAD] = 4 };
 
 	return rank[a] >= rank[b] ? a : b;
 }
@@ -163,6 +168,16 @@ bool memmap_is_ram(u64 pa, u64 len)
 bool memmap_is_usable(u64 pa, u64 len)
 {
 	return is_all_of(pa, len, BIT(MEMMAP_USABLE));
+}
+
+u64 memmap_usable_from(u64 from, u64 to)
+{
+	u64 at = from;
+
+	for (size_t i = 0; i < range_count; i++)
+		if (ranges[i].type == MEMMAP_USABLE && ranges[i].base <= at && end_of(&ranges[i]) > at)
+			at = end_of(&ranges[i]);
+	return MIN(at, to) - from;
 }
 
 u64 memmap_window_base(void)

@@ -39,6 +39,8 @@ const struct memmap_range *memmap_get(size_t index);
 bool memmap_is_ram(u64 pa, u64 len);
 /* True only if all of it is usable. */
 bool memmap_is_usable(u64 pa, u64 len);
+/* Bytes of usable memory from `from` on, without a gap, up to `to`. */
+u64 memmap_usable_from(u64 from, u64 to);
 u64 memmap_window_base(void);
 u64 memmap_window_size(void);
 /* True if any byte is the window's. */
@@ -46,7 +48,8 @@ bool memmap_in_window(u64 pa, u64 len);
 /* One above the last byte of RAM. */
 u64 memmap_ram_end(void);
 
-/* Lowest/highest usable place of `size` bytes, aligned, within [min, max), that keeps clear of `avoid`. 0: none. */
+/* Lowest/highest usable place of `size` bytes, aligned, within [min, max), that keeps clear of `avoid`. 0:
+ * none. */
 struct memmap_avoid {
 	const struct memmap_range *ranges; /* their types do not matter */
 	size_t count;

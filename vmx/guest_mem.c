@@ -17,9 +17,32 @@
 
 #define PAGE_OFFSET(x) ((x) & (PAGE_SIZE - 1))
 
+/* The range of L1's memory around `gpa` becomes the one that is looked at first. */
+static bool look_up_ram(struct vcpu *vcpu, gpa_t gpa, size_t length)
+{
+	if (!memmap_is_ram(gpa.v, length))
+		return false;
+	for (size_t i = 0; i < memmap_count(); i++) {
+		const struct memmap_range *range = memmap_get(i);
+
+		if (range->type == MEMMAP_USABLE && gpa.v - range->base < range->size) {
+			vcpu->ram_base = range->base;
+			vcpu->ram_size = range->size;
+		}
+	}
+	return true;
+}
+
+static inline bool is_usual_ram(const struct vcpu *vcpu, gpa_t gpa, size_t length)
+{
+	u64 offset = gpa.v - vcpu->ram_base;
+
+	return likely(offset < vcpu->ram_size && length <= vcpu->ram_size - offset);
+}
+
 static bool is_ram(struct vcpu *vcpu, gpa_t gpa, size_t length)
 {
-	if (likely(memmap_is_ram(gpa.v, length)))
+	if (is_usual_ram(vcpu, gpa, length) || look_up_ram(vcpu, gpa, length))
 		return true;
 	if (memmap_in_window(gpa.v, length))
 		vcpu->window_accesses++;
@@ -154,6 +177,42 @@ static u32 access_of(struct vcpu *vcpu, bool write)
 	return access | (vcpu_reg(vcpu, REG_RFLAGS) & RFLAGS_AC ? WALK_AC : 0);
 }
 
+/*
+ * L1's usual case: 64-bit mode, four levels, a supervisor's page, within one
+ * page, and no flag to be set. Whatever is different, a fault too, is for the
+ * full walk to see: this one only says yes or nothing.
+ */
+static bool translate_quickly(struct vcpu *vcpu, u64 va, size_t length, u32 access, gpa_t *gpa)
+{
+	u64 need = PTE_P | PTE_A | (access & WALK_WRITE ? PTE_W : 0);
+	u64 efer = vcpu_reg(vcpu, REG_EFER), entry = vcpu_reg(vcpu, REG_CR3), user = PTE_U;
+	u64 reserved = GENMASK(51, 0) & ~(BIT(vmx_caps.physical_bits) - 1);
+	unsigned int shift = 39;
+
+	if (vcpu->nested.in_l2 || (access & (WALK_USER | WALK_FETCH)) || !(efer & EFER_LMA) ||
+	    (vcpu_reg(vcpu, REG_CR4) & CR4_LA57) || PAGE_OFFSET(va) + length > PAGE_SIZE)
+		return false;
+	if (!(efer & EFER_NXE))
+		reserved |= PTE_NX;
+	for (;; shift -= 9) {
+		gpa_t at = GPA((entry & PTE_ADDR) + 8 * (va >> shift & 511));
+
+		if (!is_usual_ram(vcpu, at, sizeof(entry)))
+			return false;
+		entry = READ_ONCE(*(const u64 *)phys_to_ptr(gpa_to_hpa(at)));
+		if ((entry & need) != need || (entry & reserved))
+			return false;
+		user &= entry;
+		if (shift == 12 || (entry & PTE_PS))
+			break;
+	}
+	if (user || ((access & WALK_WRITE) && !(entry & PTE_D)) || shift == 39 ||
+	    (shift == 30 && !vmx_caps.has_guest_1g) || (shift > 12 && (entry & GENMASK(shift - 1, 13))))
+		return false;
+	*gpa = GPA((entry & PTE_ADDR & ~(BIT(shift) - 1)) | (va & (BIT(shift) - 1)));
+	return true;
+}
+
 /* Up to two pages: both are translated before anything is touched. */
 struct span {
 	gpa_t gpa[2];
@@ -202,11 +261,14 @@ static enum guest_access_result translate(struct vcpu *vcpu, u64 va, size_t leng
 enum guest_access_result guest_linear_access(struct vcpu *vcpu, gva_t va, void *to, const void *from,
 					     size_t length, u32 access, struct guest_fault *fault)
 {
-	struct span span;
-	enum guest_access_result result = translate(vcpu, va.v, length, access, &span, fault);
+	enum guest_access_result result;
+	struct span span = { .length = { length } };
 
-	if (result != GUEST_ACCESS_OK)
-		return result;
+	if (!translate_quickly(vcpu, va.v, length, access, &span.gpa[0])) {
+		result = translate(vcpu, va.v, length, access, &span, fault);
+		if (result != GUEST_ACCESS_OK)
+			return result;
+	}
 	for (unsigned int i = 0; i < 2 && span.length[i]; i++) {
 		size_t offset = i ? span.length[0] : 0;
 

@@ -95,6 +95,7 @@ struct vcpu {
 	u64 feature_control;	    /* as L1 reads and writes IA32_FEATURE_CONTROL */
 	u64 cr0_shadow, cr4_shadow; /* what the read shadows of vmcs01 hold: CR0 and CR4 as L1 wrote them */
 	struct mtrr mtrr;	    /* L1's MTRRs: vmx/mtrr.c */
+	u64 ram_base, ram_size;	    /* a range of L1's RAM, where guest_mem.c looks first */
 
 	struct absent absent; /* an access to absent memory is being stepped over: vmx/absent.c */
 	struct nested nested;

@@ -59,6 +59,7 @@ for step in $steps; do
 	linux64smp) kvmlet linux /l2/vmlinuz64 /l2/initrd64 "$L2" 128 2 ;;
 	linux64smpq) kvmlet linux /l2/vmlinuz64 /l2/initrd64 "$L2 quiet" 128 2 ;;
 	linux32) kvmlet linux /l2/vmlinux32 /l2/initrd32 "$L2" 128 1 ;;
+	linux32v) kvmlet linux /l2/vmlinux32 /l2/initrd32 "$L2 earlyprintk=ttyS0" 128 1 ;;
 	linux32q) kvmlet linux /l2/vmlinux32 /l2/initrd32 "$L2 quiet" 128 1 ;;
 	dmesg) $B dmesg ;;
 	*) echo "L1 does not know the step $step"; false ;;
