@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Copies stdin to COM1 by polling, or to the emulator's debug port 0xe9, past the interrupt-driven tty layer: a lost
- * transmit interrupt stalls the tty for good.
+ * Copies stdin to COM1 by polling, or to the emulator's debug port 0xe9, past the interrupt-driven tty layer:
+ * a lost transmit interrupt stalls the tty for good.
  */
 #include "kvmlet.h"
 
@@ -9,8 +9,8 @@
 #include <sys/io.h>
 #include <unistd.h>
 
-#define PORT_E9		0xe9
-#define LSR_THR_EMPTY	0x20
+#define PORT_E9 0xe9
+#define LSR_THR_EMPTY 0x20
 
 static void put_com1(char c)
 {

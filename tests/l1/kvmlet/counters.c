@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Asks Socle for its exit counters: a VMCALL that it answers by lines on its console. Bare, or under another
- * hypervisor, VMCALL would be #UD or somebody else's call; the signature in CPUID leaf 0x40000000 is looked at first. (Socle does
- * not set CPUID's hypervisor-present bit: to L1 it is the bare processor.)
+ * hypervisor, VMCALL would be #UD or somebody else's call; the signature in CPUID leaf 0x40000000 is looked
+ * at first. (Socle does not set CPUID's hypervisor-present bit: to L1 it is the bare processor.)
  */
 #include "kvmlet.h"
 
@@ -10,9 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CPUID_HYPERVISOR	0x40000000
-#define CALL_COUNTERS		0x50434c53	/* "SLCP" */
-#define CALL_COUNTERS_PRINT	1
+#define CPUID_HYPERVISOR 0x40000000
+#define CALL_COUNTERS 0x50434c53 /* "SLCP" */
+#define CALL_COUNTERS_PRINT 1
 
 int counters_ask(void)
 {

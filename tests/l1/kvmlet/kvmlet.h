@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kvmlet: a small virtual machine monitor over /dev/kvm. It is what the Linux KVM L1 of Socle's tests runs its L2
- * guests with. Hosted C; nothing of L0 is in here. main.c has the commands, vm.c the /dev/kvm part, selftest.c short
- * guests in each CPU mode, linux.c a Linux guest with uart.c and tables.c around it, console.c the polled serial port,
- * counters.c the question to Socle.
+ * kvmlet: a small virtual machine monitor over /dev/kvm. It is what the Linux KVM L1 of Socle's tests runs
+ * its L2 guests with. Hosted C; nothing of L0 is in here. main.c has the commands, vm.c the /dev/kvm part,
+ * selftest.c short guests in each CPU mode, linux.c a Linux guest with uart.c and tables.c around it,
+ * console.c the polled serial port, counters.c the question to Socle.
  */
 #pragma once
 
@@ -12,18 +12,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define COM1		0x3f8
-#define COM1_PORTS	8
-#define VCPU_MAX	4
+#define COM1 0x3f8
+#define COM1_PORTS 8
+#define VCPU_MAX 4
 
 struct vm {
-	int kvm;		/* /dev/kvm */
+	int kvm; /* /dev/kvm */
 	int fd;
 	int vcpu[VCPU_MAX];
 	int vcpu_count;
 	struct kvm_run *run[VCPU_MAX];
 	size_t run_size;
-	uint8_t *mem;		/* the guest's memory, at guest physical 0 */
+	uint8_t *mem; /* the guest's memory, at guest physical 0 */
 	size_t size;
 };
 

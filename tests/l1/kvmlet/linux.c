@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A Linux guest: a bzImage by the 32-bit boot protocol, or an ELF vmlinux by its PVH note. The guest ends by a reset
- * through port 0x64 or by a triple fault. Memory map of the loader: start info or boot_params at 64 KiB, the command
- * line at 128 KiB, the initrd at the end of memory.
+ * A Linux guest: a bzImage by the 32-bit boot protocol, or an ELF vmlinux by its PVH note. The guest ends by
+ * a reset through port 0x64 or by a triple fault. Memory map of the loader: start info or boot_params at 64
+ * KiB, the command line at 128 KiB, the initrd at the end of memory.
  */
 #include "kvmlet.h"
 
@@ -19,15 +19,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#define INFO		0x10000
-#define CMDLINE		0x20000
-#define CMDLINE_MAX	2048
-#define KERNEL		0x100000
-#define LOW_MEMORY	0x9fc00
-#define PVH_MAGIC	0x336ec578
-#define NOTE_PVH	18		/* XEN_ELFNOTE_PHYS32_ENTRY */
-#define KBD_COMMAND	0x64
-#define KBD_RESET	0xfe
+#define INFO 0x10000
+#define CMDLINE 0x20000
+#define CMDLINE_MAX 2048
+#define KERNEL 0x100000
+#define LOW_MEMORY 0x9fc00
+#define PVH_MAGIC 0x336ec578
+#define NOTE_PVH 18 /* XEN_ELFNOTE_PHYS32_ENTRY */
+#define KBD_COMMAND 0x64
+#define KBD_RESET 0xfe
 
 struct file {
 	uint8_t *data;
@@ -90,7 +90,8 @@ static struct file map_file(const char *path)
 	return file;
 }
 
-/* ---- loading ------------------------------------------------------------------------------------------------------- */
+/* ---- loading
+ * ------------------------------------------------------------------------------------------------------- */
 
 /* The PVH entry in the notes at [p, end), 0 if there is none. */
 static uint32_t find_pvh_entry(const uint8_t *p, const uint8_t *end)
@@ -135,7 +136,9 @@ static uint32_t load_elf(struct vm *vm, struct file kernel)
 		if (is64)
 			memcpy(&p, kernel.data + offset, sizeof(p));
 		else
-			p = (Elf64_Phdr){ .p_type = p32.p_type, .p_offset = p32.p_offset, .p_paddr = p32.p_paddr,
+			p = (Elf64_Phdr){ .p_type = p32.p_type,
+					  .p_offset = p32.p_offset,
+					  .p_paddr = p32.p_paddr,
 					  .p_filesz = p32.p_filesz };
 		if (p.p_offset > kernel.size || p.p_filesz > kernel.size - p.p_offset)
 			bad_file("ELF segment");
@@ -144,7 +147,8 @@ static uint32_t load_elf(struct vm *vm, struct file kernel)
 				bad_file("ELF segment beyond the guest's memory");
 			memcpy(vm->mem + p.p_paddr, kernel.data + p.p_offset, p.p_filesz);
 		} else if (p.p_type == PT_NOTE && !entry) {
-			entry = find_pvh_entry(kernel.data + p.p_offset, kernel.data + p.p_offset + p.p_filesz);
+			entry = find_pvh_entry(kernel.data + p.p_offset,
+					       kernel.data + p.p_offset + p.p_filesz);
 		}
 	}
 	if (!entry)
@@ -183,7 +187,7 @@ static void load_bzimage(struct vm *vm, struct file kernel, uint32_t initrd, siz
 		bad_file("bzImage");
 	memcpy(params + 0x1f1, kernel.data + 0x1f1, 0x202ul + kernel.data[0x201] - 0x1f1);
 	memcpy(vm->mem + KERNEL, kernel.data + setup, kernel.size - setup);
-	params[0x210] = 0xff;			/* type_of_loader */
+	params[0x210] = 0xff; /* type_of_loader */
 	put32(params + 0x218, initrd);
 	put32(params + 0x21c, (uint32_t)initrd_size);
 	put32(params + 0x228, CMDLINE);
@@ -224,7 +228,8 @@ static void load_guest(struct vm *vm, struct file kernel, struct file initrd, co
 	vm_ioctl(vm->vcpu[0], KVM_SET_REGS, &regs, "KVM_SET_REGS");
 }
 
-/* ---- running ------------------------------------------------------------------------------------------------------- */
+/* ---- running
+ * ------------------------------------------------------------------------------------------------------- */
 
 static void __attribute__((noreturn)) end_guest(const char *why, int status)
 {
@@ -268,19 +273,16 @@ static void *vcpu_loop(void *argument)
 		}
 		pthread_mutex_lock(&io_lock);
 		switch (run->exit_reason) {
-		case KVM_EXIT_IO:
-			handle_io(vm, run);
-			break;
+		case KVM_EXIT_IO: handle_io(vm, run); break;
 		case KVM_EXIT_MMIO:
 			if (!run->mmio.is_write)
 				memset(run->mmio.data, 0xff, run->mmio.len);
 			break;
-		case KVM_EXIT_INTR:
-			break;
-		case KVM_EXIT_SHUTDOWN:
-			end_guest("triple fault", 1);
+		case KVM_EXIT_INTR: break;
+		case KVM_EXIT_SHUTDOWN: end_guest("triple fault", 1);
 		default:
-			printf("kvmlet: exit reason %u, suberror %u\n", run->exit_reason, run->internal.suberror);
+			printf("kvmlet: exit reason %u, suberror %u\n", run->exit_reason,
+			       run->internal.suberror);
 			end_guest("unhandled exit", 1);
 		}
 		pthread_mutex_unlock(&io_lock);

@@ -7,9 +7,11 @@
 
 static const char usage[] =
 	"usage: kvmlet selftest                                      short guests in each CPU mode\n"
-	"       kvmlet linux KERNEL INITRD CMDLINE [MIB [VCPUS]]     a Linux guest (bzImage, or vmlinux with a PVH note)\n"
+	"       kvmlet linux KERNEL INITRD CMDLINE [MIB [VCPUS]]     a Linux guest (bzImage, or vmlinux with "
+	"a PVH note)\n"
 	"       kvmlet out com1|e9                                   copy stdin to a port by polling\n"
-	"       kvmlet counters                                      let Socle, if it is below us, print its counters\n";
+	"       kvmlet counters                                      let Socle, if it is below us, print its "
+	"counters\n";
 
 int main(int argc, char **argv)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Short guests (guests.S), one for each CPU mode. Each must print its line, end by HLT, and find right what it looked at;
- * the long-mode guest's access beyond memory must come out as an MMIO exit. Loop times are in TSC ticks.
+ * Short guests (guests.S), one for each CPU mode. Each must print its line, end by HLT, and find right what
+ * it looked at; the long-mode guest's access beyond memory must come out as an MMIO exit. Loop times are in
+ * TSC ticks.
  */
 #include "kvmlet.h"
 
@@ -9,21 +10,21 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#define GUEST_BASE	0x8000
-#define GUEST_STACK	0x7000
-#define GUEST_MEMORY	(16ul << 20)
-#define PORT_MARK	0xf4
-#define MMIO_ADDRESS	0x3f000000
-#define MMIO_VALUE	0x600dcafe
-#define GOOD		0x600d
+#define GUEST_BASE 0x8000
+#define GUEST_STACK 0x7000
+#define GUEST_MEMORY (16ul << 20)
+#define PORT_MARK 0xf4
+#define MMIO_ADDRESS 0x3f000000
+#define MMIO_VALUE 0x600dcafe
+#define GOOD 0x600d
 
-#define CR0_PE		(1ul << 0)
-#define CR0_PG		(1ul << 31)
-#define CR4_PAE		(1ul << 5)
-#define EFER_LME	(1ul << 8)
-#define EFER_LMA	(1ul << 10)
+#define CR0_PE (1ul << 0)
+#define CR0_PG (1ul << 31)
+#define CR4_PAE (1ul << 5)
+#define EFER_LME (1ul << 8)
+#define EFER_LMA (1ul << 10)
 
-#define GUEST(name)	extern const char guest_##name[], guest_##name##_end[]
+#define GUEST(name) extern const char guest_##name[], guest_##name##_end[]
 GUEST(real16);
 GUEST(prot32);
 GUEST(pae32);
@@ -43,7 +44,7 @@ static const struct guest guests[] = {
 };
 
 struct outcome {
-	int exits;		/* to user space */
+	int exits; /* to user space */
 	int marks;
 	uint64_t mark_tsc;
 	bool mmio;
@@ -130,9 +131,7 @@ static void run_guest(struct vm *vm, const struct guest *guest, struct outcome *
 			outcome->mmio = run->mmio.phys_addr == MMIO_ADDRESS && run->mmio.is_write &&
 					value == MMIO_VALUE;
 			break;
-		case KVM_EXIT_HLT:
-			outcome->halted = true;
-			return;
+		case KVM_EXIT_HLT: outcome->halted = true; return;
 		default:
 			printf("  %s: exit reason %u, suberror %u\n", guest->name, run->exit_reason,
 			       run->internal.suberror);
@@ -154,8 +153,8 @@ static bool test_guest(const struct guest *guest)
 	run_guest(&vm, guest, &outcome);
 	vm_ioctl(vm.vcpu[0], KVM_GET_REGS, &regs, "KVM_GET_REGS");
 	good = outcome.halted && (uint32_t)regs.rax == GOOD && outcome.mmio == (guest->bits == 64);
-	printf("SELFTEST %s %s (%d user exits, rip %llx)\n", guest->name, good ? "PASS" : "FAIL", outcome.exits,
-	       (unsigned long long)regs.rip);
+	printf("SELFTEST %s %s (%d user exits, rip %llx)\n", guest->name, good ? "PASS" : "FAIL",
+	       outcome.exits, (unsigned long long)regs.rip);
 	fflush(stdout);
 	vm_destroy(&vm);
 	return good;

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* What a Linux guest finds its processors and its IOAPIC by: a minimal MP table, and ACPI tables that say the same. */
+/* What a Linux guest finds its processors and its IOAPIC by: a minimal MP table, and ACPI tables that say the
+ * same. */
 #include "kvmlet.h"
 
 #include <string.h>
 
-#define MP_FLOATING	0xf0000
-#define MP_TABLE	0xf0010
-#define RSDP		0xe0000
-#define RSDT		0xe0040
-#define MADT		0xe0080
-#define LAPIC_BASE	0xfee00000
-#define IOAPIC_BASE	0xfec00000
-#define ISA_IRQS	16
+#define MP_FLOATING 0xf0000
+#define MP_TABLE 0xf0010
+#define RSDP 0xe0000
+#define RSDT 0xe0040
+#define MADT 0xe0080
+#define LAPIC_BASE 0xfee00000
+#define IOAPIC_BASE 0xfec00000
+#define ISA_IRQS 16
 
 static void put32(uint8_t *p, uint32_t value)
 {
@@ -37,15 +38,15 @@ static void write_mp_table(struct vm *vm)
 	for (i = 0; i < cpus; i++, p += 20, count++) {
 		p[1] = i;
 		p[2] = 0x14;
-		p[3] = i ? 1 : 3;		/* enabled; the first one boots */
+		p[3] = i ? 1 : 3; /* enabled; the first one boots */
 		put32(p + 4, 0x600);
 		put32(p + 8, 0x201);
 	}
-	p[0] = 1;				/* bus 0 */
+	p[0] = 1; /* bus 0 */
 	memcpy(p + 2, "ISA   ", 6);
 	p += 8;
 	count++;
-	p[0] = 2;				/* the IOAPIC has the number after the processors' */
+	p[0] = 2; /* the IOAPIC has the number after the processors' */
 	p[1] = cpus;
 	p[2] = 0x11;
 	p[3] = 1;
@@ -56,7 +57,7 @@ static void write_mp_table(struct vm *vm)
 		p[0] = 3;
 		p[5] = i;
 		p[6] = cpus;
-		p[7] = i;			/* KVM's default routing */
+		p[7] = i; /* KVM's default routing */
 	}
 	memcpy(table, "PCMP", 4);
 	table[4] = (uint8_t)(p - table);

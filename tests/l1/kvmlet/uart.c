@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* The guest's 8250 at COM1: output goes to stdout, there is no input, the transmitter is always empty. IRQ 4. */
+/* The guest's 8250 at COM1: output goes to stdout, there is no input, the transmitter is always empty. IRQ 4.
+ */
 #include "kvmlet.h"
 
 #include <linux/kvm.h>
 #include <stdio.h>
 
-#define IER_THRI	0x02
-#define IIR_NONE	0x01
-#define IIR_THRI	0x02
-#define IIR_FIFO	0xc0
-#define LCR_DLAB	0x80
-#define MCR_LOOP	0x10
-#define LSR_EMPTY	0x60
-#define MSR_READY	0xb0
+#define IER_THRI 0x02
+#define IIR_NONE 0x01
+#define IIR_THRI 0x02
+#define IIR_FIFO 0xc0
+#define LCR_DLAB 0x80
+#define MCR_LOOP 0x10
+#define LSR_EMPTY 0x60
+#define MSR_READY 0xb0
 
 static struct {
 	uint8_t ier, lcr, mcr, scr, dll, dlm, fcr;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Creates a virtual machine over /dev/kvm: memory from guest physical 0, the in-kernel interrupt controllers, vCPUs. */
+/* Creates a virtual machine over /dev/kvm: memory from guest physical 0, the in-kernel interrupt controllers,
+ * vCPUs. */
 #include "kvmlet.h"
 
 #include <errno.h>
@@ -11,11 +12,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define IDENTITY_MAP	0xfffbc000ul	/* one page, and three for KVM's TSS behind it: where no guest of ours looks */
-#define CPUID_MAX	128
+#define IDENTITY_MAP                                                                                         \
+	0xfffbc000ul /* one page, and three for KVM's TSS behind it: where no guest of ours looks */
+#define CPUID_MAX 128
 
-#define CPUID1_ECX_TSC_DEADLINE	(1u << 24)
-#define CPUID1_ECX_HYPERVISOR	(1u << 31)
+#define CPUID1_ECX_TSC_DEADLINE (1u << 24)
+#define CPUID1_ECX_HYPERVISOR (1u << 31)
 
 struct cpuid_table {
 	struct kvm_cpuid2 head;
@@ -80,7 +82,8 @@ void vm_create(struct vm *vm, size_t size, bool irqchip, int vcpu_count)
 	}
 
 	vm->size = size;
-	vm->mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	vm->mem =
+		mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (vm->mem == MAP_FAILED)
 		die("guest memory");
 	region.userspace_addr = (uintptr_t)vm->mem;
@@ -118,8 +121,14 @@ void vm_destroy(struct vm *vm)
 void vm_flat_segments(struct kvm_sregs *sregs, bool long_mode)
 {
 	struct kvm_segment code = {
-		.limit = 0xffffffff, .selector = 0x08, .type = 11, .present = 1, .s = 1, .g = 1,
-		.db = !long_mode, .l = long_mode,
+		.limit = 0xffffffff,
+		.selector = 0x08,
+		.type = 11,
+		.present = 1,
+		.s = 1,
+		.g = 1,
+		.db = !long_mode,
+		.l = long_mode,
 	};
 	struct kvm_segment data = code;
 
