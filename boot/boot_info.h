@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the boot loader said, as plain data of our own: copied out of its tags with every bound checked, so that nobody
- * reads the loader's memory later, which L1 may overwrite.
+ * What the boot loader said, as plain data of our own: copied out of its tags with every bound checked, so
+ * that nobody reads the loader's memory later, which L1 may overwrite.
  */
 #ifndef BOOT_BOOT_INFO_H
 #define BOOT_BOOT_INFO_H
@@ -35,18 +35,18 @@ struct boot_framebuffer {
 #define BOOT_FRAMEBUFFER_NONE 0xff
 
 struct boot_info {
-	const char *cmdline;     /* never NULL */
+	const char *cmdline;	 /* never NULL */
 	const char *loader_name; /* never NULL */
 	struct boot_module modules[BOOT_MODULE_MAX];
 	u32 module_count;
 	struct memmap_range ranges[MEMMAP_MAX]; /* raw, as the loader gave them */
 	u32 range_count;
 	struct boot_framebuffer framebuffer;
-	u8 rsdp[36];             /* the loader's copy; */
-	u8 rsdp_size;            /* 0: none, 20: ACPI 1.0, 36: ACPI 2.0 */
-	bool efi;                /* started by EFI firmware */
-	u64 efi_system_table;    /* 0: not told */
-	u32 efi_map_size;        /* bytes of efi_map; 0: not told */
+	u8 rsdp[36];	      /* the loader's copy; */
+	u8 rsdp_size;	      /* 0: none, 20: ACPI 1.0, 36: ACPI 2.0 */
+	bool efi;	      /* started by EFI firmware */
+	u64 efi_system_table; /* 0: not told */
+	u32 efi_map_size;     /* bytes of efi_map; 0: not told */
 	u32 efi_descriptor_size;
 	u32 efi_descriptor_version;
 	u8 efi_map[BOOT_EFI_MAP_SPACE] ALIGNED(8);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From the first module to an L1 that lies in memory, ready to start in flat 32-bit protected mode. One file per
- * boot protocol (l1_multiboot1.c, l1_multiboot2.c, l1_linux.c); which one, the image's content says.
+ * From the first module to an L1 that lies in memory, ready to start in flat 32-bit protected mode. One file
+ * per boot protocol (l1_multiboot1.c, l1_multiboot2.c, l1_linux.c); which one, the image's content says.
  */
 #ifndef BOOT_L1_H
 #define BOOT_L1_H
@@ -11,8 +11,8 @@
 #include "kernel/types.h"
 
 /*
- * CS and the data segments are flat 4 GiB, 32 bits, ring 0; CS = 0x10, the others 0x18, GDT as in l1_gdt below; paging off;
- * RFLAGS = 2; EFER = 0.
+ * CS and the data segments are flat 4 GiB, 32 bits, ring 0; CS = 0x10, the others 0x18, GDT as in l1_gdt
+ * below; paging off; RFLAGS = 2; EFER = 0.
  */
 struct l1_start {
 	u32 eip, eax, ebx, ecx, edx, esi, edi, ebp, esp;

@@ -20,8 +20,8 @@ enum status l1_multiboot2_load(struct boot_info *info, u32 header, struct l1_sta
 enum status l1_elf_load(struct boot_info *info, u64 *entry);
 
 /*
- * Loads module 0 by the address fields of a multiboot header: file offset of `header`, which lies at `header_addr` in
- * memory; zero `load_end` means the file's end, zero `bss_end` no bss.
+ * Loads module 0 by the address fields of a multiboot header: file offset of `header`, which lies at
+ * `header_addr` in memory; zero `load_end` means the file's end, zero `bss_end` no bss.
  */
 struct l1_flat {
 	u32 header, header_addr, load_addr, load_end, bss_end;

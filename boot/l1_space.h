@@ -12,7 +12,8 @@
 /* Begins anew; modules of `info` are kept clear from now on. */
 void l1_space_init(struct boot_info *info);
 
-/* Claims [base, base + size): usable memory, not claimed yet; modules that lie there are moved, so take their addresses again. */
+/* Claims [base, base + size): usable memory, not claimed yet; modules that lie there are moved, so take their
+ * addresses again. */
 enum status l1_space_claim(u64 base, u64 size, const char *what);
 
 /* Claims a place of our choosing within [min, max); by pointer, zeroed.  0: none. */

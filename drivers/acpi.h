@@ -13,8 +13,8 @@
 #define ACPI_CPU_MAX 256
 
 struct acpi_cpus {
-	u32 count;			/* 0: no MADT, or none that makes sense */
-	u32 apic_id[ACPI_CPU_MAX];	/* enabled ones, each once, in the table's order */
+	u32 count;		   /* 0: no MADT, or none that makes sense */
+	u32 apic_id[ACPI_CPU_MAX]; /* enabled ones, each once, in the table's order */
 };
 
 /*

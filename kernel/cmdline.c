@@ -101,7 +101,9 @@ static bool parse_console(const char *value, void *where)
 	static const struct {
 		const char *name;
 		u16 port;
-	} ports[] = { { "com1", 0x3f8 }, { "com2", 0x2f8 }, { "com3", 0x3e8 }, { "com4", 0x2e8 }, { "none", 0 } };
+	} ports[] = {
+		{ "com1", 0x3f8 }, { "com2", 0x2f8 }, { "com3", 0x3e8 }, { "com4", 0x2e8 }, { "none", 0 }
+	};
 	u64 port;
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(ports); i++)
@@ -133,7 +135,8 @@ static bool parse_intercept(const char *value, void *where)
 		size_t len = comma ? (size_t)(comma - value) : strlen(value);
 		unsigned int i = 0;
 
-		while (i < ARRAY_SIZE(kinds) && (strlen(kinds[i].name) != len || strncmp(value, kinds[i].name, len)))
+		while (i < ARRAY_SIZE(kinds) &&
+		       (strlen(kinds[i].name) != len || strncmp(value, kinds[i].name, len)))
 			i++;
 		if (i == ARRAY_SIZE(kinds))
 			return false;
@@ -157,8 +160,8 @@ static bool parse_pfec(const char *value, void *where)
 		return false;
 	memcpy(mask, value, (size_t)(colon - value));
 	mask[colon - value] = '\0';
-	if (!parse_number(mask, &number[0]) || !parse_number(colon + 1, &number[1]) || number[0] > UINT32_MAX ||
-	    number[1] > UINT32_MAX)
+	if (!parse_number(mask, &number[0]) || !parse_number(colon + 1, &number[1]) ||
+	    number[0] > UINT32_MAX || number[1] > UINT32_MAX)
 		return false;
 	options.intercept_pfec_mask = (u32)number[0];
 	options.intercept_pfec_match = (u32)number[1];
@@ -214,7 +217,8 @@ enum status cmdline_parse(const char *line)
 		memcpy(word, line, MIN(len, sizeof(word) - 1));
 		word[MIN(len, sizeof(word) - 1)] = '\0';
 		if (len && first == STATUS_OK)
-			first = len < sizeof(word) ? parse_word(word) : status_with(STATUS_OPTION_UNKNOWN, "%s", word);
+			first = len < sizeof(word) ? parse_word(word)
+						   : status_with(STATUS_OPTION_UNKNOWN, "%s", word);
 		else if (len && !strncmp(word, "console=", 8))
 			(void)parse_console(word + 8, &options.console_port);
 		line += len + (line[len] != '\0');

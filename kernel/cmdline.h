@@ -15,18 +15,18 @@
 #define INTERCEPT_CR3 BIT(2)
 
 struct options {
-	enum log_level log;   /* log=error|warn|info|debug */
-	u16 console_port;     /* console=com1|com2|com3|com4|none|0xPORT; 0: none */
-	u64 reserve;          /* reserve=SIZE: L0's window in bytes; 0: by the number of CPUs */
-	u32 cpus;             /* cpus=N; 0: all */
-	u64 intercept;        /* intercept=cr,pf,...: INTERCEPT_* */
-	u32 intercept_pfec_mask;  /* intercept-pf=MASK:MATCH: #PF error codes wanted, with INTERCEPT_PF */
+	enum log_level log;	 /* log=error|warn|info|debug */
+	u16 console_port;	 /* console=com1|com2|com3|com4|none|0xPORT; 0: none */
+	u64 reserve;		 /* reserve=SIZE: L0's window in bytes; 0: by the number of CPUs */
+	u32 cpus;		 /* cpus=N; 0: all */
+	u64 intercept;		 /* intercept=cr,pf,...: INTERCEPT_* */
+	u32 intercept_pfec_mask; /* intercept-pf=MASK:MATCH: #PF error codes wanted, with INTERCEPT_PF */
 	u32 intercept_pfec_match;
-	bool shadow_vmcs;     /* shadow-vmcs=on|off */
-	bool vpid;            /* vpid=on|off */
-	bool ept_large;       /* ept-large=on|off: 2 MiB and 1 GiB pages in EPT01 and EPT02 */
-	bool check;           /* check: report, then halt */
-	u64 ept02_budget;     /* ept02=SIZE: memory for EPT02 pages per CPU; 0: default */
+	bool shadow_vmcs; /* shadow-vmcs=on|off */
+	bool vpid;	  /* vpid=on|off */
+	bool ept_large;	  /* ept-large=on|off: 2 MiB and 1 GiB pages in EPT01 and EPT02 */
+	bool check;	  /* check: report, then halt */
+	u64 ept02_budget; /* ept02=SIZE: memory for EPT02 pages per CPU; 0: default */
 };
 
 extern struct options options;

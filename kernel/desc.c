@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One GDT and one TSS per CPU, in the image. Flat 64-bit code and data, no user segments; the TSS only names the
- * interrupt stacks. SDM volume 3: "Protection", "Task Management in 64-bit Mode".
+ * One GDT and one TSS per CPU, in the image. Flat 64-bit code and data, no user segments; the TSS only names
+ * the interrupt stacks. SDM volume 3: "Protection", "Task Management in 64-bit Mode".
  */
 #include "kernel/desc.h"
 

@@ -12,7 +12,7 @@
 #define LINE_MAX 256
 
 static void (*log_sink)(const char *text, size_t len);
-static u32 log_lock;      /* any CPU, atomic */
+static u32 log_lock;	  /* any CPU, atomic */
 static bool log_unlocked; /* a CPU panicked: no lock any more */
 
 void log_set_sink(void (*sink)(const char *text, size_t len))

@@ -17,10 +17,10 @@ void panic_set_dump(void (*dump)(void));
 /* Stops this CPU: interrupts off, HLT for ever. NMIs wake it only to halt again. */
 void cpu_halt_forever(void) NORETURN;
 
-#define ASSERT(cond)                                                                                       \
-	do {                                                                                               \
-		if (unlikely(!(cond)))                                                                     \
-			panic("%s:%d: assertion failed: %s", __FILE__, __LINE__, #cond);                   \
+#define ASSERT(cond)                                                                                         \
+	do {                                                                                                 \
+		if (unlikely(!(cond)))                                                                       \
+			panic("%s:%d: assertion failed: %s", __FILE__, __LINE__, #cond);                     \
 	} while (0)
 
 #endif

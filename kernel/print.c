@@ -44,7 +44,8 @@ static void put_padded(struct output *out, const struct spec *spec, const char *
 		put(out, ' ');
 }
 
-static void put_number(struct output *out, const struct spec *spec, u64 value, unsigned int base, const char *digits)
+static void put_number(struct output *out, const struct spec *spec, u64 value, unsigned int base,
+		       const char *digits)
 {
 	char text[24];
 	size_t at = sizeof(text);
@@ -117,22 +118,19 @@ size_t print_vformat(char *buf, size_t n, const char *fmt, va_list caller_args)
 			put_number(&out, &spec, spec.negative ? -(u64)number : (u64)number, 10, lower);
 			break;
 		case 'u':
-			put_number(&out, &spec, spec.longs ? va_arg(args, u64) : va_arg(args, u32), 10, lower);
+			put_number(&out, &spec, spec.longs ? va_arg(args, u64) : va_arg(args, u32), 10,
+				   lower);
 			break;
 		case 'x':
 		case 'X':
 			put_number(&out, &spec, spec.longs ? va_arg(args, u64) : va_arg(args, u32), 16,
 				   *fmt == 'x' ? lower : upper);
 			break;
-		case 'p':
-			put_number(&out, &spec, (u64)va_arg(args, void *), 16, lower);
-			break;
+		case 'p': put_number(&out, &spec, (u64)va_arg(args, void *), 16, lower); break;
 		case '\0':
 			fmt--; /* a lone % at the end */
 			break;
-		default:
-			put(&out, *fmt);
-			break;
+		default: put(&out, *fmt); break;
 		}
 	}
 	va_end(args);

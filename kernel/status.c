@@ -38,7 +38,8 @@ void status_format(enum status status, char *buf, size_t n)
 	const char *hole = strchr(what, '%');
 
 	if (hole)
-		print_format(buf, n, "%.*s%s%s; %s", (int)(hole - what), what, detail, hole + 2, rows[status].advice);
+		print_format(buf, n, "%.*s%s%s; %s", (int)(hole - what), what, detail, hole + 2,
+			     rows[status].advice);
 	else
 		print_format(buf, n, "%s; %s", what, rows[status].advice);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * L0's IDT and what happens to an exception of its own. External interrupts never come: IF is 0 for ever in L0.
- * SDM volume 3: "Interrupt and Exception Handling".
+ * L0's IDT and what happens to an exception of its own. External interrupts never come: IF is 0 for ever in
+ * L0. SDM volume 3: "Interrupt and Exception Handling".
  */
 #include "kernel/trap.h"
 
@@ -37,14 +37,10 @@ void trap_set_nmi_hook(void (*hook)(struct trap_frame *frame))
 static u64 ist_of(unsigned int vector)
 {
 	switch (vector) {
-	case VEC_NMI:
-		return TRAP_IST_NMI;
-	case VEC_DF:
-		return TRAP_IST_DF;
-	case VEC_MC:
-		return TRAP_IST_MC;
-	default:
-		return 0;
+	case VEC_NMI: return TRAP_IST_NMI;
+	case VEC_DF: return TRAP_IST_DF;
+	case VEC_MC: return TRAP_IST_MC;
+	default: return 0;
 	}
 }
 
@@ -92,8 +88,8 @@ static const char *vector_name(u64 vector)
 
 static void dump(const struct trap_frame *f)
 {
-	log_error("%s in L0, error code %lx, RIP %lx, CR2 %lx, CR3 %lx", vector_name(f->vector), f->error_code, f->rip,
-		  read_cr2(), read_cr3());
+	log_error("%s in L0, error code %lx, RIP %lx, CR2 %lx, CR3 %lx", vector_name(f->vector),
+		  f->error_code, f->rip, read_cr2(), read_cr3());
 	log_error("  RAX %016lx RBX %016lx RCX %016lx RDX %016lx", f->rax, f->rbx, f->rcx, f->rdx);
 	log_error("  RSI %016lx RDI %016lx RBP %016lx RSP %016lx", f->rsi, f->rdi, f->rbp, f->rsp);
 	log_error("  R8  %016lx R9  %016lx R10 %016lx R11 %016lx", f->r8, f->r9, f->r10, f->r11);

@@ -109,8 +109,8 @@
 #define VEC_CP 21
 
 /* Vectors below 32 whose delivery pushes an error code. */
-#define VEC_HAS_ERROR_CODE                                                                                 \
-	(BIT(VEC_DF) | BIT(VEC_TS) | BIT(VEC_NP) | BIT(VEC_SS) | BIT(VEC_GP) | BIT(VEC_PF) | BIT(VEC_AC) |  \
+#define VEC_HAS_ERROR_CODE                                                                                   \
+	(BIT(VEC_DF) | BIT(VEC_TS) | BIT(VEC_NP) | BIT(VEC_SS) | BIT(VEC_GP) | BIT(VEC_PF) | BIT(VEC_AC) |   \
 	 BIT(VEC_CP))
 /* Contributory exceptions (SDM: "Interrupt 8, double fault"). */
 #define VEC_CONTRIBUTORY (BIT(VEC_DE) | BIT(VEC_TS) | BIT(VEC_NP) | BIT(VEC_SS) | BIT(VEC_GP) | BIT(VEC_CP))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * L0's own address space after its start: the direct map, the image with W^X, stacks between holes. The early tables
- * that start.S runs on have the same addresses, without the protection.
+ * L0's own address space after its start: the direct map, the image with W^X, stacks between holes. The early
+ * tables that start.S runs on have the same addresses, without the protection.
  */
 #ifndef MM_HOST_MAP_H
 #define MM_HOST_MAP_H
@@ -10,9 +10,9 @@
 
 /* The image's parts, offsets from IMAGE_BASE, page-aligned. */
 struct host_image {
-	u64 text, text_end;     /* read, execute */
+	u64 text, text_end;	/* read, execute */
 	u64 rodata, rodata_end; /* read */
-	u64 data, data_end;     /* read, write */
+	u64 data, data_end;	/* read, write */
 };
 
 /* Builds the tables for an image at `image_pa`; returns their root, to be loaded into CR3. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A pointer that moves up through the free part of the window, behind a lock for the APs' start. Alignment gaps are lost.
+ * A pointer that moves up through the free part of the window, behind a lock for the APs' start. Alignment
+ * gaps are lost.
  */
 #include "mm/page_alloc.h"
 

@@ -9,10 +9,10 @@
 #include "kernel/types.h"
 
 struct pool {
-	void *free;        /* owner only: the first free page, linked through the pages' first word */
-	void *base;        /* constant after init */
-	u32 count;         /* constant after init */
-	u32 free_count;    /* owner only */
+	void *free;	/* owner only: the first free page, linked through the pages' first word */
+	void *base;	/* constant after init */
+	u32 count;	/* constant after init */
+	u32 free_count; /* owner only */
 };
 
 /* `memory` is count pages, page-aligned. */

@@ -58,7 +58,8 @@ bool ptab_init(struct ptab *pt, const struct ptab_format *format, u32 sizes, voi
 	return true;
 }
 
-/* A table below `entry`: new, or made of the large page that was there, with the same bits in 512 smaller ones. */
+/* A table below `entry`: new, or made of the large page that was there, with the same bits in 512 smaller
+ * ones. */
 static u64 *descend(struct ptab *pt, u64 *entry, unsigned int level)
 {
 	const struct ptab_format *format = pt->format;

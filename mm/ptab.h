@@ -11,11 +11,11 @@
 #include "mm/addr.h"
 
 struct ptab_format {
-	u64 present;     /* an entry with any of these bits is present */
-	u64 table;       /* bits of an entry that points to a table */
-	u64 leaf_large;  /* extra bit of a leaf above level 1 (PS) */
-	u64 addr;        /* address bits */
-	u8 levels;       /* 4 or 5 */
+	u64 present;	/* an entry with any of these bits is present */
+	u64 table;	/* bits of an entry that points to a table */
+	u64 leaf_large; /* extra bit of a leaf above level 1 (PS) */
+	u64 addr;	/* address bits */
+	u8 levels;	/* 4 or 5 */
 };
 
 extern const struct ptab_format ptab_host;
@@ -28,10 +28,10 @@ extern const struct ptab_format ptab_ept;
 
 struct ptab {
 	const struct ptab_format *format; /* constant after init */
-	hpa_t root;                       /* constant after init */
-	void *(*alloc)(void *context);    /* a zeroed page in the direct map, or NULL */
+	hpa_t root;			  /* constant after init */
+	void *(*alloc)(void *context);	  /* a zeroed page in the direct map, or NULL */
 	void *context;
-	u32 sizes;                        /* PTAB_* */
+	u32 sizes; /* PTAB_* */
 };
 
 /* Takes the root from `alloc`. False if there is none. */
@@ -39,17 +39,18 @@ bool ptab_init(struct ptab *pt, const struct ptab_format *format, u32 sizes, voi
 	       void *context);
 
 /*
- * Maps [va, va + size) to pa onwards, all page-aligned, leaf bits `bits` (present ones included), with the largest
- * pages that alignment and `sizes` allow. Replaces what was there; splits large pages at the edges. `bits` without
- * a present bit unmaps. Tables that a larger page replaces are lost, not given back. False: allocator empty; a part
- * may be mapped.
+ * Maps [va, va + size) to pa onwards, all page-aligned, leaf bits `bits` (present ones included), with the
+ * largest pages that alignment and `sizes` allow. Replaces what was there; splits large pages at the edges.
+ * `bits` without a present bit unmaps. Tables that a larger page replaces are lost, not given back. False:
+ * allocator empty; a part may be mapped.
  */
 bool ptab_map(struct ptab *pt, u64 va, u64 pa, u64 size, u64 bits);
 
 /* The leaf for va: its entry (NULL if not present), and its level (1: 4 KiB, 2: 2 MiB, 3: 1 GiB). */
 u64 *ptab_lookup(const struct ptab *pt, u64 va, unsigned int *level);
 
-/* The entry for va at `level`, tables above it made and large pages split on the way. NULL: allocator empty. */
+/* The entry for va at `level`, tables above it made and large pages split on the way. NULL: allocator empty.
+ */
 u64 *ptab_entry(struct ptab *pt, u64 va, unsigned int level);
 
 /* Bytes that an entry of this level covers. */

@@ -17,11 +17,11 @@ struct PACKED cpu_table_pointer {
 };
 
 /* An entry of the exception table: a fault at `at` continues at `to`. Both relative to their own place. */
-#define CPU_EXTABLE(at, to)                                                                                \
-	".pushsection .extable, \"a\"\n\t"                                                                 \
-	".balign 4\n\t"                                                                                    \
-	".long " at " - .\n\t"                                                                             \
-	".long " to " - .\n\t"                                                                             \
+#define CPU_EXTABLE(at, to)                                                                                  \
+	".pushsection .extable, \"a\"\n\t"                                                                   \
+	".balign 4\n\t"                                                                                      \
+	".long " at " - .\n\t"                                                                               \
+	".long " to " - .\n\t"                                                                               \
 	".popsection\n\t"
 
 static inline u64 rdmsr(u32 msr)
@@ -75,16 +75,16 @@ static inline struct cpuid_regs cpuid(u32 leaf, u32 subleaf)
 	return r;
 }
 
-#define CPU_CONTROL_REGISTER(n)                                                                            \
-	static inline u64 read_cr##n(void)                                                                 \
-	{                                                                                                  \
-		u64 value;                                                                                 \
-		asm volatile("mov %%cr" #n ", %0" : "=r"(value) : : "memory");                             \
-		return value;                                                                              \
-	}                                                                                                  \
-	static inline void write_cr##n(u64 value)                                                          \
-	{                                                                                                  \
-		asm volatile("mov %0, %%cr" #n : : "r"(value) : "memory");                                 \
+#define CPU_CONTROL_REGISTER(n)                                                                              \
+	static inline u64 read_cr##n(void)                                                                   \
+	{                                                                                                    \
+		u64 value;                                                                                   \
+		asm volatile("mov %%cr" #n ", %0" : "=r"(value) : : "memory");                               \
+		return value;                                                                                \
+	}                                                                                                    \
+	static inline void write_cr##n(u64 value)                                                            \
+	{                                                                                                    \
+		asm volatile("mov %0, %%cr" #n : : "r"(value) : "memory");                                   \
 	}
 CPU_CONTROL_REGISTER(0)
 CPU_CONTROL_REGISTER(2)
@@ -93,16 +93,16 @@ CPU_CONTROL_REGISTER(4)
 CPU_CONTROL_REGISTER(8)
 #undef CPU_CONTROL_REGISTER
 
-#define CPU_DEBUG_REGISTER(n)                                                                              \
-	static inline u64 read_dr##n(void)                                                                 \
-	{                                                                                                  \
-		u64 value;                                                                                 \
-		asm volatile("mov %%dr" #n ", %0" : "=r"(value) : : "memory");                             \
-		return value;                                                                              \
-	}                                                                                                  \
-	static inline void write_dr##n(u64 value)                                                          \
-	{                                                                                                  \
-		asm volatile("mov %0, %%dr" #n : : "r"(value) : "memory");                                 \
+#define CPU_DEBUG_REGISTER(n)                                                                                \
+	static inline u64 read_dr##n(void)                                                                   \
+	{                                                                                                    \
+		u64 value;                                                                                   \
+		asm volatile("mov %%dr" #n ", %0" : "=r"(value) : : "memory");                               \
+		return value;                                                                                \
+	}                                                                                                    \
+	static inline void write_dr##n(u64 value)                                                            \
+	{                                                                                                    \
+		asm volatile("mov %0, %%dr" #n : : "r"(value) : "memory");                                   \
 	}
 CPU_DEBUG_REGISTER(0)
 CPU_DEBUG_REGISTER(1)

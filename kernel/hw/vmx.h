@@ -82,7 +82,9 @@ static inline bool hw_vmwrite_ok(u64 field, u64 value)
 
 static inline enum hw_vmx_result hw_invept(u64 type, u64 eptp)
 {
-	struct { u64 eptp, zero; } desc = { eptp, 0 };
+	struct {
+		u64 eptp, zero;
+	} desc = { eptp, 0 };
 	bool cf, zf;
 
 	__asm__ volatile("invept %2, %3" : "=@ccc"(cf), "=@ccz"(zf) : "m"(desc), "r"(type) : "memory");
@@ -91,7 +93,9 @@ static inline enum hw_vmx_result hw_invept(u64 type, u64 eptp)
 
 static inline enum hw_vmx_result hw_invvpid(u64 type, u16 vpid, u64 linear)
 {
-	struct { u64 vpid, linear; } desc = { vpid, linear };
+	struct {
+		u64 vpid, linear;
+	} desc = { vpid, linear };
 	bool cf, zf;
 
 	__asm__ volatile("invvpid %2, %3" : "=@ccc"(cf), "=@ccz"(zf) : "m"(desc), "r"(type) : "memory");

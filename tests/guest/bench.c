@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guest benchmark "bench": what VMX costs an L1, by RDTSC, which counts instructions on the emulator: exact there, and
- * the same in every run. INFO lines: the numbers differ between the bare processor and Socle by nature.
+ * Guest benchmark "bench": what VMX costs an L1, by RDTSC, which counts instructions on the emulator: exact
+ * there, and the same in every run. INFO lines: the numbers differ between the bare processor and Socle by
+ * nature.
  */
 #include "tests/guest/lib/test.h"
 #include "tests/guest/lib/vmx.h"
@@ -12,18 +13,18 @@ GUEST_CODE(bench_touch, 64, "1: movb $1, (%rdi); add $4096, %rdi; dec %rcx; jnz 
 enum { ROUNDS = 256, WARM = 8, MANY = 14, PAGES = 256 };
 
 /* The least of a few runs: what the first run alone pays (EPT02 fills, first merges) is not in it. */
-#define MEASURE(name, per, code)                                                                                       \
-	do {                                                                                                           \
-		u64 best = ~0ull;                                                                                      \
-		for (int run_ = 0; run_ < 3; run_++) {                                                                 \
-			u64 start_ = rdtsc();                                                                          \
-			for (int i = 0; i < (per); i++) {                                                              \
-				code;                                                                                  \
-			}                                                                                              \
-			u64 spent_ = (rdtsc() - start_) / (per);                                                       \
-			best = spent_ < best ? spent_ : best;                                                          \
-		}                                                                                                      \
-		info("%s=%lu", name, best);                                                                            \
+#define MEASURE(name, per, code)                                                                             \
+	do {                                                                                                 \
+		u64 best = ~0ull;                                                                            \
+		for (int run_ = 0; run_ < 3; run_++) {                                                       \
+			u64 start_ = rdtsc();                                                                \
+			for (int i = 0; i < (per); i++) {                                                    \
+				code;                                                                        \
+			}                                                                                    \
+			u64 spent_ = (rdtsc() - start_) / (per);                                             \
+			best = spent_ < best ? spent_ : best;                                                \
+		}                                                                                            \
+		info("%s=%lu", name, best);                                                                  \
 	} while (0)
 
 TEST(l1_cpuid)
@@ -66,9 +67,11 @@ TEST_VMX(l2_cpuid)
 /* What a hypervisor's handler does around a CPUID: a dozen reads, half a dozen writes. */
 static void handler(void)
 {
-	static const u64 reads[] = { F_EXIT_REASON, F_QUALIFICATION, F_EXIT_LENGTH, F_EXIT_INTR_INFO, F_IDT_INFO, F_GUEST_RIP,
-				     F_GUEST_RSP, F_GUEST_RFLAGS, F_GUEST_CR0, F_GUEST_CR3, F_GUEST_CR4,
-				     F_GUEST_INTERRUPTIBILITY };
+	static const u64 reads[] = {
+		F_EXIT_REASON, F_QUALIFICATION, F_EXIT_LENGTH, F_EXIT_INTR_INFO,
+		F_IDT_INFO,    F_GUEST_RIP,	F_GUEST_RSP,   F_GUEST_RFLAGS,
+		F_GUEST_CR0,   F_GUEST_CR3,	F_GUEST_CR4,   F_GUEST_INTERRUPTIBILITY
+	};
 	u64 v = 0;
 
 	for (u32 i = 0; i < ARRAY_SIZE(reads); i++)
@@ -126,7 +129,7 @@ TEST_VMX(ept_violations)
 TEST_VMX(first_touch)
 {
 	struct vm vm;
-	u64 base = 0x4000000;	/* mapped in pages of 2 MiB on both levels */
+	u64 base = 0x4000000; /* mapped in pages of 2 MiB on both levels */
 	u64 start;
 
 	vm_create(&vm, VM_64, VM_EPT | VM_VPID, bench_touch);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guest test "eptsmp": all CPUs run L2s on one shared EPT that the first one edits as an SMP hypervisor does: change, have
- * every CPU do its INVEPT, then reuse the page or the table. A value from a page given back, or through a table given
- * back, is a stale translation. Options: edits=N.
+ * Guest test "eptsmp": all CPUs run L2s on one shared EPT that the first one edits as an SMP hypervisor does:
+ * change, have every CPU do its INVEPT, then reuse the page or the table. A value from a page given back, or
+ * through a table given back, is a stale translation. Options: edits=N.
  */
 #include "tests/guest/lib/test.h"
 #include "tests/guest/lib/vmx.h"
@@ -16,15 +16,21 @@ GUEST_CODE(smp_read, 64, "mov (%rdi), %rax; vmcall");
 struct worker {
 	struct vm vm;
 	u64 seed, reads, misses;
-	u64 acknowledged;	/* generation of the last INVEPT */
+	u64 acknowledged; /* generation of the last INVEPT */
 	u64 poisoned, wrong, strange;
 	bool ready, done;
 };
 static struct worker workers[CPU_MAX];
 static u64 eptp, generation, stop;
 
-static u64 slot_gpa(u64 slot) { return REGION + slot * PAGE_SIZE; }
-static u64 tag(u64 slot, u64 edit) { return edit << 16 | slot; }
+static u64 slot_gpa(u64 slot)
+{
+	return REGION + slot * PAGE_SIZE;
+}
+static u64 tag(u64 slot, u64 edit)
+{
+	return edit << 16 | slot;
+}
 
 static void turn(struct worker *w)
 {
@@ -131,18 +137,18 @@ TEST_VMX(eptsmp)
 		u64 old = page[slot], fresh = spare[edit % SPARE];
 
 		switch (random_next(&seed) % 4) {
-		case 0:	/* another page */
+		case 0: /* another page */
 			fill(fresh, tag(slot, edit));
 			WRITE_ONCE(*pte, fresh | EPT_RWX | EPT_WB);
 			break;
-		case 1:	/* away for a while */
+		case 1: /* away for a while */
 			fill(fresh, tag(slot, edit));
 			WRITE_ONCE(*pte, 0);
 			shoot_down(n);
 			fill(old, POISON);
 			WRITE_ONCE(*pte, fresh | EPT_RWX | EPT_WB);
 			break;
-		case 2:	/* another table */
+		case 2: /* another table */
 			memcpy(ptr_of(tables[1]), ptr_of(tables[0]), PAGE_SIZE);
 			WRITE_ONCE(*pde, tables[1] | EPT_RWX);
 			shoot_down(n);
@@ -151,7 +157,7 @@ TEST_VMX(eptsmp)
 			tables[0] ^= tables[1];
 			tables[1] ^= tables[0];
 			continue;
-		default:	/* read-only, then less */
+		default: /* read-only, then less */
 			fill(fresh, tag(slot, edit));
 			WRITE_ONCE(*pte, old | EPT_R | EPT_WB);
 			turn(&workers[0]);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guest test "eptstress": many L2s in turn, each with its own EPT of mixed page sizes, which L1 edits all the time. Every
- * value that an L2 reads or writes and every violation is checked against what L1 has mapped. Options: l2=N rounds=N.
+ * Guest test "eptstress": many L2s in turn, each with its own EPT of mixed page sizes, which L1 edits all the
+ * time. Every value that an L2 reads or writes and every violation is checked against what L1 has mapped.
+ * Options: l2=N rounds=N.
  */
 #include "tests/guest/lib/test.h"
 #include "tests/guest/lib/vmx.h"
 
 enum { L2_MAX = 64, PAGES = 128, BIGS = 4, SMALL_SLOTS = 24, BIG_SLOTS = 4, SLOTS = SMALL_SLOTS + BIG_SLOTS };
-#define REGION 0x80000000ul	/* 1 GiB of L2's that nothing else uses */
+#define REGION 0x80000000ul /* 1 GiB of L2's that nothing else uses */
 #define INVEPT_ONE 1ul
 
 GUEST_CODE(stress_read, 64, "mov (%rdi), %rax; vmcall");
@@ -15,22 +16,25 @@ GUEST_CODE(stress_write, 64, "mov %rax, (%rdi); vmcall");
 
 /* What L1 has mapped at a slot. */
 struct slot {
-	u64 hpa;		/* 0: nothing */
+	u64 hpa; /* 0: nothing */
 	u64 permissions;
-	bool large;		/* one 2 MiB page, else 4 KiB ones */
+	bool large; /* one 2 MiB page, else 4 KiB ones */
 };
 
 static struct guest {
 	struct vm vm;
 	struct slot slots[SLOTS];
 	u64 eptp;
-	bool stale;		/* needs an INVEPT before it runs again */
+	bool stale; /* needs an INVEPT before it runs again */
 } guests[L2_MAX];
 
 static u8 *pages, *bigs;
 static u64 seed, digest, violations, accesses;
 
-static u64 rnd(u64 n) { return random_next(&seed) % n; }
+static u64 rnd(u64 n)
+{
+	return random_next(&seed) % n;
+}
 
 static u64 slot_gpa(u32 slot)
 {
@@ -70,10 +74,14 @@ static void put(struct guest *g, u32 slot, u64 hpa, u64 permissions, bool large)
 
 static u64 random_target(u32 slot)
 {
-	return slot < SMALL_SLOTS ? addr_of(pages) + rnd(PAGES) * PAGE_SIZE : addr_of(bigs) + rnd(BIGS) * 2 * MIB;
+	return slot < SMALL_SLOTS ? addr_of(pages) + rnd(PAGES) * PAGE_SIZE
+				  : addr_of(bigs) + rnd(BIGS) * 2 * MIB;
 }
 
-static u64 random_permissions(void) { return rnd(3) ? EPT_RWX : rnd(2) ? EPT_R : 0; }
+static u64 random_permissions(void)
+{
+	return rnd(3) ? EPT_RWX : rnd(2) ? EPT_R : 0;
+}
 
 static void edit(struct guest *g)
 {
@@ -186,12 +194,16 @@ static void stress(u32 count, u32 rounds)
 			for (edits = rnd(4); edits; edits--) {
 				u32 slot = (u32)rnd(SLOTS);
 
-				enter_check(g, slot, slot < SMALL_SLOTS ? rnd(512) * 8 : rnd(512) * 4096 + rnd(8) * 512, rnd(2));
+				enter_check(g, slot,
+					    slot < SMALL_SLOTS ? rnd(512) * 8
+							       : rnd(512) * 4096 + rnd(8) * 512,
+					    rnd(2));
 			}
 		}
-	info("l2=%u rounds=%u accesses=%lu violations=%lu cycles/access=%lu", count, rounds, accesses, violations,
-	     (rdtsc() - start) / accesses);
-	result("l2=%u rounds=%u accesses=%lu violations=%lu digest=%lx", count, rounds, accesses, violations, digest);
+	info("l2=%u rounds=%u accesses=%lu violations=%lu cycles/access=%lu", count, rounds, accesses,
+	     violations, (rdtsc() - start) / accesses);
+	result("l2=%u rounds=%u accesses=%lu violations=%lu digest=%lx", count, rounds, accesses, violations,
+	       digest);
 }
 
 TEST_VMX(eptstress)

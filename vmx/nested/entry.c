@@ -23,7 +23,8 @@ static void note_failure(struct vcpu *vcpu, const char *stage)
 	const struct check_failure *f = &vcpu->nested.failure;
 
 	vcpu->nested.counters.entry_failures++;
-	log_debug("VM entry failed, %s: %s, %s=0x%llx\n", stage, f->rule, f->field_name, (unsigned long long)f->value);
+	log_debug("VM entry failed, %s: %s, %s=0x%llx\n", stage, f->rule, f->field_name,
+		  (unsigned long long)f->value);
 }
 
 /*
@@ -43,7 +44,8 @@ static u32 stale_groups(const struct nested_vmcs *slot)
 }
 
 /* 0: passed; else the VM-instruction error. */
-static u32 check_before_load(struct vcpu *vcpu, struct nested_vmcs *slot, const struct check_env *env, u32 stale)
+static u32 check_before_load(struct vcpu *vcpu, struct nested_vmcs *slot, const struct check_env *env,
+			     u32 stale)
 {
 	struct check_failure *f = &vcpu->nested.failure;
 	const struct vmcs12 *v12 = &slot->v12;
@@ -106,7 +108,8 @@ static enum action take_held_init(struct vcpu *vcpu)
 	return nested_reflect(vcpu, &record);
 }
 
-/* The entry failed while it loaded guest state: vmcs12 keeps what it had, and all of it is loaded again next time. */
+/* The entry failed while it loaded guest state: vmcs12 keeps what it had, and all of it is loaded again next
+ * time. */
 static enum action fail_late(struct vcpu *vcpu, struct nested_vmcs *slot, u32 reason, u64 qualification)
 {
 	slot->dirty = GROUP_ALL;
@@ -129,7 +132,8 @@ static enum action commit(struct vcpu *vcpu, struct nested_vmcs *slot, bool laun
 	merge_vmcs02(vcpu, slot, &l1);
 	slot->dirty = 0;
 	slot->last.launching = launch;
-	/* SDM: without EPT, "the PDPTEs are loaded from memory"; a bad one is caught by check_guest, unless L1 raced. */
+	/* SDM: without EPT, "the PDPTEs are loaded from memory"; a bad one is caught by check_guest, unless
+	 * L1 raced. */
 	if (!v12_has_proc2(v12, PROC2_EPT) && vcpu_is_pae_paging(vcpu) &&
 	    nested_load_pdptes(vcpu, v12->guest_cr3) != PDPTE_OK)
 		return fail_late(vcpu, slot, EXIT_ENTRY_FAIL_GUEST, ENTRY_FAIL_PDPTE);

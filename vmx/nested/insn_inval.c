@@ -35,7 +35,8 @@ static struct insn_result invept(struct vcpu *vcpu)
 		return insn_fail(vcpu, VMXERR_INVALID_OPERAND);
 	if (!insn_read_operand(vcpu, &descriptor, sizeof(descriptor), &fault))
 		return fault;
-	/* SDM: "IF VM entry with the enable EPT control set to 1 would fail due to the EPTP value THEN VMfail". */
+	/* SDM: "IF VM entry with the enable EPT control set to 1 would fail due to the EPTP value THEN
+	 * VMfail". */
 	if (type == INVEPT_SINGLE && !eptp12_valid(descriptor.eptp, &caps12))
 		return insn_fail(vcpu, VMXERR_INVALID_OPERAND);
 	ept02_invept(vcpu, type, descriptor.eptp);

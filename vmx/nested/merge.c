@@ -15,17 +15,17 @@
 
 /* Controls of L1's that go through to vmcs02 as they stand, by word. */
 #define PIN_L1 (PIN_EXTERNAL_INTERRUPT | PIN_PREEMPTION_TIMER | PIN_POSTED_INTERRUPTS)
-#define PROC_L1                                                                                                  \
-	(PROC_INTERRUPT_WINDOW | PROC_TSC_OFFSETTING | PROC_HLT_EXITING | PROC_INVLPG_EXITING |                  \
-	 PROC_MWAIT_EXITING | PROC_RDPMC_EXITING | PROC_RDTSC_EXITING | PROC_CR3_LOAD_EXITING |                  \
-	 PROC_CR3_STORE_EXITING | PROC_CR8_LOAD_EXITING | PROC_CR8_STORE_EXITING | PROC_TPR_SHADOW |             \
-	 PROC_NMI_WINDOW | PROC_MOV_DR_EXITING | PROC_UNCONDITIONAL_IO | PROC_IO_BITMAPS | PROC_MTF |            \
+#define PROC_L1                                                                                              \
+	(PROC_INTERRUPT_WINDOW | PROC_TSC_OFFSETTING | PROC_HLT_EXITING | PROC_INVLPG_EXITING |              \
+	 PROC_MWAIT_EXITING | PROC_RDPMC_EXITING | PROC_RDTSC_EXITING | PROC_CR3_LOAD_EXITING |              \
+	 PROC_CR3_STORE_EXITING | PROC_CR8_LOAD_EXITING | PROC_CR8_STORE_EXITING | PROC_TPR_SHADOW |         \
+	 PROC_NMI_WINDOW | PROC_MOV_DR_EXITING | PROC_UNCONDITIONAL_IO | PROC_IO_BITMAPS | PROC_MTF |        \
 	 PROC_MONITOR_EXITING | PROC_PAUSE_EXITING)
-#define PROC2_L1                                                                                                 \
-	(PROC2_APIC_ACCESS | PROC2_DESC_TABLE_EXITING | PROC2_RDTSCP | PROC2_VIRTUAL_X2APIC |                    \
-	 PROC2_WBINVD_EXITING | PROC2_UNRESTRICTED_GUEST | PROC2_APIC_REGISTER_VIRT |                            \
-	 PROC2_VIRTUAL_INTERRUPT | PROC2_PAUSE_LOOP_EXITING | PROC2_RDRAND_EXITING | PROC2_INVPCID |             \
-	 PROC2_VMFUNC | PROC2_RDSEED_EXITING | PROC2_XSAVES | PROC2_MODE_BASED_EXECUTE | PROC2_TSC_SCALING |     \
+#define PROC2_L1                                                                                             \
+	(PROC2_APIC_ACCESS | PROC2_DESC_TABLE_EXITING | PROC2_RDTSCP | PROC2_VIRTUAL_X2APIC |                \
+	 PROC2_WBINVD_EXITING | PROC2_UNRESTRICTED_GUEST | PROC2_APIC_REGISTER_VIRT |                        \
+	 PROC2_VIRTUAL_INTERRUPT | PROC2_PAUSE_LOOP_EXITING | PROC2_RDRAND_EXITING | PROC2_INVPCID |         \
+	 PROC2_VMFUNC | PROC2_RDSEED_EXITING | PROC2_XSAVES | PROC2_MODE_BASED_EXECUTE | PROC2_TSC_SCALING | \
 	 PROC2_USER_WAIT_PAUSE)
 #define EXIT_L1 (EXIT_ACK_INTERRUPT | EXIT_CLEAR_BNDCFGS)
 #define ENTRY_L1 (ENTRY_IA32E_GUEST | ENTRY_LOAD_PERF_GLOBAL | ENTRY_LOAD_BNDCFGS)
@@ -34,7 +34,8 @@
 #define PIN_L0 (PIN_NMI_EXITING | PIN_VIRTUAL_NMIS)
 #define PROC_L0 (PROC_MSR_BITMAPS | PROC_SECONDARY)
 #define PROC2_L0 (PROC2_EPT | (tlb_uses_vpid() ? PROC2_VPID : 0))
-#define EXIT_L0 (EXIT_HOST_64 | EXIT_SAVE_DEBUG | EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_SAVE_EFER | EXIT_LOAD_EFER)
+#define EXIT_L0                                                                                              \
+	(EXIT_HOST_64 | EXIT_SAVE_DEBUG | EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_SAVE_EFER | EXIT_LOAD_EFER)
 #define ENTRY_L0 (ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER)
 
 /* The register cache's name of a field, plus one; 0: the field is not the cache's. */
@@ -96,7 +97,8 @@ void merge_exception_bitmap(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	struct vmcs12 *v12 = &slot->v12;
 	struct pf_intercept l0 = vcpu_pf_intercept(vcpu);
-	struct pf_intercept l1 = { v12->exception_bitmap & BIT(VEC_PF), (u32)v12->pf_mask, (u32)v12->pf_match };
+	struct pf_intercept l1 = { v12->exception_bitmap & BIT(VEC_PF), (u32)v12->pf_mask,
+				   (u32)v12->pf_match };
 	struct pf_intercept merged = merge_pf(l0, l1);
 	u32 others = (u32)(v12->exception_bitmap | vcpu_exception_bitmap(vcpu)) & ~(u32)BIT(VEC_PF);
 
@@ -275,8 +277,8 @@ static void merge_each_entry(struct vcpu *vcpu, struct nested_vmcs *slot)
 		};
 		vcpu->pending_valid = true;
 		/*
-		 * L1 without virtual NMIs may inject an NMI while NMIs are blocked.  vmcs02 always has them, and may not;
-		 * the injection sets the blocking again.
+		 * L1 without virtual NMIs may inject an NMI while NMIs are blocked.  vmcs02 always has them,
+		 * and may not; the injection sets the blocking again.
 		 */
 		if (vcpu->pending.type == INTR_TYPE_NMI)
 			vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY,

@@ -49,8 +49,7 @@ static bool load_permitted(const struct msr_entry *e, bool entry)
 	case MSR_IA32_BIOS_SIGN_ID:
 		/* "Cannot be loaded on VM entries for model-specific reasons." */
 		return !entry;
-	default:
-		return true;
+	default: return true;
 	}
 }
 

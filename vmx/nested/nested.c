@@ -91,7 +91,8 @@ struct nested_vmcs *slot_take(struct vcpu *vcpu, u64 gpa)
 	return oldest;
 }
 
-/* Revision and abort indicator are L1's to write: the first is read anew by VMPTRLD, the second reaches memory at once. */
+/* Revision and abort indicator are L1's to write: the first is read anew by VMPTRLD, the second reaches
+ * memory at once. */
 void slot_write_back(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	size_t first = offsetof(struct vmcs12, launched);

@@ -14,13 +14,13 @@
 
 struct vcpu;
 struct event;
-struct ept02_cache;	/* nested/ept.c: this CPU's EPT02s and their budget */
+struct ept02_cache; /* nested/ept.c: this CPU's EPT02s and their budget */
 struct ept02_root;
-struct vpid02_map;	/* nested/vpid.c: this CPU's hardware VPIDs */
+struct vpid02_map; /* nested/vpid.c: this CPU's hardware VPIDs */
 enum action;
 
-#define NO_VMCS (~0ull)		/* the current-VMCS pointer when there is none */
-#define NESTED_VMCS_COUNT 64	/* vmcs12s that a CPU keeps active at once */
+#define NO_VMCS (~0ull)	     /* the current-VMCS pointer when there is none */
+#define NESTED_VMCS_COUNT 64 /* vmcs12s that a CPU keeps active at once */
 
 /*
  * One active vmcs12 of this CPU and everything that L0 made for it.  An
@@ -28,37 +28,38 @@ enum action;
  * written back to L1's page.  All members: this CPU only.
  */
 struct nested_vmcs {
-	u64 gpa;		/* of L1's VMCS region; NO_VMCS: free */
+	u64 gpa; /* of L1's VMCS region; NO_VMCS: free */
 	u64 last_used;
-	struct vmcs12 v12;	/* the truth, but for the two flags below */
-	u32 dirty;		/* GROUP_*: written by L1 since the last entry that passed its checks */
-	bool rare_in_02;	/* SEG and RARE guest state is newer in vmcs02: nested_sync_rare() fetches it */
-	bool shadow_active;	/* L1's newest values of RW-shadowed fields are in `shadow`: shadow_pull() fetches them */
-	bool entered;		/* vmcs02 was made (merge.c) since this slot was taken */
+	struct vmcs12 v12;  /* the truth, but for the two flags below */
+	u32 dirty;	    /* GROUP_*: written by L1 since the last entry that passed its checks */
+	bool rare_in_02;    /* SEG and RARE guest state is newer in vmcs02: nested_sync_rare() fetches it */
+	bool shadow_active; /* L1's newest values of RW-shadowed fields are in `shadow`: shadow_pull() fetches
+			       them */
+	bool entered;	    /* vmcs02 was made (merge.c) since this slot was taken */
 	struct vmcs vmcs02;
-	struct vmcs shadow;	/* shadow VMCS; linked into vmcs01 while this one is current */
-	u64 shadowed[VMCS12_SHADOWED_COUNT];	/* what `shadow` holds as far as L0 knows: shadow.c */
-	u8 *msr_bitmap02;	/* merged pages (bitmaps.c), 4 KiB each */
-	u8 *io_bitmap02;	/* 8 KiB: A, then B */
-	void *page02;		/* region of vmcs02 */
-	u64 merged_msr_bitmap;	/* GPA that msr_bitmap02 was merged from; NO_VMCS: stale */
-	u16 vpid02;		/* hardware VPID: vpid.c */
-	struct {		/* merge.c: what vmcs02 holds, so that it is not written again */
+	struct vmcs shadow;		     /* shadow VMCS; linked into vmcs01 while this one is current */
+	u64 shadowed[VMCS12_SHADOWED_COUNT]; /* what `shadow` holds as far as L0 knows: shadow.c */
+	u8 *msr_bitmap02;		     /* merged pages (bitmaps.c), 4 KiB each */
+	u8 *io_bitmap02;		     /* 8 KiB: A, then B */
+	void *page02;			     /* region of vmcs02 */
+	u64 merged_msr_bitmap;		     /* GPA that msr_bitmap02 was merged from; NO_VMCS: stale */
+	u16 vpid02;			     /* hardware VPID: vpid.c */
+	struct {			     /* merge.c: what vmcs02 holds, so that it is not written again */
 		u64 cr0_shadow, cr4_shadow, tpr_threshold, entry_controls, eptp;
 		u16 vpid;
-		u32 proc12;	/* L1's primary controls that were merged */
-		bool launching;		/* the entry was a VMLAUNCH: a late failure leaves the state "clear" */
-		bool l1_long_mode;	/* L1's mode when its host state was checked */
+		u32 proc12;	   /* L1's primary controls that were merged */
+		bool launching;	   /* the entry was a VMLAUNCH: a late failure leaves the state "clear" */
+		bool l1_long_mode; /* L1's mode when its host state was checked */
 	} last;
-	struct ept02_root *ept02;	/* NULL: L2 runs on EPT01, or none chosen yet */
+	struct ept02_root *ept02; /* NULL: L2 runs on EPT01, or none chosen yet */
 };
 
 /* Why the last VM entry of L1's failed: for the log, the monitor and the tests. */
 struct check_failure {
-	const char *rule;	/* the condition that was false, as text */
+	const char *rule; /* the condition that was false, as text */
 	const char *field_name;
 	u64 value;
-	u64 qualification;	/* of exit reason 33 */
+	u64 qualification; /* of exit reason 33 */
 };
 
 struct nested_counters {
@@ -69,18 +70,19 @@ struct nested_counters {
 
 /* All members: this CPU only. */
 struct nested {
-	bool vmxon;		/* L1 is in VMX operation (root, unless in_l2) */
-	bool in_l2;		/* vmcs02 of `current` is loaded and L2 runs */
-	bool init_pending;	/* an INIT is held: L1 is in VMX root operation */
-	bool mtf_pending;	/* L0 emulated an instruction of L2 under L1's monitor trap flag */
-	bool aborted;		/* VMX abort: L1's processor is shut down, nothing but a reset wakes it */
-	/* IA32_EFER.LMA of L1: cannot change in VMX operation (CR0.PG is fixed, exits load the mode of the entry). */
+	bool vmxon;	   /* L1 is in VMX operation (root, unless in_l2) */
+	bool in_l2;	   /* vmcs02 of `current` is loaded and L2 runs */
+	bool init_pending; /* an INIT is held: L1 is in VMX root operation */
+	bool mtf_pending;  /* L0 emulated an instruction of L2 under L1's monitor trap flag */
+	bool aborted;	   /* VMX abort: L1's processor is shut down, nothing but a reset wakes it */
+	/* IA32_EFER.LMA of L1: cannot change in VMX operation (CR0.PG is fixed, exits load the mode of the
+	 * entry). */
 	bool l1_long_mode;
 	u64 vmxon_pointer;
-	struct nested_vmcs *current;	/* or NULL */
-	struct nested_vmcs *slots;	/* [NESTED_VMCS_COUNT], made at start */
-	u64 clock;		/* of last_used */
-	u64 vmcs01_debugctl;	/* L1's state that an entry keeps: entry.c */
+	struct nested_vmcs *current; /* or NULL */
+	struct nested_vmcs *slots;   /* [NESTED_VMCS_COUNT], made at start */
+	u64 clock;		     /* of last_used */
+	u64 vmcs01_debugctl;	     /* L1's state that an entry keeps: entry.c */
 	struct ept02_cache *ept;
 	struct vpid02_map *vpid;
 	struct check_failure failure;
@@ -97,7 +99,8 @@ void nested_caps_init(void);
 /* Exit while L2 runs. */
 enum action nested_exit(struct vcpu *vcpu);
 
-/* L0 found an exception for L2 while it emulated: L1's if it intercepts it, else pending for L2. `cr2` for #PF, `dr6` bits for #DB as exit qualification. */
+/* L0 found an exception for L2 while it emulated: L1's if it intercepts it, else pending for L2. `cr2` for
+ * #PF, `dr6` bits for #DB as exit qualification. */
 enum action nested_exception(struct vcpu *vcpu, const struct event *event, u64 qualification);
 
 /* An NMI while L2 runs: L1's exit if it has "NMI exiting" on, else held (nmi_pending) for L2. */
@@ -110,12 +113,13 @@ enum action nested_hardware_vmfail(struct vcpu *vcpu, u32 error);
 enum action nested_after_skip(struct vcpu *vcpu);
 
 /* PAE PDPTEs of the guest that runs now (L1; or L2, through EPT12), from `cr3`.
- * OK: loaded into the register cache, dirty. FAULT: a reserved bit: #GP(0). REFLECTED: EPT violation given to L1. */
+ * OK: loaded into the register cache, dirty. FAULT: a reserved bit: #GP(0). REFLECTED: EPT violation given to
+ * L1. */
 enum pdpte_result { PDPTE_OK, PDPTE_FAULT, PDPTE_REFLECTED };
 enum pdpte_result nested_load_pdptes(struct vcpu *vcpu, u64 cr3);
 
 /* L1's INIT while it is in VMX operation and not in L2; VMXOFF or VM entry release it. */
-void nested_leave_vmx(struct vcpu *vcpu);	/* everything of VMX operation is cancelled (VMXOFF, shutdown) */
+void nested_leave_vmx(struct vcpu *vcpu); /* everything of VMX operation is cancelled (VMXOFF, shutdown) */
 
 /* EPT01 changed: this CPU's EPT02s are dropped. */
 void nested_ept01_changed(struct vcpu *vcpu);
@@ -124,28 +128,31 @@ void nested_ept01_changed(struct vcpu *vcpu);
 void nested_update_intercepts(struct vcpu *vcpu);
 
 /* L2's guest-physical address through EPT12 (or 1:1 without EPT12) to L1's, for walks on L2's behalf.
- * `access` is EPTV_READ|WRITE|FETCH, with EPTV_LINEAR_VALID and EPTV_TRANSLATED as of an EPT violation (a table of L2's,
- * or the page itself). True: *gpa. False: L1 must get an EPT violation or misconfiguration, described in *info. */
+ * `access` is EPTV_READ|WRITE|FETCH, with EPTV_LINEAR_VALID and EPTV_TRANSLATED as of an EPT violation (a
+ * table of L2's, or the page itself). True: *gpa. False: L1 must get an EPT violation or misconfiguration,
+ * described in *info. */
 struct ept12_fault {
-	u32 reason;		/* EXIT_EPT_VIOLATION, EXIT_EPT_MISCONFIG, EXIT_PML_FULL */
+	u32 reason; /* EXIT_EPT_VIOLATION, EXIT_EPT_MISCONFIG, EXIT_PML_FULL */
 	u64 qualification;
 	u64 l2gpa;
 };
 bool nested_translate(struct vcpu *vcpu, l2gpa_t l2gpa, u64 access, gpa_t *gpa, struct ept12_fault *fault);
 /* Reflects such a fault to L1 as exit 48 or 49; `linear` with `linear_valid`. */
-enum action nested_reflect_ept_fault(struct vcpu *vcpu, const struct ept12_fault *fault, bool linear_valid, u64 linear);
+enum action nested_reflect_ept_fault(struct vcpu *vcpu, const struct ept12_fault *fault, bool linear_valid,
+				     u64 linear);
 
 /* RDMSR of 0x480-0x491 by L1.  False: #GP(0). */
 bool nested_read_capability(u32 msr, u64 *value);
 
 /* Handlers of vmx/exits.def that live here. */
-#define NESTED_HANDLERS(H) \
-	H(exit_vmclear) H(exit_vmlaunch) H(exit_vmptrld) H(exit_vmptrst) H(exit_vmread) \
-	H(exit_vmresume) H(exit_vmwrite) H(exit_vmxoff) H(exit_vmxon) H(exit_invept) \
-	H(exit_invvpid) H(exit_vmfunc) H(nested_vmcall)
+#define NESTED_HANDLERS(H)                                                                                   \
+	H(exit_vmclear)                                                                                      \
+	H(exit_vmlaunch) H(exit_vmptrld) H(exit_vmptrst) H(exit_vmread) H(exit_vmresume) H(exit_vmwrite)     \
+		H(exit_vmxoff) H(exit_vmxon) H(exit_invept) H(exit_invvpid) H(exit_vmfunc) H(nested_vmcall)
 #define H(name) enum action name(struct vcpu *vcpu);
 NESTED_HANDLERS(H)
 #undef H
-/* nested_vmcall: VMCALL of L1 in VMX root operation (VMfail 1). vmx/'s exit_vmcall calls it when nested.vmxon. */
+/* nested_vmcall: VMCALL of L1 in VMX root operation (VMfail 1). vmx/'s exit_vmcall calls it when
+ * nested.vmxon. */
 
 #endif

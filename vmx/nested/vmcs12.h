@@ -16,9 +16,9 @@
 #define VMCS12_REVISION 0x534f4301u
 
 struct vmcs12 {
-	u32 revision;		/* with VMCS_SHADOW_INDICATOR */
-	u32 abort;		/* VMX-abort indicator */
-	u32 launched;		/* the launch state; 0 is "clear" */
+	u32 revision; /* with VMCS_SHADOW_INDICATOR */
+	u32 abort;    /* VMX-abort indicator */
+	u32 launched; /* the launch state; 0 is "clear" */
 	u32 reserved;
 #define F(encoding, name, flow, shadow, group) u64 name;
 #include "vmx/vmcs_fields.def"
@@ -39,7 +39,7 @@ enum vmcs12_shadow { SHADOW_NO, SHADOW_RO, SHADOW_RW };
 
 /* How many rows the table shadows. */
 enum {
-#define F(encoding, name, flow, shadow, group) + (SHADOW_##shadow != SHADOW_NO)
+#define F(encoding, name, flow, shadow, group) +(SHADOW_##shadow != SHADOW_NO)
 	VMCS12_SHADOWED_COUNT = 0
 #include "vmx/vmcs_fields.def"
 #undef F
@@ -47,8 +47,14 @@ enum {
 
 /* What a write by L1 makes stale; a mask of these is kept for each vmcs12. */
 enum vmcs12_group {
-	GROUP_CTL = 1 << 0, GROUP_HST = 1 << 1, GROUP_SEG = 1 << 2, GROUP_RARE = 1 << 3,
-	GROUP_HOT = 1 << 4, GROUP_MODE = 1 << 5, GROUP_INFO = 0, GROUP_ALL = 0x3f,
+	GROUP_CTL = 1 << 0,
+	GROUP_HST = 1 << 1,
+	GROUP_SEG = 1 << 2,
+	GROUP_RARE = 1 << 3,
+	GROUP_HOT = 1 << 4,
+	GROUP_MODE = 1 << 5,
+	GROUP_INFO = 0,
+	GROUP_ALL = 0x3f,
 };
 
 struct vmcs12_field {
@@ -78,10 +84,25 @@ static inline u32 v12_proc2(const struct vmcs12 *v12)
 	return v12->proc_controls & BIT(31) ? (u32)v12->proc2_controls : 0;
 }
 
-static inline bool v12_has_pin(const struct vmcs12 *v12, u32 bit) { return v12->pin_controls & bit; }
-static inline bool v12_has_proc(const struct vmcs12 *v12, u32 bit) { return v12->proc_controls & bit; }
-static inline bool v12_has_proc2(const struct vmcs12 *v12, u32 bit) { return v12_proc2(v12) & bit; }
-static inline bool v12_has_exit(const struct vmcs12 *v12, u32 bit) { return v12->exit_controls & bit; }
-static inline bool v12_has_entry(const struct vmcs12 *v12, u32 bit) { return v12->entry_controls & bit; }
+static inline bool v12_has_pin(const struct vmcs12 *v12, u32 bit)
+{
+	return v12->pin_controls & bit;
+}
+static inline bool v12_has_proc(const struct vmcs12 *v12, u32 bit)
+{
+	return v12->proc_controls & bit;
+}
+static inline bool v12_has_proc2(const struct vmcs12 *v12, u32 bit)
+{
+	return v12_proc2(v12) & bit;
+}
+static inline bool v12_has_exit(const struct vmcs12 *v12, u32 bit)
+{
+	return v12->exit_controls & bit;
+}
+static inline bool v12_has_entry(const struct vmcs12 *v12, u32 bit)
+{
+	return v12->entry_controls & bit;
+}
 
 #endif
