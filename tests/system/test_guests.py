@@ -15,6 +15,14 @@ VARIANTS = (
 GUESTS = guest_names()
 
 
+SECONDS = 600
+
+
+def failures(result):
+    """What the image itself finds wrong; on the bare emulated processor these are the emulator's deviations."""
+    return {line.split(" at rip")[0] for line in result.lines if line.startswith("FAIL")}
+
+
 def results(result):
     return [line for line in result.lines if line.startswith(("RESULT ", "FAIL ", "DONE"))]
 
@@ -40,13 +48,14 @@ def arguments(name, options, settings):
 @pytest.mark.parametrize("model, options", VARIANTS)
 @pytest.mark.parametrize("name", GUESTS)
 def test_same_as_bare(name, model, options):
-    settings = {"model": model, "cpus": 2, "ips": 20_000_000}
+    settings = {"model": model, "cpus": 2, "ips": 20_000_000, "timeout": SECONDS}
     told = arguments(name, options, settings)
     bare = boot(guest_image(name), told, bare=True, **settings)
     assert bare.having("^DONE"), show(bare)
     under = boot(guest_image(name), told, options=options, **settings)
     assert_no_accident(under)
     assert results(under) == results(bare)
+    assert failures(under) <= failures(bare), show(under)
 
 
 def test_there_are_guest_tests():
