@@ -45,7 +45,6 @@ struct vmx_caps caps12;
 #define EPT_VPID_EMULATED                                                                                    \
 	(BIT(0) |				/* execute-only pages */                                     \
 	 BIT(6) |				/* 4-level walks */                                          \
-	 BIT(7) |				/* 5-level walks */                                          \
 	 BIT(8) | BIT(14) |			/* paging structures uncacheable, write-back */              \
 	 BIT(16) | BIT(17) |			/* 2 MiB and 1 GiB pages */                                  \
 	 BIT(20) |				/* INVEPT */                                                 \
