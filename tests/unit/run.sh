@@ -13,7 +13,7 @@ for binary; do
 	log=$out/$name.log
 	case $name in
 	*_fuzz)
-		timeout 300 "$binary" -runs="${FUZZ_RUNS:-20000}" -max_total_time=10 -seed=1 -len_control=0 \
+		timeout 300 "$binary" -runs="${FUZZ_RUNS:-20000}" -max_total_time=5 -seed=1 -len_control=0 \
 			-max_len=1500 -verbosity=0 -artifact_prefix="$out/" \
 			>"$log" 2>&1 && ok=1 bad=0 || ok=0 bad=1
 		;;
