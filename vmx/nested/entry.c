@@ -116,6 +116,13 @@ static enum action fail_late(struct vcpu *vcpu, struct nested_vmcs *slot, u32 re
 	return nested_entry_failure(vcpu, reason, qualification);
 }
 
+/* SDM: without EPT, an entry to PAE paging loads the PDPTEs from memory. */
+static bool loads_pdptes(const struct vmcs12 *v12)
+{
+	return !v12_has_proc2(v12, PROC2_EPT) && (v12->guest_cr0 & CR0_PG) && (v12->guest_cr4 & CR4_PAE) &&
+	       !v12_has_entry(v12, ENTRY_IA32E_GUEST);
+}
+
 /* All checks have passed: L2's state goes into vmcs02, and L2 is what runs next. */
 static enum action commit(struct vcpu *vcpu, struct nested_vmcs *slot, bool launch)
 {
@@ -124,7 +131,7 @@ static enum action commit(struct vcpu *vcpu, struct nested_vmcs *slot, bool laun
 	u32 failed;
 
 	/* What can still fail must find vmcs12 whole: the list may write fields that live in vmcs02 only. */
-	if (v12->entry_msr_load_count || !v12_has_proc2(v12, PROC2_EPT))
+	if (v12->entry_msr_load_count || loads_pdptes(v12))
 		nested_sync_rare(vcpu, slot);
 	vcpu_load_vmcs(vcpu, &slot->vmcs02);
 	vcpu->nested.in_l2 = true;
