@@ -39,6 +39,15 @@ def test_four_cpus():
     assert has_cpus_in_vmx(result, 4), show(result)
 
 
+def test_cpus_beyond_the_wanted_ones_never_start():
+    """L1 sends INIT and SIPI to all; those that cpus= leaves out are in VMX operation, where both are blocked."""
+    result = boot_basic(model="ivy_bridge", cpus=4, options="cpus=2")
+    assert_no_accident(result)
+    assert has_cpus_in_vmx(result, 2), show(result)
+    assert result.having("^INFO smp cpus=2$"), show(result)
+    assert result.having("^DONE"), show(result)
+
+
 def test_more_than_four_gigabytes():
     result = boot_basic(model="ivy_bridge", mem=4352)
     assert_no_accident(result)

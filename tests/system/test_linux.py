@@ -65,7 +65,7 @@ def test_uefi():
 @pytest.mark.slow
 @pytest.mark.parametrize("step, cpus", (("linux64q", 1), ("linux64smpq", 2), ("linux32q", 1)))
 def test_linux_as_l2(step, cpus):
-    result = boot_linux(step, cpus=cpus, mem=768, timeout=420)
+    result = boot_linux(step, cpus=cpus, mem=768, timeout=900)
     assert_linux(result, cpus, [step])
     assert result.having(r"^L2 UP .* cpus=%d " % cpus), show(result)
     assert result.having("^KVMLET guest end: reset"), show(result)
