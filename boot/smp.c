@@ -37,8 +37,8 @@ struct trampoline_parameters {
 	u64 stack, function, argument, cr3;
 };
 
-static enum status ap_status;	/* of the AP that is being started; before `online` is set */
-static u32 barrier_count;	/* any CPU, atomic */
+static enum status ap_status; /* of the AP that is being started; before `online` is set */
+static u32 barrier_count;     /* any CPU, atomic */
 
 static u64 stack_top(const struct percpu *cpu, u32 which)
 {

@@ -174,7 +174,9 @@ static void apply(const struct step *s)
 
 static void start(void)
 {
-	machine_init("intercept=cr");
+	const char *options_line = getenv("FUZZ_OPTIONS");
+
+	machine_init(options_line ? options_line : "intercept=cr");
 	l1_run_l2();
 	machine_exit(&(const struct machine_exit){ .reason = EXIT_CPUID });
 	for (u64 i = 0; i < 4; i++) {

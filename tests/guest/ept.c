@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guest test "ept": what EPT does to an access, kind of access by permission by level by page size, with and without
- * accessed and dirty flags; misconfigurations bit by bit; event delivery, PDPTE loads; logging, mode-based execute;
- * memory that is not there. Each line is one row of the matrix.
+ * Guest test "ept": what EPT does to an access, kind of access by permission by level by page size, with and
+ * without accessed and dirty flags; misconfigurations bit by bit; event delivery, PDPTE loads; logging,
+ * mode-based execute; memory that is not there. Each line is one row of the matrix.
  */
 #include "tests/guest/lib/test.h"
 #include "tests/guest/lib/vmx.h"
 
 GUEST_CODE(ept_read, 64, "mov (%rdi), %rax; vmcall");
-GUEST_CODE(ept_write, 64, "movl $0x90c1010f, (%rdi); vmcall");	/* VMCALL and NOP */
+GUEST_CODE(ept_write, 64, "movl $0x90c1010f, (%rdi); vmcall"); /* VMCALL and NOP */
 GUEST_CODE(ept_fetch, 64, "jmp *%rdi");
 GUEST_CODE(ept_rmw, 64, "lock addl $0, (%rdi); vmcall");
 GUEST_CODE(ept_ud, 64, "ud2");
@@ -17,8 +17,8 @@ GUEST_CODE(ept_nop, 64, "nop; vmcall");
 GUEST_CODE(ept_user, 64, "push $0x2b; push %rsp; pushf; push $0x33; push %rdi; iretq");
 GUEST_CODE(ept_pae_cr3, 32, "mov %ebx, %cr3; vmcall");
 
-#define HIGH 0x8000000000ul	/* behind the first PML4 entry */
-#define TARGET_OFFSET 0x40201000ul	/* entry 1 of each table */
+#define HIGH 0x8000000000ul	   /* behind the first PML4 entry */
+#define TARGET_OFFSET 0x40201000ul /* entry 1 of each table */
 #define VMCALL_NOP 0x90c1010fu
 
 enum kind { READ, WRITE, FETCH, RMW, WALK, WALK_UPDATE, KINDS };
@@ -27,12 +27,15 @@ static const char *const kind_names[] = { "read", "write", "fetch", "rmw", "walk
 /* One L2 with a page at TEST_VA whose guest-physical address is `target`, or whose page table is there. */
 struct target {
 	struct vm vm;
-	u64 target, page, table;	/* guest-physical address; the pages in L1's memory */
-	u64 large;			/* 2 MiB of L1's for large pages, the page and the table within it at their offset */
+	u64 target, page, table; /* guest-physical address; the pages in L1's memory */
+	u64 large; /* 2 MiB of L1's for large pages, the page and the table within it at their offset */
 	u64 eptp;
 };
 
-static u32 physical_bits(void) { return cpuid(0x80000008, 0).eax & 0xff; }
+static u32 physical_bits(void)
+{
+	return cpuid(0x80000008, 0).eax & 0xff;
+}
 
 static void create_target(struct target *t, bool ad)
 {
@@ -63,7 +66,8 @@ static void aim(struct target *t, enum kind kind)
 		*(u64 *)ptr_of(table) = t->target | flags | PTE_D;
 		*pde = table | flags;
 	} else {
-		*(u64 *)ptr_of(t->page) = addr_of(ptr_of(t->table)) | (kind == WALK ? flags | PTE_D : flags & ~PTE_A);
+		*(u64 *)ptr_of(t->page) =
+			addr_of(ptr_of(t->table)) | (kind == WALK ? flags | PTE_D : flags & ~PTE_A);
 		*pde = t->target | flags;
 	}
 }
@@ -74,8 +78,8 @@ static const void *code_of(enum kind kind)
 }
 
 /*
- * Entry `level` of the way to the target has `flags`, the others `others`. A leaf above level 1 where `large` says so.
- * The restricted entry comes last: ept_entry() would put a table behind one that is not present.
+ * Entry `level` of the way to the target has `flags`, the others `others`. A leaf above level 1 where `large`
+ * says so. The restricted entry comes last: ept_entry() would put a table behind one that is not present.
  */
 static void map_target_with(struct target *t, u32 level, u64 flags, bool large, u64 others)
 {
@@ -180,13 +184,15 @@ TEST_VMX(large_pages)
 			create_large(&t, ad, level);
 			mark = page_mark();
 			for (kind = 0; kind < KINDS; kind++) {
-				print("RESULT %s ad=%u level=%u %s", test_name(), ad, level, kind_names[kind]);
+				print("RESULT %s ad=%u level=%u %s", test_name(), ad, level,
+				      kind_names[kind]);
 				for (flags = 0; flags < 8; flags++) {
 					aim(&t, kind);
 					map_target(&t, level, flags, true);
 					print_outcome(&t, attempt(&t, kind));
 					if (ad)
-						print("/%lx", *ept_entry(t.vm.ept, t.target, (int)level) >> 8 & 3);
+						print("/%lx",
+						      *ept_entry(t.vm.ept, t.target, (int)level) >> 8 & 3);
 					page_release(mark);
 				}
 				print("\n");
@@ -235,8 +241,8 @@ TEST_VMX(misconfigurations)
 				*e ^= BIT(bit);
 				page_release(mark);
 			}
-			result("level=%u large=%u misconfigured=%lx violation=%lx other=%lx", level, large, misconfigured,
-			       violation, other);
+			result("level=%u large=%u misconfigured=%lx violation=%lx other=%lx", level, large,
+			       misconfigured, violation, other);
 		}
 }
 
@@ -254,7 +260,7 @@ TEST_VMX(memory_types)
 
 		print("RESULT %s flags=%u", test_name(), flags);
 		for (type = 0; type < 16; type++) {
-			*e = t.page | flags | type << 3;	/* bit 6 is ignore-PAT */
+			*e = t.page | flags | type << 3; /* bit 6 is ignore-PAT */
 			print_outcome(&t, attempt(&t, READ));
 		}
 		print("\n");
@@ -285,7 +291,8 @@ TEST_VMX(accessed_dirty)
 			print("\n");
 			/* Cleared with INVEPT they come again. */
 			for (at = 4; at >= 1; at--)
-				*ept_entry(t.vm.ept, t.target, (int)at) &= ~(round == 0 ? EPT_D : EPT_A | EPT_D);
+				*ept_entry(t.vm.ept, t.target, (int)at) &=
+					~(round == 0 ? EPT_D : EPT_A | EPT_D);
 		}
 		page_release(mark);
 	}
@@ -371,9 +378,16 @@ TEST_VMX(remapping)
 /* SDM "Information for VM Exits During Event Delivery". */
 TEST_VMX(delivery)
 {
-	static const struct { const char *name; const void *code; u64 inject; } ways[] = {
-		{ "ud", ept_ud, 0 }, { "int", ept_int, 0 }, { "irq", ept_nop, INTR_VALID | INTR_EXTERNAL | 0x41 },
-		{ "nmi", ept_nop, INTR_VALID | INTR_NMI | 2 }, { "gp", ept_nop, INTR_VALID | INTR_HARD | INTR_CODE | 13 },
+	static const struct {
+		const char *name;
+		const void *code;
+		u64 inject;
+	} ways[] = {
+		{ "ud", ept_ud, 0 },
+		{ "int", ept_int, 0 },
+		{ "irq", ept_nop, INTR_VALID | INTR_EXTERNAL | 0x41 },
+		{ "nmi", ept_nop, INTR_VALID | INTR_NMI | 2 },
+		{ "gp", ept_nop, INTR_VALID | INTR_HARD | INTR_CODE | 13 },
 		{ "soft", ept_int, INTR_VALID | INTR_SOFT | 0x42 },
 	};
 	u32 way, what;
@@ -399,9 +413,11 @@ TEST_VMX(delivery)
 			}
 			reason = vm_run(&vm);
 			format(name, sizeof(name), "%s %s", ways[way].name, what ? "stack" : "idt");
-			CHECK(reason == REASON_EPT_VIOLATION && (vmread(F_GUEST_PHYSICAL) & ~0xffful) == page);
+			CHECK(reason == REASON_EPT_VIOLATION &&
+			      (vmread(F_GUEST_PHYSICAL) & ~0xffful) == page);
 			print("RESULT %s %s qual=%lx idt=%lx block=%lx pc=%lx\n", test_name(), name,
-			      vmread(F_QUALIFICATION), vmread(F_IDT_INFO), vmread(F_GUEST_INTERRUPTIBILITY), vm_pc(&vm));
+			      vmread(F_QUALIFICATION), vmread(F_IDT_INFO), vmread(F_GUEST_INTERRUPTIBILITY),
+			      vm_pc(&vm));
 			/* Repaired and delivered again. */
 			*e = flags;
 			if (vmread(F_IDT_INFO) & INTR_VALID) {
@@ -433,12 +449,15 @@ TEST_VMX(pdptes)
 				vmwrite(F_EPTP, vm.ept | EPTP_FLAGS | EPTP_AD);
 			root = paging_create_pae();
 			vm.regs.rbx = root;
-			*ept_entry(vm.ept, root, 1) = what == 0 ? 0 : what == 1 ? root | EPT_W | EPT_WB : root | EPT_R | EPT_WB;
+			*ept_entry(vm.ept, root, 1) = what == 0	  ? 0
+						      : what == 1 ? root | EPT_W | EPT_WB
+								  : root | EPT_R | EPT_WB;
 			format(name, sizeof(name), "%s ad=%u", names[what], ad);
 			{
 				u32 reason = vm_run(&vm);
 
-				print("RESULT %s %s exit=%u qual=%lx gpa=%u flags=%lx\n", test_name(), name, reason,
+				print("RESULT %s %s exit=%u qual=%lx gpa=%u flags=%lx\n", test_name(), name,
+				      reason,
 				      reason == REASON_EPT_VIOLATION ? vmread(F_QUALIFICATION) & 0x1ff : 0,
 				      reason != REASON_VMCALL && vmread(F_GUEST_PHYSICAL) == root,
 				      *ept_entry(vm.ept, root, 1) >> 8 & 3);
@@ -467,8 +486,8 @@ TEST_VMX(logging)
 		t.vm.regs.rdi = TEST_VA + i * 8;
 		*ept_entry(t.vm.ept, t.target, 1) &= ~EPT_D;
 		reason = attempt(&t, WRITE);
-		print("RESULT %s write=%lu exit=%u index=%lx flags=%lx", test_name(), i, reason, vmread(F_GUEST_PML_INDEX),
-		      *ept_entry(t.vm.ept, t.target, 1) >> 8 & 3);
+		print("RESULT %s write=%lu exit=%u index=%lx flags=%lx", test_name(), i, reason,
+		      vmread(F_GUEST_PML_INDEX), *ept_entry(t.vm.ept, t.target, 1) >> 8 & 3);
 		print(" log=%lx,%lx,%lx\n", log[0], log[1], log[2]);
 	}
 }
@@ -543,7 +562,8 @@ TEST_VMX(absent)
 			continue;
 		create_target(&t, false);
 		cr3 = vmread(F_GUEST_CR3);
-		for (at = hole_base - 4 * PAGE_SIZE; at < hole_end + 4 * PAGE_SIZE; at += at < hole_base ? PAGE_SIZE : step) {
+		for (at = hole_base - 4 * PAGE_SIZE; at < hole_end + 4 * PAGE_SIZE;
+		     at += at < hole_base ? PAGE_SIZE : step) {
 			bool inside = at >= hole_base && at < hole_end;
 			u64 old = inside ? ~0ull : *(volatile u64 *)ptr_of(at);
 			u64 value;
@@ -573,7 +593,8 @@ TEST_VMX(absent)
 
 GUEST_CODE(ept_copy, 64, "mov %rdi, %rsi; add $2048, %rsi; mov $512, %ecx; cld; rep movsb; vmcall");
 
-/* Each way of touching what is not there, by an L2 with EPT and one without; by L1 itself; under L1's monitor trap flag. */
+/* Each way of touching what is not there, by an L2 with EPT and one without; by L1 itself; under L1's monitor
+ * trap flag. */
 static u32 touch_absent(struct vm *vm, const void *code, u64 va)
 {
 	vm_set_code(vm, code);
@@ -611,7 +632,8 @@ TEST_VMX(absent_ways)
 		vm_create(&vm, VM_64, ept ? VM_EPT | VM_VPID : VM_VPID, ept_read);
 		vmwrite(F_GUEST_CR3, cr3);
 		for (i = 0; i < 3; i++)
-			*paging_entry(cr3, TEST_VA + i * PAGE_SIZE, 1) = (page + i * PAGE_SIZE) | PTE_P | PTE_W | PTE_A | PTE_D;
+			*paging_entry(cr3, TEST_VA + i * PAGE_SIZE, 1) =
+				(page + i * PAGE_SIZE) | PTE_P | PTE_W | PTE_A | PTE_D;
 		for (i = 0; i < 3; i++) {
 			u64 va = TEST_VA + (i == 1 ? 0xffc : i * 8);
 
@@ -623,7 +645,8 @@ TEST_VMX(absent_ways)
 		}
 		/* Ones are no instruction: FF FF is #UD. */
 		vmwrite(F_EXCEPTION_BITMAP, BIT(6));
-		CHECK(touch_absent(&vm, ept_fetch, TEST_VA) == REASON_EXCEPTION && (vmread(F_EXIT_INTR_INFO) & 0xff) == 6);
+		CHECK(touch_absent(&vm, ept_fetch, TEST_VA) == REASON_EXCEPTION &&
+		      (vmread(F_EXIT_INTR_INFO) & 0xff) == 6);
 		vmwrite(F_EXCEPTION_BITMAP, 0);
 		/* L1 steps over the same instruction: one exit, behind it. */
 		if (!caps_proc(PROC_MTF))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guest test "exits": exceptions by bitmap, on top of each other, and events whose delivery another exit cuts off.
+ * Guest test "exits": exceptions by bitmap, on top of each other, and events whose delivery another exit cuts
+ * off.
  */
 #include "tests/guest/exits.h"
 
@@ -31,12 +32,28 @@ static const struct {
 	const u8 *code;
 	enum vm_mode mode;
 } exceptions[] = {
-	{ "de", e_de, VM_64 }, { "int3", e_int3, VM_64 }, { "int1", e_int1, VM_64 }, { "int_3", e_int3_long, VM_64 },
-	{ "int_42", e_int_n, VM_64 }, { "int_13", e_int_13, VM_64 }, { "ud2", e_ud2, VM_64 }, { "ss", e_ss, VM_64 },
-	{ "gp", e_gp, VM_64 }, { "gp_selector", e_gp_selector, VM_64 }, { "np", e_np, VM_64 }, { "pf", e_pf, VM_64 },
-	{ "pf_fetch", e_pf_fetch, VM_64 }, { "nm", e_nm, VM_64 }, { "into", e_into, VM_32 }, { "bound", e_bound, VM_32 },
-	{ "de_pae", e_de, VM_PAE }, { "int1_real", e_icebp_real, VM_REAL }, { "int_real", e_int_real, VM_REAL },
-	{ "ud_real", e_ud_real, VM_REAL }, { "ud_v86", e_ud_real, VM_V86 }, { "int_v86", e_int_real, VM_V86 },
+	{ "de", e_de, VM_64 },
+	{ "int3", e_int3, VM_64 },
+	{ "int1", e_int1, VM_64 },
+	{ "int_3", e_int3_long, VM_64 },
+	{ "int_42", e_int_n, VM_64 },
+	{ "int_13", e_int_13, VM_64 },
+	{ "ud2", e_ud2, VM_64 },
+	{ "ss", e_ss, VM_64 },
+	{ "gp", e_gp, VM_64 },
+	{ "gp_selector", e_gp_selector, VM_64 },
+	{ "np", e_np, VM_64 },
+	{ "pf", e_pf, VM_64 },
+	{ "pf_fetch", e_pf_fetch, VM_64 },
+	{ "nm", e_nm, VM_64 },
+	{ "into", e_into, VM_32 },
+	{ "bound", e_bound, VM_32 },
+	{ "de_pae", e_de, VM_PAE },
+	{ "int1_real", e_icebp_real, VM_REAL },
+	{ "int_real", e_int_real, VM_REAL },
+	{ "ud_real", e_ud_real, VM_REAL },
+	{ "ud_v86", e_ud_real, VM_V86 },
+	{ "int_v86", e_int_real, VM_V86 },
 	{ "int1_v86", e_icebp_real, VM_V86 },
 };
 
@@ -63,7 +80,8 @@ TEST_VMX(exceptions)
 	gdt_set(SEL_FREE, 0);
 }
 
-/* An exception while an exception is delivered: contributory ones make #DF, #DF's own failure a triple fault. */
+/* An exception while an exception is delivered: contributory ones make #DF, #DF's own failure a triple fault.
+ */
 TEST_VMX(double_fault)
 {
 	static const u32 bitmaps[] = { 0, BIT(VEC_GP), BIT(VEC_DF), BIT(VEC_UD) };
@@ -100,8 +118,8 @@ TEST_VMX(page_faults)
 {
 	static const struct {
 		u32 bit, mask, match;
-	} list[] = { { 0, 0, 0 }, { 1, 0, 0 }, { 0, 2, 2 }, { 0, 2, 0 }, { 1, 2, 2 }, { 1, 2, 0 }, { 0, 0, 1 }, { 1, 0, 1 },
-		     { 1, 0x1f, 0x12 }, { 1, ~0u, 2 }, { 1, 1, 1 } };
+	} list[] = { { 0, 0, 0 }, { 1, 0, 0 }, { 0, 2, 2 },	  { 0, 2, 0 },	 { 1, 2, 2 }, { 1, 2, 0 },
+		     { 0, 0, 1 }, { 1, 0, 1 }, { 1, 0x1f, 0x12 }, { 1, ~0u, 2 }, { 1, 1, 1 } };
 	struct vm vm;
 	u32 i;
 
@@ -114,12 +132,11 @@ TEST_VMX(page_faults)
 		vmwrite(F_PFEC_MATCH, list[i].match);
 		cr2_write(0x1111);
 		reason = vm_run(&vm);
-		result("bit=%u mask=%x match=%x exit=%u qual=%lx cr2=%lx", list[i].bit, list[i].mask, list[i].match, reason,
-		       vmread(F_QUALIFICATION), cr2_read());
+		result("bit=%u mask=%x match=%x exit=%u qual=%lx cr2=%lx", list[i].bit, list[i].mask,
+		       list[i].match, reason, vmread(F_QUALIFICATION), cr2_read());
 		CHECK((reason == REASON_EXCEPTION) == (((2 & list[i].mask) == list[i].match) == list[i].bit));
 	}
 }
-
 
 GUEST_CODE(e_vector_int, 64, "int $0x42; vmcall");
 GUEST_CODE(e_vector_int3, 64, "int3; vmcall");
@@ -131,8 +148,8 @@ GUEST_CODE(e_vector_real, 16, "int $0x42; vmcall");
 GUEST_CODE(e_vector_real1, 16, ".byte 0xf1; vmcall");
 
 /*
- * The delivery of an event is cut by an EPT violation (IDT, then stack not mapped): IDT-vectoring information, with which
- * L1 injects the event again.
+ * The delivery of an event is cut by an EPT violation (IDT, then stack not mapped): IDT-vectoring
+ * information, with which L1 injects the event again.
  */
 TEST_VMX(idt_vectoring)
 {
@@ -142,13 +159,22 @@ TEST_VMX(idt_vectoring)
 		enum vm_mode mode;
 		u64 event;
 	} list[] = {
-		{ "int_n", e_vector_int, VM_64, 0 }, { "int3", e_vector_int3, VM_64, 0 }, { "int1", e_vector_int1, VM_64, 0 },
-		{ "ud2", e_ud2, VM_64, 0 }, { "gp", e_vector_gp, VM_64, 0 }, { "pf", e_vector_pf, VM_64, 0 },
-		{ "into", e_vector_into, VM_32, 0 }, { "real_int", e_vector_real, VM_REAL, 0 },
-		{ "real_int1", e_vector_real1, VM_REAL, 0 }, { "v86_int", e_vector_real, VM_V86, 0 },
-		{ "inj_extint", e_nops, VM_64, INTR_EXTERNAL | 0x50 }, { "inj_nmi", e_nops, VM_64, INTR_NMI | 2 },
-		{ "inj_hard", e_nops, VM_64, INTR_HARD | INTR_CODE | 13 }, { "inj_soft", e_nops, VM_64, INTR_SOFT | 0x50 },
-		{ "inj_int3", e_nops, VM_64, INTR_SOFT_EXC | 3 }, { "inj_priv", e_nops, VM_64, INTR_PRIV | 1 },
+		{ "int_n", e_vector_int, VM_64, 0 },
+		{ "int3", e_vector_int3, VM_64, 0 },
+		{ "int1", e_vector_int1, VM_64, 0 },
+		{ "ud2", e_ud2, VM_64, 0 },
+		{ "gp", e_vector_gp, VM_64, 0 },
+		{ "pf", e_vector_pf, VM_64, 0 },
+		{ "into", e_vector_into, VM_32, 0 },
+		{ "real_int", e_vector_real, VM_REAL, 0 },
+		{ "real_int1", e_vector_real1, VM_REAL, 0 },
+		{ "v86_int", e_vector_real, VM_V86, 0 },
+		{ "inj_extint", e_nops, VM_64, INTR_EXTERNAL | 0x50 },
+		{ "inj_nmi", e_nops, VM_64, INTR_NMI | 2 },
+		{ "inj_hard", e_nops, VM_64, INTR_HARD | INTR_CODE | 13 },
+		{ "inj_soft", e_nops, VM_64, INTR_SOFT | 0x50 },
+		{ "inj_int3", e_nops, VM_64, INTR_SOFT_EXC | 3 },
+		{ "inj_priv", e_nops, VM_64, INTR_PRIV | 1 },
 		{ "inj_extint_pae", e_nops, VM_PAE, INTR_EXTERNAL | 0x50 },
 		{ "inj_extint_real", e_vector_real, VM_REAL, INTR_EXTERNAL | 0x50 },
 	};
@@ -164,8 +190,9 @@ TEST_VMX(idt_vectoring)
 		vm_create(&vm, list[i].mode, VM_EPT, list[i].code);
 		vmset(F_GUEST_RFLAGS, RFLAGS_IF);
 		holes[0] = vmread(F_GUEST_IDTR_BASE) & ~0xfffull;
-		holes[1] = list[i].mode == VM_V86 ? *(u32 *)ptr_of(vmread(F_GUEST_TR_BASE) + 4) & ~0xfffull :
-						    (vmread(F_GUEST_SS_BASE) + vmread(F_GUEST_RSP) - 1) & ~0xfffull;
+		holes[1] = list[i].mode == VM_V86
+				   ? *(u32 *)ptr_of(vmread(F_GUEST_TR_BASE) + 4) & ~0xfffull
+				   : (vmread(F_GUEST_SS_BASE) + vmread(F_GUEST_RSP) - 1) & ~0xfffull;
 		for (k = 0; k < 2; k++)
 			ept_map(vm.ept, holes[k], holes[k], 1, 0);
 		if (list[i].event)
@@ -194,7 +221,8 @@ TEST_VMX(idt_vectoring)
 /* The delivery is cut by an exception that L1 intercepts, and by a task gate. */
 TEST_VMX(idt_vectoring_exceptions)
 {
-	static const u8 *const codes[] = { e_vector_int, e_vector_int3, e_vector_int1, e_ud2, e_vector_gp, e_vector_pf };
+	static const u8 *const codes[] = { e_vector_int, e_vector_int3, e_vector_int1,
+					   e_ud2,	 e_vector_gp,	e_vector_pf };
 	static const char *const names[] = { "int_n", "int3", "int1", "ud2", "gp", "pf" };
 	struct vm vm;
 	u32 i;

@@ -12,23 +12,25 @@
 #include "vmx/vcpu.h"
 
 /* ---- caps12.c: the capability MSRs that L1 reads; constant after nested_caps_init() ---- */
-extern struct vmx_caps caps12;		/* same form as the processor's */
+extern struct vmx_caps caps12; /* same form as the processor's */
 
 /* ---- insn.c: permission, outcome ---- */
-/* An instruction's outcome is a value that one function turns into flags or an exception. It travels in two registers. */
+/* An instruction's outcome is a value that one function turns into flags or an exception. It travels in two
+ * registers. */
 struct insn_result {
-	u8 kind;		/* INSN_* */
-	u8 vector;		/* INSN_FAULT */
+	u8 kind;   /* INSN_* */
+	u8 vector; /* INSN_FAULT */
 	bool has_error_code;
-	u32 error;		/* INSN_FAIL_VALID: enum vmx_error; INSN_FAULT: the error code */
-	u64 cr2;		/* INSN_FAULT, #PF */
+	u32 error; /* INSN_FAIL_VALID: enum vmx_error; INSN_FAULT: the error code */
+	u64 cr2;   /* INSN_FAULT, #PF */
 };
 enum { INSN_OK, INSN_FAIL_INVALID, INSN_FAIL_VALID, INSN_FAULT, INSN_DONE };
 static_assert(sizeof(struct insn_result) == 16, "two registers");
 
 /* #UD or #GP(0), whichever insn_permitted() found. */
 struct insn_result insn_refuse(struct vcpu *vcpu);
-/* #UD (not in VMX operation) and #GP(0) (CPL > 0) for all instructions but VMXON; the #UD of the mode is the processor's own, before the exit. True: permitted. */
+/* #UD (not in VMX operation) and #GP(0) (CPL > 0) for all instructions but VMXON; the #UD of the mode is the
+ * processor's own, before the exit. True: permitted. */
 static inline bool insn_permitted(struct vcpu *vcpu, struct insn_result *fault)
 {
 	if (likely(vcpu->nested.vmxon && !(vcpu_reg(vcpu, REG_SS_AR) & AR_DPL)))
@@ -53,7 +55,8 @@ struct insn_result insn_raise(u8 vector, bool has_error_code, u32 error_code);
 /* The memory operand of the instruction in hand.  False: `fault`, and nothing has changed. */
 bool insn_read_operand(struct vcpu *vcpu, void *to, size_t length, struct insn_result *fault);
 bool insn_write_operand(struct vcpu *vcpu, const void *from, size_t length, struct insn_result *fault);
-/* 64-bit operands: the guest that runs now is in 64-bit mode.  SDM: "the operand is always 32 bits outside 64-bit mode"; compatibility mode never gets here. */
+/* 64-bit operands: the guest that runs now is in 64-bit mode.  SDM: "the operand is always 32 bits outside
+ * 64-bit mode"; compatibility mode never gets here. */
 static inline bool insn_is_wide(struct vcpu *vcpu)
 {
 	return likely(!vcpu->nested.in_l2) ? vcpu->nested.l1_long_mode : vcpu_is_long_mode(vcpu);
@@ -69,41 +72,51 @@ static inline u64 insn_register_operand(struct vcpu *vcpu)
 bool insn_region_valid(u64 gpa);
 
 /* ---- nested.c: the slots ---- */
-struct nested_vmcs *slot_find(struct vcpu *vcpu, u64 gpa);	/* NULL: not active here */
-struct nested_vmcs *slot_take(struct vcpu *vcpu, u64 gpa);	/* a free or the least recently used one (written back); v12 is undefined */
-void slot_write_back(struct vcpu *vcpu, struct nested_vmcs *slot);	/* cached state to L1's page; the slot stays */
-void slot_release(struct vcpu *vcpu, struct nested_vmcs *slot);		/* written back and free; not the current one */
-void slot_make_current(struct vcpu *vcpu, struct nested_vmcs *slot);	/* NULL: none.  vmcs01 is loaded */
+struct nested_vmcs *slot_find(struct vcpu *vcpu, u64 gpa); /* NULL: not active here */
+struct nested_vmcs *slot_take(
+	struct vcpu *vcpu,
+	u64 gpa); /* a free or the least recently used one (written back); v12 is undefined */
+void slot_write_back(struct vcpu *vcpu,
+		     struct nested_vmcs *slot); /* cached state to L1's page; the slot stays */
+void slot_release(struct vcpu *vcpu,
+		  struct nested_vmcs *slot); /* written back and free; not the current one */
+void slot_make_current(struct vcpu *vcpu, struct nested_vmcs *slot); /* NULL: none.  vmcs01 is loaded */
 
 /* ---- shadow.c: VMCS shadowing by the processor ---- */
-void shadow_init(void);			/* the VMREAD and VMWRITE bitmaps of vmcs01, from the table */
-void shadow_init_slot(struct vcpu *vcpu, struct nested_vmcs *slot);	/* leaves another VMCS current */
-void shadow_enable(struct vcpu *vcpu);	/* VMXON and its end: the control bit (vmcs01 is loaded) */
+void shadow_init(void); /* the VMREAD and VMWRITE bitmaps of vmcs01, from the table */
+void shadow_init_slot(struct vcpu *vcpu, struct nested_vmcs *slot); /* leaves another VMCS current */
+void shadow_enable(struct vcpu *vcpu); /* VMXON and its end: the control bit (vmcs01 is loaded) */
 void shadow_disable(struct vcpu *vcpu);
-void shadow_link(struct vcpu *vcpu, struct nested_vmcs *slot);	/* becomes current (NULL: none): link pointer (vmcs01 is loaded) */
-void shadow_pull(struct vcpu *vcpu, struct nested_vmcs *slot);		/* before v12 is looked at: shadow -> v12; marks groups whose value changed dirty */
-void shadow_push(struct vcpu *vcpu, struct nested_vmcs *slot);		/* after a reflected exit: v12 -> shadow, only what differs */
+void shadow_link(
+	struct vcpu *vcpu,
+	struct nested_vmcs *slot); /* becomes current (NULL: none): link pointer (vmcs01 is loaded) */
+void shadow_pull(struct vcpu *vcpu, struct nested_vmcs *slot); /* before v12 is looked at: shadow -> v12;
+								  marks groups whose value changed dirty */
+void shadow_push(struct vcpu *vcpu,
+		 struct nested_vmcs *slot); /* after a reflected exit: v12 -> shadow, only what differs */
 
 /* ---- vmcs12.c ---- */
-void vmcs12_init(void);			/* after vmcs_probe_fields() */
+void vmcs12_init(void); /* after vmcs_probe_fields() */
 void vmcs12_set_access_rights_mask(u32 mask);
-void vmcs12_normalize(struct vmcs12 *v12);	/* values read from L1's page, to the widths of their fields */
+void vmcs12_normalize(struct vmcs12 *v12); /* values read from L1's page, to the widths of their fields */
 /* Fetches SEG and RARE guest state from vmcs02 if it is newer there (may switch VMCS and back). */
 void nested_sync_rare(struct vcpu *vcpu, struct nested_vmcs *slot);
 
 /* ---- check_controls.c, check_host.c, check_guest.c: pure; SDM "VM Entries" ---- */
 struct check_env {
-	const struct vmx_caps *caps;	/* caps12 */
-	bool l1_long_mode;		/* IA32_EFER.LMA of L1 at the entry */
-	bool has_rtm, has_sgx;		/* as L1's CPUID says */
-	u64 perf_global_valid;		/* bits of IA32_PERF_GLOBAL_CTRL that L1 has; 0: it has no such MSR */
-	u64 vmcs_link_self;		/* GPA of the current vmcs12 */
-	void *context;			/* for the callback */
-	bool (*read)(void *context, u64 gpa, void *to, size_t length);	/* L1's memory, once */
+	const struct vmx_caps *caps; /* caps12 */
+	bool l1_long_mode;	     /* IA32_EFER.LMA of L1 at the entry */
+	bool has_rtm, has_sgx;	     /* as L1's CPUID says */
+	u64 perf_global_valid;	     /* bits of IA32_PERF_GLOBAL_CTRL that L1 has; 0: it has no such MSR */
+	u64 vmcs_link_self;	     /* GPA of the current vmcs12 */
+	void *context;		     /* for the callback */
+	bool (*read)(void *context, u64 gpa, void *to, size_t length); /* L1's memory, once */
 };
 /* True: passed.  False: `failure` names the rule. Qualification only from check_guest. */
-bool check_event_injection(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure);	/* part of check_controls */
-bool check_guest_hot(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure);	/* part of check_guest: HOT fields */
+bool check_event_injection(const struct vmcs12 *v12, const struct check_env *env,
+			   struct check_failure *failure); /* part of check_controls */
+bool check_guest_hot(const struct vmcs12 *v12, const struct check_env *env,
+		     struct check_failure *failure); /* part of check_guest: HOT fields */
 bool check_controls(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure);
 bool check_host(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure);
 bool check_guest(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure);
@@ -112,12 +125,15 @@ bool check_guest(const struct vmcs12 *v12, const struct check_env *env, struct c
 /* L1's own registers that L2 starts with where vmcs12's entry controls do not load them. */
 struct l1_state {
 	u64 efer, dr7, debugctl, pat;
-	u64 cache_bits;	/* of CR0: VM entry leaves CD and NW alone; read only where L0 intercepts CR writes */
+	u64 cache_bits; /* of CR0: VM entry leaves CD and NW alone; read only where L0 intercepts CR writes */
 };
-void merge_vmcs02(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1);	/* vmcs02 loaded; writes what is dirty */
-void merge_translation(struct vcpu *vcpu, struct nested_vmcs *slot);	/* EPT pointer and VPID; also after an INVEPT or reclaim while L2 is entered */
+void merge_vmcs02(struct vcpu *vcpu, struct nested_vmcs *slot,
+		  const struct l1_state *l1); /* vmcs02 loaded; writes what is dirty */
+void merge_translation(struct vcpu *vcpu,
+		       struct nested_vmcs *slot); /* EPT pointer and VPID; also after an INVEPT or reclaim
+						     while L2 is entered */
 void merge_exception_bitmap(struct vcpu *vcpu, struct nested_vmcs *slot);
-void bitmaps_init(const void *msr_bitmap01);	/* L0's MSR bitmap, complete */
+void bitmaps_init(const void *msr_bitmap01); /* L0's MSR bitmap, complete */
 void bitmaps_merge_msr(struct vcpu *vcpu, struct nested_vmcs *slot);
 void bitmaps_merge_io(struct vcpu *vcpu, struct nested_vmcs *slot);
 /* #PF interception as one value: exit iff ((PFEC & mask) == match) == eb. */
@@ -137,18 +153,19 @@ struct exit_record {
 	u32 intr_info, intr_error_code;
 	u32 instruction_length, instruction_info;
 	u64 guest_physical, guest_linear;
-	bool from_hardware;	/* IDT-vectoring and the rest are in vmcs02 as they stand */
+	bool from_hardware; /* IDT-vectoring and the rest are in vmcs02 as they stand */
 };
 struct exit_record exit_record_hardware(struct vcpu *vcpu);
 /* L2 ends: vmcs02 -> vmcs12, L1's host state -> vmcs01, MSR lists; a failure there is a VMX abort. */
 enum action nested_reflect(struct vcpu *vcpu, const struct exit_record *record);
-/* The same for a VM entry that fails after the control and host checks (reasons 33, 34 with bit 31): guest state is not saved. vmcs01 or vmcs02 may be loaded.  */
+/* The same for a VM entry that fails after the control and host checks (reasons 33, 34 with bit 31): guest
+ * state is not saved. vmcs01 or vmcs02 may be loaded.  */
 enum action nested_entry_failure(struct vcpu *vcpu, u32 reason, u64 qualification);
 /* The same, found by hardware when it entered vmcs02. */
 enum action nested_hardware_failure(struct vcpu *vcpu, u32 reason, u64 qualification);
 
 /* ---- exit.c ---- */
-bool nested_l1_wants(struct vcpu *vcpu);	/* for the exit in hand */
+bool nested_l1_wants(struct vcpu *vcpu); /* for the exit in hand */
 
 /* ---- event.c ---- */
 /* L1's exception bitmap, with PFEC mask and match for #PF. */
@@ -157,22 +174,26 @@ bool nested_wants_exception(const struct vmcs12 *v12, u8 vector, u32 error_code)
 void nested_event_to_vectoring(struct vcpu *vcpu, struct vmcs12 *v12);
 
 /* ---- ept.c, ept12.c ---- */
-void ept02_init(struct vcpu *vcpu);		/* per CPU: the budget's pages, at start */
-/* EPT pointer for vmcs02 of `slot` (L1's EPTP, checked): finds or makes its EPT02 root; EPT01's pointer without EPT12. */
+void ept02_init(struct vcpu *vcpu); /* per CPU: the budget's pages, at start */
+/* EPT pointer for vmcs02 of `slot` (L1's EPTP, checked): finds or makes its EPT02 root; EPT01's pointer
+ * without EPT12. */
 u64 ept02_pointer(struct vcpu *vcpu, struct nested_vmcs *slot);
-enum action ept02_violation(struct vcpu *vcpu);	/* EPT violation or misconfiguration exit of L2: fills or reflects */
-/* Each exit of L2 but EPT violations: ends the stepping over absent memory. True: the exit is that step's, nobody wants it. */
+enum action ept02_violation(
+	struct vcpu *vcpu); /* EPT violation or misconfiguration exit of L2: fills or reflects */
+/* Each exit of L2 but EPT violations: ends the stepping over absent memory. True: the exit is that step's,
+ * nobody wants it. */
 bool ept02_absent_finish(struct vcpu *vcpu);
 void ept02_invept(struct vcpu *vcpu, u64 type, u64 eptp);
 void ept02_drop_all(struct vcpu *vcpu);
-bool eptp12_valid(u64 eptp, const struct vmx_caps *caps);	/* SDM: EPTP checks of VM entry */
+bool eptp12_valid(u64 eptp, const struct vmx_caps *caps); /* SDM: EPTP checks of VM entry */
 
 /* ---- ve.c ---- */
-/* An EPT violation of L2 that is L1's, in hand. `entry12`: the EPT12 entry that decides. True: it became a #VE (or the exit that L1 has for one). */
+/* An EPT violation of L2 that is L1's, in hand. `entry12`: the EPT12 entry that decides. True: it became a
+ * #VE (or the exit that L1 has for one). */
 bool nested_convert_violation(struct vcpu *vcpu, u64 entry12, u64 qualification, enum action *action);
 
 /* ---- vpid.c ---- */
-void vpid02_init(struct vcpu *vcpu);		/* per CPU, at start */
+void vpid02_init(struct vcpu *vcpu); /* per CPU, at start */
 /* Hardware VPID for vmcs02; flushes where the SDM says that an entry does. */
 u16 vpid02_for_entry(struct vcpu *vcpu, struct nested_vmcs *slot);
 void vpid02_invvpid(struct vcpu *vcpu, u64 type, u16 vpid12, u64 linear);
