@@ -51,11 +51,13 @@ SEEDS = [
              "\tvmcs_write_fast(VMCS_guest_debugctl, 0);\n\tvmcs_write(VMCS_exception_bitmap, v12->exception_bitmap);\n"
              "\tvmcs_write(VMCS_pf_mask, v12->pf_mask);\n\tvmcs_write(VMCS_pf_match, v12->pf_match);")],
            "merge: pf_intercept_leaves_nothing_in_l1"),
-    Mutant("pf-wish-of-l0-late", MERGE, [("\tif (vcpu->nested.in_l2)\n\t\tmerge_exception_bitmap", "\tif (!vcpu->nested.in_l2)\n"
+    Mutant("pf-wish-of-l0-late", MERGE, [("\tif (vcpu->nested.in_l2)\n\t\tmerge_exception_bitmap",
+                "\tif (!vcpu->nested.in_l2)\n"
                                           "\t\tmerge_exception_bitmap")],
            "merge: pf_intercept_follows_l0s_wish"),
     Mutant("pdptes-through-l1s-tables", "vmx/nested/pdpte.c",
-           [("\tif (vcpu->nested.in_l2)\n\t\treturn nested_translate", "\tif (!vcpu->nested.vmxon)\n\t\treturn nested_translate")],
+           [("\tif (vcpu->nested.in_l2)\n\t\treturn nested_translate",
+                       "\tif (!vcpu->nested.vmxon)\n\t\treturn nested_translate")],
            "exit: an_unmapped_pdpte_page_is_l1s_violation", "invariants: pdpte_bad", "intercept=cr"),
 ]
 
@@ -105,14 +107,17 @@ OTHERS = [
            [("\tguest_mem_write(vcpu, GPA(slot->gpa + offsetof(struct vmcs12, abort)), &indicator, sizeof(indicator));\n", "")],
            "exit: a_bad_store_list_aborts", "exits: vmx_abort"),
     Mutant("mtf-forgotten-after-emulation", EVENT,
-           [("\tif (!v12_has_proc(&vcpu->nested.current->v12, PROC_MTF))\n\t\treturn ACTION_RESUME;\n\treturn nested_reflect(vcpu, "
+
+                       [("\tif (!v12_has_proc(&vcpu->nested.current->v12, PROC_MTF))\n\t\treturn ACTION_RESUME;\n\treturn nested_reflect(vcpu, "
              "&record);", "\t(void)record;\n\t(void)vcpu;\n\treturn ACTION_RESUME;")],
            "exit: emulation_skips_and_honours_mtf"),
     Mutant("cr-mask-ignored", EXIT, [("\treturn (value ^ shadow) & mask;", "\treturn mask && (value ^ shadow) & 1;")],
            "exit: cr0_and_cr4_by_mask_and_shadow", "exits: cr_masks"),
-    Mutant("write-bitmap-for-reads", EXIT, [("v12->msr_bitmap + (write ? 0x800 : 0)", "v12->msr_bitmap + (write ? 0x800 : 0x800)")],
+    Mutant("write-bitmap-for-reads", EXIT, [("v12->msr_bitmap + (write ? 0x800 : 0)",
+                "v12->msr_bitmap + (write ? 0x800 : 0x800)")],
            "exit: msrs_by_bitmap", "exits: msr_bitmap"),
-    Mutant("init-in-root-lost", "vmx/exit.c", [("\t\tvcpu->nested.init_pending = true;", "\t\tvcpu->nested.init_pending = false;")],
+    Mutant("init-in-root-lost", "vmx/exit.c", [("\t\tvcpu->nested.init_pending = true;",
+                "\t\tvcpu->nested.init_pending = false;")],
            "exit: init_in_root_waits_for_the_next_entry"),
     Mutant("double-fault-missed", EVENT,
            [("\tif (first == CLASS_PAGE_FAULT)\n", "\tif (first == CLASS_PAGE_FAULT && second == CLASS_PAGE_FAULT)\n")],

@@ -40,7 +40,8 @@ class Tree:
     def __init__(self, out):
         self.path = os.path.join(out, "tree")
         self.out = os.path.join(out, "build")
-        files = subprocess.run(["git", "ls-files", "-coz", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True).stdout
+        files = subprocess.run(["git", "ls-files", "-coz", "--exclude-standard"], cwd=ROOT, capture_output=True,
+                               check=True).stdout
         for name in files.decode().split("\0"):
             source, target = os.path.join(ROOT, name), os.path.join(self.path, name)
             if not name or not os.path.isfile(source):
