@@ -107,9 +107,9 @@ OTHERS = [
            [("\tguest_mem_write(vcpu, GPA(slot->gpa + offsetof(struct vmcs12, abort)), &indicator, sizeof(indicator));\n", "")],
            "exit: a_bad_store_list_aborts", "exits: vmx_abort"),
     Mutant("mtf-forgotten-after-emulation", EVENT,
-
-                       [("\tif (!v12_has_proc(&vcpu->nested.current->v12, PROC_MTF))\n\t\treturn ACTION_RESUME;\n\treturn nested_reflect(vcpu, "
-             "&record);", "\t(void)record;\n\t(void)vcpu;\n\treturn ACTION_RESUME;")],
+           [("\tif (!v12_has_proc(&vcpu->nested.current->v12, PROC_MTF))\n\t\treturn ACTION_RESUME;\n"
+             "\treturn nested_reflect(vcpu, &record);",
+             "\t(void)record;\n\t(void)vcpu;\n\treturn ACTION_RESUME;")],
            "exit: emulation_skips_and_honours_mtf"),
     Mutant("cr-mask-ignored", EXIT, [("\treturn (value ^ shadow) & mask;", "\treturn mask && (value ^ shadow) & 1;")],
            "exit: cr0_and_cr4_by_mask_and_shadow", "exits: cr_masks"),
