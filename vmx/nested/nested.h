@@ -145,11 +145,11 @@ enum action nested_reflect_ept_fault(struct vcpu *vcpu, const struct ept12_fault
 bool nested_read_capability(u32 msr, u64 *value);
 
 /* Handlers of vmx/exits.def that live here. */
-#define NESTED_HANDLERS(H)                                                                                   \
-	H(exit_vmclear)                                                                                      \
-	H(exit_vmlaunch)                                                                                     \
-	H(exit_vmptrld) H(exit_vmptrst) H(exit_vmread) H(exit_vmresume) H(exit_vmwrite) H(exit_vmxoff)       \
-		H(exit_vmxon) H(exit_invept) H(exit_invvpid) H(exit_vmfunc) H(nested_vmcall)
+/* clang-format off */
+#define NESTED_HANDLERS(H) \
+	H(exit_vmclear) H(exit_vmlaunch) H(exit_vmptrld) H(exit_vmptrst) H(exit_vmread) H(exit_vmresume) \
+	H(exit_vmwrite) H(exit_vmxoff) H(exit_vmxon) H(exit_invept) H(exit_invvpid) H(exit_vmfunc) H(nested_vmcall)
+/* clang-format on */
 #define H(name) enum action name(struct vcpu *vcpu);
 NESTED_HANDLERS(H)
 #undef H
