@@ -27,7 +27,7 @@ void start_relocate(void *to, const void *from, u64 size, u64 cr3);
 #define EPT02_DEFAULT (8 * SIZE_1M)
 
 u64 image_phys;
-static u64 image_to, cr3;
+static u64 image_to;
 
 static u64 image_size(void)
 {
@@ -88,13 +88,8 @@ void window_relocate(void)
 		.data_end = (u64)image_data_end - IMAGE_BASE,
 	};
 	u64 base = image_to - ((u64)image_start - IMAGE_BASE);
+	u64 cr3 = host_map_build(&parts, base);
 
-	cr3 = host_map_build(&parts, base);
 	image_phys = base;
 	start_relocate(phys_to_ptr(HPA(image_to)), image_start, image_size(), cr3);
-}
-
-u64 window_cr3(void)
-{
-	return cr3;
 }

@@ -18,7 +18,4 @@ enum status window_choose(const struct boot_info *info, u32 cpus, u32 parked);
 /* Builds L0's page tables, copies the image into the window and goes on there. */
 void window_relocate(void);
 
-/* CR3 of L0, on all CPUs. */
-u64 window_cr3(void);
-
 #endif

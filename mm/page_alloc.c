@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A pointer that moves up through the free part of the window, behind a lock for the APs' start. Alignment
- * gaps are lost.
+ * A pointer that moves up through the free part of the window, behind a lock for the APs' start.
  */
 #include "mm/page_alloc.h"
 
 #include "kernel/bits.h"
 #include "kernel/hw/cpu.h"
 #include "kernel/hw/phys.h"
+#include "kernel/log.h"
 #include "kernel/panic.h"
 #include "kernel/status.h"
 #include "kernel/string.h"
@@ -21,16 +21,17 @@ void page_alloc_init(u64 base, u64 size)
 	end = ALIGN_DOWN(base + size, PAGE_SIZE);
 }
 
-void *page_alloc_aligned(size_t count, u64 align)
+void *page_alloc_contig(size_t count)
 {
 	u64 size = count * PAGE_SIZE, base;
 	void *pages;
 
 	while (__atomic_exchange_n(&lock, 1, __ATOMIC_ACQUIRE))
 		cpu_pause();
-	base = ALIGN_UP(next, align);
-	if (base >= end || size > end - base) {
+	base = next;
+	if (size > end - base) {
 		status_report(STATUS_OUT_OF_MEMORY);
+		log_error("halted");
 		cpu_halt_forever(); /* the lock stays taken: the others stop here too */
 	}
 	next = base + size;
@@ -39,11 +40,6 @@ void *page_alloc_aligned(size_t count, u64 align)
 	pages = phys_to_ptr(HPA(base));
 	memset(pages, 0, size);
 	return pages;
-}
-
-void *page_alloc_contig(size_t count)
-{
-	return page_alloc_aligned(count, PAGE_SIZE);
 }
 
 void *page_alloc(void)

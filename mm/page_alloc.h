@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Pages of L0's window, handed out while starting and never given back: a run that got through its start
- * cannot run out of memory. What comes and goes at run time is a mm/pool.h of fixed size.
- * When the window is used up, an allocation reports STATUS_OUT_OF_MEMORY and halts: callers need no check.
+ * cannot run out of memory. What is needed at run time is a mm/pool.h of fixed size, or a budget of its
+ * owner's. When the window is used up, an allocation reports STATUS_OUT_OF_MEMORY and halts: callers need no
+ * check.
  */
 #ifndef MM_PAGE_ALLOC_H
 #define MM_PAGE_ALLOC_H
@@ -13,8 +14,6 @@
 /* Zeroed, page-aligned, in the direct map; contiguous in physical memory too. */
 void *page_alloc(void);
 void *page_alloc_contig(size_t count);
-/* As page_alloc_contig(), the first page's physical address a multiple of `align` (a power of two). */
-void *page_alloc_aligned(size_t count, u64 align);
 u64 page_free_count(void);
 /* Where it is in physical memory: for those who may not include kernel/hw (vmx/nested). */
 hpa_t page_phys(const void *page);

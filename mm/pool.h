@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A fixed number of pages with a free list, for what comes and goes at run time (EPT02). One owner, no lock;
- * an empty pool is a value for the owner to handle (reclaim), never a failure.
+ * A fixed number of pages, set aside while starting for what is needed at run time (tables of EPT01). One
+ * owner or the owner's lock; an empty pool is a value for the owner to handle, never a failure.
  */
 #ifndef MM_POOL_H
 #define MM_POOL_H
@@ -9,9 +9,7 @@
 #include "kernel/types.h"
 
 struct pool {
-	void *free;	/* owner only: the first free page, linked through the pages' first word */
-	void *base;	/* constant after init */
-	u32 count;	/* constant after init */
+	u8 *next;	/* owner only: the first page that is left */
 	u32 free_count; /* owner only */
 };
 
@@ -19,8 +17,5 @@ struct pool {
 void pool_init(struct pool *pool, void *memory, u32 count);
 /* A zeroed page, or NULL. */
 void *pool_get(struct pool *pool);
-void pool_put(struct pool *pool, void *page);
-/* Index of a page of this pool, 0..count-1, for tables beside it. */
-u32 pool_index(const struct pool *pool, const void *page);
 
 #endif
