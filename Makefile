@@ -43,7 +43,7 @@ CFLAGS += --target=x86_64-linux-gnu
 LDFLAGS += --target=x86_64-linux-gnu -fuse-ld=lld
 endif
 # the linker that is there may be older or newer than the option
-LDFLAGS := $(filter-out -Wl$(comma)--no-warn-rwx-segments,$(LDFLAGS))
+LDFLAGS := $(filter-out -no-pie -Wl$(comma)--no-warn-rwx-segments,$(LDFLAGS))
 endif
 
 .PHONY: all elf iso run bare check test unit coverage fuzz mutants system lint format setup emulator l1 clean help guests FORCE
