@@ -21,9 +21,9 @@ void bitmaps_init(const void *msr_bitmap01)
 	const u64 *words = msr_bitmap01;
 
 	l0_word_count = 0;
-	for (u16 i = 0; i < WORDS; i++)
+	for (unsigned int i = 0; i < WORDS; i++)
 		if (words[i])
-			l0_words[l0_word_count++] = i;
+			l0_words[l0_word_count++] = (u16)i;
 }
 
 /* Reads L1's page once. Absent memory reads as ones: all intercepted. */

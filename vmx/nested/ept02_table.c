@@ -118,6 +118,7 @@ static void reclaim_within(struct ept02_cache *cache, struct ept02_root *root, u
 {
 	u32 wanted = cache->count / RECLAIM_SHARE;
 
+	ASSERT(root);
 	for (u32 tried = 0; wanted && tried < cache->count; tried++) {
 		u32 table = cache->hand;
 		const struct ept02_table *t = &cache->tables[table];
@@ -140,10 +141,13 @@ u32 ept02_table_get(struct ept02_cache *cache, struct ept02_root *root, u32 keep
 		struct ept02_root *victim = lru_root(cache, root);
 
 		cache->counters->ept02_reclaims++;
-		if (victim)
+		if (victim) {
 			ept02_root_free(cache, victim);
-		else
-			reclaim_within(cache, root, keep);
+			continue;
+		}
+		/* Tables that are in use belong to a root: with no other one, to this. */
+		ASSERT(root);
+		reclaim_within(cache, root, keep);
 	}
 	table = cache->free;
 	cache->free = cache->tables[table].parent;
