@@ -50,6 +50,16 @@ static enum action queue_exception(struct vcpu *vcpu, const struct event *event)
 	return ACTION_RESUME;
 }
 
+/*
+ * SDM "Resume Flag": the RFLAGS image that a fault saves has RF set, be it pushed or shown to L1 by the exit. A fault
+ * of the processor's own comes with it set; one of L0's making is given it here.
+ */
+static void set_resume_flag(struct vcpu *vcpu, u8 vector)
+{
+	if (vector != VEC_DB && vector != VEC_DF)
+		vcpu_set_reg(vcpu, REG_RFLAGS, vcpu_reg(vcpu, REG_RFLAGS) | RFLAGS_RF);
+}
+
 enum action event_inject_exception(struct vcpu *vcpu, u8 vector, bool has_error_code, u32 error_code)
 {
 	struct event event = {
@@ -60,6 +70,7 @@ enum action event_inject_exception(struct vcpu *vcpu, u8 vector, bool has_error_
 		.error_code = error_code,
 	};
 
+	set_resume_flag(vcpu, vector);
 	if (vcpu->nested.in_l2)
 		return nested_exception(vcpu, &event, 0);
 	return queue_exception(vcpu, &event);
@@ -84,6 +95,7 @@ enum action event_inject_pf(struct vcpu *vcpu, u64 linear, u32 error_code)
 		.error_code = error_code,
 	};
 
+	set_resume_flag(vcpu, VEC_PF);
 	/* CR2 is in the register itself while L0 runs; an exit to L1 in place of L2's #PF leaves it alone. */
 	if (vcpu->nested.in_l2) {
 		enum action action = nested_exception(vcpu, &event, linear);

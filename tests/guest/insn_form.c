@@ -112,8 +112,12 @@ const char *insn_outcome(const struct exec *e, char buf[64])
 		format(buf, 64, "exit(%lx)", vmread(F_EXIT_REASON));
 		return buf;
 	}
-	if (f->vector != VEC_EXEC_DONE)
+	if (f->vector != VEC_EXEC_DONE) {
+		/* a fault's image has RF set */
+		if (!(f->frame.rflags & RFLAGS_RF))
+			return "fault without RF";
 		return fault_name(f, buf);
+	}
 	if (flags == 0)
 		return "ok";
 	if (flags == RFLAGS_CF)
