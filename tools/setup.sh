@@ -16,7 +16,7 @@ run_needs="grub-mkrescue:grub-common /usr/lib/grub/i386-pc/boot.img:grub-pc-bin
 	/usr/share/ovmf/OVMF.fd:ovmf /usr/share/seabios/bios.bin:seabios
 	/usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring
 	/usr/lib/x86_64-linux-gnu/libc.a:libc6-dev"
-test_needs="clang:clang clang-format:clang-format clang-tidy:clang-tidy cppcheck:cppcheck ld.lld:lld
+test_needs="git:git clang:clang clang-format:clang-format clang-tidy:clang-tidy cppcheck:cppcheck ld.lld:lld
 	/usr/include/cmocka.h:libcmocka-dev qemu-system-x86_64:qemu-system-x86
 	/usr/lib/python3/dist-packages/pytest/__init__.py:python3-pytest
 	/usr/lib/python3/dist-packages/xdist/__init__.py:python3-pytest-xdist"
@@ -28,7 +28,20 @@ test) needs="$build_needs $run_needs $test_needs" ;;
 *) sed -n '4s/^# //p' "$0" >&2; exit 2 ;;
 esac
 
+# clang's run-time library (sanitizers, fuzzers) is a package of its own, named after the version
+runtime() {
+	local folder
+	case $needs in *clang:clang*) ;; *) return 0 ;; esac
+	command -v clang >/dev/null || return 0
+	folder=$(clang --print-resource-dir)/lib/linux
+	[ -e "$folder/libclang_rt.fuzzer-x86_64.a" ] || echo "libclang-rt-$(clang -dumpversion | cut -d . -f 1)-dev"
+}
+
 missing() {
+	{ list_missing; runtime; } | sort -u
+}
+
+list_missing() {
 	local need item package
 	for need in $needs; do
 		item=${need%:*} package=${need##*:}
@@ -36,7 +49,7 @@ missing() {
 		/*) [ -e "$item" ] || echo "$package" ;;
 		*) command -v "$item" >/dev/null || echo "$package" ;;
 		esac
-	done | sort -u
+	done
 }
 
 packages=$(missing | tr '\n' ' ')
@@ -64,7 +77,11 @@ install() {
 		>/tmp/socle-setup.$$ 2>&1
 }
 for try in 1 2 3 4 5; do
-	install && break
+	if install; then
+		packages=$(missing | tr '\n' ' ')
+		[ -n "$packages" ] || break
+		continue
+	fi
 	say "not yet: $(grep '^E:' /tmp/socle-setup.$$ | head -n 1); updating the package lists (try $try)"
 	$root apt-get -qq -o DPkg::Lock::Timeout=300 update >/dev/null 2>&1 || sleep $((try * 4))
 done
