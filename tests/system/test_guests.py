@@ -13,6 +13,8 @@ VARIANTS = (
     ("ivy_bridge", "intercept=cr,pf"),
 )
 GUESTS = guest_names()
+# A difference that is not explained yet: docs/limits.md says so too. Without intercept= there is none.
+UNEXPLAINED = {("fuzzrun", "intercept=cr,pf"): "case 170 of seed 1: L2's page faults while L0 intercepts CRs and #PF"}
 
 
 SECONDS = 600
