@@ -51,8 +51,8 @@ static enum action queue_exception(struct vcpu *vcpu, const struct event *event)
 }
 
 /*
- * SDM "Resume Flag": the RFLAGS image that a fault saves has RF set, be it pushed or shown to L1 by the exit. A fault
- * of the processor's own comes with it set; one of L0's making is given it here.
+ * SDM "Resume Flag": the RFLAGS image that a fault saves has RF set, be it pushed or shown to L1 by the exit.
+ * A fault of the processor's own comes with it set; one of L0's making is given it here.
  */
 static void set_resume_flag(struct vcpu *vcpu, u8 vector)
 {
