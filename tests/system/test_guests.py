@@ -13,8 +13,8 @@ VARIANTS = (
     ("ivy_bridge", "intercept=cr,pf"),
 )
 GUESTS = guest_names()
-# A difference that is not explained yet: docs/limits.md says so too. Without intercept= there is none.
-UNEXPLAINED = {("fuzzrun", "intercept=cr,pf"): "case 170 of seed 1: L2's page faults while L0 intercepts CRs and #PF"}
+# A difference that is not explained yet, as docs/limits.md says: exactly this line differs, and only under intercept=.
+UNEXPLAINED = {("fuzzrun", "intercept=cr,pf"): "RESULT fuzz_run seed=1 cases=160-179 "}
 
 
 SECONDS = 600
@@ -50,15 +50,19 @@ def arguments(name, options, settings):
 @pytest.mark.parametrize("model, options", VARIANTS)
 @pytest.mark.parametrize("name", GUESTS)
 def test_same_as_bare(name, model, options):
-    if (name, options) in UNEXPLAINED:
-        pytest.xfail(UNEXPLAINED[name, options])
     settings = {"model": model, "cpus": 2, "ips": 20_000_000, "timeout": SECONDS}
     told = arguments(name, options, settings)
     bare = boot(guest_image(name), told, bare=True, **settings)
     assert bare.having("^DONE"), show(bare)
     under = boot(guest_image(name), told, options=options, **settings)
     assert_no_accident(under)
-    assert results(under) == results(bare)
+    different = [pair for pair in zip(results(bare), results(under)) if pair[0] != pair[1]]
+    if (name, options) in UNEXPLAINED:
+        known = UNEXPLAINED[name, options]
+        assert len(results(bare)) == len(results(under))
+        assert [line.startswith(known) for pair in different for line in pair] == [True, True], different
+    else:
+        assert results(under) == results(bare)
     assert failures(under) <= failures(bare), show(under)
 
 
