@@ -131,7 +131,6 @@ void nested_leave_vmx(struct vcpu *vcpu)
 		vcpu->pending_valid = false;
 	vcpu_load_vmcs(vcpu, &vcpu->vmcs01);
 	nested->in_l2 = false;
-	nested->mtf_pending = false;
 	slot_make_current(vcpu, NULL);
 	for (unsigned int i = 0; i < NESTED_VMCS_COUNT; i++)
 		if (nested->slots[i].gpa != NO_VMCS)

@@ -73,7 +73,6 @@ struct nested {
 	bool vmxon;	   /* L1 is in VMX operation (root, unless in_l2) */
 	bool in_l2;	   /* vmcs02 of `current` is loaded and L2 runs */
 	bool init_pending; /* an INIT is held: L1 is in VMX root operation */
-	bool mtf_pending;  /* L0 emulated an instruction of L2 under L1's monitor trap flag */
 	bool aborted;	   /* VMX abort: L1's processor is shut down, nothing but a reset wakes it */
 	/* IA32_EFER.LMA of L1: cannot change in VMX operation (CR0.PG is fixed, exits load the mode of the
 	 * entry). */
@@ -82,7 +81,6 @@ struct nested {
 	struct nested_vmcs *current; /* or NULL */
 	struct nested_vmcs *slots;   /* [NESTED_VMCS_COUNT], made at start */
 	u64 clock;		     /* of last_used */
-	u64 vmcs01_debugctl;	     /* L1's state that an entry keeps: entry.c */
 	struct ept02_cache *ept;
 	struct vpid02_map *vpid;
 	struct check_failure failure;
