@@ -149,8 +149,8 @@ def bochs_command(folder, iso, config):
         "config_interface: textconfig",
         "display_library: " + ('rfb, options="timeout=0"' if old else "nogui"),
         "romimage: " + rom,
-        "vgaromimage: file=" + first_file("VGA BIOS", "vgabios or bochsbios", "/usr/share/bochs/VGABIOS-lgpl-latest",
-                                          "/usr/share/vgabios/vgabios.bin"),
+        "vgaromimage: file=" + first_file("VGA BIOS", "vgabios", "/usr/share/vgabios/vgabios.bin",
+                                          "/usr/share/bochs/VGABIOS-lgpl-latest"),
         "cpu: model=%s, count=%d, ips=%d, reset_on_triple_fault=0, ignore_bad_msrs=%d" % (
             bochs_model(config["model"]), config["cpus"], config["ips"],
             config["firmware"] == "uefi" or config["ignore_bad_msrs"]),
