@@ -52,6 +52,7 @@ REASONS = {
     "regdisp": "an exit by an instruction with a register operand has qualification 0, not a displacement left over",
     "nmirf": "RFLAGS.RF saved by an NMI exit is that of the interrupted program",
     "pendingdbg": "VM entry checks bits 63:32 of the pending debug exceptions too",
+    "fetchlimit": "a CS limit that ends within a page holds for instructions that were decoded before, too",
     "cetdirty": "models with CET panicked under OVMF instead of leaving the dirty bit clear",
 }
 
@@ -99,6 +100,7 @@ ERROR_CODE_CHECK = (
 RIP_CHECK = (
     "  { Bit64s top = Bit64s(guest.rip) >> (is_cpu_extension_supported(BX_ISA_LA57) ? 57 : 48); "
     "if (top != 0 && top != -1) return VMX_VMEXIT_VMENTRY_FAILURE_GUEST_STATE; }")
+LIMITED = THIS + "eipPageWindowSize - 1 < 4095"  # the page's fetch window is known, and cut short by CS's limit
 
 EDITS = [
     Edit("monitor", "cpu/mwait.cc", "token", "bx_pc_system.invlpg(paddr);", INVALIDATE, 2),
@@ -154,6 +156,14 @@ EDITS = [
          1, member("VMexitReadEFLAGS")),
     Edit("pendingdbg", "cpu/vmx.cc", "token", "if (guest.tmpDR6 & BX_CONST64(0xFFFFFFFFFFFFAFF0))",
          "if (VMread_natural(VMCS_GUEST_PENDING_DBG_EXCEPTIONS) & BX_CONST64(0xFFFFFFFFFFFFAFF0))"),
+    Edit("fetchlimit", "cpu/cpu.cc", "token", "if (entry == NULL)", "if (entry == NULL || " + LIMITED + ")",
+         1, member("getICacheEntry")),
+    Edit("fetchlimit", "cpu/cpu.cc", "before", "bxInstruction_c *next = ", "  if (" + LIMITED + ") return;",
+         1, member("linkTrace")),
+    Edit("fetchlimit", "cpu/cpu.cc", "before", "INC_ICACHE_STAT(iCacheLookups);", "  if (" + LIMITED + ") return;",
+         1, member("linkTrace")),
+    Edit("fetchlimit", "cpu/icache.cc", "token", "if (remainingInPage >= 15) {",
+         "if (remainingInPage >= 15 && ! (" + LIMITED + ")) {", 1, member("serveICacheMiss")),
     Edit("cetdirty", "cpu/paging.cc", "token",
          'BX_PANIC(("PAE: asked to set dirty on paging leaf entry with R/W bit clear"))', "set_dirty = false"),
     Edit("cetdirty", "cpu/paging.cc", "token",
