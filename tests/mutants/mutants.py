@@ -135,6 +135,8 @@ OTHERS = [
     Mutant("dirty-lost-at-a-switch", "vmx/vcpu.c",
            [("\t\tregcache_flush(&vcpu->vmcs->cache);\n\t\tASSERT", "\t\tvcpu->vmcs->cache.dirty = 0;\n\t\tASSERT")],
            "regcache: a_dirty_register_is_never_lost"),
+    Mutant("bios-map-shows-the-window", "boot/int15.c", [("\t\tmemcpy(e + 16, &r->type, 4);", "\t\te[16] = 1;")],
+           guest="bios: e820"),
     Mutant("elf-size-unchecked", "boot/elf.c",
            [("\t\tif (s.offset > size || s.filesz > size - s.offset)\n", "\t\tif (s.offset > size)\n")],
            "boot: damaged_elfs_are_a_status"),
