@@ -189,7 +189,9 @@ static void fill(struct vcpu *vcpu, struct ept02_root *root, u64 l2gpa, const st
 	if (target == walk->leaf)
 		ept02_snapshot(cache, table)[index] = leaf12;
 	ept02_set_entry(cache, table, index, entry);
-	if (walk->leaf == 1)
+	/* The page of ones is nobody's neighbour, though L1 may name its address; and it is stepped, perhaps.
+	 */
+	if (walk->leaf == 1 && !under->ignore_pat)
 		fill_around(vcpu, root, table, index, under);
 	cache->counters->ept02_fills++;
 }
