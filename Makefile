@@ -46,7 +46,7 @@ endif
 LDFLAGS := $(filter-out -no-pie -Wl$(comma)--no-warn-rwx-segments,$(LDFLAGS))
 endif
 
-.PHONY: all elf iso run bare check test unit coverage fuzz mutants system lint format setup emulator l1 clean help guests FORCE
+.PHONY: all elf iso run bare check test unit coverage fuzz model mutants system lint format setup emulator l1 clean help guests FORCE
 .DEFAULT_GOAL := all
 
 all: $(O)/socle.elf
@@ -122,8 +122,9 @@ unit: setup-test
 	@if [ -f tests/unit/Makefile ]; then $(MAKE) --no-print-directory -C tests/unit O=$(abspath $(O))/unit run; \
 	else echo "unit: no host tests yet"; fi
 
-# Line coverage of vmx/nested by the host tests; all fuzzers for FUZZ_SECONDS each; the mutants, which tests must notice.
-coverage fuzz: setup-test
+# Line coverage of vmx/nested by the host tests; all fuzzers for FUZZ_SECONDS each; EPT02 against the model for MODEL_STEPS
+# in each of its worlds; the mutants, which tests must notice.
+coverage fuzz model: setup-test
 	@$(MAKE) --no-print-directory -C tests/unit O=$(abspath $(O))/unit $@
 
 mutants: setup-test
@@ -166,6 +167,7 @@ help:
 #h   make unit | lint | system | guests      parts of it
 #h   make coverage        of vmx/nested by the host tests
 #h   make fuzz            all fuzzers, FUZZ_SECONDS=300 each
+#h   make model           EPT02 against a model of TLBs, MODEL_STEPS=1000000
 #h   make mutants         wrong Socles, each of which a test must notice (20 minutes)
 #h   make emulator | l1   build the emulator, or the Linux L1, into the user's cache now
 #h   make format          clang-format over the C files

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * EPT02 against the model of ept_model.h, under budgets and habits that reach all of its parts.
+ * EPT02 against the model of ept_model.h, under budgets and habits that reach all of its parts. MODEL_STEPS
+ * in the environment: steps for each (`make model`).
  */
+#include <pthread.h>
+
 #include "tests/unit/cmocka_all.h"
 #include "tests/unit/ept_model.h"
 
-#define STEPS 300000
+#define STEPS (getenv("MODEL_STEPS") ? strtoull(getenv("MODEL_STEPS"), NULL, 10) : 300000)
 
 /* With `alone` the CPUs keep to one EPT12: the budget is used up by one EPT02. */
 static void run_steps(u64 seed, u64 tables, u32 share, bool alone, u64 count)
@@ -48,13 +51,61 @@ static void test_model_parked(void **state)
 	run_steps(4, 48, 3, false, STEPS);
 }
 
+/* ---- what needs another CPU of L1's at the same moment ---- */
+
+#define RACE_ADDRESS 0x1000ull
+#define COUNTER_SHIFT 52 /* bits that the processor ignores */
+#define COUNTER_STEP (1ull << COUNTER_SHIFT)
+
+static u64 *race_entry;
+static bool race_over;
+
+/* L1 counts in the ignored bits of an entry, as often as it can. */
+static void *count_in_entry(void *count)
+{
+	while (!__atomic_load_n(&race_over, __ATOMIC_RELAXED)) {
+		__atomic_fetch_add(race_entry, COUNTER_STEP, __ATOMIC_RELAXED);
+		++*(u64 *)count;
+	}
+	return NULL;
+}
+
+/* SDM "Accessed and Dirty Flags for EPT": set by a locked update; no write of L1's between may be lost. */
+static void test_flags_lose_no_write(void **state)
+{
+	struct ept12_role role;
+	struct ept12_walk walk;
+	u64 count = 0, rounds = 0;
+	pthread_t l1;
+
+	(void)state;
+	build_world(6, 32, 2048);
+	cpu = 0;
+	role = (struct ept12_role){ roles[1].eptp, false };
+	memory[1][0] = EPT_RWX | (TABLE_BASE + 8 * PAGE_SIZE);
+	memory[8][0] = EPT_RWX | (TABLE_BASE + 16 * PAGE_SIZE);
+	memory[16][0] = EPT_RWX | (TABLE_BASE + 28 * PAGE_SIZE);
+	race_entry = &memory[28][ept_index(RACE_ADDRESS, 1)];
+	*race_entry = EPT_RWX | MEMTYPE_WB << EPT_MEMTYPE_SHIFT | 0x20000000;
+	race_over = false;
+	assert_int_equal(pthread_create(&l1, NULL, count_in_entry, &count), 0);
+	for (; rounds < 300000; rounds++) {
+		__atomic_fetch_and(race_entry, ~(u64)(EPT_ACCESSED | EPT_DIRTY), __ATOMIC_RELAXED);
+		assert_int_equal(ept12_walk(&vcpus[0], &role, RACE_ADDRESS, EPT_WRITE, &walk), EPT12_OK);
+		assert_int_equal(*race_entry & (EPT_ACCESSED | EPT_DIRTY), EPT_ACCESSED | EPT_DIRTY);
+	}
+	__atomic_store_n(&race_over, true, __ATOMIC_RELAXED);
+	pthread_join(l1, NULL);
+	assert_int_equal(*race_entry >> COUNTER_SHIFT, count % (1u << (64 - COUNTER_SHIFT)));
+	free_world();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_model_small_budget),
-		cmocka_unit_test(test_model_large_budget),
-		cmocka_unit_test(test_model_one_root),
-		cmocka_unit_test(test_model_parked),
+		cmocka_unit_test(test_model_small_budget),  cmocka_unit_test(test_model_large_budget),
+		cmocka_unit_test(test_model_one_root),	    cmocka_unit_test(test_model_parked),
+		cmocka_unit_test(test_flags_lose_no_write),
 	};
 	int failed;
 

@@ -26,8 +26,8 @@
 #ifndef CPUS
 #define CPUS 3
 #endif
-#define SLOTS 8
-#define ROLES 8
+#define ROLES 10
+#define SLOTS ROLES /* one for each role */
 
 /* ---- the world: L1's memory, EPT01, the rest that the code under test asks for ---- */
 
@@ -36,6 +36,7 @@
 #define WINDOW_BASE 0x7f900000ull
 #define WINDOW_END 0x7fc01000ull
 #define PHYSICAL_BITS 39
+#define ABSENT_BASE (WINDOW_BASE + 0x5000) /* the page of ones of each CPU: L0's own */
 
 static u64 memory[TABLES][EPT_ENTRIES] ALIGNED(4096);
 static struct vcpu vcpus[CPUS];
@@ -45,6 +46,9 @@ static u64 random_state;
 static const u8 *random_input; /* a fuzzer's; NULL: pseudo-random numbers */
 static size_t random_left;
 static u64 now = 1;
+static void *absent_pages[CPUS];
+static unsigned int absent_count;
+static u64 last_l2gpa[CPUS];
 
 struct vmx_caps caps12, vmx_caps;
 struct options options;
@@ -94,13 +98,18 @@ void *page_alloc_contig(size_t count)
 	return pages;
 }
 
+/* Only the page of ones is a single one. */
 void *page_alloc(void)
 {
-	return page_alloc_contig(1);
+	return absent_pages[absent_count++] = page_alloc_contig(1);
 }
 
+/* The page of ones lies in the window, where L1 may guess it; tables are found by their pointers. */
 hpa_t page_phys(const void *page)
 {
+	for (unsigned int i = 0; i < absent_count; i++)
+		if (absent_pages[i] == page)
+			return HPA(ABSENT_BASE + i * PAGE_SIZE);
 	return HPA((u64)(uintptr_t)page);
 }
 
@@ -473,6 +482,7 @@ static void note_path(const struct model_role *role, u64 l2gpa)
 	}
 }
 
+/* What is not there: this CPU's page of ones, writable only for the instruction that is being stepped. */
 static bool model_leads_to(u64 gpa, const struct translation *t)
 {
 	struct ept02_cache *cache = vcpus[cpu].nested.ept;
@@ -480,8 +490,7 @@ static bool model_leads_to(u64 gpa, const struct translation *t)
 	gpa = ALIGN_DOWN(gpa, PAGE_SIZE);
 	if (!touches_window(gpa, 1))
 		return t->hpa == gpa;
-	return t->hpa == (u64)(uintptr_t)cache->absent &&
-	       (!(t->permissions & EPT_WRITE) || cache->step_count);
+	return t->hpa == page_phys(cache->absent).v && (!(t->permissions & EPT_WRITE) || cache->step_count);
 }
 
 /* Was there, since the last INVEPT, a value of each entry on the way so that the translation is theirs? */
@@ -514,8 +523,7 @@ static bool model_allows(const struct model_role *role, u64 since, u64 table, un
 		if (t->level > level ||
 		    !model_leads_to((e & EPT_ADDRESS) + (l2gpa & (ept_span(level) - 1)), t))
 			continue;
-		if (t->memory_type == (e & (EPT_MEMTYPE | EPT_IGNORE_PAT)) ||
-		    t->hpa == (u64)(uintptr_t)((struct ept02_cache *)vcpus[cpu].nested.ept)->absent)
+		if (t->memory_type == (e & (EPT_MEMTYPE | EPT_IGNORE_PAT)) || touches_window(t->hpa, 1))
 			return true;
 	}
 	return false;
@@ -525,13 +533,19 @@ static bool model_allows(const struct model_role *role, u64 since, u64 table, un
 
 static const unsigned int indices[] = { 0, 1, 2, 3, 300, 511 };
 
+/* Near the last one of this CPU more often than not: below a table that is in use already. */
 static u64 random_l2gpa(void)
 {
+	unsigned int new_levels = rnd(4) ? (unsigned int)rnd(4) + 1 : 4;
 	u64 gpa = rnd(PAGE_SIZE);
 
-	for (unsigned int level = 1; level <= 4; level++)
-		gpa |= (u64)indices[rnd(ARRAY_SIZE(indices))] << (12 + 9 * (level - 1));
-	return gpa;
+	for (unsigned int level = 1; level <= 4; level++) {
+		unsigned int shift = 12 + 9 * (level - 1);
+
+		gpa |= level <= new_levels ? (u64)indices[rnd(ARRAY_SIZE(indices))] << shift
+					   : last_l2gpa[cpu] & GENMASK(shift + 8, shift);
+	}
+	return last_l2gpa[cpu] = gpa;
 }
 
 /* Tables 0-7 are roots, 8-15 stand below them, and so on; now and then L1 mixes them up. */
@@ -551,7 +565,10 @@ static u64 random_table(unsigned int level)
 static u64 random_page(unsigned int level)
 {
 	switch (rnd(3)) {
-	case 0: return ALIGN_DOWN(WINDOW_BASE - 0x3000 + rnd(0x310) * PAGE_SIZE, ept_span(level));
+	case 0:
+		if (!rnd(4))
+			return ALIGN_DOWN(ABSENT_BASE + rnd(CPUS) * PAGE_SIZE, ept_span(level));
+		return ALIGN_DOWN(WINDOW_BASE - 0x3000 + rnd(0x310) * PAGE_SIZE, ept_span(level));
 	case 1: return ALIGN_DOWN(0x20000000 + rnd(64) * PAGE_SIZE, ept_span(level));
 	}
 	return ALIGN_DOWN(rnd(1ull << (PHYSICAL_BITS - 12)) * PAGE_SIZE, ept_span(level));
@@ -598,6 +615,34 @@ static void step_edit(void)
 	note(table, index);
 }
 
+/*
+ * "No freed table still reachable": L2 is about to run, and each table from which the processor may start a
+ * walk still stands where it was when it was passed.
+ */
+static void check_structure_caches(void)
+{
+	const struct ept02_cache *cache = vcpus[cpu].nested.ept;
+
+	for (int i = 0; i < PSC_SIZE; i++) {
+		const struct psc_entry *c = &processors[cpu].psc[i];
+		unsigned int level = c->level;
+		u64 prefix = c->prefix;
+		u32 table = (u32)((c->table - cache->pages_phys) / PAGE_SIZE);
+
+		if (!c->valid)
+			continue;
+		for (; cache->tables[table].parent != EPT02_NONE && level < 4; prefix >>= 9, level++) {
+			CHECK(cache->tables[table].level == level &&
+				      cache->tables[table].index == prefix % EPT_ENTRIES,
+			      "table %u of level %u", table, level);
+			table = cache->tables[table].parent;
+		}
+		CHECK(level == 4 && cache->tables[table].level == 4 &&
+			      ept02_phys(cache, table) == (c->eptp & EPT_ADDRESS),
+		      "table %u, level %u, is no root", table, level);
+	}
+}
+
 static u32 role_index(const struct nested_vmcs *slot)
 {
 	for (u32 i = 0; i < ROLES; i++)
@@ -615,6 +660,7 @@ static void enter(unsigned int slot)
 	vcpus[cpu].nested.current = p->slot;
 	vcpus[cpu].nested.in_l2 = true;
 	p->eptp = ept02_pointer(&vcpus[cpu], p->slot);
+	check_structure_caches();
 }
 
 static void step_invept(void)
@@ -747,6 +793,7 @@ static void step_access(void)
 			after_reflection(l2gpa, need);
 			return;
 		}
+		check_structure_caches();
 		/* What was just made is as large as both sides allow. */
 		CHECK(hardware_walk(p, l2gpa, &t) &&
 			      ept_span(t.level) ==
@@ -796,6 +843,14 @@ static void check_cache(struct ept02_cache *cache)
 	      cache->count);
 }
 
+/* Pairs that share a root table differ in their A/D flag (4 and 7, 5 and 6) or in the mode-based control. */
+static u64 root_of_role(u64 role)
+{
+	static const u8 roots[ROLES] = { 0, 1, 2, 3, 4, 5, 5, 4, 2, 3 };
+
+	return roots[role];
+}
+
 static void build_world(u64 seed, u64 tables, u32 share)
 {
 	memset(memory, 0, sizeof(memory));
@@ -806,21 +861,19 @@ static void build_world(u64 seed, u64 tables, u32 share)
 		for (unsigned int i = 0; i < ARRAY_SIZE(indices); i++)
 			history_count[t][indices[i]] = 0;
 	random_state = seed;
+	absent_count = 0;
+	memset(last_l2gpa, 0, sizeof(last_l2gpa));
 	now = 1;
 	caps12.ept_vpid = BIT(0) | BIT(6) | BIT(8) | BIT(14) | BIT(16) | BIT(17) | BIT(21) | BIT(22);
 	caps12.physical_bits = PHYSICAL_BITS;
 	options.ept_large = true;
 	options.ept02_budget = tables * (2 * PAGE_SIZE + sizeof(struct ept02_table));
-	for (unsigned int i = 0; i < ROLES; i++) {
-		/* Two roles share each of the last two root tables, with A/D flags and without. */
-		u64 root = i < 6 ? i : i - 2;
-
-		roles[i].eptp = (TABLE_BASE + root * PAGE_SIZE) | MEMTYPE_WB | 3 << EPTP_WALK_SHIFT |
-				(i & 1 ? EPTP_AD : 0);
-		if (i >= 6)
-			roles[i].eptp ^= EPTP_AD;
-		roles[i].user_exec = i == 3;
-	}
+	for (u64 i = 0; i < ROLES; i++)
+		roles[i] = (struct model_role){
+			.eptp = (TABLE_BASE + root_of_role(i) * PAGE_SIZE) | MEMTYPE_WB |
+				3 << EPTP_WALK_SHIFT | (i & 1 ? EPTP_AD : 0),
+			.user_exec = i == 3 || i == 8,
+		};
 	for (int t = 0; t < TABLES; t++)
 		for (unsigned int i = 0; i < ARRAY_SIZE(indices); i++)
 			note(t, indices[i]);
