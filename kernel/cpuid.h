@@ -32,6 +32,7 @@ struct cpuid_regs {
 #define CPUID_LEAF_TILE 0x1d
 #define CPUID_LEAF_TOPOLOGY2 0x1f
 #define CPUID_LEAF_HYPERVISOR 0x40000000
+#define CPUID_LEAF_LEVEL 0x40000001 /* Socle's own: EAX = how many Socles are below it */
 #define CPUID_LEAF_EXT_MAX 0x80000000
 #define CPUID_LEAF_EXT_FEATURES 0x80000001
 #define CPUID_LEAF_BRAND0 0x80000002

@@ -20,6 +20,7 @@
 #include "mm/memmap.h"
 #include "mm/page_alloc.h"
 #include "vmx/caps.h"
+#include "vmx/exit.h"
 #include "vmx/vcpu.h"
 #include "vmx/vm.h"
 #include "vmx/vmx_cpu.h"
@@ -111,6 +112,7 @@ static void main_in_window(void)
 
 	must(vmx_cpu_init());
 	must(vm_init());
+	log_info("level %u: on %s", cpuid_level(), cpuid_level() ? "another Socle" : "the processor");
 	must(smp_start(ap_main));
 	log_cpus();
 	if (!boot_info.efi)

@@ -3,7 +3,9 @@
  * The debug call: VMCALL with EAX = DEBUG_CALL_MAGIC. EBX = 1 prints what was
  * counted; EBX = 2 returns the VMREADs (RAX) and VMWRITEs (RDX) of the register
  * numbered ECX (enum reg). Anything else, and L1 outside VMX operation, see exit.c.
+ * A Socle on another one asks it to print as well, after itself.
  */
+#include "kernel/hw/vmx.h"
 #include "kernel/log.h"
 #include "kernel/percpu.h"
 #include "kernel/print.h"
@@ -12,6 +14,16 @@
 
 enum { CALL_PRINT = 1, CALL_REGISTER = 2 };
 
+/* `level N: ` before the lines of a Socle that is not the lowest */
+static const char *level_prefix(void)
+{
+	static char text[16];
+
+	if (cpuid_level())
+		print_format(text, sizeof(text), "level %u: ", cpuid_level());
+	return text;
+}
+
 static void print_cpus(void)
 {
 	for (u32 i = 0; i < percpu_count(); i++) {
@@ -19,8 +31,9 @@ static void print_cpus(void)
 
 		if (!vcpu)
 			continue;
-		log_info("cpu %u: VMX on, L1 %s VMX operation, %llu accesses to absent memory", i,
-			 vcpu->nested.vmxon ? "in" : "not in", (unsigned long long)vcpu->window_accesses);
+		log_info("%scpu %u: VMX on, L1 %s VMX operation, %llu accesses to absent memory",
+			 level_prefix(), i, vcpu->nested.vmxon ? "in" : "not in",
+			 (unsigned long long)vcpu->window_accesses);
 	}
 }
 
@@ -32,7 +45,7 @@ struct line {
 static void line_flush(struct line *line, const char *title)
 {
 	if (line->used)
-		log_info("exits %s%s", title, line->text);
+		log_info("%sexits %s%s", level_prefix(), title, line->text);
 	line->used = 0;
 }
 
@@ -74,6 +87,8 @@ enum action debug_call(struct vcpu *vcpu)
 		print_cpus();
 		print_level("L1", 1);
 		print_level("L2", 2);
+		if (cpuid_level())
+			hw_vmcall(DEBUG_CALL_MAGIC, CALL_PRINT);
 		return ACTION_SKIP;
 	case CALL_REGISTER:
 		vcpu->gpr[GPR_RAX] = reg < REG_COUNT ? vcpu->reg_counters.reads[reg] : ~0ull;

@@ -55,6 +55,8 @@ bool msr_write(struct vcpu *vcpu, u32 index, u64 value);
 struct cpuid_regs cpuid_l1(struct vcpu *vcpu, u32 leaf, u32 subleaf);
 /* Once, on the BSP, after caps_init(). */
 void cpuid_init(void);
+/* How many Socles are below this one: 0 on the processor itself. */
+u32 cpuid_level(void);
 
 /* ---- counters.c: VMCALL with EAX = DEBUG_CALL_MAGIC, from any privilege level ---- */
 #define DEBUG_CALL_MAGIC 0x50434c53u

@@ -76,7 +76,21 @@
 /* Constant after cpuid_init(). */
 static u32 leaf7_ebx, leaf7_ecx, ext1_edx, leaf_d1_eax;
 static u64 xcr0_valid;
-static u32 basic_leaf_max, ext_leaf_max;
+static u32 basic_leaf_max, ext_leaf_max, socle_level;
+
+/* Another hypervisor's leaves, or the processor's last basic leaf, do not have the signature. */
+static u32 level_above(struct cpuid_regs below)
+{
+	if (below.eax < CPUID_LEAF_LEVEL || below.ebx != SIGNATURE_EBX || below.ecx != SIGNATURE_ECX ||
+	    below.edx != SIGNATURE_EDX)
+		return 0;
+	return cpuid(CPUID_LEAF_LEVEL, 0).eax + 1;
+}
+
+u32 cpuid_level(void)
+{
+	return socle_level;
+}
 
 void cpuid_init(void)
 {
@@ -94,6 +108,7 @@ void cpuid_init(void)
 	if (cpuid(CPUID_LEAF_FEATURES, 0).ecx & CPUID_1_ECX_XSAVE)
 		xsave = cpuid(CPUID_LEAF_XSAVE, 0);
 	xcr0_valid = (xsave.eax | (u64)xsave.edx << 32) & XCR0_OFFERED;
+	socle_level = level_above(cpuid(CPUID_LEAF_HYPERVISOR, 0));
 }
 
 static void filter_xsave(struct cpuid_regs *r, u32 subleaf)
@@ -147,7 +162,9 @@ static void hypervisor_leaf(struct cpuid_regs *r, u32 leaf)
 {
 	*r = (struct cpuid_regs){ 0 };
 	if (leaf == CPUID_LEAF_HYPERVISOR)
-		*r = (struct cpuid_regs){ leaf, SIGNATURE_EBX, SIGNATURE_ECX, SIGNATURE_EDX };
+		*r = (struct cpuid_regs){ CPUID_LEAF_LEVEL, SIGNATURE_EBX, SIGNATURE_ECX, SIGNATURE_EDX };
+	else if (leaf == CPUID_LEAF_LEVEL)
+		r->eax = socle_level;
 }
 
 /* `r` is what the processor says. */

@@ -31,6 +31,12 @@ static inline void hw_vmxoff(void)
 	__asm__ volatile("vmxoff" : : : "cc", "memory");
 }
 
+/* To the hypervisor below, where there is one: #UD otherwise. It may change RAX to RDX, as Socle does. */
+static inline void hw_vmcall(u32 number, u32 argument)
+{
+	__asm__ volatile("vmcall" : "+a"(number), "+b"(argument) : : "rcx", "rdx", "cc", "memory");
+}
+
 static inline enum hw_vmx_result hw_vmclear(u64 pa)
 {
 	bool cf, zf;

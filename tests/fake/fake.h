@@ -53,6 +53,7 @@ extern u64 fake_invept_last, fake_invvpid_last; /* EPTP, VPID */
 void fake_msr_set(u32 msr, u64 value);
 void fake_msr_remove(u32 msr);
 u64 fake_msr_get(u32 msr); /* 0: there is none */
+extern u32 fake_vmcalls;   /* VMCALLs of Socle's own, to another one below */
 void fake_cpuid_set(u32 leaf, u32 subleaf, u32 eax, u32 ebx, u32 ecx, u32 edx);
 extern u32 fake_pkru;
 void fake_io_in(u32 value); /* what each IN reads from now on */

@@ -9,6 +9,7 @@
 #include "kernel/msr.h"
 #include "kernel/x86.h"
 #include "tests/unit/machine.h"
+#include "vmx/exit.h"
 
 #define W(field, value) assert_int_equal(l1_vmwrite(VMCS_##field, value), 0)
 
@@ -274,6 +275,52 @@ static void absent_memory_of_l2_is_stepped(void **state UNUSED)
 	assert_false(fake_get(machine_vcpu->nested.current->vmcs02.region.v, VMCS_proc_controls) & PROC_MTF);
 }
 
+/* ---- the level ---- */
+
+static u64 l1_cpuid(u32 leaf)
+{
+	machine_vcpu->gpr[GPR_RAX] = leaf;
+	machine_vcpu->gpr[GPR_RCX] = 0;
+	EXIT_NOW(.reason = EXIT_CPUID, .length = 2);
+	return machine_vcpu->gpr[GPR_RAX];
+}
+
+/* How often Socle asks one below for its counters when L1 asks for them. */
+static u32 forwarded_calls(void)
+{
+	u32 before = fake_vmcalls;
+
+	machine_vcpu->gpr[GPR_RAX] = DEBUG_CALL_MAGIC;
+	machine_vcpu->gpr[GPR_RBX] = 1;
+	EXIT_NOW(.reason = EXIT_VMCALL, .length = 3);
+	return fake_vmcalls - before;
+}
+
+static void the_lowest_is_level_0(void **state UNUSED)
+{
+	assert_int_equal(l1_cpuid(CPUID_LEAF_LEVEL), 0);
+	assert_int_equal(forwarded_calls(), 0);
+}
+
+static void on_the_third_socle(void)
+{
+	fake_cpuid_set(CPUID_LEAF_HYPERVISOR, 0, CPUID_LEAF_LEVEL, 0x6c636f53, 0x636f5365, 0x2020656c);
+	fake_cpuid_set(CPUID_LEAF_LEVEL, 0, 2, 0, 0, 0);
+}
+
+static void a_level_is_one_more_than_that_below(void **state UNUSED)
+{
+	assert_int_equal(l1_cpuid(CPUID_LEAF_HYPERVISOR), CPUID_LEAF_LEVEL);
+	assert_int_equal(l1_cpuid(CPUID_LEAF_LEVEL), 3);
+	assert_int_equal(forwarded_calls(), 1);
+}
+
+static void on_another_hypervisor(void)
+{
+	fake_cpuid_set(CPUID_LEAF_HYPERVISOR, 0, CPUID_LEAF_LEVEL, 0x4b4d564b, 0x564b4d56, 0x4d);
+	fake_cpuid_set(CPUID_LEAF_LEVEL, 0, 2, 0, 0, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -286,6 +333,9 @@ int main(void)
 		MACHINE_TEST_BOTH(instruction_exits_go_to_l1),
 		MACHINE_TEST_BOTH(violations_become_ve),
 		MACHINE_TEST_BOTH(absent_memory_of_l2_is_stepped),
+		MACHINE_TEST(the_lowest_is_level_0, ""),
+		MACHINE_TEST_BEFORE(the_lowest_is_level_0, "cpus=1", on_another_hypervisor),
+		MACHINE_TEST_BEFORE(a_level_is_one_more_than_that_below, "", on_the_third_socle),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
