@@ -20,6 +20,7 @@ MODULES ?=
 CPUS ?= 1
 MEM ?= 512
 FIRMWARE ?= bios
+GROUP ?=
 MACHINE ?= auto
 MODEL ?=
 OPTIONS ?=
@@ -46,7 +47,7 @@ endif
 LDFLAGS := $(filter-out -no-pie -Wl$(comma)--no-warn-rwx-segments,$(LDFLAGS))
 endif
 
-.PHONY: all elf iso run bare check test unit coverage fuzz model mutants system lint format setup emulator l1 clean help guests FORCE
+.PHONY: all elf iso run bare check test unit coverage fuzz model mutants system lint format setup emulator l1 clean help guest-tests guests FORCE
 .DEFAULT_GOAL := all
 
 all: $(O)/socle.elf
@@ -115,7 +116,7 @@ l1: setup-run
 # ---- tests -----------------------------------------------------------------------------------------------------------
 
 # The guest tests and the host tests have makefiles of their own.
-guests:
+guest-tests:
 	@$(MAKE) --no-print-directory -C tests/guest O=$(abspath $(O))/tests/guest
 
 unit: setup-test
@@ -126,6 +127,11 @@ unit: setup-test
 # in each of its worlds; the mutants, which tests must notice.
 coverage fuzz model: setup-test
 	@$(MAKE) --no-print-directory -C tests/unit O=$(abspath $(O))/unit $@
+
+# Real hypervisors as L1, real systems as L2 (tests/scenarios): all of it, or GROUP=...
+guests: setup-run
+	@$(MAKE) --no-print-directory elf guest-tests
+	@$(PYTHON) tests/scenarios/run.py --build $(O) $(GROUP)
 
 mutants: setup-test
 	@$(PYTHON) tests/mutants/run.py --out $(abspath $(O))/mutants
@@ -164,7 +170,9 @@ help:
 #h   make check           Socle's report of what the (emulated) machine has and lacks
 #h   make iso             build/socle.iso for a USB stick or a disk; with L1= and MODULES= as below
 #h   make test            everything that is tested: host unit tests, lint, system tests
-#h   make unit | lint | system | guests      parts of it
+#h   make unit | lint | system      parts of it
+#h   make guests          real hypervisors as L1, real systems as L2, at length; GROUP=linux params life l2 l3 socle ...
+#h   make guest-tests     build the guest tests' images
 #h   make coverage        of vmx/nested by the host tests
 #h   make fuzz            all fuzzers, FUZZ_SECONDS=300 each
 #h   make model           EPT02 against a model of TLBs, MODEL_STEPS=1000000

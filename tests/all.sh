@@ -36,7 +36,7 @@ else
 	broken+=("build of socle.elf ($report/build.txt)")
 	count 0 1
 fi
-if make --no-print-directory -j"$(nproc)" guests >"$report/guests.txt" 2>&1; then
+if make --no-print-directory -j"$(nproc)" guest-tests >"$report/guests.txt" 2>&1; then
 	count 1 0
 else
 	tail -n 20 "$report/guests.txt"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The Linux KVM L1 of tests/l1 as the runner and the tests use it: its files, and its kernel command line."""
 import os
+import re
 import subprocess
 
 from image import ROOT
@@ -13,27 +14,38 @@ ARGS = ("console=ttyS0 panic=-1 nokaslr mitigations=off cryptomgr.notests "
         "no_timer_check audit=0 apparmor=0 nowatchdog raid=noautodetect")
 # CPUID's TSC frequency of these models contradicts the emulated clock
 EARLY_TSC_MODELS = ("haswell", "broadwell", "skylake_x", "icelake", "tigerlake", "sapphire_rapids")
+STEPS_WITH_LINUX64 = ("kill", "stop", "unplug")
 
 
-def folder():
-    """Where the files are; makes them at the first call."""
-    done = subprocess.run([os.path.join(ROOT, "tests", "l1", "build.sh")], stdout=subprocess.PIPE, check=False,
+def made_by(script, *arguments):
+    """What a script of tests/l1 prints: the path of what it made."""
+    done = subprocess.run([os.path.join(ROOT, "tests", "l1", script), *arguments], stdout=subprocess.PIPE, check=False,
                           text=True)
     if done.returncode:
         raise MachineError("the Linux L1 could not be made (see above)")
     return done.stdout.strip()
 
 
+def folder():
+    """Where the files are; makes them at the first call."""
+    return made_by("build.sh")
+
+
 def linux(steps="selftest", machine="bochs", model=None, ips=50_000_000, more=""):
     """make_iso()'s and run_image()'s arguments for L1 Linux that takes these steps."""
     home = folder()
-    names = steps.split(",")
-    need64 = any(name.startswith("linux64") for name in names)
+    names = re.split("[,:]", steps)
+    need64 = any(name.startswith("linux64") or name in STEPS_WITH_LINUX64 for name in names)
     need32 = any(name.startswith("linux32") for name in names)
     initramfs = {(False, False): "min", (True, False): "64", (False, True): "32", (True, True): "all"}[need64, need32]
+    if "l3" in names:
+        initramfs = "nest"
+    path = os.path.join(home, "l1-%s.cpio" % initramfs)
+    if "qemu" in names:
+        path = made_by("qemu.sh", os.path.join(home, "l1-64.cpio"))
     args = ARGS + ("" if "loglevel=" in more else " quiet")
     if machine == "bochs" and any(name in (model or "") for name in EARLY_TSC_MODELS):
         args += " tsc_early_khz=%d" % (ips // 1000)
     image = {"l1": os.path.join(home, "vmlinuz"), "l1_args": (args + " l1=" + steps + " " + more).strip(),
-             "modules": [os.path.join(home, "l1-%s.cpio" % initramfs)]}
+             "modules": [path]}
     return image, {"ignore_bad_msrs": 1, "ips": ips}

@@ -5,15 +5,16 @@
 # else goes to stderr). It is made once into the user's cache, under a key of the inputs.
 #
 #   vmlinuz                 Debian's unmodified cloud kernel, with kvm_intel in the initramfs
-#   l1-min.cpio             initramfs with kvmlet (l1=selftest)
+#   l1-min.cpio             initramfs with kvmlet (l1=selftest) and the kernel's modules for disks and swap
 #   l1-64.cpio, l1-32.cpio  with a 64-bit Linux (l1=linux64, linux64smp) or a 32-bit PAE Linux (l1=linux32) as L2
 #   l1-all.cpio             with both
+#   l1-nest.cpio            with a 64-bit Linux, and l1-min.cpio for it: an L2 that has L3s
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 python=$(command -v /usr/bin/python3 || command -v python3)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/socle
-key=$(cd "$here" && cat build.sh l1-init.sh l2-init.sh extract_vmlinux.py kvmlet/* | sha256sum | cut -c 1-12)
+key=$(cd "$here" && cat build.sh l1-init.sh l1-steps.sh l2-init.sh extract_vmlinux.py kvmlet/* | sha256sum | cut -c 1-12)
 home=$cache/l1-$key
 debs=$cache/debs
 suite=bookworm
@@ -86,7 +87,8 @@ build() {	# WORK OUT
 	mkdir -p "$tree"/{bin,dev,proc,sys,tmp,m,l2}
 	cp "$work/busybox-amd64/bin/busybox" "$work/kvmlet" "$tree/bin/"
 	install -m 755 "$here/l1-init.sh" "$tree/init"
-	for name in irqbypass kvm kvm-intel; do
+	install -m 644 "$here/l1-steps.sh" "$tree/"
+	for name in irqbypass kvm kvm-intel scsi_common scsi_mod libata ata_piix sd_mod cdrom sr_mod zsmalloc lzo-rle zram; do
 		strip -d -o "$tree/m/$name.ko" "$(find "$work/cloud-amd64/lib/modules" -name "$name.ko")"
 	done
 	pack "$tree" >"$out/l1-min.cpio"
@@ -98,13 +100,15 @@ build() {	# WORK OUT
 	pack "$tree" >"$out/l1-all.cpio"
 	rm "$tree/l2/"*32
 	pack "$tree" >"$out/l1-64.cpio"
+	cp "$out/l1-min.cpio" "$tree/l2/nest.cpio"
+	pack "$tree" >"$out/l1-nest.cpio"
 }
 
-if [ ! -f "$home/l1-64.cpio" ]; then
+if [ ! -f "$home/l1-nest.cpio" ]; then
 	mkdir -p "$cache"
 	exec 9>"$cache/l1.lock"
 	flock -n 9 || { say "another build of it is running; waiting"; flock 9; }
-	if [ ! -f "$home/l1-64.cpio" ]; then
+	if [ ! -f "$home/l1-nest.cpio" ]; then
 		for tool in gcc dpkg cpio lz4 strip; do
 			command -v $tool >/dev/null || { say "$tool is missing; run tools/setup.sh"; exit 1; }
 		done

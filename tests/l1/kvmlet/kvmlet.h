@@ -3,7 +3,8 @@
  * kvmlet: a small virtual machine monitor over /dev/kvm. It is what the Linux KVM L1 of Socle's tests runs
  * its L2 guests with. Hosted C; nothing of L0 is in here. main.c has the commands, vm.c the /dev/kvm part,
  * selftest.c short guests in each CPU mode, linux.c a Linux guest with uart.c and tables.c around it,
- * console.c the polled serial port, counters.c the question to Socle.
+ * console.c the polled serial port, clock.c the machine's clocks, hog.c memory pressure, counters.c the
+ * question to Socle.
  */
 #pragma once
 
@@ -49,6 +50,12 @@ int linux_run(int argc, char **argv);
 
 /* console.c */
 int console_copy(const char *port);
+
+/* clock.c */
+int clock_compare(int seconds);
+
+/* hog.c */
+int hog_run(const char *mib);
 
 /* counters.c */
 int counters_ask(void);

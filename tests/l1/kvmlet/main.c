@@ -3,12 +3,15 @@
 #include "kvmlet.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char usage[] =
 	"usage: kvmlet selftest                                      short guests in each CPU mode\n"
 	"       kvmlet linux KERNEL INITRD CMDLINE [MIB [VCPUS]]     a Linux guest (bzImage, or vmlinux with "
 	"a PVH note)\n"
+	"       kvmlet clock SECONDS                                 the RTC against the kernel's clock\n"
+	"       kvmlet hog MIB                                       use memory until killed\n"
 	"       kvmlet out com1|e9                                   copy stdin to a port by polling\n"
 	"       kvmlet counters                                      let Socle, if it is below us, print its "
 	"counters\n";
@@ -20,6 +23,10 @@ int main(int argc, char **argv)
 		return selftest_run();
 	if (argc >= 5 && !strcmp(argv[1], "linux"))
 		return linux_run(argc, argv);
+	if (argc == 3 && !strcmp(argv[1], "clock"))
+		return clock_compare(atoi(argv[2]));
+	if (argc == 3 && !strcmp(argv[1], "hog"))
+		return hog_run(argv[2]);
 	if (argc == 3 && !strcmp(argv[1], "out"))
 		return console_copy(argv[2]);
 	if (argc == 2 && !strcmp(argv[1], "counters"))

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: MIT
+#
+# The steps that init of the Linux L1 can take (l1-init.sh reads this file). A step NAME:A:B is step_NAME with the
+# arguments A and B; other names are guests of kvmlet's.
+# shellcheck shell=sh
+
+PARAMETERS="ept vpid unrestricted_guest enable_shadow_vmcs preemption_timer flexpriority eptad pml"
+L2="console=ttyS0 panic=-1 reboot=k nokaslr mitigations=off cryptomgr.notests"
+L2="$L2 initcall_blacklist=load_system_certificate_list,trace_eval_init audit=0 apparmor=0 nowatchdog"
+
+run_step() {
+	local name=${1%%:*}
+	if type "step_$name" >/dev/null 2>&1; then
+		local IFS=:
+		set -- $1
+		shift
+		unset IFS
+		"step_$name" "$@"
+	else
+		guest "$1"
+	fi
+}
+
+# a guest of kvmlet's, to its end
+guest() {
+	case $1 in
+	selftest) kvmlet selftest ;;
+	linux64) kvmlet linux /l2/vmlinuz64 /l2/initrd64 "$L2" 128 1 ;;
+	linux64q) kvmlet linux /l2/vmlinuz64 /l2/initrd64 "$L2 quiet" 128 1 ;;
+	linux64smp) kvmlet linux /l2/vmlinuz64 /l2/initrd64 "$L2" 128 2 ;;
+	linux64smpq) kvmlet linux /l2/vmlinuz64 /l2/initrd64 "$L2 quiet" 128 2 ;;
+	linux32) kvmlet linux /l2/vmlinux32 /l2/initrd32 "$L2" 128 1 ;;
+	linux32v) kvmlet linux /l2/vmlinux32 /l2/initrd32 "$L2 earlyprintk=ttyS0" 128 1 ;;
+	linux32q) kvmlet linux /l2/vmlinux32 /l2/initrd32 "$L2 quiet" 128 1 ;;
+	*) echo "$me does not know the step $1"; return 1 ;;
+	esac
+}
+
+step_dmesg() { $B dmesg; }
+
+# the kernel's log for a comparison: each line marked, without its time
+step_log() { $B dmesg | $B sed 's/^\[ *[0-9.]*\] //; s/^/LOG /'; }
+
+# ---- the modules -----------------------------------------------------------------------------------------------------
+
+load_kvm() {	# PARAMETER=VALUE...
+	local module
+	for module in irqbypass kvm; do
+		$B grep -q "^$module " /proc/modules || $B insmod /m/$module.ko || echo "$me FAILED to load $module"
+	done
+	$B insmod /m/kvm-intel.ko "$@" || { echo "$me FAILED to load kvm-intel $*"; return 1; }
+}
+
+unload_kvm() {
+	local module
+	for module in kvm_intel kvm irqbypass; do
+		$B rmmod $module || { echo "$me FAILED to unload $module"; return 1; }
+	done
+}
+
+parameter() { $B tr YN 10 <"/sys/module/kvm_intel/parameters/$1"; }
+
+kvm_parameters() {
+	local p
+	for p in $PARAMETERS; do echo -n "$p=$($B cat /sys/module/kvm_intel/parameters/$p) "; done
+}
+
+# kvm_intel unloaded, and loaded again with PARAMETER=VALUE...; what the processor does not have the module turns off
+step_kvm() {
+	local word
+	$B rmmod kvm_intel && load_kvm "$@" || return 1
+	for word; do echo "$me PARAMETER asked $word, is $(parameter "${word%%=*}")"; done
+}
+
+# each parameter off and on by itself, with the short guests
+step_matrix() {
+	local p value bad=0
+	for p; do
+		for value in 0 1; do
+			step_kvm "$p=$value" && kvmlet selftest || bad=1
+		done
+	done
+	return $bad
+}
+
+step_reload() {	# COUNT: the modules unloaded and loaded again so many times, a guest in between
+	local i
+	for i in $($B seq "$1"); do
+		unload_kvm && load_kvm && kvmlet selftest >/tmp/reload || { $B cat /tmp/reload; return 1; }
+		[ "$($B grep -c ' PASS ' /tmp/reload)" = 4 ] || return 1
+	done
+	echo "$me RELOADED $i times"
+}
+
+# ---- guests that are ended, stopped, many ----------------------------------------------------------------------------
+
+# COUNT: the VMM of a Linux guest killed in mid-run, a little later each time
+step_kill() {
+	local i pid
+	for i in $($B seq "$1"); do
+		kvmlet linux /l2/vmlinuz64 /l2/initrd64 "$L2" 128 1 >/tmp/kill &
+		pid=$!
+		$B usleep $((i * 200000))
+		$B kill -9 $pid
+		wait $pid
+		echo "$me KILLED rc=$?"
+	done
+	kvmlet selftest
+}
+
+# GUEST...: all of these at once
+step_several() {
+	local name n=0 pids= bad=0
+	for name; do
+		n=$((n + 1))
+		guest "$name" >/tmp/several.$n 2>&1 &
+		pids="$pids $!"
+	done
+	n=0
+	for name in $pids; do
+		n=$((n + 1))
+		wait "$name" || bad=1
+		$B sed "s/^/$n| /" /tmp/several.$n
+	done
+	return $bad
+}
+
+# COUNT: the VMM of a Linux guest stopped and continued so many times
+step_stop() {
+	local pid i
+	kvmlet linux /l2/vmlinuz64 /l2/initrd64 "$L2 quiet" 128 1 &
+	pid=$!
+	for i in $($B seq "$1"); do
+		$B usleep 300000
+		$B kill -STOP $pid || return 1
+		$B usleep 500000
+		echo "$me STOPPED $i: $($B cut -d' ' -f3 /proc/$pid/stat)"
+		$B kill -CONT $pid
+	done
+	wait $pid
+}
+
+# CPU 1 taken away and given back, twice without a guest, then under one; guests on it in between
+step_unplug() {
+	local cpu=/sys/devices/system/cpu/cpu1/online pid i
+	for i in 1 2; do
+		echo 0 >$cpu || return 1
+		kvmlet selftest || return 1
+		echo 1 >$cpu || return 1
+		$B taskset 2 kvmlet selftest || return 1
+	done
+	kvmlet linux /l2/vmlinuz64 /l2/initrd64 "$L2 quiet" 128 1 &
+	pid=$!
+	$B taskset -p 2 $pid >/dev/null
+	for i in 1 2 3; do
+		$B usleep 200000
+		echo 0 >$cpu || return 1
+		echo "$me UNPLUGGED cpus=$($B nproc)"
+		$B usleep 200000
+		echo 1 >$cpu || return 1
+		echo "$me PLUGGED cpus=$($B nproc)"
+		$B taskset -p 2 $pid >/dev/null
+	done
+	wait $pid
+}
+
+load_swap() {	# MIB of compressed memory to swap to
+	local module
+	for module in zsmalloc lzo-rle zram; do $B insmod /m/$module.ko || return 1; done
+	echo "$1M" >/sys/block/zram0/disksize && $B mkswap /dev/zram0 >/dev/null && $B swapon /dev/zram0
+}
+
+until_end() {	# GUEST END: one after the other until that time; counts those that ended well in /tmp/mixed.GUEST
+	local good=0
+	while [ "$($B cut -d. -f1 /proc/uptime)" -lt "$2" ]; do
+		guest "$1" >/tmp/mixed.out.$1 2>&1 || { echo "$1" >>/tmp/mixed.bad; break; }
+		good=$((good + 1))
+		echo $good >/tmp/mixed.$1
+	done
+	$B grep -E 'WARNING|BUG:|Oops|rcu' /tmp/mixed.out.$1
+}
+
+# SECONDS MIB GUEST...: these guests side by side, over and over, so long, with so much memory taken from under them
+step_mixed() {
+	local end=$(($($B cut -d. -f1 /proc/uptime) + $1)) hog name pids= bad=0
+	load_swap 512 || return 1
+	kvmlet hog "$2" &
+	hog=$!
+	shift 2
+	echo >/tmp/mixed.bad
+	for name; do
+		until_end "$name" $end &
+		pids="$pids $!"
+	done
+	for name in $pids; do wait "$name"; done
+	$B kill -9 $hog
+	for name; do
+		echo "$me MIXED $name ended well $($B cat /tmp/mixed.$name) times"
+		[ -s /tmp/mixed.$name ] && ! $B grep -qx "$name" /tmp/mixed.bad || { $B cat /tmp/mixed.out.$name; bad=1; }
+	done
+	echo "$me SWAPPED out $($B sed -n 's/^pswpout //p' /proc/vmstat), in $($B sed -n 's/^pswpin //p' /proc/vmstat) pages"
+	$B dmesg -r | $B sed -n 's/^<[0-4]>\[ *[0-9.]*\] /WARN /p'
+	return $bad
+}
+
+# a Linux with KVM as L2, the short guests in it as L3
+step_l3() {
+	kvmlet linux /l2/vmlinuz64 /l2/nest.cpio "$L2 quiet me=L2 end=reboot clearcpuid=aperfmperf l1=${1:-selftest}" 192 1
+}
+
+# MACHINE (pc, microvm): a Linux under QEMU
+step_qemu() {
+	/usr/bin/qemu-system-x86_64 -M "$1" -accel kvm -cpu host -m 128 -nodefaults -display none -no-reboot \
+		-L /usr/share/qemu -L /usr/share/seabios -serial stdio -kernel /l2/vmlinuz64 -initrd /l2/initrd64 \
+		-append "$L2 quiet" </dev/null
+}
+
+# ---- the machine -----------------------------------------------------------------------------------------------------
+
+load_disk() {
+	local module
+	for module in scsi_common scsi_mod libata ata_piix sd_mod cdrom sr_mod; do
+		$B grep -q "^$module " /proc/modules || $B insmod /m/$module.ko || return 1
+	done
+}
+
+# MIB: the boot disk's checksum, read past the page cache's first use
+step_disk() {
+	local i disk=
+	load_disk || return 1
+	for i in 1 2 3 4 5 6 7 8 9 10; do
+		for disk in sda sr0; do [ -b /dev/$disk ] && break 2; done
+		$B sleep 1
+	done
+	echo "$me DISK $disk $($B dd if=/dev/$disk bs=1M count="$1" 2>/dev/null | $B sha256sum | $B cut -d' ' -f1)"
+}
+
+# SECONDS: the RTC against the kernel's clock, the TSC and a timer's ticks
+step_clock() { kvmlet clock "$1"; }
+
+# the end by the machine: no last word of kvmlet's
+step_end() {
+	finish_output
+	last_word "$me ENDS by $1"
+	$B "$1" -f
+	$B sleep 10
+}

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+"""The scenarios: one row each; scenario.py says what the columns mean. A group takes less than ten minutes on two cores."""
+from scenario import Row
+
+SHORT = {"^SELFTEST .* PASS": 4}
+
+# Lines of L1's kernel log that may differ from the bare processor's, and why.
+ALLOWED = (
+    # the boot loader names its image where GRUB loads Linux itself
+    r"LOG (Kernel command|Command) line:",
+    # L0's window: a hole near the top of RAM; the page of the low stub for INT 15h
+    r"LOG (BIOS-e820|RAMDISK|  node   0:|Initmem|On node 0|PM: hibernation: Registered nosave|e820: |last_pfn|Memory:)",
+    r"LOG (Built 1 zonelists|Early memory node|DMA zone|  DMA|  Normal|reserve setup_data|NODE_DATA|Zone ranges|percpu:)",
+    r"LOG (Dentry cache|Inode-cache|Mount-cache|TCP|UDP|efi: |Remapped|Freeing|Unpacking|Initramfs|printk: log)",
+    # measured: the TSC against a timer, and times
+    r"LOG (tsc: |clocksource: (tsc|.*max_cycles)|Calibrating delay|smpboot: Total of|APIC timer|.*lpj=)",
+    r"LOG (node \d+ deferred|rtc_cmos .* setting system clock|sched_clock: Marking|.* \d+ (ms|us|usecs|msecs)$)",
+    # the debug store is hidden from L1 (docs/limits.md)
+    r"LOG Performance Events:",
+    # the boot image itself is the disk
+    r"LOG GPT:",
+)
+
+ROWS = (
+    # ---- Linux as a plain L1: the machine is its own ----
+    Row("plain", "linux", "selftest,clock:60,disk:4,log", compare=r"^LOG |^SELFTEST|^L1 vmx", counts=SHORT),
+    Row("plain-2cpu", "linux", "clock:60,disk:4,log", cpus=2, must=(r"^L1 SHELL .* cpus=2 ", "^CLOCK rtc=60 monotonic=60.0")),
+    Row("plain-uefi", "linux", "clock:10,disk:4,log", model="skylake_x", firmware="uefi", mem=1024,
+        must=(r"^L1 SHELL", "^CLOCK rtc=10 monotonic=(10.0|9.9)")),
+    # the emulator's own BIOS does not survive a reset that keeps IA32_FEATURE_CONTROL: so too bare
+    Row("reboot", "linux", "end:reboot", firmware="seabios", ended=("reboot",), must=("^L1 ENDS by reboot",)),
+    Row("reboot-uefi", "linux", "end:reboot", model="skylake_x", firmware="uefi", mem=1024, ended=("reboot",),
+        must=("^L1 ENDS by reboot",)),
+    Row("poweroff", "linux", "end:poweroff", cpus=2, ended=("exit",), must=("^L1 ENDS by poweroff",)),
+)
