@@ -119,21 +119,32 @@ def first_file(what, package, *paths):
     raise MachineError("no %s found (package %s); run tools/setup.sh" % (what, package))
 
 
-def find_bochs():
-    """The emulator's binary; builds it at the first call."""
+def find_bochs(model=None):
+    """The emulator's binary, which must know the model; builds it at the first call."""
     done = subprocess.run([os.path.join(TOOLS, "bochs", "build.sh")], stdout=subprocess.PIPE, check=False, text=True)
     if done.returncode:
         raise MachineError("no emulator: tools/bochs/build.sh failed (see above)")
-    return done.stdout.strip()
+    binary = done.stdout.strip()
+    check_model(binary, model)
+    return binary
 
 
 def bochs_model(model):
+    """The emulator's name of the model; its own names are taken as well."""
     model = model or DEFAULT_MODEL
     return MODELS.get(model, model)
 
 
+def check_model(binary, model):
+    """An unknown model ends the emulator before it has said a word on the console."""
+    known = subprocess.run([binary, "--help", "cpu"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                           stdin=subprocess.DEVNULL, check=False, text=True).stdout.split()
+    if known and bochs_model(model) not in known:
+        raise MachineError("MODEL=%s: say one of %s, or a name of Bochs' own" % (model, ", ".join(MODELS)))
+
+
 def bochs_command(folder, iso, config):
-    binary = find_bochs()
+    binary = find_bochs(config["model"])
     banner = subprocess.run([binary, "--help"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                             stdin=subprocess.DEVNULL, check=False, text=True).stdout
     old = re.search(r"Bochs x86 Emulator 2\.", banner) is not None

@@ -142,7 +142,7 @@ def main():
             return 0
         settings.update(more)
         if chosen == "bochs":
-            machine.find_bochs()
+            machine.find_bochs(args.model)
         print("run: %s; end by Ctrl-C or after %d s" % (machine.describe(chosen, config), args.timeout), flush=True)
         result = machine.run_image(
             iso, machine=chosen, timeout=args.timeout, until=args.until or machine.END_MARKERS, folder=folder,

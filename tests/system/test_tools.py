@@ -21,6 +21,7 @@ def run(*arguments):
     (("--mem", "8"), "less than"),
     (("--cpus", "none"), "say a number"),
     (("--cpus", "0"), "say a number"),
+    (("--model", "pentium9", "--no-l1"), "MODEL=pentium9: say one of penryn"),
     (("--bare", "--l1", "README.md"), "neither a multiboot image nor a Linux bzImage"),
     (("--modules", "/nowhere/initrd"), "no such file: /nowhere/initrd"),
 ))
