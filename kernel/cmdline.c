@@ -178,6 +178,7 @@ static const struct option rows[] = {
 	{ "shadow-vmcs", parse_on_off, &options.shadow_vmcs },
 	{ "vpid", parse_on_off, &options.vpid },
 	{ "ept-large", parse_on_off, &options.ept_large },
+	{ "ibpb", parse_on_off, &options.ibpb },
 	{ "ept02", parse_size, &options.ept02_budget },
 };
 
@@ -205,9 +206,12 @@ enum status cmdline_parse(const char *line)
 	enum status first = STATUS_OK;
 	char word[WORD_MAX];
 
-	options = (struct options){
-		.log = LOG_INFO, .console_port = 0x3f8, .shadow_vmcs = true, .vpid = true, .ept_large = true
-	};
+	options = (struct options){ .log = LOG_INFO,
+				    .console_port = 0x3f8,
+				    .shadow_vmcs = true,
+				    .vpid = true,
+				    .ept_large = true,
+				    .ibpb = true };
 	/* To the end even after an error: console= must be known to print it. The first error counts. */
 	while (*line) {
 		size_t len = 0;

@@ -8,9 +8,10 @@ from image import ROOT
 from machine import MachineError
 
 # What these save on an emulator, in instructions: cryptomgr.notests 750 million, load_system_certificate_list 145,
-# trace_eval_init 75, quiet 100 and more (the serial port is slow), nokaslr the relocation pass.
+# trace_eval_init 75, quiet 100 and more (the serial port is slow), nokaslr the relocation pass. Without clearcpuid=fsrm
+# Linux hangs on the emulated tigerlake, bare as well.
 ARGS = ("console=ttyS0 panic=-1 nokaslr mitigations=off cryptomgr.notests "
-        "initcall_blacklist=load_system_certificate_list,trace_eval_init clearcpuid=aperfmperf tsc=reliable "
+        "initcall_blacklist=load_system_certificate_list,trace_eval_init clearcpuid=aperfmperf,fsrm tsc=reliable "
         "no_timer_check audit=0 apparmor=0 nowatchdog raid=noautodetect")
 # CPUID's TSC frequency of these models contradicts the emulated clock
 EARLY_TSC_MODELS = ("haswell", "broadwell", "skylake_x", "icelake", "tigerlake", "sapphire_rapids")

@@ -87,6 +87,7 @@ struct vcpu {
 	struct event pending; /* injected by event_commit() if pending_valid */
 	bool pending_valid;
 	bool nmi_pending; /* an NMI waits for its window */
+	bool ibpb;	  /* a barrier between L2 and L1: the processor has it, and ibpb= is on. Constant */
 
 	/* The exit being handled. */
 	u32 exit_reason; /* whole field: with EXIT_REASON_ENTRY_FAILURE */

@@ -19,6 +19,7 @@ def assert_linux(result, cpus, steps):
 
 
 @pytest.mark.parametrize("model, options", (
+    ("tigerlake", ""),
     ("ivy_bridge", ""),
     ("haswell", ""),
     ("haswell", "shadow-vmcs=off"),

@@ -5,6 +5,7 @@
  */
 #include "tests/unit/cmocka_all.h"
 
+#include "kernel/cpuid.h"
 #include "kernel/hw/cpu.h"
 #include "kernel/msr.h"
 #include "kernel/x86.h"
@@ -329,6 +330,36 @@ static void all_guest_state_is_saved(void **state UNUSED)
 		if (value != expected[row])
 			fail_msg("%s: %llx", vmcs12_fields[row].name, (unsigned long long)value);
 	}
+}
+
+/* CVE-2022-2196: what L2 taught the branch predictor is kept from L1, which counts on its VM exit for that.
+ */
+static void processor_with_ibpb(void)
+{
+	fake_cpuid_set(7, 0, 0, 0x009c27ab, 0x0000001c, CPUID_7_EDX_IBRS);
+	fake_msr_set(MSR_IA32_PRED_CMD, 0);
+}
+
+static bool barrier_after_an_exit(void)
+{
+	fake_msr_set(MSR_IA32_PRED_CMD, 0);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_false(machine_in_l2());
+	return fake_msr_get(MSR_IA32_PRED_CMD) == PRED_CMD_IBPB;
+}
+
+static void a_predictor_barrier_follows_l2(void **state UNUSED)
+{
+	l1_run_l2();
+	assert_true(barrier_after_an_exit());
+	/* none for L1's own exits */
+	assert_false(barrier_after_an_exit());
+}
+
+static void no_predictor_barrier_by_option(void **state UNUSED)
+{
+	l1_run_l2();
+	assert_false(barrier_after_an_exit());
 }
 
 static void host_state_is_loaded(void **state UNUSED)
@@ -846,6 +877,8 @@ int main(void)
 		MACHINE_TEST(unconditional_exits_are_l1s, ""),
 		MACHINE_TEST_BOTH(exit_information_reaches_l1),
 		MACHINE_TEST_BOTH(all_guest_state_is_saved),
+		MACHINE_TEST_BEFORE(a_predictor_barrier_follows_l2, "", processor_with_ibpb),
+		MACHINE_TEST_BEFORE(no_predictor_barrier_by_option, "ibpb=off", processor_with_ibpb),
 		MACHINE_TEST_BOTH(host_state_is_loaded),
 		MACHINE_TEST_BOTH(vectoring_reaches_l1),
 		MACHINE_TEST_BOTH(vectoring_survives_l0s_own_exits),

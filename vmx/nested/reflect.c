@@ -426,6 +426,12 @@ enum action nested_reflect(struct vcpu *vcpu, const struct exit_record *record)
 		return vmx_abort(vcpu, slot, VMX_ABORT_HOST_LONG_MODE);
 	vcpu->nested.in_l2 = false;
 	vcpu_load_vmcs(vcpu, &vcpu->vmcs01);
+	/*
+	 * L1 expects of a VM exit that the processor keeps the branch predictions of its guests from it; to
+	 * the processor, both are guests.  SDM: "Indirect Branch Predictor Barrier".
+	 */
+	if (vcpu->ibpb)
+		msr_write(vcpu, MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
 	return load_host_state(vcpu, slot, &inherited);
 }
 
