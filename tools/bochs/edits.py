@@ -53,6 +53,16 @@ REASONS = {
     "nmirf": "RFLAGS.RF saved by an NMI exit is that of the interrupted program",
     "pendingdbg": "VM entry checks bits 63:32 of the pending debug exceptions too",
     "fetchlimit": "a CS limit that ends within a page holds for instructions that were decoded before, too",
+    "posted": "process posted interrupts needs a TPR shadow; its descriptor is aligned to 64 bytes, not to a page",
+    "smmentry": "entry to SMM from outside SMM fails with VM-instruction error 7",
+    "ia32epg": "VM entry refuses a guest in IA-32e mode without CR0.PG",
+    "v86real": "VM entry refuses RFLAGS.VM without CR0.PE",
+    "ss64": "VM entry checks a usable SS in 64-bit mode also if its RPL is 0",
+    "bstf": "VM entry checks BS of the pending debug exceptions against RFLAGS.TF and IA32_DEBUGCTL.BTF",
+    "nmisti": "the exit qualification of a failed entry says that STI blocks the NMI to be injected",
+    "hostcs": "IA32_SYSENTER_CS of the host has 32 bits",
+    "failinfo": "a failed entry writes exit reason and qualification, no other exit information",
+    "hltdbg": "pending debug exceptions end HLT at VM entry",
     "cetdirty": "models with CET panicked under OVMF instead of leaving the dirty bit clear",
 }
 
@@ -100,6 +110,18 @@ ERROR_CODE_CHECK = (
 RIP_CHECK = (
     "  { Bit64s top = Bit64s(guest.rip) >> (is_cpu_extension_supported(BX_ISA_LA57) ? 57 : 48); "
     "if (top != 0 && top != -1) return VMX_VMEXIT_VMENTRY_FAILURE_GUEST_STATE; }")
+PID_CHECK = "(IsValidPhyAddr(vm->pid_addr) && (vm->pid_addr & 63) == 0)"
+V86_CHECK = (
+    "  if (v8086_guest && ! (guest.cr0 & BX_CR0_PE_MASK)) return VMX_VMEXIT_VMENTRY_FAILURE_GUEST_STATE;")
+BS_CHECK = (
+    "  if ((guest.interruptibility_state & 3) || guest.activity_state == BX_ACTIVITY_STATE_HLT) { "
+    "bool stepped = (guest.rflags & EFlagsTFMask) && ! (guest.ia32_debugctl_msr & 2); "
+    "if (stepped != ((guest.tmpDR6 & 0x4000) != 0)) return VMX_VMEXIT_VMENTRY_FAILURE_GUEST_STATE; }")
+HLT_DEBUG = (
+    "  if (guest.activity_state == BX_ACTIVITY_STATE_HLT && " + THIS + "debug_trap) "
+    "guest.activity_state = BX_ACTIVITY_STATE_ACTIVE;")
+ENTERED = "reason != VMX_VMEXIT_VMENTRY_FAILURE_GUEST_STATE && reason != VMX_VMEXIT_VMENTRY_FAILURE_MSR"
+CHECK_CONTROLS, CHECK_GUEST = member("VMenterLoadCheckVmControls"), member("VMenterLoadCheckGuestState")
 LIMITED = THIS + "eipPageWindowSize - 1 < 4095"  # the page's fetch window is known, and cut short by CS's limit
 
 EDITS = [
@@ -164,6 +186,28 @@ EDITS = [
          1, member("linkTrace")),
     Edit("fetchlimit", "cpu/icache.cc", "token", "if (remainingInPage >= 15) {",
          "if (remainingInPage >= 15 && ! (" + LIMITED + ")) {", 1, member("serveICacheMiss")),
+    Edit("posted", "cpu/vmx.cc", "token", "VIRTUALIZE_APIC_REGISTERS() ||",
+         "VIRTUALIZE_APIC_REGISTERS() || vm->pin_vmexec_ctrls.PROCESS_POSTED_INTERRUPTS() ||", 1, CHECK_CONTROLS),
+    Edit("posted", "cpu/vmx.cc", "token", "IsValidPageAlignedPhyAddr(vm->pid_addr)", PID_CHECK, 1, CHECK_CONTROLS),
+    Edit("smmentry", "cpu/vmx.cc", "token", "vm->vmentry_ctrls.DEACTIVATE_DUAL_MONITOR_TREATMENT()",
+         "vm->vmentry_ctrls.SMM_ENTER() || vm->vmentry_ctrls.DEACTIVATE_DUAL_MONITOR_TREATMENT()", 1, CHECK_CONTROLS),
+    Edit("ia32epg", "cpu/vmx.cc", "token", "(guest.cr4 & BX_CR4_PAE_MASK) == 0",
+         "(guest.cr4 & BX_CR4_PAE_MASK) == 0 || (guest.cr0 & BX_CR0_PG_MASK) == 0", 1, CHECK_GUEST),
+    Edit("v86real", "cpu/vmx.cc", "after", "guest.cr0 = VMread_natural(", V86_CHECK, 1, CHECK_GUEST),
+    Edit("ss64", "cpu/vmx.cc", "token", "n == BX_SEG_REG_SS && (selector", "false && (selector", 1, CHECK_GUEST),
+    Edit("bstf", "cpu/vmx.cc", "before", "guest.interruptibility_state & ~BX_VMX_INTERRUPTIBILITY_STATE_MASK", BS_CHECK,
+         1, CHECK_GUEST),
+    Edit("nmisti", "cpu/vmx.cc", "before", "interrupts blocked when injecting NMI",
+         "        if (guest.interruptibility_state & 1) "
+         "*qualification = VMENTER_ERR_GUEST_STATE_INJECT_NMI_BLOCKING_EVENTS;", 1, CHECK_GUEST),
+    Edit("hostcs", "cpu/vmx.cc", "token", "(Bit16u) VMread32(VMCS_32BIT_HOST", "VMread32(VMCS_32BIT_HOST"),
+    Edit("failinfo", "cpu/vmx.cc", "token", "VMwrite32(VMCS_32BIT_VMEXIT_INSTRUCTION_LENGTH",
+         "if (! (reason >> 31)) VMwrite32(VMCS_32BIT_VMEXIT_INSTRUCTION_LENGTH"),
+    Edit("failinfo", "cpu/vmx.cc", "token", "if (reason != VMX_VMEXIT_EXCEPTION_NMI &&",
+         "if (" + ENTERED + " && reason != VMX_VMEXIT_EXCEPTION_NMI &&"),
+    Edit("failinfo", "cpu/vmx.cc", "token", "VMwrite32(VMCS_32BIT_IDT_VECTORING_INFO, 0)",
+         "if (" + ENTERED + ") VMwrite32(VMCS_32BIT_IDT_VECTORING_INFO, 0)", 1, member("VMexit")),
+    Edit("hltdbg", "cpu/vmx.cc", "before", "if (guest.activity_state) {", HLT_DEBUG, 1, CHECK_GUEST),
     Edit("cetdirty", "cpu/paging.cc", "token",
          'BX_PANIC(("PAE: asked to set dirty on paging leaf entry with R/W bit clear"))', "set_dirty = false"),
     Edit("cetdirty", "cpu/paging.cc", "token",
