@@ -2,7 +2,8 @@
 /*
  * L1's and L2's memory, for L0: by L1's physical address where that is RAM of
  * L1's, by linear address through the guest's own paging (mm/guest_walk.c).
- * What is not RAM reads as ones, and writes to it are dropped.
+ * The firmware's ROM is read as it is.  What is neither reads as ones, and
+ * writes to it are dropped.
  */
 #include "vmx/guest_mem.h"
 
@@ -15,6 +16,9 @@
 #include "mm/memmap.h"
 #include "vmx/caps.h"
 
+#define ROM_LOW 0xc0000ull
+#define ROM_LOW_END 0x100000ull
+#define ROM_HIGH_SIZE (16ull << 20)
 #define PAGE_OFFSET(x) ((x) & (PAGE_SIZE - 1))
 
 /* The range of L1's memory around `gpa` becomes the one that is looked at first. */
@@ -49,10 +53,21 @@ static bool is_ram(struct vcpu *vcpu, gpa_t gpa, size_t length)
 	return false;
 }
 
+/*
+ * The firmware's ROM: its copy below 1 MiB, and the flash that chipsets decode
+ * in the last 16 MiB below 4 GiB.  A guest's structures may lie there as in
+ * RAM, and a read has no side effect, as one of a device might.
+ */
+static bool is_rom(u64 gpa, size_t length)
+{
+	return (gpa >= ROM_LOW && gpa + length <= ROM_LOW_END) ||
+	       (gpa >= SIZE_4G - ROM_HIGH_SIZE && gpa + length <= SIZE_4G);
+}
+
 /* One piece within a page. */
 static bool read_piece(struct vcpu *vcpu, u64 gpa, void *to, size_t length)
 {
-	if (!is_ram(vcpu, GPA(gpa), length)) {
+	if (!is_ram(vcpu, GPA(gpa), length) && !is_rom(gpa, length)) {
 		memset(to, 0xff, length);
 		return false;
 	}

@@ -647,6 +647,22 @@ static void a_reserved_bit_in_a_pdpte_changes_nothing(void **state UNUSED)
 	assert_int_equal(machine_field(VMCS_guest_pdpte0), 0x1001);
 }
 
+/* CR3 may name what is no RAM: PDPTEs in ROM count as they stand, those in absent memory are ones. */
+static void pdptes_may_lie_in_rom(void **state UNUSED)
+{
+	run_pae_l2();
+	l1_write64(0xffffffe0, 0x6001);
+	machine_vcpu->gpr[GPR_RBX] = 0xffffffff;
+	EXIT_NOW(.reason = EXIT_CR_ACCESS, .qualification = QUAL_MOV_TO(3, GPR_RBX));
+	assert_true(machine_in_l2());
+	assert_int_equal(machine_pending(), 0);
+	assert_int_equal(machine_field(VMCS_guest_pdpte0), 0x6001);
+	machine_vcpu->gpr[GPR_RBX] = 0xfe000000;
+	EXIT_NOW(.reason = EXIT_CR_ACCESS, .qualification = QUAL_MOV_TO(3, GPR_RBX));
+	assert_int_equal(machine_pending() & 0xff, VEC_GP);
+	assert_int_equal(machine_field(VMCS_guest_pdpte0), 0x6001);
+}
+
 static void an_unmapped_pdpte_page_is_l1s_violation(void **state UNUSED)
 {
 	run_pae_l2();
@@ -894,6 +910,7 @@ int main(void)
 		MACHINE_TEST(new_pdptes_survive_a_reflected_exit, "intercept=cr shadow-vmcs=off"),
 		MACHINE_TEST(a_reserved_bit_in_a_pdpte_changes_nothing, "intercept=cr"),
 		MACHINE_TEST(an_unmapped_pdpte_page_is_l1s_violation, "intercept=cr"),
+		MACHINE_TEST(pdptes_may_lie_in_rom, "intercept=cr"),
 		MACHINE_TEST_BOTH(an_nmi_exits_to_l1_if_it_wants),
 		MACHINE_TEST_BOTH(an_nmi_is_l2s_if_l1_does_not_want_it),
 		MACHINE_TEST_BOTH(an_nmi_that_met_l0_is_not_lost),
