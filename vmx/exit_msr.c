@@ -99,8 +99,12 @@ static bool write_pat(u64 value)
 
 static bool write_debugctl(u64 value)
 {
-	bool valid = wrmsr_safe(MSR_IA32_DEBUGCTL, value & ~(u64)DEBUGCTL_EFFECTIVE);
+	bool valid;
 
+	if ((value & DEBUGCTL_BLD) &&
+	    !(cpuid(CPUID_LEAF_EXTENDED_FEATURES, 0).ecx & CPUID_7_ECX_BUS_LOCK_DETECT))
+		return false;
+	valid = wrmsr_safe(MSR_IA32_DEBUGCTL, value & ~(u64)DEBUGCTL_EFFECTIVE);
 	wrmsr(MSR_IA32_DEBUGCTL, 0);
 	if (valid)
 		vmcs_write(VMCS_guest_debugctl, value);

@@ -105,6 +105,33 @@ static void others_fault_and_none_can_be_written(void **state UNUSED)
 	}
 }
 
+static void write_debugctl(u64 value)
+{
+	machine_vcpu->gpr[GPR_RCX] = MSR_IA32_DEBUGCTL;
+	machine_vcpu->gpr[GPR_RAX] = value;
+	machine_vcpu->gpr[GPR_RDX] = 0;
+	EXIT_NOW(.reason = EXIT_WRMSR, .length = 2);
+}
+
+/* SDM: "IA32_DEBUGCTL": bit 2 is reserved without bus-lock detection; L0 writes it into the VMCS only. */
+static void bus_lock_detection_is_reserved_without_it(void **state UNUSED)
+{
+	struct cpuid_regs seven = cpuid(CPUID_LEAF_EXTENDED_FEATURES, 0);
+
+	fake_cpuid_set(CPUID_LEAF_EXTENDED_FEATURES, 0, seven.eax, seven.ebx,
+		       seven.ecx & ~(u32)CPUID_7_ECX_BUS_LOCK_DETECT, seven.edx);
+	write_debugctl(DEBUGCTL_BLD);
+	assert_int_equal(machine_pending() & 0xff, VEC_GP);
+	write_debugctl(DEBUGCTL_BTF);
+	assert_int_equal(machine_pending(), 0);
+	assert_int_equal(machine_field01(VMCS_guest_debugctl), DEBUGCTL_BTF);
+	fake_cpuid_set(CPUID_LEAF_EXTENDED_FEATURES, 0, seven.eax, seven.ebx,
+		       seven.ecx | (u32)CPUID_7_ECX_BUS_LOCK_DETECT, seven.edx);
+	write_debugctl(DEBUGCTL_BLD);
+	assert_int_equal(machine_pending(), 0);
+	assert_int_equal(machine_field01(VMCS_guest_debugctl), DEBUGCTL_BLD);
+}
+
 static void an_old_processor(void)
 {
 	fake_msr_set(MSR_IA32_VMX_PROCBASED_CTLS2,
@@ -328,6 +355,7 @@ int main(void)
 		MACHINE_TEST(basic_is_socles_own, ""),
 		MACHINE_TEST(plain_and_true_controls_agree, ""),
 		MACHINE_TEST(others_fault_and_none_can_be_written, ""),
+		MACHINE_TEST(bus_lock_detection_is_reserved_without_it, ""),
 		MACHINE_TEST_BEFORE(an_old_processor_has_less, "", an_old_processor),
 		MACHINE_TEST(advertised_controls_are_accepted, "shadow-vmcs=off"),
 		MACHINE_TEST_BOTH(instruction_exits_go_to_l1),
