@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the parts of the guest test "fuzzentry" share: the fields, a guest's valid values, and what a case
- * changes.
+ * What the parts of the guest test "fuzzentry" share: the fields, a guest's valid values (fuzz_template.c),
+ * what a case changes (fuzz_theme.c chooses fields, fuzz_values.c values), what is compared (fuzz_hash.c).
  */
 #ifndef TESTS_GUEST_FUZZ_H
 #define TESTS_GUEST_FUZZ_H
@@ -23,8 +23,10 @@ struct template
 	struct vm vm;
 	bool ept;
 	bool made;
-	u64 values[FIELDS];   /* of writable fields, by index in all_fields */
-	bool changed[FIELDS]; /* by the last case: to be written again */
+	u64 values[FIELDS]; /* of writable fields, by index in all_fields */
+	u64 now[FIELDS];    /* what the VMCS holds, where known[] */
+	bool known[FIELDS];
+	u64 pdptes; /* PAE without EPT: a page with room for 128 sets of PDPTEs; else 0 */
 };
 
 struct msr_entry {
@@ -32,10 +34,15 @@ struct msr_entry {
 	u64 value;
 };
 
+/* The lists, of which a case uses up to 8 entries each, in one page. */
+enum fuzz_list { FUZZ_STORE, FUZZ_EXIT_LOAD, FUZZ_ENTRY_LOAD, FUZZ_LISTS };
+#define FUZZ_LIST(lists, which) (&(lists)[(which)*64])
+
 struct mutation {
 	u32 field;
 	u64 value;
 };
+enum { FUZZ_MOST = 8 };
 
 static inline bool read_only(u32 field)
 {
@@ -49,9 +56,22 @@ static inline bool is_guest(u32 field)
 {
 	return (field >> 10 & 3) == 2;
 }
+u32 fuzz_index(u32 field); /* in all_fields */
 
-void fuzz_fill_lists(struct msr_entry *lists,
-		     u64 *seed); /* three of 64 entries: exit store, exit load, entry load */
-u32 fuzz_mutate(struct template *t, struct mutation m[4], u64 *seed);
+void fuzz_make_template(struct template *t, enum vm_mode mode, bool ept, u64 spare, u64 lists);
+
+u64 fuzz_any_value(u64 old, u64 *seed);
+u64 fuzz_event_value(u64 *seed);
+u64 fuzz_value(u32 field, u64 old, u64 *seed); /* one that the field's format invites */
+void fuzz_fill_lists(struct msr_entry *lists, u64 *seed);
+u32 fuzz_mutate(struct template *t, struct mutation m[FUZZ_MOST], u64 *seed);
+
+/* All that L1 may see after the entry; before: what the exit information was. */
+struct fuzz_before {
+	u64 intr, idt, length;
+};
+void fuzz_note(struct fuzz_before *before);
+u64 fuzz_hash(struct template *t, u32 reason, const struct fuzz_before *before, const struct msr_entry *lists,
+	      bool all);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guest test "fuzzentry": which fields a case changes, and to what: boundary values, single bits, and what
- * each field's own format invites. What a case does depends on the seed alone, never on the platform.
+ * Guest test "fuzzentry": the values that a field is changed to: boundary values, single bits, and what its
+ * own format invites; and the MSR lists.
  */
 #include "tests/guest/fuzz.h"
 
@@ -33,7 +33,7 @@ static const u64 rights[] = {
 
 #define PICK(list) ((list)[random_next(seed) % ARRAY_SIZE(list)])
 
-static u64 any_value(u64 old, u64 *seed)
+u64 fuzz_any_value(u64 old, u64 *seed)
 {
 	u64 r = random_next(seed);
 
@@ -47,7 +47,7 @@ static u64 any_value(u64 old, u64 *seed)
 	}
 }
 
-static u64 event_value(u64 *seed)
+u64 fuzz_event_value(u64 *seed)
 {
 	static const u8 vectors[] = { 0, 1, 2, 3, 4, 6, 8, 10, 13, 14, 17, 18, 21, 32, 0x50, 0xff, 5, 7 };
 	u64 r = random_next(seed);
@@ -67,7 +67,7 @@ static u64 guest_value(u32 field, u64 old, u64 *seed)
 	u64 r = random_next(seed);
 
 	if (!(r & 7))
-		return any_value(old, seed);
+		return fuzz_any_value(old, seed);
 	if (field >= F_GUEST_ES_RIGHTS && field <= F_GUEST_TR_RIGHTS)
 		return PICK(rights);
 	if (field >= F_GUEST_ES && field <= F_GUEST_TR)
@@ -95,7 +95,7 @@ static u64 guest_value(u32 field, u64 old, u64 *seed)
 		return 1ul << (r >> 8) % 17 | ((r >> 16 & 1) ? BIT(12) : 0) | ((r >> 17 & 1) ? BIT(14) : 0);
 	case F_VMCS_LINK:
 		return ((const u64[]){ ~0ul, 0, 0x1000, ~0ul ^ BIT(63), BIT(52), ~0xffful })[r / 8 % 6];
-	default: return any_value(old, seed);
+	default: return fuzz_any_value(old, seed);
 	}
 }
 
@@ -109,7 +109,7 @@ static u64 control_value(u32 field, u64 old, u64 *seed)
 	case F_PROC2:
 	case F_EXIT:
 	case F_ENTRY: return old ^ 1ul << (r >> 8 & 31) ^ ((r >> 16 & 3) ? 0 : 1ul << (r >> 18 & 31));
-	case F_ENTRY_INTR_INFO: return event_value(seed);
+	case F_ENTRY_INTR_INFO: return fuzz_event_value(seed);
 	case F_ENTRY_LENGTH: return r >> 8 & 31;
 	case F_ENTRY_ERROR_CODE: return r >> 8 & ((r >> 4 & 3) ? 0xffff : ~0ul);
 	case F_CR3_TARGET_COUNT: return r >> 8 & 7;
@@ -118,7 +118,7 @@ static u64 control_value(u32 field, u64 old, u64 *seed)
 	case F_EXIT_MSR_LOAD_COUNT:
 	case F_EXIT_MSR_STORE_COUNT: return r >> 8 & 7;
 	case F_EPTP: return old ^ 1ul << ((r >> 8 & 3) ? (r >> 10) % 12 : (r >> 10) % 64);
-	default: return any_value(old, seed);
+	default: return fuzz_any_value(old, seed);
 	}
 }
 
@@ -141,7 +141,9 @@ static u64 host_value(u32 field, u64 old, u64 *seed)
 	case F_HOST_CR4:
 		return old ^ ((const u64[]){ CR4_PAE, CR4_VMXE, CR4_TSD, CR4_DE, CR4_PGE, CR4_PCE, BIT(14),
 					     BIT(15), BIT(40), CR4_PCIDE })[r / 8 % 10];
-	case F_HOST_CR3: return old | ((const u64[]){ BIT(52), BIT(63), BIT(40), BIT(12 + 39) })[r / 8 % 4];
+	case F_HOST_CR3:
+		return old |
+		       ((const u64[]){ BIT(52), BIT(63), BIT(40), BIT(12 + 39), BIT(3), BIT(4) })[r / 8 % 6];
 	case F_HOST_RIP: return old | ((const u64[]){ BIT(47), BIT(62), 0xffff000000000000 })[r / 8 % 3];
 	case F_HOST_GS_BASE:
 	case F_HOST_GDTR_BASE:
@@ -159,26 +161,50 @@ static u64 host_value(u32 field, u64 old, u64 *seed)
 	}
 }
 
+/* What L1 can live with in its own state, and can be read at every exit. */
+static const u32 harmless[] = { MSR_STAR,	 MSR_LSTAR, MSR_KERNEL_GS_BASE,
+				MSR_SYSENTER_CS, MSR_CSTAR, MSR_SFMASK };
+/* What an entry may load, must not, or does not know. */
+static const u32 loaded[] = {
+	MSR_STAR,	  MSR_LSTAR,   MSR_KERNEL_GS_BASE, MSR_SYSENTER_CS, MSR_SYSENTER_EIP,
+	MSR_FS_BASE,	  0x808,       MSR_VMX_BASIC,	   0x12345,	    MSR_CSTAR,
+	MSR_SFMASK,	  MSR_GS_BASE, MSR_EFER,	   MSR_PAT,	    0x1d9,
+	MSR_SYSENTER_ESP, 0x9b,	       MSR_STAR,	   MSR_LSTAR,	    0xc0000102
+};
+
+static u64 loaded_value(u32 msr, u64 *seed)
+{
+	u64 r = random_next(seed);
+
+	switch (msr) {
+	case MSR_EFER:
+		return (EFER_NXE | EFER_LME | EFER_LMA) ^
+		       ((const u64[]){ 0, EFER_SCE, EFER_NXE, EFER_LME, EFER_LMA, EFER_LME | EFER_LMA,
+				       BIT(1) })[r % 7];
+	case MSR_PAT: return 0x0007040600070406 ^ (r & 7) << 8 * (r >> 3 & 7);
+	case 0x1d9: return r & 3 ? 0 : 1ul << (r >> 2 & 31);
+	}
+	return (r & 7) ? r >> 16 & 0x7ffffff : PICK(boundaries);
+}
+
 void fuzz_fill_lists(struct msr_entry *lists, u64 *seed)
 {
-	static const u32 msrs[] = { MSR_STAR,	     MSR_LSTAR,	       MSR_KERNEL_GS_BASE,
-				    MSR_SYSENTER_CS, MSR_SYSENTER_EIP, MSR_FS_BASE,
-				    0x808,	     MSR_VMX_BASIC,    0x12345,
-				    MSR_CSTAR,	     MSR_SFMASK,       MSR_STAR,
-				    MSR_LSTAR };
 	u32 i, k;
 
-	for (i = 0; i < 3; i++) {
+	for (i = 0; i < FUZZ_LISTS; i++) {
 		for (k = 0; k < 8; k++) {
-			struct msr_entry *e = &lists[i * 64 + k];
+			struct msr_entry *e = &FUZZ_LIST(lists, i)[k];
 			u64 r = random_next(seed);
 
-			/* no loads into L1 that it could not live with */
-			e->msr = msrs[r % (i == 2 ? ARRAY_SIZE(msrs) : 4)];
-			if (i < 2 && !(r >> 8 & 15))
-				e->msr = MSR_SFMASK;
-			e->reserved = i == 2 && !(r >> 12 & 15);
-			e->value = (r >> 16 & 7) ? r >> 32 & 0x7ffffff : i == 2 ? PICK(boundaries) : 0;
+			if (i == FUZZ_ENTRY_LOAD) {
+				e->msr = loaded[(r & 1) ? r >> 1 & 3 : (r >> 1) % ARRAY_SIZE(loaded)];
+				e->reserved = !(r >> 12 & 31);
+				e->value = loaded_value(e->msr, seed);
+			} else {
+				e->msr = harmless[r % ARRAY_SIZE(harmless)];
+				e->reserved = 0;
+				e->value = r >> 32 & 0x7ffffff;
+			}
 		}
 	}
 }
@@ -200,55 +226,15 @@ static u64 dropped(u32 field)
 	return 0;
 }
 
-u32 fuzz_mutate(struct template *t, struct mutation m[4], u64 *seed)
+u64 fuzz_value(u32 field, u64 old, u64 *seed)
 {
-	u32 n = 1 + random_next(seed) % 4;
-	u32 i;
+	u64 v = is_host(field)	  ? host_value(field, old, seed)
+		: is_guest(field) ? guest_value(field, old, seed)
+				  : control_value(field, old, seed);
 
-	for (i = 0; i < n; i++) {
-		u64 r = random_next(seed);
-		u32 at;
-
-		/* often one of those that decide most */
-		if ((r & 7) == 0) {
-			static const u16 hot[] = { F_ENTRY_INTR_INFO,
-						   F_GUEST_INTERRUPTIBILITY,
-						   F_GUEST_ACTIVITY,
-						   F_GUEST_RFLAGS,
-						   F_GUEST_CR0,
-						   F_GUEST_CR4,
-						   F_GUEST_EFER,
-						   F_ENTRY,
-						   F_PROC2,
-						   F_GUEST_CS_RIGHTS,
-						   F_GUEST_SS_RIGHTS,
-						   F_GUEST_PENDING_DEBUG,
-						   F_ENTRY_MSR_LOAD_COUNT,
-						   F_GUEST_PDPTE2 };
-
-			m[i].field = PICK(hot);
-		} else {
-			m[i].field = all_fields[(r >> 8) % FIELDS];
-		}
-		for (at = 0; all_fields[at] != m[i].field; at++)
-			;
-		if (!exists[at] || read_only(m[i].field) || m[i].field == F_GUEST_TIMER ||
-		    m[i].field == F_HOST_RSP || m[i].field == F_HOST_PERF_GLOBAL) {
-			m[i].field = F_ENTRY_INTR_INFO;
-			m[i].value = event_value(seed);
-			continue;
-		}
-		t->changed[at] = true;
-		if (is_host(m[i].field))
-			m[i].value = host_value(m[i].field, t->values[at], seed);
-		else if (is_guest(m[i].field))
-			m[i].value = guest_value(m[i].field, t->values[at], seed);
-		else
-			m[i].value = control_value(m[i].field, t->values[at], seed);
-		m[i].value &= ~dropped(m[i].field);
-		/* a list of rubbish at an exit would be a VMX abort */
-		if (m[i].field == F_EXIT_MSR_LOAD || m[i].field == F_EXIT_MSR_STORE)
-			m[i].value |= 8;
-	}
-	return n;
+	v &= ~dropped(field);
+	/* a list of rubbish at an exit would be a VMX abort */
+	if (field == F_EXIT_MSR_LOAD || field == F_EXIT_MSR_STORE)
+		v |= 8;
+	return v;
 }
