@@ -47,7 +47,7 @@ endif
 LDFLAGS := $(filter-out -no-pie -Wl$(comma)--no-warn-rwx-segments,$(LDFLAGS))
 endif
 
-.PHONY: all elf iso run bare check test unit coverage fuzz model mutants system lint format setup emulator l1 clean help guest-tests guests FORCE
+.PHONY: all elf iso run bare check test unit coverage fuzz model mutants conformance system lint format setup emulator l1 clean help guest-tests guests FORCE
 .DEFAULT_GOAL := all
 
 all: $(O)/socle.elf
@@ -136,6 +136,11 @@ guests: setup-run
 mutants: setup-test
 	@$(PYTHON) tests/mutants/run.py --out $(abspath $(O))/mutants
 
+# Every guest test image and many generated VM entries, bare and under Socle, on four models; hours.
+conformance: setup-test
+	@$(MAKE) --no-print-directory elf guest-tests
+	@$(PYTHON) tests/conformance.py
+
 # All that is tested; the last line is `N passed, N failed`.
 test: setup-test
 	@tests/all.sh
@@ -177,6 +182,8 @@ help:
 #h   make fuzz            all fuzzers, FUZZ_SECONDS=300 each
 #h   make model           EPT02 against a model of TLBs, MODEL_STEPS=1000000
 #h   make mutants         wrong Socles, each of which a test must notice (20 minutes)
+#h   make conformance     all guest tests on four models, and 200,000 generated VM entries on each; hours
+#h                        (MODELS=a,b IMAGES=a,b CONFORMANCE_SEEDS=20 or 5-9; goes on where it was broken off)
 #h   make emulator | l1   build the emulator, or the Linux L1, into the user's cache now
 #h   make format          clang-format over the C files
 #h   make setup           install all packages that any goal needs

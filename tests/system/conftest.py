@@ -41,8 +41,8 @@ def run_description(what, settings, folder):
 
 
 def boot(l1_image=None, l1_args="", modules=(), options="", bare=False, grub="", machine_name="bochs",
-         timeout=BOOT_SECONDS, **settings):
-    """The machine.Result of a boot so described; done once in a test run."""
+         timeout=BOOT_SECONDS, run=RUN_ID, **settings):
+    """The machine.Result of a boot so described; done once in a test run (or for another `run`)."""
     what = {"l1": l1_image, "l1_args": l1_args, "modules": list(modules), "options": options, "bare": bare,
             "grub": grub}
     settings.update(machine=machine_name, timeout=timeout)
@@ -55,11 +55,11 @@ def boot(l1_image=None, l1_args="", modules=(), options="", bare=False, grub="",
         if os.path.exists(kept):
             with open(kept, encoding="utf-8") as file:
                 saved = json.load(file)
-            if saved.pop("run") == RUN_ID:
+            if saved.pop("run") == run:
                 return machine.Result(**saved)
         result = run_description(what, settings, folder)
         with open(kept, "w", encoding="utf-8") as file:
-            json.dump({**vars(result), "run": RUN_ID}, file)
+            json.dump({**vars(result), "run": run}, file)
     return result
 
 
