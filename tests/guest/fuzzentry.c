@@ -84,7 +84,7 @@ static void end_of_case(void)
 	msr_write(MSR_SYSENTER_CS, 0);
 	msr_write(MSR_SYSENTER_ESP, 0);
 	msr_write(MSR_SYSENTER_EIP, 0);
-	cr0_write((cr0_read() | CR0_WP) & ~(CR0_TS | CR0_AM));
+	cr0_write((cr0_read() | CR0_WP) & ~(CR0_TS | CR0_AM | CR0_CD | CR0_NW));
 	cr4_write(caps.cr4_fixed0 | CR4_PAE | CR4_VMXE);
 	msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_NXE | EFER_SCE);
 	msr_write(MSR_PAT, 0x0007040600070406);

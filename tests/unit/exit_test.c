@@ -514,6 +514,19 @@ static void entry_list_fails_with_its_index(void **state UNUSED)
 	}
 }
 
+/* SDM: VM entry leaves CR0.CD and NW alone, and so does the exit of an entry that fails behind the checks. */
+static void cd_stays_l1s_over_a_failed_list(void **state UNUSED)
+{
+	prepare_lists(1, 0, 0);
+	put_msr(P_ENTRY, 0, 0x12345, 0, 0);
+	W(guest_cr0, R(guest_cr0) | CR0_CD);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_false(machine_in_l2());
+	assert_true(R(exit_reason) == (EXIT_ENTRY_FAIL_MSR | EXIT_REASON_ENTRY_FAILURE));
+	assert_int_equal(machine_field(VMCS_guest_cr0) & CR0_CD, 0);
+	assert_int_equal(R(guest_cr0) & CR0_CD, CR0_CD);
+}
+
 static void list_beyond_the_limit_fails_there(void **state UNUSED)
 {
 	prepare_lists(513, 0, 0);
@@ -901,6 +914,7 @@ int main(void)
 		MACHINE_TEST_BOTH(nmi_blocking_is_taken_back_for_an_nmi_delivered_again),
 		MACHINE_TEST_BOTH(msr_lists_load_and_store),
 		MACHINE_TEST_BOTH(entry_list_fails_with_its_index),
+		MACHINE_TEST_BOTH(cd_stays_l1s_over_a_failed_list),
 		MACHINE_TEST_BOTH(list_beyond_the_limit_fails_there),
 		MACHINE_TEST_BOTH(a_bad_store_list_aborts),
 		MACHINE_TEST_BOTH(a_bad_load_list_aborts),

@@ -95,16 +95,26 @@ static struct l1_state l1_state_read(struct vcpu *vcpu, const struct vmcs12 *v12
 	}
 	if (!v12_has_entry(v12, ENTRY_LOAD_PAT))
 		l1.pat = vmcs_read(VMCS_guest_pat);
-	if (unlikely(vcpu_intercepts_cr(vcpu)))
+	if (unlikely(vcpu_intercepts_cr(vcpu) || v12->entry_msr_load_count || vcpu->nested.init_pending))
 		l1.cache_bits = vcpu_reg(vcpu, REG_CR0) & (CR0_CD | CR0_NW);
 	return l1;
 }
 
-static enum action take_held_init(struct vcpu *vcpu)
+/*
+ * L2's state is loaded, but the processor will not see it before L1 takes it
+ * over: CD and NW are L1's, as the processor's own entry leaves them.
+ */
+static void keep_cache_bits(struct vcpu *vcpu, const struct l1_state *l1)
+{
+	vcpu_set_reg(vcpu, REG_CR0, (vcpu_reg(vcpu, REG_CR0) & ~(CR0_CD | CR0_NW)) | l1->cache_bits);
+}
+
+static enum action take_held_init(struct vcpu *vcpu, const struct l1_state *l1)
 {
 	struct exit_record record = { .reason = EXIT_INIT };
 
 	vcpu->nested.init_pending = false;
+	keep_cache_bits(vcpu, l1);
 	return nested_reflect(vcpu, &record);
 }
 
@@ -145,11 +155,13 @@ static enum action commit(struct vcpu *vcpu, struct nested_vmcs *slot, bool laun
 	    nested_load_pdptes(vcpu, v12->guest_cr3) != PDPTE_OK)
 		return fail_late(vcpu, slot, EXIT_ENTRY_FAIL_GUEST, ENTRY_FAIL_PDPTE);
 	failed = msr_area_load(vcpu, v12->entry_msr_load_addr, (u32)v12->entry_msr_load_count, true);
-	if (failed)
+	if (failed) {
+		keep_cache_bits(vcpu, &l1);
 		return fail_late(vcpu, slot, EXIT_ENTRY_FAIL_MSR, failed);
+	}
 	v12->launched = 1;
 	if (unlikely(vcpu->nested.init_pending))
-		return take_held_init(vcpu);
+		return take_held_init(vcpu, &l1);
 	return ACTION_RESUME;
 }
 

@@ -125,7 +125,7 @@ bool check_guest(const struct vmcs12 *v12, const struct check_env *env, struct c
 /* L1's own registers that L2 starts with where vmcs12's entry controls do not load them. */
 struct l1_state {
 	u64 efer, dr7, debugctl, pat;
-	u64 cache_bits; /* of CR0: VM entry leaves CD and NW alone; read only where L0 intercepts CR writes */
+	u64 cache_bits; /* of CR0: VM entry leaves CD and NW alone; read only where that matters */
 };
 void merge_vmcs02(struct vcpu *vcpu, struct nested_vmcs *slot,
 		  const struct l1_state *l1); /* vmcs02 loaded; writes what is dirty */
