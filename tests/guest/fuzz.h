@@ -26,7 +26,8 @@ struct template
 	u64 values[FIELDS]; /* of writable fields, by index in all_fields */
 	u64 now[FIELDS];    /* what the VMCS holds, where known[] */
 	bool known[FIELDS];
-	u64 pdptes; /* PAE without EPT: a page with room for 128 sets of PDPTEs; else 0 */
+	u64 intr, idt, length; /* exit information as the last case left it */
+	u64 pdptes;	       /* PAE without EPT: a page with room for 128 sets of PDPTEs; else 0 */
 };
 
 struct msr_entry {
@@ -66,12 +67,7 @@ u64 fuzz_value(u32 field, u64 old, u64 *seed); /* one that the field's format in
 void fuzz_fill_lists(struct msr_entry *lists, u64 *seed);
 u32 fuzz_mutate(struct template *t, struct mutation m[FUZZ_MOST], u64 *seed);
 
-/* All that L1 may see after the entry; before: what the exit information was. */
-struct fuzz_before {
-	u64 intr, idt, length;
-};
-void fuzz_note(struct fuzz_before *before);
-u64 fuzz_hash(struct template *t, u32 reason, const struct fuzz_before *before, const struct msr_entry *lists,
-	      bool all);
+/* All that L1 may see after the entry; all: fields too that it should not have changed. */
+u64 fuzz_hash(struct template *t, u32 reason, const struct msr_entry *lists, bool all);
 
 #endif

@@ -6,38 +6,32 @@
  */
 #include "tests/guest/fuzz.h"
 
-void fuzz_note(struct fuzz_before *before)
+static u64 hash_exit(u64 hash, struct template *t, u32 reason)
 {
-	before->intr = vmread(F_EXIT_INTR_INFO);
-	before->idt = vmread(F_IDT_INFO);
-	before->length = vmread(F_EXIT_LENGTH);
-}
+	u64 intr = t->intr = vmread(F_EXIT_INTR_INFO), idt = t->idt = vmread(F_IDT_INFO);
 
-static u64 hash_exit(u64 hash, u32 reason)
-{
-	u64 intr = vmread(F_EXIT_INTR_INFO), idt = vmread(F_IDT_INFO);
-
+	t->length = vmread(F_EXIT_LENGTH);
 	hash = hash_add(hash, intr & INTR_VALID ? intr : 0);
 	hash = hash_add(hash, intr & INTR_VALID && intr & INTR_CODE ? vmread(F_EXIT_ERROR_CODE) : 0);
 	hash = hash_add(hash, idt & INTR_VALID ? idt : 0);
 	hash = hash_add(hash, idt & INTR_VALID && idt & INTR_CODE ? vmread(F_IDT_ERROR_CODE) : 0);
 	if (idt & INTR_VALID && (idt & 0x700) >= INTR_SOFT && (idt & 0x700) != INTR_OTHER)
-		hash = hash_add(hash, vmread(F_EXIT_LENGTH));
+		hash = hash_add(hash, t->length);
 	if (reason == REASON_EPT_VIOLATION || reason == REASON_EPT_MISCONFIG)
 		hash = hash_add(hash, vmread(F_GUEST_PHYSICAL));
 	if (reason == REASON_EPT_VIOLATION && vmread(F_QUALIFICATION) & BIT(7))
 		hash = hash_add(hash, vmread(F_GUEST_LINEAR));
 	if (reason == REASON_VMCALL)
-		hash = hash_add(hash, vmread(F_EXIT_LENGTH));
+		hash = hash_add(hash, t->length);
 	return hash;
 }
 
-/* A failed entry writes exit reason and qualification only. */
-static u64 hash_failure(u64 hash, const struct fuzz_before *before)
+/* A failed entry writes exit reason and qualification only, VMfail neither. */
+static u64 hash_failure(u64 hash, const struct template *t)
 {
-	hash = hash_add(hash, vmread(F_EXIT_INTR_INFO) == before->intr);
-	hash = hash_add(hash, vmread(F_IDT_INFO) == before->idt);
-	return hash_add(hash, vmread(F_EXIT_LENGTH) == before->length);
+	hash = hash_add(hash, vmread(F_EXIT_INTR_INFO) == t->intr);
+	hash = hash_add(hash, vmread(F_IDT_INFO) == t->idt);
+	return hash_add(hash, vmread(F_EXIT_LENGTH) == t->length);
 }
 
 static u64 hash_fields(u64 hash, struct template *t, bool all)
@@ -98,21 +92,22 @@ static u64 hash_host(u64 hash, bool entered)
 				      (entered ? SELECTOR("str") : 0) << 32 | SELECTOR("sldt") << 48);
 }
 
-u64 fuzz_hash(struct template *t, u32 reason, const struct fuzz_before *before, const struct msr_entry *lists,
-	      bool all)
+u64 fuzz_hash(struct template *t, u32 reason, const struct msr_entry *lists, bool all)
 {
 	u64 hash = hash_add(0, reason);
+	bool exited = !(reason & VM_FAIL);
 	u32 i;
 
-	if (!(reason & VM_FAIL))
+	if (exited)
 		hash = hash_add(hash, vmread(F_QUALIFICATION));
-	if (!(reason & (VM_FAIL | REASON_FAILED_ENTRY)))
-		hash = hash_exit(hash, reason);
+	if (exited && !(reason & REASON_FAILED_ENTRY))
+		hash = hash_exit(hash, t, reason);
 	else
-		hash = hash_failure(hash, before);
+		hash = hash_failure(hash, t);
 	hash = hash_add(hash, vmread(F_ENTRY_INTR_INFO));
-	hash = hash_fields(hash, t, all);
-	hash = hash_host(hash, !(reason & VM_FAIL));
+	/* VMfail leaves everything as it was: looked at now and then */
+	if (exited || all)
+		hash = hash_host(hash_fields(hash, t, all), exited);
 	for (i = 0; i < 16; i++)
 		if (i != 4)
 			hash = hash_add(hash, ((u64 *)&t->vm.regs)[i]);

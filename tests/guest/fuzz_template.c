@@ -149,5 +149,8 @@ void fuzz_make_template(struct template *t, enum vm_mode mode, bool ept, u64 spa
 		t->values[i] = v;
 		t->known[i] = false;
 	}
+	t->intr = vmread(F_EXIT_INTR_INFO);
+	t->idt = vmread(F_IDT_INFO);
+	t->length = vmread(F_EXIT_LENGTH);
 	t->made = true;
 }

@@ -66,24 +66,21 @@ static void start_of_case(struct template *t)
 	for (i = 0; i < 64; i++)
 		*(u32 *)ptr_of(t->values[FUZZ_VIRTUAL_APIC] + i * 16) = 0;
 	memset(ptr_of(t->values[FUZZ_POSTED_DESCRIPTOR]), 0, 64);
-	msr_write(MSR_STAR, 0);
-	msr_write(MSR_LSTAR, 0);
-	msr_write(MSR_CSTAR, 0);
-	msr_write(MSR_SFMASK, 0);
-	msr_write(MSR_KERNEL_GS_BASE, 0);
 }
 
 /* Whatever the exit loaded: L1's own again, so that no case sees what an earlier one did. */
 static void end_of_case(void)
 {
+	static const u32 zero[] = { MSR_FS_BASE,      MSR_SYSENTER_CS, MSR_SYSENTER_ESP,
+				    MSR_SYSENTER_EIP, MSR_STAR,	       MSR_LSTAR,
+				    MSR_CSTAR,	      MSR_SFMASK,      MSR_KERNEL_GS_BASE };
 	u64 gs = msr_read(MSR_GS_BASE);
+	u32 i;
 
 	asm volatile("mov %0, %%ds; mov %0, %%es; mov %0, %%ss; mov %0, %%fs; mov %0, %%gs" ::"r"(SEL_DATA));
 	msr_write(MSR_GS_BASE, gs);
-	msr_write(MSR_FS_BASE, 0);
-	msr_write(MSR_SYSENTER_CS, 0);
-	msr_write(MSR_SYSENTER_ESP, 0);
-	msr_write(MSR_SYSENTER_EIP, 0);
+	for (i = 0; i < ARRAY_SIZE(zero); i++)
+		msr_write(zero[i], 0);
 	cr0_write((cr0_read() | CR0_WP) & ~(CR0_TS | CR0_AM | CR0_CD | CR0_NW));
 	cr4_write(caps.cr4_fixed0 | CR4_PAE | CR4_VMXE);
 	msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_NXE | EFER_SCE);
@@ -123,7 +120,6 @@ static u64 run_case(u64 number, u64 seed0, bool detail)
 	enum vm_mode mode = vm_mode_possible(r % VM_MODES) ? r % VM_MODES : VM_64;
 	struct template *t = &templates[mode][(r >> 8 & 1) && caps_proc2(PROC2_EPT)];
 	struct mutation m[FUZZ_MOST];
-	struct fuzz_before before;
 	u32 i, n, reason;
 	u64 hash;
 
@@ -147,12 +143,12 @@ static u64 run_case(u64 number, u64 seed0, bool detail)
 		change(t, &(struct mutation){ F_GUEST_ACTIVITY, ACTIVE });
 	t->known[FUZZ_ENTRY_INTR_INFO] = false;
 	start_of_case(t);
-	fuzz_note(&before);
 	reason = vm_run(&t->vm);
-	hash = fuzz_hash(t, reason, &before, msr_lists, !(r >> 16 & 7));
+	hash = fuzz_hash(t, reason, msr_lists, !(r >> 16 & 7));
 	if (detail)
 		show(t, number, reason, hash, m, n);
-	end_of_case();
+	if (!(reason & VM_FAIL))
+		end_of_case();
 	return hash;
 }
 
@@ -185,6 +181,7 @@ TEST_VMX(fuzz)
 	for (i = 0; i < FIELDS; i++)
 		indices[all_fields[i] / 2] = (u8)i;
 	msr_lists = page_alloc();
+	end_of_case();
 	msr_write(MSR_PAT, 0x0007040600070406);
 	cr4_write(caps.cr4_fixed0 | CR4_PAE | CR4_VMXE);
 	for (mode = VM_64; mode < VM_MODES; mode++) {
