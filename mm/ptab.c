@@ -77,8 +77,9 @@ static u64 *descend(struct ptab *pt, u64 *entry, unsigned int level)
 		for (unsigned int i = 0; i < 512; i++)
 			table[i] = old + i * step;
 	}
-	/* The new table says what the large page said, so there is no moment in which nothing is mapped. */
-	WRITE_ONCE(*entry, ptr_to_phys(table).v | format->table);
+	/* The new table says what the large page said, so there is no moment in which nothing is mapped; and it
+	 * says so before anybody can find it. */
+	__atomic_store_n(entry, ptr_to_phys(table).v | format->table, __ATOMIC_RELEASE);
 	return table;
 }
 
@@ -121,19 +122,18 @@ bool ptab_map(struct ptab *pt, u64 va, u64 pa, u64 size, u64 bits)
 	return true;
 }
 
-u64 *ptab_lookup(const struct ptab *pt, u64 va, unsigned int *level)
+bool ptab_lookup(const struct ptab *pt, u64 va, u64 *leaf, unsigned int *level)
 {
-	u64 *table = phys_to_ptr(pt->root);
+	u64 entry = pt->root.v;
 
 	for (unsigned int l = pt->format->levels;; l--) {
-		u64 *entry = &table[index_of(va, l)];
-
-		if (!is_present(pt, *entry))
-			return NULL;
-		if (is_leaf(pt, *entry, l)) {
+		entry = READ_ONCE(table_of(pt, entry)[index_of(va, l)]);
+		if (!is_present(pt, entry))
+			return false;
+		if (is_leaf(pt, entry, l)) {
+			*leaf = entry;
 			*level = l;
-			return entry;
+			return true;
 		}
-		table = table_of(pt, *entry);
 	}
 }

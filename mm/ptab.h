@@ -46,8 +46,11 @@ bool ptab_init(struct ptab *pt, const struct ptab_format *format, u32 sizes, voi
  */
 bool ptab_map(struct ptab *pt, u64 va, u64 pa, u64 size, u64 bits);
 
-/* The leaf for va: its entry (NULL if not present), and its level (1: 4 KiB, 2: 2 MiB, 3: 1 GiB). */
-u64 *ptab_lookup(const struct ptab *pt, u64 va, unsigned int *level);
+/*
+ * The leaf for va as it was at one moment, and its level (1: 4 KiB, 2: 2 MiB, 3: 1 GiB). False: not present.
+ * Needs no lock: each entry is read once, and a table that was linked stays one.
+ */
+bool ptab_lookup(const struct ptab *pt, u64 va, u64 *leaf, unsigned int *level);
 
 /* The entry for va at `level`, tables above it made and large pages split on the way. NULL: allocator empty.
  */

@@ -7,7 +7,7 @@
  *
  * Entries change in place by single 64-bit stores under a lock that is taken
  * only here, on the first touch of MMIO, at MTRR writes and at accesses to
- * absent memory: never on the way of an ordinary exit.
+ * absent memory: never on the way of an ordinary exit. Reading needs no lock.
  */
 #include "vmx/vm.h"
 
@@ -126,26 +126,36 @@ static bool map_on_demand(u64 gpa)
 	return false;
 }
 
+/* Another CPU may have mapped it meanwhile. */
+static bool map_if_absent(u64 gpa, u64 *leaf, unsigned int *level)
+{
+	bool found;
+
+	lock();
+	found = ptab_lookup(&passthru.ept, gpa, leaf, level) ||
+		(map_on_demand(gpa) && ptab_lookup(&passthru.ept, gpa, leaf, level));
+	unlock();
+	return found;
+}
+
 bool vm_ept01_lookup(gpa_t gpa, struct ept01_mapping *out)
 {
 	unsigned int level;
-	u64 *entry;
+	u64 leaf;
 
 	if (gpa.v >> vmx_caps.physical_bits || memmap_in_window(gpa.v, 1))
 		return false;
-	lock();
-	entry = ptab_lookup(&passthru.ept, gpa.v, &level);
-	if (!entry && map_on_demand(gpa.v))
-		entry = ptab_lookup(&passthru.ept, gpa.v, &level);
-	if (entry) {
-		out->size = ptab_level_size(level);
-		out->hpa = ALIGN_DOWN(*entry & PTE_ADDR, out->size);
-		out->rwx = *entry & EPT_RWX;
-		out->memory_type = (*entry & EPT_MEMTYPE) >> EPT_MEMTYPE_SHIFT;
-		out->ignore_pat = *entry & EPT_IGNORE_PAT;
-	}
-	unlock();
-	return entry;
+	if (!ptab_lookup(&passthru.ept, gpa.v, &leaf, &level) && !map_if_absent(gpa.v, &leaf, &level))
+		return false;
+	*out = (struct ept01_mapping){
+		.size = ptab_level_size(level),
+		.hpa = ALIGN_DOWN(leaf & PTE_ADDR, ptab_level_size(level)),
+		.rwx = leaf & EPT_RWX,
+		.memory_type = (leaf & EPT_MEMTYPE) >> EPT_MEMTYPE_SHIFT,
+		.ignore_pat = leaf & EPT_IGNORE_PAT,
+	};
+	/* A page that another CPU put there for one instruction is no memory of L1's. */
+	return out->hpa == ALIGN_DOWN(gpa.v, out->size);
 }
 
 /* One leaf follows the MTRRs; where they cut through it, it is split. An empty pool leaves the old type. */
