@@ -77,8 +77,8 @@ static u64 *descend(struct ptab *pt, u64 *entry, unsigned int level)
 		for (unsigned int i = 0; i < 512; i++)
 			table[i] = old + i * step;
 	}
-	/* The new table says what the large page said, so there is no moment in which nothing is mapped; and it
-	 * says so before anybody can find it. */
+	/* The new table says what the large page said, so there is no moment in which nothing is mapped; and
+	 * it says so before anybody can find it. */
 	__atomic_store_n(entry, ptr_to_phys(table).v | format->table, __ATOMIC_RELEASE);
 	return table;
 }

@@ -2,7 +2,8 @@
 /*
  * The debug call: VMCALL with EAX = DEBUG_CALL_MAGIC. EBX = 1 prints what was
  * counted; EBX = 2 returns the VMREADs (RAX) and VMWRITEs (RDX) of the register
- * numbered ECX (enum reg). Anything else, and L1 outside VMX operation, see exit.c.
+ * numbered ECX (enum reg); EBX = 3 returns in RAX the number ECX of struct
+ * nested_counters. All are this CPU's. Anything else, and L1 outside VMX operation, see exit.c.
  * A Socle on another one asks it to print as well, after itself.
  */
 #include "kernel/hw/vmx.h"
@@ -12,7 +13,7 @@
 #include "vmx/event.h"
 #include "vmx/exit.h"
 
-enum { CALL_PRINT = 1, CALL_REGISTER = 2 };
+enum { CALL_PRINT = 1, CALL_REGISTER = 2, CALL_NESTED = 3 };
 
 /* `level N: ` before the lines of a Socle that is not the lowest */
 static const char *level_prefix(void)
@@ -78,6 +79,14 @@ static void print_level(const char *title, unsigned int level)
 	line_flush(&line, title);
 }
 
+/* All of them are numbers of 64 bits: tests know them by their order. */
+static u64 nested_counter(const struct vcpu *vcpu, u32 index)
+{
+	const u64 *counters = (const u64 *)&vcpu->nested.counters;
+
+	return index < sizeof(vcpu->nested.counters) / sizeof(*counters) ? counters[index] : ~0ull;
+}
+
 enum action debug_call(struct vcpu *vcpu)
 {
 	u32 reg = (u32)vcpu->gpr[GPR_RCX];
@@ -94,6 +103,7 @@ enum action debug_call(struct vcpu *vcpu)
 		vcpu->gpr[GPR_RAX] = reg < REG_COUNT ? vcpu->reg_counters.reads[reg] : ~0ull;
 		vcpu->gpr[GPR_RDX] = reg < REG_COUNT ? vcpu->reg_counters.writes[reg] : ~0ull;
 		return ACTION_SKIP;
+	case CALL_NESTED: vcpu->gpr[GPR_RAX] = nested_counter(vcpu, reg); return ACTION_SKIP;
 	default: return event_inject_ud(vcpu);
 	}
 }

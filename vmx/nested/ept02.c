@@ -12,7 +12,7 @@
 #include "vmx/nested/ept.h"
 #include "vmx/tlb.h"
 
-#define SYNC_SHARE 2048 /* entries compared at once: about what four violations cost */
+#define SYNC_SHARE 2048 /* entries compared at once: about what ten violations cost */
 
 #define EPT_CAP_ADVANCED BIT(22) /* IA32_VMX_EPT_VPID_CAP: advanced information */
 

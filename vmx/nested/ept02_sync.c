@@ -77,6 +77,19 @@ static void sync_below(struct sync *sync, u32 table, unsigned int index)
 	WRITE_ONCE(*entry, *entry & ~EPT_PERMISSIONS);
 }
 
+/* Entries of one word of `filled`. */
+#define WORD_ENTRIES 64
+
+/* The usual case, and cheap: a run of L1's entries that are as they were. */
+static bool is_unchanged(const u64 *now, const u64 *snapshot)
+{
+	u64 changed = 0;
+
+	for (unsigned int i = 0; i < WORD_ENTRIES; i++)
+		changed |= READ_ONCE(now[i]) ^ snapshot[i];
+	return !changed;
+}
+
 static void sync_table(struct sync *sync, u32 table)
 {
 	struct ept02_table *t = &sync->cache->tables[table];
@@ -89,9 +102,14 @@ static void sync_table(struct sync *sync, u32 table)
 		ept02_empty_table(sync->cache, table);
 		return;
 	}
-	for (unsigned int word = 0; word < ARRAY_SIZE(t->filled); word++)
+	for (unsigned int word = 0; word < ARRAY_SIZE(t->filled); word++) {
+		if (t->level == 1 && t->filled[word] == ~0ull &&
+		    is_unchanged(&now[word * WORD_ENTRIES], &snapshot[word * WORD_ENTRIES])) {
+			sync->left -= MIN(sync->left, (u32)WORD_ENTRIES);
+			continue;
+		}
 		for (u64 bits = t->filled[word]; bits; bits &= bits - 1) {
-			unsigned int index = word * 64 + (unsigned int)__builtin_ctzll(bits);
+			unsigned int index = word * WORD_ENTRIES + (unsigned int)__builtin_ctzll(bits);
 			u64 value = READ_ONCE(now[index]);
 
 			sync->left -= sync->left ? 1 : 0;
@@ -101,6 +119,7 @@ static void sync_table(struct sync *sync, u32 table)
 			    !ept_is_leaf(entries[index], t->level))
 				sync_below(sync, table, index);
 		}
+	}
 }
 
 void ept02_sync_table(struct vcpu *vcpu, struct ept02_root *root, u32 table)

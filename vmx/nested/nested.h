@@ -62,6 +62,7 @@ struct check_failure {
 	u64 qualification; /* of exit reason 33 */
 };
 
+/* Their order is known to tests (vmx/counters.c). */
 struct nested_counters {
 	u64 entries, entry_failures, reflections;
 	u64 ept02_fills, ept02_rebuilds, ept02_reclaims, vpid_flushes;

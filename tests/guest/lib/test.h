@@ -52,6 +52,19 @@ bool option_flag(const char *name);
 /* The loader's memory map: calls fn for each range that is no usable RAM. */
 void memory_holes(void (*fn)(u64 base, u64 size, u32 type));
 bool under_socle(void);
+/* What Socle has counted on this CPU: struct nested_counters of vmx/nested/nested.h. 0 on the bare processor.
+ */
+enum socle_counter {
+	COUNT_ENTRIES,
+	COUNT_ENTRY_FAILURES,
+	COUNT_REFLECTIONS,
+	COUNT_EPT02_FILLS,
+	COUNT_EPT02_REBUILDS,
+	COUNT_EPT02_RECLAIMS,
+	COUNT_VPID_FLUSHES,
+	COUNT_SLOT_EVICTIONS,
+};
+u64 socle_count(enum socle_counter which);
 
 u64 random_next(u64 *state);
 

@@ -108,3 +108,24 @@ const char *vmx_result_name(enum vmx_result r, char buf[48])
 	format(buf, 48, "valid(%u)", vmx_error());
 	return buf;
 }
+
+/* ---- Socle itself ---- */
+
+#define SOCLE_REVISION 0x534f4301
+#define SOCLE_CALL 0x50434c53
+#define SOCLE_CALL_COUNTER 3
+
+bool under_socle(void)
+{
+	return (u32)caps.basic == SOCLE_REVISION;
+}
+
+u64 socle_count(enum socle_counter which)
+{
+	u64 value = SOCLE_CALL, call = SOCLE_CALL_COUNTER;
+
+	if (!under_socle())
+		return 0;
+	asm volatile("vmcall" : "+a"(value), "+b"(call) : "c"((u64)which) : "rdx", "memory", "cc");
+	return value;
+}
