@@ -133,6 +133,14 @@ OTHERS = [
     Mutant("ept02-writes-before-dirty", "vmx/nested/ept.h",
            [("\t\tpermissions &= ~EPT_WRITE;\n", "\t\tpermissions &= ~(u64)0;\n")],
            "ept02: test_model_large_budget"),
+    Mutant("ept02-runs-not-compared", "vmx/nested/ept02_sync.c", [("\treturn !changed;\n", "\treturn !changed || true;\n")],
+           "ept02: test_model_parked"),
+    Mutant("ept12-full-log-unnoticed", "vmx/nested/ept12.c",
+           [("v12->guest_pml_index >= LOG_ENTRIES;", "v12->guest_pml_index > LOG_ENTRIES;")],
+           "ept02: test_model_large_budget"),
+    Mutant("ept12-logs-each-flag", "vmx/nested/ept12.c",
+           [("\t\tif (missing & EPT_DIRTY)\n\t\t\tlog_page", "\t\tif (missing)\n\t\t\tlog_page")],
+           "ept02: test_model_large_budget"),
     Mutant("ept12-flags-not-atomic", "vmx/nested/ept12.c",
            [("\tif (where &&\n"
              "\t    !__atomic_compare_exchange_n(where, entry, want, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))\n"

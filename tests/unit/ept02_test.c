@@ -111,9 +111,10 @@ int main(void)
 
 	setvbuf(stdout, NULL, _IONBF, 0);
 	failed = cmocka_run_group_tests(tests, NULL, NULL);
-	printf("accesses %llu, violations %llu, misconfigurations %llu, absent %llu, flushes %llu\n",
+	printf("accesses %llu, violations %llu, misconfigurations %llu, absent %llu, full logs %llu, flushes "
+	       "%llu\n",
 	       (unsigned long long)steps_ok, (unsigned long long)steps_violation,
 	       (unsigned long long)steps_misconfig, (unsigned long long)steps_absent,
-	       (unsigned long long)flushes);
+	       (unsigned long long)steps_log_full, (unsigned long long)flushes);
 	return failed;
 }

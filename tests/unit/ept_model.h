@@ -36,6 +36,8 @@
 #define WINDOW_BASE 0x7f900000ull
 #define WINDOW_END 0x7fc01000ull
 #define PHYSICAL_BITS 39
+#define PML_ADDRESS 0x30000000ull
+#define PML_ENTRIES 512
 #define ABSENT_BASE (WINDOW_BASE + 0x5000) /* the page of ones of each CPU: L0's own */
 
 static u64 memory[TABLES][EPT_ENTRIES] ALIGNED(4096);
@@ -464,6 +466,26 @@ static u32 model_walk(const struct model_role *role, u64 l2gpa, u64 need, u64 *p
 	}
 }
 
+/* Has the walk of this address a flag to set? `dirty`: the leaf's dirty flag is one. Only where it succeeds.
+ */
+static bool model_sets_flags(const struct model_role *role, u64 l2gpa, u64 need, bool *dirty)
+{
+	u64 table = role->eptp & EPT_ADDRESS, e = ~0ull;
+	bool accessed = false;
+	unsigned int level = 5;
+
+	*dirty = false;
+	if (!(role->eptp & EPTP_AD))
+		return false;
+	do {
+		e = table_of(table) < 0 ? ~0ull : memory[table_of(table)][ept_index(l2gpa, --level)];
+		accessed |= !(e & EPT_ACCESSED);
+		table = e & EPT_ADDRESS;
+	} while (!model_is_leaf(e, level));
+	*dirty = (need & EPT_WRITE) && !(e & EPT_DIRTY);
+	return accessed || *dirty;
+}
+
 /* A/D flags that the walk may have set. */
 static void note_path(const struct model_role *role, u64 l2gpa)
 {
@@ -531,7 +553,21 @@ static bool model_allows(const struct model_role *role, u64 since, u64 table, un
 
 /* ---- steps ---- */
 
+/* Entries that are used in each table: a few, and in the lowest ones a run that is filled to the last. */
+#define RUN_FIRST 64
+#define RUN 64
 static const unsigned int indices[] = { 0, 1, 2, 3, 300, 511 };
+#define USED (ARRAY_SIZE(indices) + RUN)
+
+static unsigned int used_index(unsigned int i)
+{
+	return i < ARRAY_SIZE(indices) ? indices[i] : RUN_FIRST + i - (unsigned int)ARRAY_SIZE(indices);
+}
+
+static unsigned int random_index(unsigned int level)
+{
+	return used_index((unsigned int)rnd(level == 1 && rnd(2) ? USED : ARRAY_SIZE(indices)));
+}
 
 /* Near the last one of this CPU more often than not: below a table that is in use already. */
 static u64 random_l2gpa(void)
@@ -542,7 +578,7 @@ static u64 random_l2gpa(void)
 	for (unsigned int level = 1; level <= 4; level++) {
 		unsigned int shift = 12 + 9 * (level - 1);
 
-		gpa |= level <= new_levels ? (u64)indices[rnd(ARRAY_SIZE(indices))] << shift
+		gpa |= level <= new_levels ? (u64)random_index(level) << shift
 					   : last_l2gpa[cpu] & GENMASK(shift + 8, shift);
 	}
 	return last_l2gpa[cpu] = gpa;
@@ -603,11 +639,27 @@ static u64 random_entry(unsigned int level, u64 old)
 	return random_permissions() | rnd(4) << 8 | random_table(level - 1);
 }
 
+/* Pages one after the other, with all flags set: what a processor that looks around finds at once. */
+static void edit_run(int table)
+{
+	u64 entry = EPT_RWX | EPT_USER_EXEC | EPT_ACCESSED | EPT_DIRTY | MEMTYPE_WB << EPT_MEMTYPE_SHIFT |
+		    random_page(2);
+
+	for (unsigned int index = RUN_FIRST; index < RUN_FIRST + RUN; index++) {
+		memory[table][index] = entry + index * PAGE_SIZE;
+		note(table, index);
+	}
+}
+
 static void step_edit(void)
 {
 	int table = (int)rnd(TABLES);
-	unsigned int index = indices[rnd(ARRAY_SIZE(indices))];
+	unsigned int index = random_index(rnd(4) ? 2 : level_of_table(table));
 
+	if (level_of_table(table) == 1 && !rnd(8)) {
+		edit_run(table);
+		return;
+	}
 	memory[table][index] = random_entry(level_of_table(table), memory[table][index]);
 	/* Back to what it was before: what remembers only one of the two must not be fooled. */
 	if (!rnd(6))
@@ -676,12 +728,27 @@ static void step_invept(void)
 	enter((unsigned int)(p->slot - slots[cpu]));
 }
 
-static u64 steps_ok, steps_violation, steps_misconfig, steps_absent;
+static u64 steps_ok, steps_violation, steps_misconfig, steps_absent, steps_log_full;
 
 static void set_register(struct vcpu *vcpu, enum reg reg, u64 value)
 {
 	vcpu->vmcs01.cache.available |= BIT(reg);
 	vcpu->vmcs01.cache.value[reg] = value;
+}
+
+/* SDM "Page-Modification Logging": what the violation in hand wrote to the log, `index` being that of before.
+ */
+static void check_log(const struct nested_vmcs *slot, u64 index, bool dirty, u64 l2gpa)
+{
+	bool logs = dirty && v12_has_proc2(&slot->v12, PROC2_PML);
+
+	CHECK(slot->v12.guest_pml_index == (logs ? (u16)(index - 1) : index), "index %llx",
+	      (unsigned long long)slot->v12.guest_pml_index);
+	if (logs)
+		CHECK(log_written == PML_ADDRESS + index * 8 && log_value == ALIGN_DOWN(l2gpa, PAGE_SIZE),
+		      "%llx at %llx", (unsigned long long)log_value, (unsigned long long)log_written);
+	else
+		CHECK(!log_written, "%llx", (unsigned long long)log_written);
 }
 
 static void check_translation(const struct model_role *role, u64 l2gpa, const struct translation *t,
@@ -734,15 +801,17 @@ static void after_reflection(u64 l2gpa, u64 need)
 	enter(rnd(4) ? (unsigned int)(processors[cpu].slot - slots[cpu]) : (unsigned int)rnd(SLOTS));
 }
 
-static void step_access(void)
+static void access_at(u64 l2gpa)
 {
 	struct processor *p = &processors[cpu];
 	struct vcpu *vcpu = &vcpus[cpu];
 	struct model_role *role = &roles[role_index(p->slot)];
 	u64 since = p->invept_since[role_index(p->slot)];
-	u64 l2gpa = random_l2gpa(), permissions, gpa, leaf = 0, need, access;
+	u64 permissions, gpa, leaf = 0, need, access;
 	unsigned int leaf_level;
 	struct translation t;
+	bool sets_flags, dirty;
+	u64 log_index;
 	u32 expected;
 
 	switch (rnd(4)) {
@@ -770,8 +839,18 @@ static void step_access(void)
 		set_register(vcpu, REG_EXIT_QUALIFICATION, access | rnd(8) << EPTV_PERM_SHIFT | rnd(2) << 6);
 		set_register(vcpu, REG_GUEST_PHYSICAL_ADDRESS, l2gpa);
 		was_reflected = false;
+		log_written = 0;
+		log_index = p->slot->v12.guest_pml_index;
 		expected = model_walk(role, l2gpa, need, &permissions, &gpa, &leaf, &leaf_level);
+		sets_flags = dirty = false;
+		if (!expected)
+			sets_flags = model_sets_flags(role, l2gpa, need, &dirty);
+		if (sets_flags && v12_has_proc2(&p->slot->v12, PROC2_PML) && log_index >= PML_ENTRIES) {
+			expected = EXIT_PML_FULL;
+			dirty = false;
+		}
 		ept02_violation(vcpu);
+		check_log(p->slot, log_index, dirty, l2gpa);
 		note_path(role, l2gpa);
 		CHECK(was_reflected == (expected != 0), "expected %u at %llx", expected,
 		      (unsigned long long)l2gpa);
@@ -785,6 +864,15 @@ static void step_access(void)
 			      (unsigned long long)reflected.qualification, (unsigned long long)permissions);
 			steps_violation++;
 			after_reflection(l2gpa, need);
+			return;
+		}
+		if (expected == EXIT_PML_FULL) {
+			CHECK(reflected.reason == EXIT_PML_FULL && !reflected.qualification, "reason %u",
+			      reflected.reason);
+			CHECK(model_sets_flags(role, l2gpa, need, &dirty), "no flag was set");
+			p->slot->v12.guest_pml_index = rnd(4) ? rnd(3) : PML_ENTRIES + rnd(2);
+			steps_log_full++;
+			enter((unsigned int)(p->slot - slots[cpu]));
 			return;
 		}
 		if (expected == 49) {
@@ -802,6 +890,20 @@ static void step_access(void)
 		      "level %u of %u", t.level, leaf_level);
 	}
 	CHECK(false, "no progress at %llx", (unsigned long long)l2gpa);
+}
+
+static void step_access(void)
+{
+	access_at(random_l2gpa());
+}
+
+/* A loop over the pages of a run. */
+static void step_sweep(void)
+{
+	u64 run = random_l2gpa() & ~(u64)(SIZE_2M - 1);
+
+	for (u64 index = RUN_FIRST; index < RUN_FIRST + RUN; index += 4)
+		access_at(run | index << 12);
 }
 
 /* Every table is free or in one place. */
@@ -858,8 +960,8 @@ static void build_world(u64 seed, u64 tables, u32 share)
 	memset(vcpus, 0, sizeof(vcpus));
 	memset(slots, 0, sizeof(slots));
 	for (int t = 0; t < TABLES; t++)
-		for (unsigned int i = 0; i < ARRAY_SIZE(indices); i++)
-			history_count[t][indices[i]] = 0;
+		for (unsigned int i = 0; i < USED; i++)
+			history_count[t][used_index(i)] = 0;
 	random_state = seed;
 	absent_count = 0;
 	memset(last_l2gpa, 0, sizeof(last_l2gpa));
@@ -875,8 +977,8 @@ static void build_world(u64 seed, u64 tables, u32 share)
 			.user_exec = i == 3 || i == 8,
 		};
 	for (int t = 0; t < TABLES; t++)
-		for (unsigned int i = 0; i < ARRAY_SIZE(indices); i++)
-			note(t, indices[i]);
+		for (unsigned int i = 0; i < USED; i++)
+			note(t, used_index(i));
 	for (cpu = 0; cpu < CPUS; cpu++) {
 		struct vcpu *vcpu = &vcpus[cpu];
 
@@ -892,6 +994,11 @@ static void build_world(u64 seed, u64 tables, u32 share)
 			v12->proc_controls = PROC_SECONDARY;
 			v12->proc2_controls = PROC2_EPT | (roles[s].user_exec ? PROC2_MODE_BASED_EXECUTE : 0);
 			v12->ept_pointer = roles[s].eptp;
+			if (s == 5 || s == 7) {
+				v12->proc2_controls |= PROC2_PML;
+				v12->pml_address = PML_ADDRESS;
+				v12->guest_pml_index = 3;
+			}
 		}
 		enter(0);
 	}
@@ -920,6 +1027,8 @@ static void run_step(bool alone)
 	case 28 ... 32: step_invept(); break;
 	case 33 ... 38: enter(alone && rnd(500) ? 0 : (unsigned int)rnd(SLOTS)); break;
 	case 39:
+		if (!rnd(8))
+			step_sweep();
 		if (!rnd(50))
 			nested_ept01_changed(&vcpus[cpu]);
 		break;
