@@ -35,10 +35,16 @@ void vmx_caps_read(void)
 		caps.vmfunc = msr_read(MSR_VMX_VMFUNC);
 }
 
+u64 vmx_region_area;
+
 u64 vmx_region(void)
 {
-	u32 *region = page_alloc();
+	u32 *region = vmx_region_area ? ptr_of(vmx_region_area) : page_alloc();
 
+	if (vmx_region_area) {
+		memset(region, 0, PAGE_SIZE);
+		vmx_region_area += PAGE_SIZE;
+	}
 	*region = (u32)caps.basic & 0x7fffffff;
 	return addr_of(region);
 }

@@ -197,6 +197,7 @@ static inline u64 caps_adjust(u64 cap, u64 want)
 }
 
 u64 vmx_region(void);		/* a new page with the revision identifier */
+extern u64 vmx_region_area;	/* where such pages come from, if not 0: their contents differ by platform */
 void vmx_enable(void);		/* CR4.VMXE, FEATURE_CONTROL, VMXON on this CPU */
 void vmx_disable(void);		/* VMXOFF if on; CR4 as before */
 u64 vmread(u64 field);		/* all ones where the field fails */
