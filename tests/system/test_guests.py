@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The guest tests: the same image on the bare (emulated) processor and under Socle must print the same results."""
+import re
+
 import pytest
 from conftest import assert_no_accident, boot, guest_image, guest_names, show
 from guests import CASES_PER_SEED, dropped, failures, machine_for, results
@@ -38,6 +40,27 @@ def test_same_as_bare(name, model, options):
     assert_no_accident(under)
     assert results(under) == results(bare)
     assert failures(under) <= failures(bare), show(under)
+
+
+def test_failed_entries_are_named():
+    """With log=debug each failed check says where it belongs, its rule, the field and the value."""
+    result = boot(guest_image("fuzzentry"), "cases=0-299 detail", options="log=debug", model="ivy_bridge",
+                  **machine_for("fuzzentry"))
+    stages = {"vmfail=7": "controls", "vmfail=8": "host state", "exit=80000021": "guest state",
+              "exit=80000022": "MSR-load list"}
+    said, seen = "", set()
+    for line in result.lines:
+        if line.startswith("socle: VM entry failed, "):
+            said = line
+        match = re.match(r"RESULT case=\d+ \S+ (vmfail=[78]|exit=8000002[12])", line)
+        if match:
+            stage = stages[match.group(1)]
+            own = re.match(r"socle: VM entry failed, %s: .+, [\w -]+=0x[0-9a-f]+$" % stage, said)
+            assert own or "by the processor" in said, "%s\n%s" % (said, line)
+            seen.add(stage)
+        if line.startswith("RESULT "):
+            said = ""
+    assert seen == set(stages.values()), seen
 
 
 def test_there_are_guest_tests():

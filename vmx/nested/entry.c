@@ -122,6 +122,15 @@ static enum action take_held_init(struct vcpu *vcpu, const struct l1_state *l1)
  * time. */
 static enum action fail_late(struct vcpu *vcpu, struct nested_vmcs *slot, u32 reason, u64 qualification)
 {
+	bool list = reason == EXIT_ENTRY_FAIL_MSR;
+
+	vcpu->nested.failure = (struct check_failure){
+		.rule = list ? "each entry of the list loads" : "PDPTEs in memory are valid",
+		.field_name = list ? "number of the entry" : "guest_cr3",
+		.value = list ? qualification : slot->v12.guest_cr3,
+		.qualification = qualification,
+	};
+	note_failure(vcpu, list ? "MSR-load list" : "guest state");
 	slot->dirty = GROUP_ALL;
 	return nested_entry_failure(vcpu, reason, qualification);
 }

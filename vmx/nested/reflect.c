@@ -6,6 +6,7 @@
  * other rare guest state stay in vmcs02 until L1 asks (nested_sync_rare()).
  * SDM: "VM Exits", "VM-Entry Failures During or After Loading Guest State", "VMX Aborts".
  */
+#include "kernel/log.h"
 #include "kernel/msr.h"
 #include "kernel/panic.h"
 #include "kernel/x86.h"
@@ -492,6 +493,8 @@ static void note_hardware_failure(struct vcpu *vcpu)
 enum action nested_hardware_failure(struct vcpu *vcpu, u32 reason, u64 qualification)
 {
 	note_hardware_failure(vcpu);
+	log_debug("VM entry failed, by the processor: exit reason %u, qualification %llu\n", reason,
+		  (unsigned long long)qualification);
 	return nested_entry_failure(vcpu, reason, qualification);
 }
 
@@ -500,6 +503,7 @@ enum action nested_hardware_vmfail(struct vcpu *vcpu, u32 error)
 	/* L0's own part of vmcs02 is never at fault. */
 	ASSERT(vcpu->nested.in_l2 && error == VMXERR_ENTRY_CONTROLS);
 	note_hardware_failure(vcpu);
+	log_debug("VM entry failed, by the processor: VM-instruction error %u\n", error);
 	cancel_entry(vcpu, vcpu->nested.current);
 	return insn_finish(vcpu, insn_fail(vcpu, error));
 }
