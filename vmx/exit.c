@@ -117,11 +117,13 @@ enum action exit_init(struct vcpu *vcpu)
 	return ACTION_RESUME;
 }
 
-/* Vector VV: the AP starts in real mode at VV00:0000. */
+/* Vector VV: the AP starts in real mode at VV00:0000, in the state that its INIT asked for
+ * (vcpu_take_init()). */
 enum action exit_sipi(struct vcpu *vcpu)
 {
 	u64 vector = vcpu_reg(vcpu, REG_EXIT_QUALIFICATION) & 0xff;
 
+	vcpu_init_reset(vcpu);
 	vcpu_set_reg(vcpu, REG_CS_SELECTOR, vector << 8);
 	vcpu_set_reg(vcpu, REG_CS_BASE, vector << 12);
 	vcpu_set_reg(vcpu, REG_RIP, 0);

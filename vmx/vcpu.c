@@ -197,13 +197,23 @@ void vcpu_init_reset(struct vcpu *vcpu)
 	tlb_flush_guest(vcpu);
 }
 
-/* SDM "MP Initialization Protocol": after INIT an AP waits for a SIPI, the BSP starts at the reset vector. */
+/*
+ * SDM "MP Initialization Protocol": after INIT an AP waits for a SIPI, the BSP starts at the reset vector.
+ * A SIPI that finds the processor here, in VMX root operation, is lost, and an operating system sends it
+ * right after the INIT: so the AP waits first, and what nobody can see before its SIPI is reset at its SIPI.
+ */
 void vcpu_take_init(struct vcpu *vcpu)
 {
 	ASSERT(vcpu->vmcs == &vcpu->vmcs01);
-	vcpu_init_reset(vcpu);
-	if (!(rdmsr(MSR_IA32_APIC_BASE) & APIC_BASE_BSP))
-		vcpu_set_reg(vcpu, REG_ACTIVITY, ACTIVITY_WAIT_FOR_SIPI);
+	if (rdmsr(MSR_IA32_APIC_BASE) & APIC_BASE_BSP) {
+		vcpu_init_reset(vcpu);
+		return;
+	}
+	vcpu->pending_valid = false;
+	vcpu->nmi_pending = false;
+	vcpu_set_reg(vcpu, REG_PENDING_DEBUG, 0);
+	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, 0);
+	vcpu_set_reg(vcpu, REG_ACTIVITY, ACTIVITY_WAIT_FOR_SIPI);
 }
 
 /* Flat 32-bit protected mode at L1's entry point. */

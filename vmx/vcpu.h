@@ -241,8 +241,8 @@ bool vcpu_intercepts_cr(struct vcpu *vcpu);
 void vcpu_init_reset(struct vcpu *vcpu);
 
 /*
- * An INIT that L1's processor takes now (not in VMX operation): INIT state; an AP waits for a SIPI.
- * vmcs01 is current.
+ * An INIT that L1's processor takes now (not in VMX operation): INIT state; an AP waits for a SIPI, which
+ * brings that state (exit_sipi()).  vmcs01 is current.
  */
 void vcpu_take_init(struct vcpu *vcpu);
 

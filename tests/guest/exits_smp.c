@@ -17,6 +17,33 @@ static u32 target, icr, count;
 static volatile u32 sent;
 static volatile bool go_on;
 
+/* SDM "MP Initialization Protocol": a CPU that runs, halts or waits starts anew; its SIPIs come soon after
+ * its INIT. */
+enum { SOON = 500 };
+
+static void halt_here(void *arg)
+{
+	(void)arg;
+	cpu_cli();
+	for (;;)
+		asm volatile("hlt");
+}
+
+TEST(restart)
+{
+	u32 round, good = 0, last = smp_start() - 1;
+
+	NEED(last);
+	for (round = 0; round < 6; round++) {
+		if (round & 1)
+			smp_call(last, halt_here, NULL);
+		delay(2000 + round * 111);
+		cpus[last].mailbox = NULL;
+		good += smp_restart(option_number("soon", SOON));
+	}
+	result("rounds=%u good=%u", round, good);
+}
+
 /* On the other CPU: `count` messages, each after the last one has been seen. */
 static void sender(void *arg)
 {

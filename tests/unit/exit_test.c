@@ -756,6 +756,25 @@ static void init_in_root_waits_for_the_next_entry(void **state UNUSED)
 	assert_int_equal(machine_field(VMCS_guest_rip), 0xfff0);
 }
 
+/* An AP waits at once, and has its INIT state when the SIPI comes. */
+static void an_ap_is_reset_by_init_and_sipi(void **state UNUSED)
+{
+	fake_msr_set(MSR_IA32_APIC_BASE, 0xfee00800);
+	machine_vcpu->gpr[GPR_RBX] = 0x1234;
+	machine_set_field(VMCS_guest_interruptibility, INTERRUPTIBILITY_STI);
+	EXIT_NOW(.reason = EXIT_INIT);
+	assert_int_equal(machine_field(VMCS_guest_activity_state), ACTIVITY_WAIT_FOR_SIPI);
+	assert_int_equal(machine_field(VMCS_guest_interruptibility), 0);
+	EXIT_NOW(.reason = EXIT_SIPI, .qualification = 0x9a);
+	assert_int_equal(machine_field(VMCS_guest_activity_state), ACTIVITY_ACTIVE);
+	assert_int_equal(machine_field(VMCS_guest_cs_selector), 0x9a00);
+	assert_int_equal(machine_field(VMCS_guest_cs_base), 0x9a000);
+	assert_int_equal(machine_field(VMCS_guest_rip), 0);
+	assert_int_equal(machine_field(VMCS_guest_rflags), RFLAGS_FIXED1);
+	assert_int_equal(machine_field(VMCS_guest_efer), 0);
+	assert_int_equal(machine_vcpu->gpr[GPR_RBX], 0);
+}
+
 static void a_late_failure_of_hardware_is_reflected(void **state UNUSED)
 {
 	l1_run_l2();
@@ -930,6 +949,7 @@ int main(void)
 		MACHINE_TEST_BOTH(an_nmi_that_met_l0_is_not_lost),
 		MACHINE_TEST_BOTH(init_ends_l2),
 		MACHINE_TEST_BOTH(init_in_root_waits_for_the_next_entry),
+		MACHINE_TEST_BOTH(an_ap_is_reset_by_init_and_sipi),
 		MACHINE_TEST_BOTH(a_late_failure_of_hardware_is_reflected),
 		MACHINE_TEST(exceptions_combine, "shadow-vmcs=off"),
 		MACHINE_TEST_BOTH(cr3_reaches_vmcs02_in_hlt_too),

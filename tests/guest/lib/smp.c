@@ -63,6 +63,29 @@ u32 smp_start(void)
 	return started;
 }
 
+/*
+ * The last CPU anew, in the way of an operating system that gives it back: INIT, a SIPI at once, and a second
+ * one `gap` ticks later. False if it does not start.
+ */
+bool smp_restart(u64 gap)
+{
+	u32 id = started - 1, apic_id = cpus[id].apic_id;
+	bool up;
+	u64 end;
+
+	started = id;
+	smp_stack = addr_of(stacks[id]) + CPU_STACK;
+	apic_ipi(apic_id, ICR_INIT | ICR_ASSERT);
+	apic_ipi(apic_id, ICR_SIPI | ICR_ASSERT | TRAMPOLINE >> 12);
+	delay(gap);
+	apic_ipi(apic_id, ICR_SIPI | ICR_ASSERT | TRAMPOLINE >> 12);
+	for (end = rdtsc() + 400000; rdtsc() < end && started == id;)
+		cpu_pause();
+	up = started != id;
+	started = id + 1;
+	return up;
+}
+
 void smp_call(u32 cpu, void (*fn)(void *), void *arg)
 {
 	cpus[cpu].mailbox_arg = arg;
