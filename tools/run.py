@@ -38,6 +38,7 @@ def parse_arguments():
     add("--mem", default="512", help="MiB, or with M or G")
     add("--firmware", default="bios", help="bios or uefi")
     add("--ips", default="50000000", help="Bochs: instructions in an emulated second")
+    add("--ignore-bad-msrs", action="store_true", help="Bochs: no #GP for MSRs that it lacks (Linux as L1: always so)")
     add("--timeout", type=int, default=300, help="seconds")
     add("--until", action="append", help="a pattern that ends the run (default: DONE, L1 DONE, socle: halted)")
     add("--folder", help="where the console log and the emulator's files go (default: a new one in /tmp)")
@@ -62,7 +63,7 @@ def make_image(args, chosen, folder):
         what = {"l1": args.l1, "l1_args": args.l1_args, "modules": modules}
         if args.l1:
             image.check_file(args.l1, "L1")
-            if image.image_kind(args.l1) == "linux":
+            if args.ignore_bad_msrs or image.image_kind(args.l1) == "linux":
                 settings["ignore_bad_msrs"] = 1
     else:
         model = args.model or (machine.DEFAULT_MODEL if args.firmware != "uefi" else "skylake_x")

@@ -2,6 +2,7 @@
 """The scenarios: one row each; scenario.py says what the columns mean. A group takes less than ten minutes on two cores."""
 from scenario import Row
 
+GUESTS = r"^(SELFTEST|L2 says|KVMLET guest end: \w+|L1 (PARAMETER|KVM PARAM|KILLED|RELOADED|STOPPED|(UN)?PLUGGED))"
 SHORT = {"^SELFTEST .* PASS": 4}
 
 # Lines of L1's kernel log that may differ from the bare processor's, and why.
@@ -28,8 +29,35 @@ ROWS = (
     Row("plain-uefi", "linux", "clock:10,disk:4,log", model="skylake_x", firmware="uefi", mem=1024,
         must=(r"^L1 SHELL", "^CLOCK rtc=10 monotonic=(10.0|9.9)")),
     # the emulator's own BIOS does not survive a reset that keeps IA32_FEATURE_CONTROL: so too bare
-    Row("reboot", "linux", "end:reboot", firmware="seabios", ended=("reboot",), must=("^L1 ENDS by reboot",)),
+    Row("reboot", "linux", "end:reboot", firmware="seabios", ended=("reboot",), must=("^L1 ENDS by reboot",), quick=True),
     Row("reboot-uefi", "linux", "end:reboot", model="skylake_x", firmware="uefi", mem=1024, ended=("reboot",),
         must=("^L1 ENDS by reboot",)),
-    Row("poweroff", "linux", "end:poweroff", cpus=2, ended=("exit",), must=("^L1 ENDS by poweroff",)),
+    Row("poweroff", "linux", "end:poweroff", cpus=2, ended=("exit",), must=("^L1 ENDS by poweroff",), quick=True),
+
+    # ---- KVM's parameters, each off and on by itself, as the model has them ----
+    Row("params-ivy", "params", "matrix:ept:vpid:unrestricted_guest:preemption_timer:flexpriority", compare=GUESTS,
+        counts={"^SELFTEST .* PASS": 40}),
+    Row("params-haswell", "params", "matrix:enable_shadow_vmcs:eptad:ept", model="haswell", compare=GUESTS,
+        counts={"^SELFTEST .* PASS": 24}),
+    Row("params-skylake", "params", "matrix:pml:enable_apicv", model="skylake_x", firmware="uefi", mem=1024, compare=GUESTS,
+        counts={"^SELFTEST .* PASS": 16}),
+
+    # ---- life and death of VMMs, modules and CPUs ----
+    Row("reload", "life", "reload:20", must=("^L1 RELOADED 20 times",)),
+    Row("kill", "life", "kill:5", mem=768, counts={**SHORT, "^L1 KILLED rc=137": 5}, quick=True),
+    Row("stop", "life", "stop:3", mem=768, counts={r"^L1 STOPPED \d: T": 3}, must=("^L2 UP", "^KVMLET guest end: reset")),
+    Row("unplug", "life", "unplug", cpus=2, mem=768, counts={"^SELFTEST .* PASS": 16, "^L1 UNPLUGGED cpus=1": 3,
+        "^L1 PLUGGED cpus=2": 3}, must=("^L2 UP", "^KVMLET guest end: reset")),
+    Row("four-cpus", "life", "selftest,several:selftest:selftest:selftest:selftest", cpus=4,
+        counts={"SELFTEST .* PASS": 20}, must=(r"^L1 SHELL .* cpus=4 ",)),
+
+    # ---- KVM in KVM: a guest of L2's ----
+    Row("l3-shadow-vmcs", "l3", "kvm:nested=1,l3", model="haswell", mem=1024,
+        counts={"^SELFTEST .* PASS": 4, "^L2 DONE": 1}),
+
+    # ---- Socle in Socle ----
+    Row("socle-2-linux", "socle", "selftest", l1="socle", counts={**SHORT, "^socle: level [01]: on": 2}, mem=768),
+
+    # ---- another VMM in L1: QEMU, SeaBIOS in its `pc` ----
+    Row("qemu", "qemu", "qemu:pc,qemu:microvm", mem=1536, counts={"^L2 UP": 2}),
 )
