@@ -5,8 +5,9 @@ and the generator of VM entries, `fuzzentry`, for many seeds. A line for each co
 `N passed, N failed`. Boots are kept under build/system by what they ran (image, emulator, Socle), so that a run that was
 broken off goes on where it was, and bare runs are done once.
 
-Environment: MODELS, IMAGES (names, commas between); CONFORMANCE_SEEDS=20 (or 5-9), CONFORMANCE_CASES=10000,
-CONFORMANCE_TOGETHER=5 (seeds in one boot), CONFORMANCE_JOBS (emulators at a time; as many as CPUs).
+Environment: MODELS, IMAGES (names, commas between), SHADOWING (on, off; both); CONFORMANCE_SEEDS=20 (or 5-9),
+CONFORMANCE_CASES=10000, CONFORMANCE_TOGETHER=5 (seeds in one boot), CONFORMANCE_JOBS (emulators at a time; as many as
+CPUs).
 """
 import hashlib
 import itertools
@@ -70,6 +71,8 @@ def jobs():
     names = [name for name in setting("IMAGES", ",".join(conftest.guest_names())).split(",") if name]
     for model in setting("MODELS", ",".join(MODELS)).split(","):
         for options in MODELS[model]:
+            if setting("SHADOWING", "both") not in ("both", "off" if options else "on"):
+                continue
             for name in names:
                 for args in ranges() if name == "fuzzentry" else [""]:
                     yield name, args, model, options

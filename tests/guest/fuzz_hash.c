@@ -79,6 +79,8 @@ static u64 hash_host(u64 hash, bool entered)
 	hash = hash_add(hash, cr3_read());
 	hash = hash_add(hash, cr4_read());
 	hash = hash_add(hash, dr7_read());
+	hash = hash_add(hash, dr6_read());
+	hash = hash_add(hash, cr2_read());
 	hash = hash_add(hash, rflags_read() & ~0x8d5ul);
 	for (i = 0; i < ARRAY_SIZE(msrs); i++)
 		hash = hash_add(hash, msr_read(msrs[i]));

@@ -67,6 +67,8 @@ static void start_of_case(struct template *t)
 	for (i = 0; i < 64; i++)
 		*(u32 *)ptr_of(t->values[FUZZ_VIRTUAL_APIC] + i * 16) = 0;
 	memset(ptr_of(t->values[FUZZ_POSTED_DESCRIPTOR]), 0, 64);
+	dr6_write(0xffff0ff0);
+	cr2_write(0);
 }
 
 /* Whatever the exit loaded: L1's own again, so that no case sees what an earlier one did. */
