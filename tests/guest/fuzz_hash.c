@@ -67,11 +67,10 @@ static u64 hash_fields(u64 hash, struct template *t, bool all)
 
 static u64 hash_host(u64 hash, bool entered)
 {
-	static const u32 msrs[] = {
-		MSR_EFER,	  MSR_PAT,	    MSR_STAR,	 MSR_LSTAR,	     MSR_CSTAR,
-		MSR_SFMASK,	  MSR_FS_BASE,	    MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_SYSENTER_CS,
-		MSR_SYSENTER_ESP, MSR_SYSENTER_EIP, 0x1d9
-	};
+	static const u32 msrs[] = { MSR_EFER,		MSR_PAT,	 MSR_STAR,	   MSR_LSTAR,
+				    MSR_CSTAR,		MSR_SFMASK,	 MSR_FS_BASE,	   MSR_GS_BASE,
+				    MSR_KERNEL_GS_BASE, MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_SYSENTER_EIP,
+				    MSR_DEBUGCTL };
 	struct table_register gdtr, idtr;
 	u32 i;
 

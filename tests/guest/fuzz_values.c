@@ -168,7 +168,7 @@ static const u32 harmless[] = { MSR_STAR,	 MSR_LSTAR, MSR_KERNEL_GS_BASE,
 static const u32 loaded[] = {
 	MSR_STAR,	  MSR_LSTAR,   MSR_KERNEL_GS_BASE, MSR_SYSENTER_CS, MSR_SYSENTER_EIP,
 	MSR_FS_BASE,	  0x808,       MSR_VMX_BASIC,	   0x12345,	    MSR_CSTAR,
-	MSR_SFMASK,	  MSR_GS_BASE, MSR_EFER,	   MSR_PAT,	    0x1d9,
+	MSR_SFMASK,	  MSR_GS_BASE, MSR_EFER,	   MSR_PAT,	    MSR_DEBUGCTL,
 	MSR_SYSENTER_ESP, 0x9b,	       MSR_STAR,	   MSR_LSTAR,	    0xc0000102
 };
 
@@ -182,7 +182,7 @@ static u64 loaded_value(u32 msr, u64 *seed)
 		       ((const u64[]){ 0, EFER_SCE, EFER_NXE, EFER_LME, EFER_LMA, EFER_LME | EFER_LMA,
 				       BIT(1) })[r % 7];
 	case MSR_PAT: return 0x0007040600070406 ^ (r & 7) << 8 * (r >> 3 & 7);
-	case 0x1d9: return r & 3 ? 0 : 1ul << (r >> 2 & 31);
+	case MSR_DEBUGCTL: return r & 3 ? 0 : 1ul << (r >> 2 & 31);
 	}
 	return (r & 7) ? r >> 16 & 0x7ffffff : PICK(boundaries);
 }

@@ -59,7 +59,9 @@ static void change(struct template *t, const struct mutation *m)
 	t->known[fuzz_index(m->field)] = false;
 }
 
-static void start_of_case(struct template *t)
+static bool debugctl_set;
+
+static void start_of_case(struct template *t, bool btf)
 {
 	u32 i;
 
@@ -69,6 +71,10 @@ static void start_of_case(struct template *t)
 	memset(ptr_of(t->values[FUZZ_POSTED_DESCRIPTOR]), 0, 64);
 	dr6_write(0xffff0ff0);
 	cr2_write(0);
+	/* an exit clears IA32_DEBUGCTL; BTF alone does nothing to L1 */
+	if (btf || debugctl_set)
+		msr_write(MSR_DEBUGCTL, btf ? BIT(1) : 0);
+	debugctl_set = btf;
 }
 
 /* Whatever the exit loaded: L1's own again, so that no case sees what an earlier one did. */
@@ -145,7 +151,7 @@ static u64 run_case(u64 number, u64 seed0, bool detail)
 	if (would_sleep())
 		change(t, &(struct mutation){ F_GUEST_ACTIVITY, ACTIVE });
 	t->known[FUZZ_ENTRY_INTR_INFO] = false;
-	start_of_case(t);
+	start_of_case(t, !(r >> 20 & 7));
 	reason = vm_run(&t->vm);
 	hash = fuzz_hash(t, reason, msr_lists, !(r >> 16 & 7));
 	if (detail)
