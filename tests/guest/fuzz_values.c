@@ -226,6 +226,32 @@ static u64 dropped(u32 field)
 	return 0;
 }
 
+/* Fields by which the processor, or L2's own paging, comes to memory. */
+static bool names_memory(u32 field)
+{
+	switch (field) {
+	case F_IO_BITMAP_A ... F_PML_ADDRESS:
+	case F_VIRTUAL_APIC ... F_POSTED_DESCRIPTOR:
+	case F_EPTP:
+	case F_EPTP_LIST ... F_VE_ADDRESS:
+	case F_VMCS_LINK:
+	case F_GUEST_CR3:
+	case F_GUEST_PDPTE0 ... F_GUEST_PDPTE3: return true;
+	}
+	return false;
+}
+
+/*
+ * Only the pages of the templates hold the same on every platform; what else there is of RAM and devices may
+ * not be looked at. Bits 63:32 stay: nothing is there.
+ */
+u64 fuzz_keep_address(u64 v)
+{
+	u64 end = fuzz_pool + 0x100000;
+
+	return v >> 32 || (v >= fuzz_pool && v < end) ? v : fuzz_pool | (v & 0xfffff);
+}
+
 u64 fuzz_value(u32 field, u64 old, u64 *seed)
 {
 	u64 v = is_host(field)	  ? host_value(field, old, seed)
@@ -233,6 +259,8 @@ u64 fuzz_value(u32 field, u64 old, u64 *seed)
 				  : control_value(field, old, seed);
 
 	v &= ~dropped(field);
+	if (names_memory(field) && !(field == F_VMCS_LINK && v == ~0ul))
+		v = fuzz_keep_address(v);
 	/* a list of rubbish at an exit would be a VMX abort */
 	if (field == F_EXIT_MSR_LOAD || field == F_EXIT_MSR_STORE)
 		v |= 8;

@@ -18,6 +18,7 @@ const u16 all_fields[FIELDS] = {
 #undef FIELD
 };
 bool exists[FIELDS];
+u64 fuzz_pool;
 
 static struct template templates[VM_MODES][2];
 static struct msr_entry *msr_lists;
@@ -203,6 +204,7 @@ TEST_VMX(fuzz)
 
 	for (i = 0; i < FIELDS; i++)
 		indices[all_fields[i] / 2] = (u8)i;
+	fuzz_pool = spare & ~(2 * MIB - 1);
 	move_regions();
 	msr_lists = page_alloc();
 	end_of_case();
@@ -215,6 +217,7 @@ TEST_VMX(fuzz)
 		if (caps_proc2(PROC2_EPT))
 			fuzz_make_template(&templates[mode][1], mode, true, spare, addr_of(msr_lists));
 	}
+	CHECK(addr_of(page_alloc()) >= fuzz_pool + MIB);
 	for (seed = option_number("seed", 1); seed <= last; seed++)
 		run_seed(seed);
 }
