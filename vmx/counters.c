@@ -3,7 +3,8 @@
  * The debug call: VMCALL with EAX = DEBUG_CALL_MAGIC. EBX = 1 prints what was
  * counted; EBX = 2 returns the VMREADs (RAX) and VMWRITEs (RDX) of the register
  * numbered ECX (enum reg); EBX = 3 returns in RAX the number ECX of struct
- * nested_counters. All are this CPU's. Anything else, and L1 outside VMX operation, see exit.c.
+ * nested_counters; EBX = 4 sets L0's own wish for page faults, which nobody but L0
+ * must notice. All are this CPU's. Anything else, and L1 outside VMX operation, see exit.c.
  * A Socle on another one asks it to print as well, after itself.
  */
 #include "kernel/hw/vmx.h"
@@ -13,7 +14,14 @@
 #include "vmx/event.h"
 #include "vmx/exit.h"
 
-enum { CALL_PRINT = 1, CALL_REGISTER = 2, CALL_NESTED = 3 };
+enum { CALL_PRINT = 1, CALL_REGISTER = 2, CALL_NESTED = 3, CALL_PF_WISH = 4 };
+
+/*
+ * ECX of CALL_PF_WISH: bit 14 of the exception bitmap (mask and match are in ESI and EDI); and whether this
+ * wish and the present one take turns, at L2's exits that L0 handles.
+ */
+#define WISH_EB BIT(0)
+#define WISH_ALTERNATE BIT(1)
 
 /* `level N: ` before the lines of a Socle that is not the lowest */
 static const char *level_prefix(void)
@@ -46,7 +54,7 @@ struct line {
 static void line_flush(struct line *line, const char *title)
 {
 	if (line->used)
-		log_info("%sexits %s%s", level_prefix(), title, line->text);
+		log_info("%s%s%s", level_prefix(), title, line->text);
 	line->used = 0;
 }
 
@@ -87,6 +95,49 @@ static u64 nested_counter(const struct vcpu *vcpu, u32 index)
 	return index < sizeof(vcpu->nested.counters) / sizeof(*counters) ? counters[index] : ~0ull;
 }
 
+/* What the register caches did, summed over the CPUs: VMREADs/VMWRITEs of each register that had any. */
+static void print_registers(void)
+{
+	static const char *const names[REG_COUNT] = {
+#define R(name, field) #name,
+#include "vmx/regcache.def"
+#undef R
+	};
+	struct line line = { .used = 0 };
+
+	for (u32 reg = 0; reg < REG_COUNT; reg++) {
+		u64 reads = 0, writes = 0;
+
+		for (u32 i = 0; i < percpu_count(); i++) {
+			const struct vcpu *vcpu = percpu_get(i)->vcpu;
+
+			reads += vcpu ? vcpu->reg_counters.reads[reg] : 0;
+			writes += vcpu ? vcpu->reg_counters.writes[reg] : 0;
+		}
+		if (!reads && !writes)
+			continue;
+		if (line.used > sizeof(line.text) - 80)
+			line_flush(&line, "registers");
+		line.used +=
+			print_format(line.text + line.used, sizeof(line.text) - line.used, " %s=%llu/%llu",
+				     names[reg], (unsigned long long)reads, (unsigned long long)writes);
+	}
+	line_flush(&line, "registers");
+}
+
+/* Any triple will do: merge_pf() takes it as a set of error codes, and L1's own triple decides. */
+static void set_pf_wish(struct vcpu *vcpu)
+{
+	u64 how = vcpu->gpr[GPR_RCX];
+	struct pf_intercept wish = { how & WISH_EB, (u32)vcpu->gpr[GPR_RSI], (u32)vcpu->gpr[GPR_RDI] };
+
+	vcpu->pf_wish_alternates = how & WISH_ALTERNATE;
+	if (vcpu->pf_wish_alternates)
+		vcpu->pf_wish_next = wish;
+	else
+		vcpu_set_pf_wish(vcpu, wish);
+}
+
 enum action debug_call(struct vcpu *vcpu)
 {
 	u32 reg = (u32)vcpu->gpr[GPR_RCX];
@@ -94,11 +145,13 @@ enum action debug_call(struct vcpu *vcpu)
 	switch ((u32)vcpu->gpr[GPR_RBX]) {
 	case CALL_PRINT:
 		print_cpus();
-		print_level("L1", 1);
-		print_level("L2", 2);
+		print_level("exits L1", 1);
+		print_level("exits L2", 2);
+		print_registers();
 		if (cpuid_level())
 			hw_vmcall(DEBUG_CALL_MAGIC, CALL_PRINT);
 		return ACTION_SKIP;
+	case CALL_PF_WISH: set_pf_wish(vcpu); return ACTION_SKIP;
 	case CALL_REGISTER:
 		vcpu->gpr[GPR_RAX] = reg < REG_COUNT ? vcpu->reg_counters.reads[reg] : ~0ull;
 		vcpu->gpr[GPR_RDX] = reg < REG_COUNT ? vcpu->reg_counters.writes[reg] : ~0ull;

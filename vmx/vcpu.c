@@ -104,9 +104,8 @@ void vcpu_write_host_state(struct vcpu *vcpu)
 	vmcs_write(VMCS_host_rip, (u64)vmx_exit);
 }
 
-struct pf_intercept vcpu_pf_intercept(struct vcpu *vcpu)
+static struct pf_intercept pf_wish_of_options(void)
 {
-	(void)vcpu;
 	if (!(options.intercept & INTERCEPT_PF))
 		return (struct pf_intercept){ .eb = false };
 	return (struct pf_intercept){ true, options.intercept_pfec_mask, options.intercept_pfec_match };
@@ -124,9 +123,36 @@ bool vcpu_intercepts_cr(struct vcpu *vcpu)
 	return options.intercept & INTERCEPT_CR;
 }
 
+static void write_exceptions01(struct vcpu *vcpu)
+{
+	struct pf_intercept pf = vcpu->pf_wish;
+
+	vmcs_write(VMCS_exception_bitmap, vcpu_exception_bitmap(vcpu) | (pf.eb ? BIT(VEC_PF) : 0));
+	vmcs_write(VMCS_pf_mask, pf.mask);
+	vmcs_write(VMCS_pf_match, pf.match);
+}
+
+void vcpu_set_pf_wish(struct vcpu *vcpu, struct pf_intercept wish)
+{
+	struct vmcs *back = vcpu->vmcs;
+
+	vcpu->pf_wish = wish;
+	vcpu_load_vmcs(vcpu, &vcpu->vmcs01);
+	write_exceptions01(vcpu);
+	vcpu_load_vmcs(vcpu, back);
+	nested_update_intercepts(vcpu);
+}
+
+void vcpu_alternate_pf_wish(struct vcpu *vcpu)
+{
+	struct pf_intercept wish = vcpu->pf_wish_next;
+
+	vcpu->pf_wish_next = vcpu->pf_wish;
+	vcpu_set_pf_wish(vcpu, wish);
+}
+
 static void write_controls01(struct vcpu *vcpu)
 {
-	struct pf_intercept pf = vcpu_pf_intercept(vcpu);
 	u32 proc2 = l0_controls.proc2 | (tlb_uses_vpid() ? (u32)PROC2_VPID : 0);
 
 	vmcs_write(VMCS_pin_controls, l0_controls.pin);
@@ -134,9 +160,7 @@ static void write_controls01(struct vcpu *vcpu)
 	vmcs_write(VMCS_proc2_controls, proc2);
 	vmcs_write(VMCS_exit_controls, l0_controls.exit);
 	vmcs_write(VMCS_entry_controls, l0_controls.entry);
-	vmcs_write(VMCS_exception_bitmap, vcpu_exception_bitmap(vcpu) | (pf.eb ? BIT(VEC_PF) : 0));
-	vmcs_write(VMCS_pf_mask, pf.mask);
-	vmcs_write(VMCS_pf_match, pf.match);
+	write_exceptions01(vcpu);
 	vmcs_write(VMCS_msr_bitmap, ptr_to_phys(vm.msr_bitmap01).v);
 	vmcs_write(VMCS_ept_pointer, vm.ept01_pointer);
 	vmcs_write(VMCS_vmcs_link_pointer, ~0ull);
@@ -244,6 +268,7 @@ struct vcpu *vcpu_create(struct percpu *cpu, struct vm *the_vm, const struct l1_
 
 	vcpu->cpu = cpu;
 	vcpu->vm = the_vm;
+	vcpu->pf_wish = pf_wish_of_options();
 	vcpu->feature_control = cpu->vmx->firmware_feature_control;
 	vcpu->ibpb = options.ibpb && (cpuid(CPUID_LEAF_EXTENDED_FEATURES, 0).edx & CPUID_7_EDX_IBRS);
 	mtrr_read_hardware(&vcpu->mtrr);

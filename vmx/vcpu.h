@@ -65,6 +65,12 @@ struct event {
 	u32 instruction_length; /* software events and privileged software exceptions */
 };
 
+/* #PF interception as one value: exit iff ((PFEC & mask) == match) == eb.  SDM: "Exception Bitmap". */
+struct pf_intercept {
+	bool eb;
+	u32 mask, match;
+};
+
 #define TRACE_COUNT 64
 struct trace_entry {
 	u16 reason;
@@ -97,6 +103,11 @@ struct vcpu {
 	u64 cr0_shadow, cr4_shadow; /* what the read shadows of vmcs01 hold: CR0 and CR4 as L1 wrote them */
 	struct mtrr mtrr;	    /* L1's MTRRs: vmx/mtrr.c */
 	u64 ram_base, ram_size;	    /* a range of L1's RAM, where guest_mem.c looks first */
+
+	/* L0's own wish for #PFs of any guest: intercept=pf, then vcpu_set_pf_wish(). */
+	struct pf_intercept pf_wish;
+	struct pf_intercept pf_wish_next; /* changes places with it when L0 has handled an exit of L2's */
+	bool pf_wish_alternates;
 
 	struct absent absent; /* an access to absent memory is being stepped over: vmx/absent.c */
 	struct nested nested;
@@ -223,18 +234,15 @@ NORETURN void vcpu_run(struct vcpu *vcpu);
 /* For a panic or a stop: the exit in hand, the guest's registers, the last exits. */
 void run_dump(void);
 
-/* #PF interception as one value: exit iff ((PFEC & mask) == match) == eb.  SDM: "Exception Bitmap". */
-struct pf_intercept {
-	bool eb;
-	u32 mask, match;
-};
-
 /*
- * What L0 itself wants of any guest by intercept=: #PFs, other exceptions, all accesses to CR0, CR3
- * and CR4.
+ * What L0 itself wants of any guest by intercept=: other exceptions than #PF (pf_wish), all accesses to CR0,
+ * CR3 and CR4.
  */
-struct pf_intercept vcpu_pf_intercept(struct vcpu *vcpu);
 u32 vcpu_exception_bitmap(struct vcpu *vcpu);
+/* Another wish from now on: vmcs01, the vmcs02 that runs and those that will follow it at once. */
+void vcpu_set_pf_wish(struct vcpu *vcpu, struct pf_intercept wish);
+/* L0 has handled an exit of L2's, and L2 goes on: the other wish's turn. */
+void vcpu_alternate_pf_wish(struct vcpu *vcpu);
 bool vcpu_intercepts_cr(struct vcpu *vcpu);
 
 /* INIT state in vmcs01, which is current.  SDM: "Processor State After Reset, Power-up or INIT". */

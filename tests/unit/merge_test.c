@@ -6,9 +6,11 @@
 #include "tests/unit/cmocka_all.h"
 
 #include "kernel/cmdline.h"
+#include "kernel/msr.h"
 #include "kernel/x86.h"
 #include "mm/memmap.h"
 #include "tests/unit/machine.h"
+#include "vmx/exit.h"
 #include "vmx/vm.h"
 
 #define W(field, value) assert_int_equal(l1_vmwrite(VMCS_##field, value), 0)
@@ -501,14 +503,58 @@ static void pf_intercept_follows_l0s_wish(void **state UNUSED)
 	W(pf_mask, PFEC_W);
 	W(pf_match, PFEC_W);
 	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
-	options.intercept |= INTERCEPT_PF;
-	nested_update_intercepts(machine_vcpu);
+	vcpu_set_pf_wish(machine_vcpu, (struct pf_intercept){ .eb = true });
+	assert_true(machine_in_l2());
 	assert_true(machine_field(VMCS_exception_bitmap) & BIT(VEC_PF));
 	assert_int_equal(machine_field(VMCS_pf_mask), 0);
-	options.intercept = 0;
-	nested_update_intercepts(machine_vcpu);
+	assert_true(machine_field01(VMCS_exception_bitmap) & BIT(VEC_PF));
+	vcpu_set_pf_wish(machine_vcpu, (struct pf_intercept){ .eb = false });
 	assert_false(machine_field(VMCS_exception_bitmap) & BIT(VEC_PF));
 	assert_int_equal(machine_field(VMCS_pf_mask), PFEC_W);
+	assert_false(machine_field01(VMCS_exception_bitmap) & BIT(VEC_PF));
+}
+
+/* It changes while L1 runs: vmcs01 at once, each vmcs02 that there is at its next entry. */
+static void pf_intercept_of_a_waiting_l2_follows(void **state UNUSED)
+{
+	everything();
+	W(pf_mask, PFEC_W);
+	W(pf_match, PFEC_W);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_false(machine_in_l2());
+	vcpu_set_pf_wish(machine_vcpu, (struct pf_intercept){ .eb = true, .mask = PFEC_P, .match = PFEC_P });
+	assert_true(machine_field(VMCS_exception_bitmap) & BIT(VEC_PF));
+	assert_int_equal(machine_field(VMCS_pf_mask), PFEC_P);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_true(machine_field(VMCS_exception_bitmap) & BIT(VEC_PF));
+	assert_int_equal(machine_field(VMCS_pf_mask), 0);
+	assert_int_equal(machine_field(VMCS_pf_match), 0);
+}
+
+/* The debug call: L0's wish at once, or by turns at each exit of L2's that L0 handles itself. */
+static void pf_wish_by_the_debug_call(void **state UNUSED)
+{
+	everything();
+	W(proc_controls, caps12.proc.allowed0 | PROC_SECONDARY | PROC_MSR_BITMAPS);
+	machine_vcpu->gpr[GPR_RAX] = DEBUG_CALL_MAGIC;
+	machine_vcpu->gpr[GPR_RBX] = 4;
+	machine_vcpu->gpr[GPR_RCX] = 1;
+	machine_vcpu->gpr[GPR_RSI] = PFEC_W;
+	machine_vcpu->gpr[GPR_RDI] = 0;
+	EXIT_NOW(.reason = EXIT_VMCALL);
+	assert_true(machine_field(VMCS_exception_bitmap) & BIT(VEC_PF));
+	assert_int_equal(machine_field(VMCS_pf_mask), PFEC_W);
+	machine_vcpu->gpr[GPR_RCX] = 2; /* none, by turns */
+	EXIT_NOW(.reason = EXIT_VMCALL);
+	assert_int_equal(machine_field(VMCS_pf_mask), PFEC_W);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	for (int turn = 0; turn < 4; turn++) {
+		assert_int_equal(!!(machine_field(VMCS_exception_bitmap) & BIT(VEC_PF)), !(turn & 1));
+		machine_vcpu->gpr[GPR_RCX] = MSR_IA32_FEATURE_CONTROL;
+		EXIT_NOW(.reason = EXIT_RDMSR);
+		assert_true(machine_in_l2());
+	}
 }
 
 int main(void)
@@ -534,6 +580,8 @@ int main(void)
 		MACHINE_TEST(pf_intercept_with_a_wish_of_l0s, "intercept=pf"),
 		MACHINE_TEST_BOTH(pf_intercept_leaves_nothing_in_l1),
 		MACHINE_TEST(pf_intercept_follows_l0s_wish, ""),
+		MACHINE_TEST(pf_intercept_of_a_waiting_l2_follows, ""),
+		MACHINE_TEST(pf_wish_by_the_debug_call, ""),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

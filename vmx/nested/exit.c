@@ -410,7 +410,10 @@ static enum action exit_decide(struct vcpu *vcpu)
 		return nested_reflect(vcpu, &record);
 	}
 	event_requeue_vectoring(vcpu);
-	return exit_dispatch(vcpu);
+	action = exit_dispatch(vcpu);
+	if (unlikely(vcpu->pf_wish_alternates) && vcpu->nested.in_l2)
+		vcpu_alternate_pf_wish(vcpu);
+	return action;
 }
 
 enum action nested_exit(struct vcpu *vcpu)

@@ -96,7 +96,7 @@ bool pf_intercept_wants(struct pf_intercept p, u32 pfec)
 void merge_exception_bitmap(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	struct vmcs12 *v12 = &slot->v12;
-	struct pf_intercept l0 = vcpu_pf_intercept(vcpu);
+	struct pf_intercept l0 = vcpu->pf_wish;
 	struct pf_intercept l1 = { v12->exception_bitmap & BIT(VEC_PF), (u32)v12->pf_mask,
 				   (u32)v12->pf_match };
 	struct pf_intercept merged = merge_pf(l0, l1);
@@ -109,6 +109,8 @@ void merge_exception_bitmap(struct vcpu *vcpu, struct nested_vmcs *slot)
 
 void nested_update_intercepts(struct vcpu *vcpu)
 {
+	for (unsigned int i = 0; i < NESTED_VMCS_COUNT; i++)
+		vcpu->nested.slots[i].dirty |= GROUP_CTL;
 	if (vcpu->nested.in_l2)
 		merge_exception_bitmap(vcpu, vcpu->nested.current);
 }
