@@ -192,15 +192,19 @@ static void set_nmi_window(struct vcpu *vcpu, bool open)
  */
 static void commit_nmi(struct vcpu *vcpu)
 {
-	bool blocked = vcpu_reg(vcpu, REG_INTERRUPTIBILITY) &
-		       (INTERRUPTIBILITY_NMI | INTERRUPTIBILITY_MOV_SS | INTERRUPTIBILITY_STI);
+	u64 interruptibility = vcpu_reg(vcpu, REG_INTERRUPTIBILITY);
+	bool inhibited = interruptibility & (INTERRUPTIBILITY_MOV_SS | INTERRUPTIBILITY_STI);
+	bool blocked = inhibited || (interruptibility & INTERRUPTIBILITY_NMI);
 
 	/* SDM "Non-Maskable Interrupts": one is held while a processor waits for a SIPI. */
 	if (vcpu_reg(vcpu, REG_ACTIVITY) == ACTIVITY_WAIT_FOR_SIPI)
 		return;
-	/* One that is to be L1's exit waits for what the entry injects, or for L2's end. */
+	/*
+	 * One that is to be L1's exit waits for what the entry injects, for the instruction behind MOV SS or
+	 * STI, or for L2's end.
+	 */
 	if (vcpu->nested.in_l2 && v12_has_pin(&vcpu->nested.current->v12, PIN_NMI_EXITING)) {
-		set_nmi_window(vcpu, vcpu->pending_valid);
+		set_nmi_window(vcpu, vcpu->pending_valid || inhibited);
 		return;
 	}
 	if (vcpu->pending_valid || blocked) {

@@ -169,6 +169,9 @@ enum action nested_nmi(struct vcpu *vcpu)
 		(vcpu_reg(vcpu, REG_INTERRUPTIBILITY) | v12->guest_interruptibility) & INTERRUPTIBILITY_NMI;
 
 	vcpu->nmi_pending = true;
+	/* The instruction behind MOV SS or STI comes first. */
+	if (vcpu_reg(vcpu, REG_INTERRUPTIBILITY) & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS))
+		return ACTION_RESUME;
 	if (!v12_has_pin(v12, PIN_NMI_EXITING) || (blocked && !v12_has_pin(v12, PIN_VIRTUAL_NMIS)))
 		return ACTION_RESUME;
 	/* What the entry injects comes first; the NMI window opens right behind it. */
