@@ -114,11 +114,11 @@ static bool start_route(struct vm *vm, struct pae_tables *t, const struct route 
 	return true;
 }
 
-enum intervener { NOTHING, MTF, TRAP_FLAG, STI_WINDOW, NMI_WINDOW, INTERRUPT, TIMER, INTERVENERS };
-static const char *const intervener_names[INTERVENERS] = { "nothing",	 "mtf",	      "tf",   "sti_window",
-							   "nmi_window", "interrupt", "timer" };
+enum intervener { NOTHING, MTF, TRAP_FLAG, STI_WINDOW, NMI_WINDOW, INTERRUPT, NMI, INTERVENERS };
+static const char *const intervener_names[INTERVENERS] = { "nothing",	 "mtf",	      "tf", "sti_window",
+							   "nmi_window", "interrupt", "nmi" };
 
-static bool set_intervener(enum intervener what)
+static bool set_intervener(struct vm *vm, enum intervener what)
 {
 	switch (what) {
 	case MTF:
@@ -149,13 +149,23 @@ static bool set_intervener(enum intervener what)
 		apic_self(IRQ);
 		delay(100);
 		break;
+	case NMI:
+		if (!caps_pin(PIN_NMI | PIN_VNMI))
+			return false;
+		nmi_block_and_hold();
+		vm_current(vm);
+		vmset(F_PIN, PIN_NMI | PIN_VNMI);
+		vmwrite(F_GUEST_INTERRUPTIBILITY, BLOCK_MOV_SS);
+		break;
 	default: break;
 	}
 	return true;
 }
 
-static void clear_intervener(void)
+static void clear_intervener(enum intervener what)
 {
+	if (what == NMI)
+		nmi_unblock();
 	vmunset(F_PROC, PROC_MTF | PROC_INTR_WINDOW | PROC_NMI_WINDOW);
 	vmunset(F_PIN, PIN_EXTINT | PIN_NMI | PIN_VNMI | PIN_TIMER);
 	vmunset(F_GUEST_RFLAGS, RFLAGS_TF);
@@ -179,7 +189,7 @@ static void pdpte_routes(u64 flags)
 	for (i = 0; i < ARRAY_SIZE(routes); i++) {
 		const struct route *r = &routes[i];
 
-		for (what = 0; what < TIMER; what++) {
+		for (what = 0; what < INTERVENERS; what++) {
 			struct pae_tables t;
 			struct vm vm;
 			u32 reason;
@@ -188,7 +198,7 @@ static void pdpte_routes(u64 flags)
 			if (!start_route(&vm, &t, r, flags))
 				break;
 			t.pdpt[3] = addr_of(t.pd_b) | PTE_P;
-			if (!set_intervener(what))
+			if (!set_intervener(&vm, what))
 				continue;
 			reason = vm_run(&vm);
 			seen = flags & VM_EPT ? which(&t, vmread(F_GUEST_PDPTE3)) : "-";
@@ -197,7 +207,7 @@ static void pdpte_routes(u64 flags)
 			if (flags & VM_EPT)
 				CHECK(seen[0] == (r->loads ? 'B' : 'A'));
 			if (what != NOTHING) {
-				clear_intervener();
+				clear_intervener(what);
 				reason = vm_run(&vm);
 			}
 			print(" then=%u read=%x\n", reason, (u32)vm.regs.rcx);

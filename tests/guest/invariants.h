@@ -26,4 +26,8 @@ void pae_make(struct pae_tables *t);
 void pae_guest(struct vm *vm, const struct pae_tables *t, u64 flags, const void *code);
 void pae_use_alias(struct vm *vm);
 
+/* invariants_hlt.c: NMIs are blocked for L1 as after an exit by one, and another waits for the next entry. */
+void nmi_block_and_hold(void);
+void nmi_unblock(void);
+
 #endif

@@ -4,40 +4,12 @@
  * L2, host states of 32 bits, and the paging role: CR4.PAE switched with paging on by L1 and by a VM exit,
  * after which the next memory operand must be walked in the new format. legacy_run.S executes the steps.
  */
-#include "tests/guest/lib/test.h"
-#include "tests/guest/lib/vmx.h"
-
-enum op {
-	END,
-	VMXON,
-	VMXOFF,
-	VMCLEAR,
-	VMPTRLD,
-	VMPTRST,
-	VMREAD,
-	VMREAD_MEMORY,
-	VMWRITE,
-	VMWRITE_MEMORY,
-	VMLAUNCH,
-	VMRESUME,
-	INVEPT,
-	INVVPID,
-	VMCALL,
-	CR0,
-	CR3,
-	CR4,
-	LOAD,
-	STORE,
-};
+#include "tests/guest/legacy.h"
 
 static const char *const op_names[] = { "end",	    "vmxon",	"vmxoff",	 "vmclear", "vmptrld",
 					"vmptrst",  "vmread",	"vmread_memory", "vmwrite", "vmwrite_memory",
 					"vmlaunch", "vmresume", "invept",	 "invvpid", "vmcall",
 					"cr0",	    "cr3",	"cr4",		 "load",    "store" };
-
-struct step {
-	u32 op, a, b, result, flags, vector, error, cr2;
-};
 
 struct legacy {
 	u32 cr3, cr4, steps, code, data, base;
@@ -45,21 +17,20 @@ struct legacy {
 
 void legacy_run(struct legacy *l);
 extern u8 legacy_exit[], legacy_stubs[], legacy_stack[];
-extern u64 legacy_idt[];
 
 static struct step steps[128];
 static u32 step_count;
-static u64 words[16] ALIGNED(64); /* operands in memory */
+u64 legacy_words[16] ALIGNED(64);
 
 GUEST_CODE(l_vmcall, 32, "vmcall; jmp l_vmcall");
 GUEST_CODE(l_cpuid, 32, "cpuid; jmp l_cpuid");
 
-static void reset(void)
+void legacy_reset(void)
 {
 	u32 i;
 
 	memset(steps, 0, sizeof(steps));
-	memset(words, 0, sizeof(words));
+	memset(legacy_words, 0, sizeof(legacy_words));
 	step_count = 0;
 	for (i = 0; i < 32; i++) {
 		u64 at = addr_of(legacy_stubs) + i * 16;
@@ -68,7 +39,7 @@ static void reset(void)
 	}
 }
 
-static struct step *add(enum op op, u64 a, u64 b)
+struct step *legacy_add(enum op op, u64 a, u64 b)
 {
 	struct step *s = &steps[step_count++];
 
@@ -79,7 +50,7 @@ static struct step *add(enum op op, u64 a, u64 b)
 	return s;
 }
 
-static void run(u64 cr3, u64 cr4, u32 code, u32 data, u64 base)
+void legacy_execute(u64 cr3, u64 cr4, u32 code, u32 data, u64 base)
 {
 	static struct legacy l;
 
@@ -92,7 +63,7 @@ static void run(u64 cr3, u64 cr4, u32 code, u32 data, u64 base)
 	legacy_run(&l);
 }
 
-static void report(const char *what)
+void legacy_report(const char *what)
 {
 	const struct step *s;
 	char buf[48];
@@ -115,13 +86,13 @@ static void report(const char *what)
 	}
 }
 
-static u64 cr4_of(bool pae)
+u64 legacy_cr4(bool pae)
 {
 	return (caps.cr4_fixed0 | CR4_VMXE | (pae ? CR4_PAE : CR4_PSE)) & ~(pae ? 0 : CR4_PAE);
 }
 
 /* A VMCS made in 64-bit mode for a 32-bit host. */
-static u64 make_vmcs(enum vm_mode mode, u64 flags, const void *code, u64 host_cr3, u64 host_cr4)
+u64 legacy_vmcs(enum vm_mode mode, u64 flags, const void *code, u64 host_cr3, u64 host_cr4)
 {
 	struct vm vm;
 
@@ -146,61 +117,62 @@ static u64 make_vmcs(enum vm_mode mode, u64 flags, const void *code, u64 host_cr
 static void instructions(bool pae, u64 cr3)
 {
 	const char *name = pae ? "pae" : "32";
-	u64 cr4 = cr4_of(pae);
-	u64 vmcs = make_vmcs(VM_32, 0, l_vmcall, cr3, cr4);
-	u64 w = addr_of(words);
+	u64 cr4 = legacy_cr4(pae);
+	u64 vmcs = legacy_vmcs(VM_32, 0, l_vmcall, cr3, cr4);
+	u64 w = addr_of(legacy_words);
 	struct step *ptrst, *read;
 
-	reset();
+	legacy_reset();
 	if (pae) /* D0000000 is not mapped */
 		((u64 *)ptr_of(((u64 *)ptr_of(cr3))[3] & PTE_ADDR))[0x80] = 0;
 	else
 		((u32 *)ptr_of(cr3))[0xd0000000 >> 22] = 0;
-	words[0] = vmx_region();
-	words[1] = vmcs;
-	words[2] = vmcs + 8;
-	words[4] = 0x1122334455667788;
-	words[6] = 1;		     /* INVVPID's descriptor */
-	add(VMREAD, F_GUEST_RIP, 0); /* #UD outside */
-	add(VMXON, w + 16, 0);	     /* not aligned */
-	add(VMXON, 0xd0000000, 0);   /* nothing there */
-	add(VMXON, w, 0);
-	add(VMREAD, F_GUEST_RIP, 0);
-	add(VMXON, w, 0);
-	add(VMCLEAR, w + 8, 0);
-	add(VMPTRLD, w + 16, 0);
-	add(VMPTRLD, w + 8, 0);
-	ptrst = add(VMPTRST, w + 24, 0);
-	add(VMWRITE, F_TSC_OFFSET, 0x12345678);
-	add(VMWRITE, F_TSC_OFFSET + 1, 0x9abcdef0);
-	add(VMREAD, F_TSC_OFFSET, 0);
-	add(VMREAD, F_TSC_OFFSET + 1, 0);
-	add(VMWRITE_MEMORY, F_CR0_SHADOW, w + 32);
-	add(VMREAD_MEMORY, F_CR0_SHADOW, w + 40);
-	add(VMREAD, F_GUEST_RSP, 0);
-	add(VMREAD, 0x4ffe, 0);
-	add(VMREAD_MEMORY, F_GUEST_RIP, 0xd0000000);
-	add(VMWRITE, F_CR0_SHADOW, 0);
-	add(VMWRITE, F_TSC_OFFSET, 0);
+	legacy_words[0] = vmx_region();
+	legacy_words[1] = vmcs;
+	legacy_words[2] = vmcs + 8;
+	legacy_words[4] = 0x1122334455667788;
+	legacy_words[6] = 1;		    /* INVVPID's descriptor */
+	legacy_add(VMREAD, F_GUEST_RIP, 0); /* #UD outside */
+	legacy_add(VMXON, w + 16, 0);	    /* not aligned */
+	legacy_add(VMXON, 0xd0000000, 0);   /* nothing there */
+	legacy_add(VMXON, w, 0);
+	legacy_add(VMREAD, F_GUEST_RIP, 0);
+	legacy_add(VMXON, w, 0);
+	legacy_add(VMCLEAR, w + 8, 0);
+	legacy_add(VMPTRLD, w + 16, 0);
+	legacy_add(VMPTRLD, w + 8, 0);
+	ptrst = legacy_add(VMPTRST, w + 24, 0);
+	legacy_add(VMWRITE, F_TSC_OFFSET, 0x12345678);
+	legacy_add(VMWRITE, F_TSC_OFFSET + 1, 0x9abcdef0);
+	legacy_add(VMREAD, F_TSC_OFFSET, 0);
+	legacy_add(VMREAD, F_TSC_OFFSET + 1, 0);
+	legacy_add(VMWRITE_MEMORY, F_CR0_SHADOW, w + 32);
+	legacy_add(VMREAD_MEMORY, F_CR0_SHADOW, w + 40);
+	legacy_add(VMREAD, F_GUEST_RSP, 0);
+	legacy_add(VMREAD, 0x4ffe, 0);
+	legacy_add(VMREAD_MEMORY, F_GUEST_RIP, 0xd0000000);
+	legacy_add(VMWRITE, F_CR0_SHADOW, 0);
+	legacy_add(VMWRITE, F_TSC_OFFSET, 0);
 	if (caps.ept_vpid & EPT_CAP_INVEPT)
-		add(INVEPT, 2, w + 64);
+		legacy_add(INVEPT, 2, w + 64);
 	if (caps.ept_vpid & EPT_CAP_INVVPID)
-		add(INVVPID, 1, w + 48);
-	add(VMRESUME, 0, 0);
-	add(VMLAUNCH, 0, 0);
-	add(VMLAUNCH, 0, 0);
-	add(VMRESUME, 0, 0);
-	read = add(VMREAD, F_GUEST_RIP, 0);
-	add(VMCALL, 0, 0);
-	add(CR0, CR0_PE | CR0_ET | CR0_PG, 0); /* without NE: #GP */
-	add(CR4, cr4 & ~CR4_VMXE, 0);
-	add(VMCLEAR, w + 8, 0);
-	add(VMXOFF, 0, 0);
-	run(cr3, cr4, SEL_CODE32, SEL_DATA, 0);
+		legacy_add(INVVPID, 1, w + 48);
+	legacy_add(VMRESUME, 0, 0);
+	legacy_add(VMLAUNCH, 0, 0);
+	legacy_add(VMLAUNCH, 0, 0);
+	legacy_add(VMRESUME, 0, 0);
+	read = legacy_add(VMREAD, F_GUEST_RIP, 0);
+	legacy_add(VMCALL, 0, 0);
+	legacy_add(CR0, CR0_PE | CR0_ET | CR0_PG, 0); /* without NE: #GP */
+	legacy_add(CR4, cr4 & ~CR4_VMXE, 0);
+	legacy_add(VMCLEAR, w + 8, 0);
+	legacy_add(VMXOFF, 0, 0);
+	legacy_execute(cr3, cr4, SEL_CODE32, SEL_DATA, 0);
 	read->result -= (u32)addr_of(l_vmcall);
-	report(name);
-	result("%s vmptrst=%s words=%lx,%lx", name, words[3] == vmcs ? "right" : "wrong", words[4], words[5]);
-	CHECK(ptrst->vector == 0xff && words[3] == vmcs);
+	legacy_report(name);
+	result("%s vmptrst=%s words=%lx,%lx", name, legacy_words[3] == vmcs ? "right" : "wrong",
+	       legacy_words[4], legacy_words[5]);
+	CHECK(ptrst->vector == 0xff && legacy_words[3] == vmcs);
 }
 
 TEST(instructions32)
@@ -229,23 +201,23 @@ TEST(guests32)
 			if (!vm_mode_possible(list[i].mode) || (list[i].flags && !caps_proc2(PROC2_EPT)))
 				continue;
 			cr3 = pae ? paging_create_pae() : paging_create32();
-			vmcs = make_vmcs(list[i].mode, list[i].flags, l_cpuid, cr3, cr4_of(pae));
-			reset();
-			words[0] = vmx_region();
-			words[1] = vmcs;
-			add(VMXON, addr_of(words), 0);
-			add(VMPTRLD, addr_of(words + 1), 0);
-			add(VMLAUNCH, 0, 0);
-			add(VMREAD, 0x4400, 0);
-			add(VMWRITE, F_GUEST_RIP, addr_of(l_vmcall));
-			add(VMRESUME, 0, 0);
-			add(VMREAD, F_GUEST_CR0, 0);
-			add(VMREAD, F_GUEST_CR4, 0);
-			add(VMXOFF, 0, 0);
-			run(cr3, cr4_of(pae), SEL_CODE32, SEL_DATA, 0);
+			vmcs = legacy_vmcs(list[i].mode, list[i].flags, l_cpuid, cr3, legacy_cr4(pae));
+			legacy_reset();
+			legacy_words[0] = vmx_region();
+			legacy_words[1] = vmcs;
+			legacy_add(VMXON, addr_of(legacy_words), 0);
+			legacy_add(VMPTRLD, addr_of(legacy_words + 1), 0);
+			legacy_add(VMLAUNCH, 0, 0);
+			legacy_add(VMREAD, 0x4400, 0);
+			legacy_add(VMWRITE, F_GUEST_RIP, addr_of(l_vmcall));
+			legacy_add(VMRESUME, 0, 0);
+			legacy_add(VMREAD, F_GUEST_CR0, 0);
+			legacy_add(VMREAD, F_GUEST_CR4, 0);
+			legacy_add(VMXOFF, 0, 0);
+			legacy_execute(cr3, legacy_cr4(pae), SEL_CODE32, SEL_DATA, 0);
 			format(name, sizeof(name), "host=%s guest=%s+%lx", pae ? "pae" : "32",
 			       vm_mode_names[list[i].mode], list[i].flags);
-			report(name);
+			legacy_report(name);
 		}
 	}
 }
@@ -280,24 +252,24 @@ TEST(exit_changes_pae)
 
 		two_pages(&unused, &cr3_32, &cr3_pae, &page32, &page_pae);
 		/* from pae to the other, and back */
-		vmcs = make_vmcs(VM_32, 0, l_vmcall, pae ? cr3_32 : cr3_pae, cr4_of(!pae));
-		reset();
-		words[0] = vmx_region();
-		words[1] = vmcs;
-		add(VMXON, addr_of(words), 0);
-		add(VMPTRLD, addr_of(words + 1), 0);
-		add(VMREAD_MEMORY, F_HOST_CS, 0xc0000000);
-		add(VMLAUNCH, 0, 0);
-		add(VMREAD_MEMORY, F_HOST_CS, 0xc0000004);
-		add(LOAD, 0xc0000004, 0);
-		add(VMWRITE, F_HOST_CR3, pae ? cr3_pae : cr3_32);
-		add(VMWRITE, F_HOST_CR4, cr4_of(pae));
-		add(VMRESUME, 0, 0);
-		add(VMREAD_MEMORY, F_HOST_CS, 0xc0000008);
-		add(LOAD, 0xc0000008, 0);
-		add(VMXOFF, 0, 0);
-		run(pae ? cr3_pae : cr3_32, cr4_of(pae), SEL_CODE32, SEL_DATA, 0);
-		report(pae ? "from_pae" : "from_32");
+		vmcs = legacy_vmcs(VM_32, 0, l_vmcall, pae ? cr3_32 : cr3_pae, legacy_cr4(!pae));
+		legacy_reset();
+		legacy_words[0] = vmx_region();
+		legacy_words[1] = vmcs;
+		legacy_add(VMXON, addr_of(legacy_words), 0);
+		legacy_add(VMPTRLD, addr_of(legacy_words + 1), 0);
+		legacy_add(VMREAD_MEMORY, F_HOST_CS, 0xc0000000);
+		legacy_add(VMLAUNCH, 0, 0);
+		legacy_add(VMREAD_MEMORY, F_HOST_CS, 0xc0000004);
+		legacy_add(LOAD, 0xc0000004, 0);
+		legacy_add(VMWRITE, F_HOST_CR3, pae ? cr3_pae : cr3_32);
+		legacy_add(VMWRITE, F_HOST_CR4, legacy_cr4(pae));
+		legacy_add(VMRESUME, 0, 0);
+		legacy_add(VMREAD_MEMORY, F_HOST_CS, 0xc0000008);
+		legacy_add(LOAD, 0xc0000008, 0);
+		legacy_add(VMXOFF, 0, 0);
+		legacy_execute(pae ? cr3_pae : cr3_32, legacy_cr4(pae), SEL_CODE32, SEL_DATA, 0);
+		legacy_report(pae ? "from_pae" : "from_32");
 		result("page32=%x,%x,%x page_pae=%x,%x,%x", page32[0], page32[1], page32[2], page_pae[0],
 		       page_pae[1], page_pae[2]);
 		CHECK((pae ? page_pae : page32)[0] == SEL_CODE32 &&
@@ -333,26 +305,26 @@ TEST(toggle_pae)
 	((u32 *)root)[0xc0000000 >> 22] = ((u32 *)ptr_of(cr3_32))[0xc0000000 >> 22];
 	gdt_set(SEL_FREE, gdt_code);
 	gdt_set(SEL_FREE + 8, gdt_data);
-	reset();
+	legacy_reset();
 	for (i = 0; i < 32; i++) /* gates into the code segment with the base */
 		legacy_idt[i] = (legacy_idt[i] & ~0xffff0000ul) | SEL_FREE << 16;
-	words[0] = vmx_region();
-	words[1] = make_vmcs(VM_32, 0, l_vmcall, 0, cr4_of(false));
-	add(VMXON, addr_of(words), 0);
-	add(VMPTRLD, addr_of(words + 1), 0);
+	legacy_words[0] = vmx_region();
+	legacy_words[1] = legacy_vmcs(VM_32, 0, l_vmcall, 0, legacy_cr4(false));
+	legacy_add(VMXON, addr_of(legacy_words), 0);
+	legacy_add(VMPTRLD, addr_of(legacy_words + 1), 0);
 	for (turn = 0; turn < 4; turn++) {
-		add(VMREAD_MEMORY, F_HOST_CS, where + turn * 16);
-		add(CR4, cr4_of(false), 0);
-		add(VMREAD_MEMORY, F_HOST_CS, where + turn * 16 + 4);
-		add(LOAD, where + turn * 16 + 4, 0);
-		add(VMREAD_MEMORY, F_HOST_CS, 0x5000000); /* absent in both */
-		add(CR4, cr4_of(true) | (turn & 1 ? CR4_PSE : 0), 0);
-		add(VMREAD_MEMORY, F_HOST_CS, where + turn * 16 + 8);
-		add(VMPTRST, where + turn * 16 + 0x100, 0);
+		legacy_add(VMREAD_MEMORY, F_HOST_CS, where + turn * 16);
+		legacy_add(CR4, legacy_cr4(false), 0);
+		legacy_add(VMREAD_MEMORY, F_HOST_CS, where + turn * 16 + 4);
+		legacy_add(LOAD, where + turn * 16 + 4, 0);
+		legacy_add(VMREAD_MEMORY, F_HOST_CS, 0x5000000); /* absent in both */
+		legacy_add(CR4, legacy_cr4(true) | (turn & 1 ? CR4_PSE : 0), 0);
+		legacy_add(VMREAD_MEMORY, F_HOST_CS, where + turn * 16 + 8);
+		legacy_add(VMPTRST, where + turn * 16 + 0x100, 0);
 	}
-	add(VMXOFF, 0, 0);
-	run(addr_of(root), cr4_of(true), SEL_FREE, SEL_FREE + 8, ALIAS);
-	report("toggle");
+	legacy_add(VMXOFF, 0, 0);
+	legacy_execute(addr_of(root), legacy_cr4(true), SEL_FREE, SEL_FREE + 8, ALIAS);
+	legacy_report("toggle");
 	for (turn = 0; turn < 4; turn++) {
 		u32 at = turn * 4;
 

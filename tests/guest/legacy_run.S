@@ -75,7 +75,7 @@ step:
 table:
 	.long	out, do_vmxon, do_vmxoff, do_vmclear, do_vmptrld, do_vmptrst, do_vmread, do_vmread_memory, do_vmwrite
 	.long	do_vmwrite_memory, do_vmlaunch, do_vmresume, do_invept, do_invvpid, do_vmcall, do_cr0, do_cr3, do_cr4
-	.long	do_load, do_store
+	.long	do_load, do_store, do_efer, do_task, do_invlpg
 do_vmxon:
 	vmxon	(%ecx)
 	jmp	done
@@ -138,6 +138,24 @@ do_load:
 	jmp	done
 do_store:
 	mov	%edx, (%ecx)
+	jmp	done
+do_efer:
+	mov	%ecx, %edi
+	mov	$0xc0000080, %ecx
+	rdmsr
+	mov	%edi, %eax
+	wrmsr
+	jmp	done
+do_task:				/* from the TSS of selector a to the one of selector b */
+	ltr	%cx
+	mov	%edx, task_pointer + 4
+	ljmp	*task_pointer
+	.global	legacy_task
+legacy_task:
+	mov	current, %esi
+	jmp	done
+do_invlpg:
+	invlpg	(%ecx)
 	jmp	done
 done:
 	pushf
@@ -246,6 +264,10 @@ saved_gs:
 	.long	0
 argument:
 	.long	0
+task_pointer:
+	.long	0
+	.word	0
+	.word	0
 current:
 	.long	0
 	.skip	4096
