@@ -47,7 +47,7 @@ endif
 LDFLAGS := $(filter-out -no-pie -Wl$(comma)--no-warn-rwx-segments,$(LDFLAGS))
 endif
 
-.PHONY: all elf iso run bare check test unit coverage fuzz model mutants conformance system lint format setup emulator l1 clean help guest-tests guests FORCE
+.PHONY: all elf iso run bare check test unit coverage fuzz model mutants soak conformance system lint format setup emulator l1 clean help guest-tests guests FORCE
 .DEFAULT_GOAL := all
 
 all: $(O)/socle.elf
@@ -141,6 +141,11 @@ conformance: setup-test
 	@$(MAKE) --no-print-directory elf guest-tests
 	@$(PYTHON) tests/conformance.py
 
+# 14 PAE guests at once under Linux KVM on Socle, 140 iterations each; again with OPTIONS.
+soak: setup-test
+	@$(MAKE) --no-print-directory $(O)/socle.elf
+	@$(PYTHON) tests/soak.py $(if $(MODEL),--model '$(MODEL)') --options '$(OPTIONS)'
+
 # All that is tested; the last line is `N passed, N failed`.
 test: setup-test
 	@tests/all.sh
@@ -184,6 +189,7 @@ help:
 #h   make mutants         wrong Socles, each of which a test must notice (20 minutes)
 #h   make conformance     all guest tests on four models, and 200,000 generated VM entries on each; hours
 #h                        (MODELS=a,b IMAGES=a,b CONFORMANCE_SEEDS=20 or 5-9; goes on where it was broken off)
+#h   make soak            14 PAE guests at once under Linux KVM on Socle, 20 minutes at most
 #h   make emulator | l1   build the emulator, or the Linux L1, into the user's cache now
 #h   make format          clang-format over the C files
 #h   make setup           install all packages that any goal needs

@@ -25,6 +25,7 @@ run_step() {
 guest() {
 	case $1 in
 	selftest) kvmlet selftest ;;
+	soak) kvmlet soak ;;
 	linux64) kvmlet linux /l2/vmlinuz64 /l2/initrd64 "$L2" 128 1 ;;
 	linux64q) kvmlet linux /l2/vmlinuz64 /l2/initrd64 "$L2 quiet" 128 1 ;;
 	linux64smp) kvmlet linux /l2/vmlinuz64 /l2/initrd64 "$L2" 128 2 ;;

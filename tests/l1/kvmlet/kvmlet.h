@@ -38,6 +38,9 @@ void vm_flat_segments(struct kvm_sregs *sregs, bool long_mode);
 /* selftest.c */
 int selftest_run(void);
 
+/* soak.c */
+int soak_run(int argc, char **argv);
+
 /* uart.c */
 uint8_t uart_in(struct vm *vm, unsigned int reg);
 void uart_out(struct vm *vm, unsigned int reg, uint8_t value);

@@ -8,6 +8,7 @@
 
 static const char usage[] =
 	"usage: kvmlet selftest                                      short guests in each CPU mode\n"
+	"       kvmlet soak [GUESTS [ITERATIONS]]                    many PAE guests at once\n"
 	"       kvmlet linux KERNEL INITRD CMDLINE [MIB [VCPUS]]     a Linux guest (bzImage, or vmlinux with "
 	"a PVH note)\n"
 	"       kvmlet clock SECONDS                                 the RTC against the kernel's clock\n"
@@ -21,6 +22,8 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOFBF, 4096);
 	if (argc == 2 && !strcmp(argv[1], "selftest"))
 		return selftest_run();
+	if (argc >= 2 && argc <= 4 && !strcmp(argv[1], "soak"))
+		return soak_run(argc, argv);
 	if (argc >= 5 && !strcmp(argv[1], "linux"))
 		return linux_run(argc, argv);
 	if (argc == 3 && !strcmp(argv[1], "clock"))
