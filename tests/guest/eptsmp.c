@@ -96,17 +96,16 @@ static void shoot_down(u32 cpus_on)
 			turn(&workers[0]);
 }
 
-TEST_VMX(eptsmp)
+static void share(bool ad, u64 edits)
 {
-	u64 edits = option_number("edits", 300), edit, seed = 7;
+	u64 edit, seed = 7;
 	u64 page[SLOTS], spare[SPARE], tables[2], poison_page, root, *pde;
 	u64 reads = 0, misses = 0, poisoned = 0, wrong = 0, strange = 0;
 	u32 n, i;
 
-	NEED(caps_proc2(PROC2_EPT | PROC2_VPID));
 	n = smp_start();
 	root = ept_create();
-	eptp = root | EPTP_FLAGS;
+	eptp = root | EPTP_FLAGS | (ad ? EPTP_AD : 0);
 	stop = generation = 0;
 	poison_page = addr_of(page_alloc());
 	fill(poison_page, POISON);
@@ -181,4 +180,17 @@ TEST_VMX(eptsmp)
 	info("cpus=%u edits=%lu reads=%lu misses=%lu", n, edits, reads, misses);
 	result("poisoned=%lu wrong=%lu strange=%lu", poisoned, wrong, strange);
 	CHECK(!poisoned && !wrong && !strange);
+}
+
+TEST_VMX(eptsmp)
+{
+	NEED(caps_proc2(PROC2_EPT | PROC2_VPID));
+	share(false, option_number("edits", 300));
+}
+
+/* The processors set flags in the entries that L1 changes: none of its writes may be lost. */
+TEST_VMX(eptsmp_ad)
+{
+	NEED(caps_proc2(PROC2_EPT | PROC2_VPID) && caps.ept_vpid & EPT_CAP_AD);
+	share(true, option_number("edits", 300) / 2);
 }

@@ -103,7 +103,7 @@ OTHERS = [
              "\t\t.vector = info & INTR_INFO_VECTOR,")],
            "exit: vectoring_survives_l0s_own_exits"),
     Mutant("invept-ignored", "vmx/nested/ept02.c", [("\t\t\troot->stale = true;\n", "\t\t\troot->stale = root->stale;\n")],
-           "ept02: test_model_large_budget"),
+           "ept02: test_model_large_budget", "eptsmp: eptsmp_ad"),
     # EPT02
     Mutant("ept02-key-without-ad", "vmx/nested/ept02_table.c",
            [("root->role.eptp == role->eptp &&", "!((root->role.eptp ^ role->eptp) & EPT_ADDRESS) &&")],
