@@ -35,6 +35,10 @@ struct msr_entry {
 	u64 value;
 };
 
+/* Where no change of one or two bits of a good address leads: VMCS regions, and below them the APIC-access
+ * page. */
+enum { FUZZ_FAR = 0x3e00000 };
+
 /* The lists, of which a case uses up to 8 entries each, in one page. */
 enum fuzz_list { FUZZ_STORE, FUZZ_EXIT_LOAD, FUZZ_ENTRY_LOAD, FUZZ_LISTS };
 #define FUZZ_LIST(lists, which) (&(lists)[(which)*64])

@@ -106,12 +106,12 @@ static u64 control_address(u32 field, u64 spare, u64 lists)
 	case F_EXIT_MSR_STORE:
 	case F_EXIT_MSR_LOAD:
 	case F_ENTRY_MSR_LOAD: return lists + (field - F_EXIT_MSR_STORE) * 512;
+	case F_APIC_ACCESS: return FUZZ_FAR - PAGE_SIZE;
 	case F_IO_BITMAP_A:
 	case F_IO_BITMAP_B:
 	case F_MSR_BITMAP:
 	case F_PML_ADDRESS:
 	case F_VIRTUAL_APIC:
-	case F_APIC_ACCESS:
 	case F_POSTED_DESCRIPTOR:
 	case F_EPTP_LIST:
 	case F_VMREAD_BITMAP:

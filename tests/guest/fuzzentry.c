@@ -10,7 +10,6 @@
 #include "tests/guest/fuzz.h"
 
 enum { TOGETHER = 100 }; /* cases in one line */
-enum { FAR = 0x3e00000 };
 
 const u16 all_fields[FIELDS] = {
 #define FIELD(encoding, name) encoding,
@@ -190,7 +189,7 @@ static void move_regions(void)
 
 	vmx_disable();
 	memset(ptr_of(old), 0, PAGE_SIZE);
-	vmx_region_area = FAR;
+	vmx_region_area = FUZZ_FAR;
 	vmx_enable();
 }
 
