@@ -50,3 +50,12 @@ def linux(steps="selftest", machine="bochs", model=None, ips=50_000_000, more=""
     image = {"l1": os.path.join(home, "vmlinuz"), "l1_args": (args + " l1=" + steps + " " + more).strip(),
              "modules": [path]}
     return image, {"ignore_bad_msrs": 1, "ips": ips}
+
+
+def xen():
+    """The same for Debian's Xen, with a dom0 that ends the machine at once."""
+    home = made_by("xen.sh")
+    words = "xen com1=115200,8n1 console=com1 loglvl=all noreboot dom0_mem=128M"
+    image = {"l1": os.path.join(home, "xen.elf"), "l1_args": words,
+             "modules": [os.path.join(home, "vmlinuz") + " cryptomgr.notests panic=-1", os.path.join(home, "dom0.cpio")]}
+    return image, {"ignore_bad_msrs": 1}

@@ -41,6 +41,8 @@ ROWS = (
         counts={"^SELFTEST .* PASS": 24}),
     Row("params-skylake", "params", "matrix:pml:enable_apicv", model="skylake_x", firmware="uefi", mem=1024, compare=GUESTS,
         counts={"^SELFTEST .* PASS": 16}),
+    Row("shadow-paging-64", "params", "kvm:ept=0,linux64q", mem=768, must=("^L2 UP", "^KVMLET guest end: reset")),
+    Row("shadow-paging-32", "params", "kvm:ept=0,linux32q", mem=768, must=("^L2 UP", "^KVMLET guest end: reset")),
 
     # ---- life and death of VMMs, modules and CPUs ----
     Row("reload", "life", "reload:20", must=("^L1 RELOADED 20 times",)),
@@ -51,13 +53,26 @@ ROWS = (
     Row("four-cpus", "life", "selftest,several:selftest:selftest:selftest:selftest", cpus=4,
         counts={"SELFTEST .* PASS": 20}, must=(r"^L1 SHELL .* cpus=4 ",)),
 
+    # ---- whole systems as L2 ----
+    Row("linux64", "l2", "linux64q", mem=768, must=("^L2 UP", "^KVMLET guest end: reset")),
+    Row("linux64-smp", "l2", "linux64smpq", cpus=2, mem=768, must=("^L2 UP .* cpus=2 ", "^KVMLET guest end: reset")),
+    Row("linux32", "l2", "linux32q", mem=768, must=("^L2 UP", "^KVMLET guest end: reset")),
+
     # ---- KVM in KVM: a guest of L2's ----
+    Row("l3", "l3", "kvm:nested=1,l3", mem=1024, counts={"^SELFTEST .* PASS": 4, "^L2 DONE": 1}),
     Row("l3-shadow-vmcs", "l3", "kvm:nested=1,l3", model="haswell", mem=1024,
         counts={"^SELFTEST .* PASS": 4, "^L2 DONE": 1}),
 
     # ---- Socle in Socle ----
     Row("socle-2-linux", "socle", "selftest", l1="socle", counts={**SHORT, "^socle: level [01]: on": 2}, mem=768),
+    Row("socle-3", "socle", l1="socle", modules=("socle", "basic counters"), model="haswell", ips=20_000_000,
+        counts={"^socle: level [012]: on": 3}, must=("^DONE",), compare="^(RESULT|FAIL|SUMMARY)"),
 
     # ---- another VMM in L1: QEMU, SeaBIOS in its `pc` ----
     Row("qemu", "qemu", "qemu:pc,qemu:microvm", mem=1536, counts={"^L2 UP": 2}),
+
+    # ---- Xen: to its dom0's user space, with VMX and nested paging found ----
+    Row("xen", "xen", l1="xen", model="haswell", until="Dom0 (halted|shutdown|crashed)|^.XEN. Panic",
+        must=("HVM: VMX enabled", "HVM: Hardware Assisted Paging .HAP. detected", "Hardware Dom0 halted: halting machine"),
+        never=("XEN. Panic", "Dom0 crashed")),
 )
