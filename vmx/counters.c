@@ -151,7 +151,12 @@ enum action debug_call(struct vcpu *vcpu)
 		if (cpuid_level())
 			hw_vmcall(DEBUG_CALL_MAGIC, CALL_PRINT);
 		return ACTION_SKIP;
-	case CALL_PF_WISH: set_pf_wish(vcpu); return ACTION_SKIP;
+	case CALL_PF_WISH:
+		/* It costs L1 exits: not for its applications to ask. */
+		if (vcpu_cpl(vcpu))
+			return event_inject_ud(vcpu);
+		set_pf_wish(vcpu);
+		return ACTION_SKIP;
 	case CALL_REGISTER:
 		vcpu->gpr[GPR_RAX] = reg < REG_COUNT ? vcpu->reg_counters.reads[reg] : ~0ull;
 		vcpu->gpr[GPR_RDX] = reg < REG_COUNT ? vcpu->reg_counters.writes[reg] : ~0ull;
