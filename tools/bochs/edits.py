@@ -164,6 +164,9 @@ EDITS = [
     Edit("rf", "cpu/vmx.cc", "token", "if (! BX_CPU_THIS_PTR in_event)",
          "if (! (VMread32(VMCS_32BIT_IDT_VECTORING_INFO) & 0x80000000))", 1, member("VMexitReadEFLAGS")),
     Edit("smpfault", "main.cc", "after", "BX_CPU(processor)->icount++;", COMMIT_RIP),
+    # not volatile, it counts as 0 behind the setjmp(): every fault would be CPU 0's
+    Edit("smpfault", "main.cc", "token", "Bit32u executed = 0, processor = 0;",
+         "Bit32u executed = 0; volatile Bit32u processor = 0;"),
     Edit("nmirip", "cpu/event.cc", "after", "interrupt(2, BX_NMI, 0, 0);", "    " + THIS + "prev_rip = RIP; // commit new RIP"),
     Edit("activity", "cpu/vmx.cc", "before", "if (event_type == BX_EXTERNAL_INTERRUPT) {", ACTIVITY_CHECK,
          1, member("VMenterLoadCheckGuestState")),
