@@ -54,9 +54,11 @@ SEEDS = [
     Mutant("pf-wish-of-l0-late", MERGE, [("\tif (vcpu->nested.in_l2)\n\t\tmerge_exception_bitmap",
                 "\tif (!vcpu->nested.in_l2)\n"
                                           "\t\tmerge_exception_bitmap")],
-           "merge: pf_intercept_follows_l0s_wish", "invariants: page_fault_wish"),
+           "merge: pf_intercept_follows_l0s_wish"),
     Mutant("pf-wish-of-l0-for-one-only", MERGE, [("\t\tvcpu->nested.slots[i].dirty |= GROUP_CTL;", "\t\t;")],
-           "merge: pf_intercept_of_a_waiting_l2_follows", "invariants: page_fault_wish"),
+           "merge: pf_intercept_of_a_waiting_l2_follows"),
+    Mutant("pf-of-l0s-wish-given-to-l1", EVENT, [("\t\treturn pf_intercept_wants(pf, error_code);", "\t\treturn true;")],
+           None, "invariants: page_fault_wish"),
     Mutant("role-without-wp", "mm/guest_walk.c", [("(cr0 & CR0_WP ? WALK_WP : 0)", "WALK_WP")],
            "walk: the_role_has_every_bit", "legacy: toggle_protection"),
     Mutant("role-without-nxe", "mm/guest_walk.c", [("(efer & EFER_NXE ? WALK_NXE : 0)", "WALK_NXE")],
