@@ -202,8 +202,8 @@ static void pdpte_routes(u64 flags)
 				continue;
 			reason = vm_run(&vm);
 			seen = flags & VM_EPT ? which(&t, vmread(F_GUEST_PDPTE3)) : "-";
-			print("RESULT %s %s %s exit=%u pdpte3=%s", test_name(), r->name,
-			      intervener_names[what], reason, seen);
+			print("RESULT %s %s %s exit=%u pc=%lx pdpte3=%s", test_name(), r->name,
+			      intervener_names[what], reason, vm_pc(&vm), seen);
 			if (flags & VM_EPT)
 				CHECK(seen[0] == (r->loads ? 'B' : 'A'));
 			if (what != NOTHING) {
