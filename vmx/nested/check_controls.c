@@ -11,7 +11,6 @@
 #define VMX_MISC_CR3_TARGETS(misc) (((misc) >> 16) & 0x1ff)
 #define VMX_MISC_ZERO_LENGTH BIT(30)
 #define VMFUNC_EPTP_SWITCHING BIT(0)
-#define VTPR_OFFSET 0x80
 #define MSR_ENTRY_SIZE 16
 #define INTR_INFO_RESERVED GENMASK(30, 12)
 

@@ -109,13 +109,38 @@ static void keep_cache_bits(struct vcpu *vcpu, const struct l1_state *l1)
 	vcpu_set_reg(vcpu, REG_CR0, (vcpu_reg(vcpu, REG_CR0) & ~(CR0_CD | CR0_NW)) | l1->cache_bits);
 }
 
-static enum action take_held_init(struct vcpu *vcpu, const struct l1_state *l1)
+/* SDM "VM Exits Induced by the TPR Threshold": such an exit directly after the entry outranks an INIT. */
+static bool exits_by_tpr(struct vcpu *vcpu, const struct vmcs12 *v12)
 {
-	struct exit_record record = { .reason = EXIT_INIT };
+	u32 vtpr = 0;
 
-	vcpu->nested.init_pending = false;
-	keep_cache_bits(vcpu, l1);
-	return nested_reflect(vcpu, &record);
+	if (!v12_has_proc(v12, PROC_TPR_SHADOW) || v12_has_proc2(v12, PROC2_VIRTUAL_INTERRUPT))
+		return false;
+	guest_mem_read(vcpu, GPA(v12->virtual_apic_addr + VTPR_OFFSET), &vtpr, sizeof(vtpr));
+	return (v12->tpr_threshold & 0xf) > ((vtpr >> 4) & 0xf);
+}
+
+/*
+ * An INIT that was held in VMX root operation, at an entry that unblocks it.
+ * SDM "Event Injection": what the entry injects is delivered "as part of VM
+ * entry", INIT comes at the boundary behind it, which the monitor trap flag
+ * finds; a pending MTF VM exit is injected into no IDT and gives way.
+ * "Wait-for-SIPI" goes on blocking INITs.
+ */
+static enum action take_held_init(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1)
+{
+	const struct vmcs12 *v12 = &slot->v12;
+
+	if (v12->guest_activity_state == ACTIVITY_WAIT_FOR_SIPI || exits_by_tpr(vcpu, v12))
+		return ACTION_RESUME;
+	if (!vcpu->pending_valid || vcpu->pending.type == INTR_TYPE_OTHER) {
+		keep_cache_bits(vcpu, l1);
+		return nested_reflect_init(vcpu);
+	}
+	vmcs_write(VMCS_proc_controls, vmcs_read(VMCS_proc_controls) | PROC_MTF);
+	/* The controls are merged anew at the next entry. */
+	slot->dirty |= GROUP_CTL;
+	return ACTION_RESUME;
 }
 
 /* The entry failed while it loaded guest state: vmcs12 keeps what it had, and all of it is loaded again next
@@ -170,7 +195,7 @@ static enum action commit(struct vcpu *vcpu, struct nested_vmcs *slot, bool laun
 	}
 	v12->launched = 1;
 	if (unlikely(vcpu->nested.init_pending))
-		return take_held_init(vcpu, &l1);
+		return take_held_init(vcpu, slot, &l1);
 	return ACTION_RESUME;
 }
 

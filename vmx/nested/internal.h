@@ -102,6 +102,9 @@ void vmcs12_normalize(struct vmcs12 *v12); /* values read from L1's page, to the
 /* Fetches SEG and RARE guest state from vmcs02 if it is newer there (may switch VMCS and back). */
 void nested_sync_rare(struct vcpu *vcpu, struct nested_vmcs *slot);
 
+/* In the virtual-APIC page. */
+#define VTPR_OFFSET 0x80
+
 /* ---- check_controls.c, check_host.c, check_guest.c: pure; SDM "VM Entries" ---- */
 struct check_env {
 	const struct vmx_caps *caps; /* caps12 */
@@ -158,6 +161,8 @@ struct exit_record {
 struct exit_record exit_record_hardware(struct vcpu *vcpu);
 /* L2 ends: vmcs02 -> vmcs12, L1's host state -> vmcs01, MSR lists; a failure there is a VMX abort. */
 enum action nested_reflect(struct vcpu *vcpu, const struct exit_record *record);
+/* An INIT that was held while L1 was in VMX root operation ends L2. */
+enum action nested_reflect_init(struct vcpu *vcpu);
 /* The same for a VM entry that fails after the control and host checks (reasons 33, 34 with bit 31): guest
  * state is not saved. vmcs01 or vmcs02 may be loaded.  */
 enum action nested_entry_failure(struct vcpu *vcpu, u32 reason, u64 qualification);

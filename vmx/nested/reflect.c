@@ -436,6 +436,14 @@ enum action nested_reflect(struct vcpu *vcpu, const struct exit_record *record)
 	return load_host_state(vcpu, slot, &inherited);
 }
 
+enum action nested_reflect_init(struct vcpu *vcpu)
+{
+	struct exit_record record = { .reason = EXIT_INIT };
+
+	vcpu->nested.init_pending = false;
+	return nested_reflect(vcpu, &record);
+}
+
 /* ---- entries that failed ---- */
 
 /* vmcs01 is current: no state of L2's has been loaded, L1 keeps its own. */
