@@ -79,10 +79,19 @@ static enum action redeliver(struct vcpu *vcpu, u32 info)
 	return ACTION_RESUME;
 }
 
+/* SDM "VMX Aborts": only a reset wakes the processor; what the exit has saved does not matter. */
+static enum action stay_shut_down(struct vcpu *vcpu)
+{
+	vcpu_set_reg(vcpu, REG_ACTIVITY, ACTIVITY_SHUTDOWN);
+	return ACTION_RESUME;
+}
+
 enum action exit_exception(struct vcpu *vcpu)
 {
 	u32 info = (u32)vcpu_reg(vcpu, REG_EXIT_INTR_INFO);
 
+	if (unlikely(vcpu->nested.aborted))
+		return stay_shut_down(vcpu);
 	if ((info & INTR_INFO_TYPE) >> INTR_INFO_TYPE_SHIFT == INTR_TYPE_NMI) {
 		vcpu->nmi_pending = true;
 		return ACTION_RESUME;
@@ -110,6 +119,8 @@ enum action exit_mtf(struct vcpu *vcpu)
 /* SDM "INIT signals are blocked in VMX root operation": it waits for VMXOFF or for the next VM entry. */
 enum action exit_init(struct vcpu *vcpu)
 {
+	if (unlikely(vcpu->nested.aborted))
+		return stay_shut_down(vcpu);
 	if (vcpu->nested.vmxon)
 		vcpu->nested.init_pending = true;
 	else
