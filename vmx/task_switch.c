@@ -255,12 +255,25 @@ static bool load_segment(struct vcpu *vcpu, enum seg seg, u16 selector, u32 cpl,
 }
 
 /*
+ * CS and SS before they are loaded: a VM entry wants them usable and consistent. They keep the old task's
+ * limits; at CPL 3, so that a handler of ring 0 gets the new task's own stack.
+ */
+static void set_unloaded(struct vcpu *vcpu, enum seg seg, u16 selector, u32 cpl)
+{
+	u32 ar = (u32)vcpu_reg(vcpu, REG_SEG_AR(seg)) & (AR_G | AR_DB);
+
+	ar |= seg == SEG_CS ? SEG_TYPE_CODE_RX_ACCESSED : SEG_TYPE_DATA_RW_ACCESSED;
+	vcpu_set_reg(vcpu, REG_SEG_SELECTOR(seg), selector);
+	vcpu_set_reg(vcpu, REG_SEG_AR(seg), ar | AR_S | AR_P | cpl << AR_DPL_SHIFT);
+}
+
+/*
  * Until a segment is loaded its selector is there and nothing else: as the SDM has it for faults in
  * the new task.
  */
 static bool load_segments(struct vcpu *vcpu, const struct task *task, struct fault *fault)
 {
-	static const enum seg order[] = { SEG_SS, SEG_CS, SEG_ES, SEG_DS, SEG_FS, SEG_GS };
+	static const enum seg order[] = { SEG_CS, SEG_ES, SEG_DS, SEG_FS, SEG_GS };
 	const struct descriptor unusable = { .ar = AR_UNUSABLE };
 	u32 cpl = task->selector[SEG_CS] & SELECTOR_RPL;
 
@@ -272,7 +285,11 @@ static bool load_segments(struct vcpu *vcpu, const struct task *task, struct fau
 	for (unsigned int seg = SEG_DS; seg <= SEG_GS; seg++)
 		set_seg(vcpu, (enum seg)seg, task->selector[seg], &unusable);
 	set_seg(vcpu, SEG_ES, task->selector[SEG_ES], &unusable);
+	set_unloaded(vcpu, SEG_CS, task->selector[SEG_CS], 3);
+	set_unloaded(vcpu, SEG_SS, task->selector[SEG_SS], 3);
 	OK_OR_RETURN(load_ldt(vcpu, task->ldt, fault));
+	OK_OR_RETURN(load_segment(vcpu, SEG_SS, task->selector[SEG_SS], cpl, fault));
+	set_unloaded(vcpu, SEG_CS, task->selector[SEG_CS], cpl);
 	for (size_t i = 0; i < ARRAY_SIZE(order); i++)
 		OK_OR_RETURN(load_segment(vcpu, order[i], task->selector[order[i]], cpl, fault));
 	if (task->eip > vcpu_reg(vcpu, REG_CS_LIMIT))
@@ -290,7 +307,7 @@ static bool push_error_code(struct vcpu *vcpu, u32 error_code, bool wide, struct
 	struct guest_fault walk_fault;
 
 	if (moved + length - 1 > vcpu_reg(vcpu, REG_SS_LIMIT))
-		return fail(fault, VEC_SS, ERROR_EXT);
+		return fail(fault, VEC_SS, 0);
 	if (guest_linear_access(vcpu, GVA((u32)(vcpu_reg(vcpu, REG_SS_BASE) + moved)), NULL, &error_code,
 				length, WALK_WRITE | (vcpu_cpl(vcpu) == 3 ? WALK_USER : 0),
 				&walk_fault) != GUEST_ACCESS_OK) {
@@ -380,6 +397,12 @@ enum action exit_task_switch(struct vcpu *vcpu)
 			     ~(u64)(INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS));
 	if (switch_task(vcpu, (u16)qualification, source, next_rip, delivers ? &event : NULL, &fault))
 		return ACTION_RESUME;
+	/* A second exception in the delivery of the first can make a double fault. */
+	vcpu->pending_valid = delivers;
+	/* SDM "Error Code": EXT says that an event other than INT n, INT3 and INTO led to it. */
+	if (delivers && event.type != INTR_TYPE_SOFT_INTERRUPT && event.type != INTR_TYPE_SOFT_EXCEPTION &&
+	    fault.vector != VEC_PF)
+		fault.error_code |= ERROR_EXT;
 	if (fault.vector == VEC_PF)
 		return event_inject_pf(vcpu, fault.cr2, fault.error_code);
 	return event_inject_exception(vcpu, fault.vector, BIT(fault.vector) & VEC_HAS_ERROR_CODE,
