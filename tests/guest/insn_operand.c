@@ -141,36 +141,66 @@ struct place {
 	u64 offset;
 	u64 cr4, rflags;
 	bool wp_off;
+	u32 pkru;
 };
 
+#define KEY1 BIT(59) /* protection key 1 */
+#define PKRU_AD1 (1u << 2)
+#define PKRU_WD1 (1u << 3)
+#define USER_KEY1 (PTE_P | PTE_W | PTE_U | KEY1)
+
 static const struct place places[] = {
-	{ "plain", { PTE_P | PTE_W, PTE_P | PTE_W }, 0x10, 0, 0, false },
-	{ "crossing", { PTE_P | PTE_W, PTE_P | PTE_W }, 0xffc, 0, 0, false },
-	{ "absent", { 0, 0 }, 0x10, 0, 0, false },
-	{ "second_absent", { PTE_P | PTE_W, 0 }, 0xffc, 0, 0, false },
-	{ "first_absent", { 0, PTE_P | PTE_W }, 0xffd, 0, 0, false },
-	{ "read_only", { PTE_P, PTE_P }, 0x10, 0, 0, false },
-	{ "second_read_only", { PTE_P | PTE_W, PTE_P }, 0xff9, 0, 0, false },
-	{ "read_only_wp0", { PTE_P, PTE_P }, 0x10, 0, 0, true },
-	{ "user", { PTE_P | PTE_W | PTE_U, PTE_P | PTE_W | PTE_U }, 0x10, 0, 0, false },
-	{ "user_smap", { PTE_P | PTE_W | PTE_U, PTE_P | PTE_W | PTE_U }, 0x10, CR4_SMAP, 0, false },
+	{ "plain", { PTE_P | PTE_W, PTE_P | PTE_W }, 0x10, 0, 0, false, 0 },
+	{ "crossing", { PTE_P | PTE_W, PTE_P | PTE_W }, 0xffc, 0, 0, false, 0 },
+	{ "absent", { 0, 0 }, 0x10, 0, 0, false, 0 },
+	{ "second_absent", { PTE_P | PTE_W, 0 }, 0xffc, 0, 0, false, 0 },
+	{ "first_absent", { 0, PTE_P | PTE_W }, 0xffd, 0, 0, false, 0 },
+	{ "read_only", { PTE_P, PTE_P }, 0x10, 0, 0, false, 0 },
+	{ "second_read_only", { PTE_P | PTE_W, PTE_P }, 0xff9, 0, 0, false, 0 },
+	{ "read_only_wp0", { PTE_P, PTE_P }, 0x10, 0, 0, true, 0 },
+	{ "user", { PTE_P | PTE_W | PTE_U, PTE_P | PTE_W | PTE_U }, 0x10, 0, 0, false, 0 },
+	{ "user_smap", { PTE_P | PTE_W | PTE_U, PTE_P | PTE_W | PTE_U }, 0x10, CR4_SMAP, 0, false, 0 },
 	{ "user_smap_ac",
 	  { PTE_P | PTE_W | PTE_U, PTE_P | PTE_W | PTE_U },
 	  0x10,
 	  CR4_SMAP,
 	  RFLAGS_AC,
-	  false },
-	{ "user_smep", { PTE_P | PTE_W | PTE_U, PTE_P | PTE_W | PTE_U }, 0x10, CR4_SMEP, 0, false },
-	{ "no_execute", { PTE_P | PTE_W | PTE_XD, PTE_P | PTE_W | PTE_XD }, 0x10, 0, 0, false },
-	{ "reserved", { PTE_P | PTE_W | BIT(51), PTE_P | PTE_W }, 0x10, 0, 0, false },
-	{ "misaligned_ac", { PTE_P | PTE_W, PTE_P | PTE_W }, 0x13, 0, RFLAGS_AC, false },
+	  false,
+	  0 },
+	{ "user_smep", { PTE_P | PTE_W | PTE_U, PTE_P | PTE_W | PTE_U }, 0x10, CR4_SMEP, 0, false, 0 },
+	{ "no_execute", { PTE_P | PTE_W | PTE_XD, PTE_P | PTE_W | PTE_XD }, 0x10, 0, 0, false, 0 },
+	{ "reserved", { PTE_P | PTE_W | BIT(51), PTE_P | PTE_W }, 0x10, 0, 0, false, 0 },
+	{ "misaligned_ac", { PTE_P | PTE_W, PTE_P | PTE_W }, 0x13, 0, RFLAGS_AC, false, 0 },
+	{ "key_access", { USER_KEY1, USER_KEY1 }, 0x10, CR4_PKE, 0, false, PKRU_AD1 },
+	{ "key_write", { USER_KEY1, USER_KEY1 }, 0x10, CR4_PKE, 0, false, PKRU_WD1 },
+	{ "key_write_wp0", { USER_KEY1, USER_KEY1 }, 0x10, CR4_PKE, 0, true, PKRU_WD1 },
+	{ "key_access_wp0", { USER_KEY1, USER_KEY1 }, 0x10, CR4_PKE, 0, true, PKRU_AD1 },
+	{ "key_other", { USER_KEY1, USER_KEY1 }, 0x10, CR4_PKE, 0, false, 0xfffffff0u },
+	{ "key_supervisor",
+	  { PTE_P | PTE_W | KEY1, PTE_P | PTE_W | KEY1 },
+	  0x10,
+	  CR4_PKE,
+	  0,
+	  false,
+	  PKRU_AD1 },
+	{ "key_second", { PTE_P | PTE_W, USER_KEY1 }, 0xffc, CR4_PKE, 0, false, PKRU_AD1 },
+	{ "key_smap", { USER_KEY1, USER_KEY1 }, 0x10, CR4_PKE | CR4_SMAP, 0, false, PKRU_AD1 },
+	{ "key_without_pke", { USER_KEY1, USER_KEY1 }, 0x10, 0, 0, false, PKRU_AD1 },
 };
 
 static bool cr4_possible(u64 bits)
 {
 	u32 ebx = cpuid(0, 0).eax >= 7 ? cpuid(7, 0).ebx : 0;
 
-	return !(bits & CR4_SMEP && !(ebx & BIT(7))) && !(bits & CR4_SMAP && !(ebx & BIT(20)));
+	u32 ecx = cpuid(0, 0).eax >= 7 ? cpuid(7, 0).ecx : 0;
+
+	return !(bits & CR4_SMEP && !(ebx & BIT(7))) && !(bits & CR4_SMAP && !(ebx & BIT(20))) &&
+	       !(bits & CR4_PKE && !(ecx & BIT(3)));
+}
+
+static void pkru_write(u32 v)
+{
+	asm volatile(".byte 0x0f, 0x01, 0xef" : : "a"(v), "c"(0), "d"(0) : "memory");
 }
 
 static void set_operand_value(enum op op, u64 region, u64 offset)
@@ -195,11 +225,14 @@ TEST(places)
 		const struct place *place = &places[p];
 		u64 cr4, cr0;
 
-		if (!cr4_possible(place->cr4)) {
+		if (!cr4_possible(place->cr4 | (place->pkru ? CR4_PKE : 0))) {
 			info("%s is not possible", place->name);
 			continue;
 		}
-		print("RESULT %s %s", test_name(), place->name);
+		/* access-disabled pages: see deviations.md */
+		print("%s %s %s",
+		      place->pkru & PKRU_AD1 && place->cr4 && place->flags[1] & PTE_U ? "INFO" : "RESULT",
+		      test_name(), place->name);
 		for (k = 0; k < ARRAY_SIZE(list); k++) {
 			u64 region;
 			struct exec e;
@@ -225,6 +258,11 @@ TEST(places)
 			e.regs.rdx = list[k] == INVEPT || list[k] == INVVPID ? 2 : F_GUEST_RIP;
 			cr4 = cr4_read();
 			cr0 = cr0_read();
+			if (place->pkru) {
+				cr4_write(cr4 | CR4_PKE);
+				pkru_write(place->pkru);
+				cr4_write(cr4);
+			}
 			cr4_write(cr4 | place->cr4);
 			if (place->wp_off)
 				cr0_write(cr0 & ~CR0_WP);

@@ -566,6 +566,23 @@ static void a_bad_load_list_aborts(void **state UNUSED)
 	assert_aborted(VMX_ABORT_LOAD_MSR);
 }
 
+/* SDM "VMX Aborts": only a reset wakes the processor, whatever activity state an exit has saved. */
+static void nothing_wakes_an_aborted_cpu(void **state UNUSED)
+{
+	prepare_lists(0, 1, 0);
+	put_msr(P_STORE, 0, MSR_IA32_SMBASE, 0, 0);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	machine_set_field(VMCS_guest_activity_state, ACTIVITY_ACTIVE);
+	EXIT_NOW(.reason = EXIT_INIT);
+	assert_int_equal(machine_field(VMCS_guest_activity_state), ACTIVITY_SHUTDOWN);
+	machine_set_field(VMCS_guest_activity_state, ACTIVITY_ACTIVE);
+	EXIT_NOW(.reason = EXIT_EXCEPTION_NMI,
+		 .intr_info = INTR_INFO_VALID | INTR_TYPE_NMI << INTR_INFO_TYPE_SHIFT | VEC_NMI);
+	assert_int_equal(machine_field(VMCS_guest_activity_state), ACTIVITY_SHUTDOWN);
+	assert_int_equal(machine_injected, 0);
+}
+
 /* ---- L0's emulation for L2, and events that it finds ---- */
 
 static void an_exception_of_l0s_making_asks_l1(void **state UNUSED)
@@ -775,6 +792,50 @@ static void an_ap_is_reset_by_init_and_sipi(void **state UNUSED)
 	assert_int_equal(machine_vcpu->gpr[GPR_RBX], 0);
 }
 
+/* SDM "Event Injection": delivered as part of VM entry; the INIT comes at the boundary behind it. */
+static void a_held_init_waits_for_the_injected_event(void **state UNUSED)
+{
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	W(entry_intr_info, INTR_INFO_VALID | INTR_TYPE_HARD_EXCEPTION << INTR_INFO_TYPE_SHIFT | VEC_UD);
+	EXIT_NOW(.reason = EXIT_INIT);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_true(machine_in_l2() && machine_vcpu->nested.init_pending);
+	assert_true(machine_field(VMCS_proc_controls) & PROC_MTF);
+	EXIT_NOW(.reason = EXIT_MTF);
+	assert_false(machine_in_l2());
+	assert_int_equal(R(exit_reason), EXIT_INIT);
+	assert_int_equal(R(idt_vectoring_info) & INTR_INFO_VALID, 0);
+	assert_false(machine_vcpu->nested.init_pending);
+	/* The flag was L0's own: the next entry is without it. */
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_true(machine_in_l2());
+	assert_false(machine_field(VMCS_proc_controls) & PROC_MTF);
+}
+
+/* In HLT the exit finds L2 as it was; wait-for-SIPI blocks INITs. */
+static void a_held_init_and_the_activity_states(void **state UNUSED)
+{
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	W(guest_activity_state, ACTIVITY_HLT);
+	EXIT_NOW(.reason = EXIT_INIT);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_int_equal(R(exit_reason), EXIT_INIT);
+	assert_int_equal(R(guest_activity_state), ACTIVITY_HLT);
+	W(guest_activity_state, ACTIVITY_WAIT_FOR_SIPI);
+	EXIT_NOW(.reason = EXIT_INIT);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_true(machine_in_l2());
+	EXIT_NOW(.reason = EXIT_SIPI, .qualification = 0x9a);
+	assert_int_equal(R(exit_reason), EXIT_SIPI);
+	W(guest_activity_state, ACTIVITY_ACTIVE);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(R(exit_reason), EXIT_INIT);
+}
+
 static void a_late_failure_of_hardware_is_reflected(void **state UNUSED)
 {
 	l1_run_l2();
@@ -950,6 +1011,9 @@ int main(void)
 		MACHINE_TEST_BOTH(init_ends_l2),
 		MACHINE_TEST_BOTH(init_in_root_waits_for_the_next_entry),
 		MACHINE_TEST_BOTH(an_ap_is_reset_by_init_and_sipi),
+		MACHINE_TEST_BOTH(a_held_init_waits_for_the_injected_event),
+		MACHINE_TEST_BOTH(a_held_init_and_the_activity_states),
+		MACHINE_TEST_BOTH(nothing_wakes_an_aborted_cpu),
 		MACHINE_TEST_BOTH(a_late_failure_of_hardware_is_reflected),
 		MACHINE_TEST(exceptions_combine, "shadow-vmcs=off"),
 		MACHINE_TEST_BOTH(cr3_reaches_vmcs02_in_hlt_too),

@@ -12,8 +12,9 @@ extern u64 smp_stack;
 void smp_main(void);
 
 u64 smp_stack;
+static volatile u32 starting, running; /* the CPU that is being started; the one that last came up */
 static u8 stacks[CPU_MAX][CPU_STACK] ALIGNED(16);
-static volatile u32 started = 1;
+static u32 started = 1;
 
 void delay(u64 ticks)
 {
@@ -25,13 +26,17 @@ void delay(u64 ticks)
 
 void smp_main(void)
 {
-	u32 id = started;
+	u32 id = starting;
 	struct cpu *cpu = &cpus[id];
 
 	trap_init_cpu(cpu, id);
+	cpu->guard_fault = NULL;
+	cpu->vmx_on = false;
+	cpu->vm = NULL;
+	cpu->mailbox = NULL;
 	apic_enable();
 	cpu->apic_id = msr_read(MSR_APIC_BASE) & BIT(10) ? apic_read(0x20) : apic_read(0x20) >> 24;
-	started = id + 1;
+	running = id;
 	for (;;) {
 		void (*fn)(void *) = cpu->mailbox;
 
@@ -43,23 +48,30 @@ void smp_main(void)
 	}
 }
 
+static bool start(u32 id, bool init)
+{
+	u64 end;
+
+	memcpy(ptr_of(TRAMPOLINE), trampoline, trampoline_end - trampoline);
+	smp_stack = addr_of(stacks[id]) + CPU_STACK;
+	starting = id;
+	running = 0;
+	if (init) {
+		apic_ipi(id, ICR_INIT | ICR_ASSERT);
+		delay(20000);
+	}
+	apic_ipi(id, ICR_SIPI | ICR_ASSERT | TRAMPOLINE >> 12);
+	for (end = rdtsc() + 400000; rdtsc() < end && running != id;)
+		cpu_pause();
+	return running == id;
+}
+
 /* The boot CPU is asked for the others by their APIC ids 1, 2, ...: that is how the platforms here number
  * them. */
 u32 smp_start(void)
 {
-	u32 apic_id;
-
-	memcpy(ptr_of(TRAMPOLINE), trampoline, trampoline_end - trampoline);
-	for (apic_id = started; apic_id < CPU_MAX && started == apic_id; apic_id++) {
-		u64 end;
-
-		smp_stack = addr_of(stacks[apic_id]) + CPU_STACK;
-		apic_ipi(apic_id, ICR_INIT | ICR_ASSERT);
-		delay(20000);
-		apic_ipi(apic_id, ICR_SIPI | ICR_ASSERT | TRAMPOLINE >> 12);
-		for (end = rdtsc() + 400000; rdtsc() < end && started == apic_id;)
-			cpu_pause();
-	}
+	while (started < CPU_MAX && start(started, true))
+		started++;
 	return started;
 }
 
@@ -70,20 +82,23 @@ u32 smp_start(void)
 bool smp_restart(u64 gap)
 {
 	u32 id = started - 1, apic_id = cpus[id].apic_id;
-	bool up;
 	u64 end;
 
-	started = id;
 	smp_stack = addr_of(stacks[id]) + CPU_STACK;
+	starting = id;
+	running = 0;
 	apic_ipi(apic_id, ICR_INIT | ICR_ASSERT);
 	apic_ipi(apic_id, ICR_SIPI | ICR_ASSERT | TRAMPOLINE >> 12);
 	delay(gap);
 	apic_ipi(apic_id, ICR_SIPI | ICR_ASSERT | TRAMPOLINE >> 12);
-	for (end = rdtsc() + 400000; rdtsc() < end && started == id;)
+	for (end = rdtsc() + 400000; rdtsc() < end && running != id;)
 		cpu_pause();
-	up = started != id;
-	started = id + 1;
-	return up;
+	return running == id;
+}
+
+bool smp_revive(u32 cpu, bool init)
+{
+	return start(cpu, init);
 }
 
 void smp_call(u32 cpu, void (*fn)(void *), void *arg)

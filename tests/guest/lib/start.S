@@ -112,7 +112,7 @@ boot_gdt:
 	.quad	0x00affb000000ffff	/* 30 user code64 */
 	.quad	0x000f9b000000ffff	/* 38 code16 */
 	.quad	0x000f93000000ffff	/* 40 data16 */
-	.fill	7, 8, 0			/* 48 TSS, 58.. free for tests */
+	.fill	15, 8, 0		/* 48 TSS, 58.. free for tests */
 boot_gdt_register:
 	.word	. - boot_gdt - 1
 	.long	boot_gdt

@@ -102,6 +102,7 @@ enum { ICR_NMI = 0x400, ICR_INIT = 0x500, ICR_SIPI = 0x600, ICR_ASSERT = 0x4000 
 /* Other CPUs: started once on demand; smp_start() returns how many there are in all. */
 u32 smp_start(void);
 bool smp_restart(u64 gap); /* the last one, by INIT and two SIPIs `gap` ticks apart: is it there again? */
+bool smp_revive(u32 cpu, bool init);		       /* by SIPI, or INIT and SIPI; true: it came up */
 void smp_call(u32 cpu, void (*fn)(void *), void *arg); /* does not wait */
 bool smp_wait(u32 cpu, u64 ticks);		       /* true: it is done */
 void delay(u64 ticks);

@@ -93,7 +93,7 @@ enum selector {
 	SEL_DATA16 = 0x40,
 	SEL_TSS = 0x48,
 	SEL_FREE = 0x58,
-	SEL_COUNT = 16,
+	SEL_COUNT = 24,
 };
 
 enum msr {
