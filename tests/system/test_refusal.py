@@ -28,10 +28,11 @@ def test_vtx_locked_off():
     assert_halts_with(result, "VT-x is locked off", "firmware's setup")
 
 
-def test_no_unrestricted_guest_or_ept():
-    # a processor of 2008 has VT-x, but no EPT
-    result = boot(guest_image("basic"), model="penryn")
-    assert_halts_with(result, "processor (has|lacks).*", "")
+# Processors of 2008 and 2009: VT-x without EPT, and EPT without unrestricted guests.
+@pytest.mark.parametrize("model, lacks", (("penryn", "EPT"), ("corei5_lynnfield_750", "unrestricted guest")))
+def test_too_old_a_processor(model, lacks):
+    result = boot(guest_image("basic"), model=model)
+    assert_halts_with(result, "the processor has no " + lacks, "2010 or later")
 
 
 def test_check_on_an_old_processor_says_no():
