@@ -486,6 +486,10 @@ static void make(enum base base)
 	    (v12.entry_intr_info = INJECT(2, 2), v12.guest_interruptibility = 1,                             \
 	     v12.guest_rflags |= RFLAGS_IF),                                                                 \
 	    "guest_interruptibility", "STI", ENTRY_FAIL_NMI)                                                 \
+	ROW(LONG,                                                                                            \
+	    (v12.entry_intr_info = INJECT(2, 2), v12.guest_interruptibility = 5,                             \
+	     v12.guest_rflags |= RFLAGS_IF),                                                                 \
+	    "guest_interruptibility", "STI", ENTRY_FAIL_NMI)                                                 \
 	/* pending debug exceptions */                                                                       \
 	ROW(LONG, v12.guest_pending_debug = BIT(4), "guest_pending_debug", "RESERVED", 0)                    \
 	ROW(LONG, v12.guest_pending_debug = BIT(13), "guest_pending_debug", "RESERVED", 0)                   \
