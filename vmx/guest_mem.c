@@ -60,8 +60,9 @@ static bool is_ram(struct vcpu *vcpu, gpa_t gpa, size_t length)
  */
 static bool is_rom(u64 gpa, size_t length)
 {
-	return (gpa >= ROM_LOW && gpa + length <= ROM_LOW_END) ||
-	       (gpa >= SIZE_4G - ROM_HIGH_SIZE && gpa + length <= SIZE_4G);
+	if (gpa >= ROM_LOW && gpa < ROM_LOW_END)
+		return length <= ROM_LOW_END - gpa;
+	return gpa >= SIZE_4G - ROM_HIGH_SIZE && gpa < SIZE_4G && length <= SIZE_4G - gpa;
 }
 
 /* One piece within a page. */

@@ -260,6 +260,8 @@ OTHERS = [
     Mutant("dirty-lost-at-a-switch", "vmx/vcpu.c",
            [("\t\tregcache_flush(&vcpu->vmcs->cache);\n\t\tASSERT", "\t\tvcpu->vmcs->cache.dirty = 0;\n\t\tASSERT")],
            "regcache: a_dirty_register_is_never_lost"),
+    Mutant("rom-beyond-the-last-address", "vmx/guest_mem.c",
+           [("gpa < SIZE_4G && length <= SIZE_4G - gpa;", "gpa + length <= SIZE_4G;")], "exit: the_last_address_is_no_rom"),
     Mutant("no-barrier-after-l2", REFLECT, [("\tif (vcpu->ibpb)\n", "\tif (vcpu->ibpb && vcpu->nested.in_l2)\n")],
            "exit: a_predictor_barrier_follows_l2"),
     Mutant("bios-map-shows-the-window", "boot/int15.c", [("\t\tmemcpy(e + 16, &r->type, 4);", "\t\te[16] = 1;")],

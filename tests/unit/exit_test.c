@@ -10,6 +10,7 @@
 #include "kernel/msr.h"
 #include "kernel/x86.h"
 #include "tests/unit/machine.h"
+#include "vmx/guest_mem.h"
 
 #define W(field, value) assert_int_equal(l1_vmwrite(VMCS_##field, value), 0)
 #define R(field)                                                                                             \
@@ -693,6 +694,15 @@ static void pdptes_may_lie_in_rom(void **state UNUSED)
 	assert_int_equal(machine_field(VMCS_guest_pdpte0), 0x6001);
 }
 
+/* The end of such an address is 0 in 64 bits: still no ROM. */
+static void the_last_address_is_no_rom(void **state UNUSED)
+{
+	u64 value = 0;
+
+	assert_false(guest_mem_read(machine_vcpu, GPA(~7ull), &value, sizeof(value)));
+	assert_true(value == ~0ull);
+}
+
 static void an_unmapped_pdpte_page_is_l1s_violation(void **state UNUSED)
 {
 	run_pae_l2();
@@ -1004,6 +1014,7 @@ int main(void)
 		MACHINE_TEST(new_pdptes_survive_a_reflected_exit, "intercept=cr shadow-vmcs=off"),
 		MACHINE_TEST(a_reserved_bit_in_a_pdpte_changes_nothing, "intercept=cr"),
 		MACHINE_TEST(an_unmapped_pdpte_page_is_l1s_violation, "intercept=cr"),
+		MACHINE_TEST(the_last_address_is_no_rom, ""),
 		MACHINE_TEST(pdptes_may_lie_in_rom, "intercept=cr"),
 		MACHINE_TEST_BOTH(an_nmi_exits_to_l1_if_it_wants),
 		MACHINE_TEST_BOTH(an_nmi_is_l2s_if_l1_does_not_want_it),
