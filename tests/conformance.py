@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""`make conformance`: every guest test image, bare and under Socle, on every model, with and without VMCS shadowing;
-and the generator of VM entries, `fuzzentry`, for many seeds. A line for each comparison; the last line is
+"""`make conformance`: every guest test image, bare and under Socle, on every model, with and without VMCS shadowing and
+forced interception (`intercept=`); and the generator of VM entries, `fuzzentry`, for many seeds (with forced
+interception: for those of one boot). A line for each comparison; the last line is
 `N passed, N failed`. Boots are kept under build/system by what they ran (image, emulator, Socle), so that a run that was
 broken off goes on where it was, and bare runs are done once.
 
-Environment: MODELS, IMAGES (names, commas between), SHADOWING (on, off; both); CONFORMANCE_SEEDS=20 (or 5-9),
+Environment: MODELS, IMAGES (names, commas between), SHADOWING and INTERCEPT (on, off; both); CONFORMANCE_SEEDS=20 (or 5-9),
 CONFORMANCE_CASES=10000, CONFORMANCE_TOGETHER=5 (seeds in one boot), CONFORMANCE_JOBS (emulators at a time; as many as
 CPUs).
 """
@@ -24,8 +25,8 @@ import conftest  # noqa: E402
 import guests  # noqa: E402
 import machine  # noqa: E402
 
-OFF = "shadow-vmcs=off"
-MODELS = {"tigerlake": ("", OFF), "skylake_x": ("", OFF), "haswell": ("", OFF), "ivy_bridge": ("",)}
+OFF, INTERCEPT = "shadow-vmcs=off", "intercept=cr,pf"
+SHADOWING = {"tigerlake": ("", OFF), "skylake_x": ("", OFF), "haswell": ("", OFF), "ivy_bridge": ("",)}
 SECONDS = 3600
 SHOWN = 4  # differing lines, and differing cases that are looked for
 SAY = threading.Lock()
@@ -66,16 +67,26 @@ def ranges():
         yield "seed=%d-%d cases=0-%d" % (start, min(start + step - 1, last), cases - 1)
 
 
+def wanted(name, is_on):
+    return setting(name, "both") in ("both", "on" if is_on else "off")
+
+
+def variants():
+    """(model, options) of every platform."""
+    for model in setting("MODELS", ",".join(SHADOWING)).split(","):
+        for shadowing, intercept in itertools.product(SHADOWING[model], ("", INTERCEPT)):
+            if wanted("SHADOWING", not shadowing) and wanted("INTERCEPT", intercept):
+                yield model, (shadowing + " " + intercept).strip()
+
+
 def jobs():
     """(image, arguments, model, options) of every comparison."""
     names = [name for name in setting("IMAGES", ",".join(conftest.guest_names())).split(",") if name]
-    for model in setting("MODELS", ",".join(MODELS)).split(","):
-        for options in MODELS[model]:
-            if setting("SHADOWING", "both") not in ("both", "off" if options else "on"):
-                continue
-            for name in names:
-                for args in ranges() if name == "fuzzentry" else [""]:
-                    yield name, args, model, options
+    for model, options in variants():
+        for name in names:
+            seeds = list(ranges()) if name == "fuzzentry" else [""]
+            for args in seeds[:1] if INTERCEPT in options else seeds:
+                yield name, args, model, options
 
 
 def accident(result):
@@ -124,7 +135,7 @@ def compare(job):
                   for pair in differing_cases(bare, under, told, pairs)[:SHOWN]]
     good = not wrong and not pairs and not new
     with SAY:
-        print("%s %-11s %-10s %-15s %s%.0f s bare, %.0f s under Socle" % (
+        print("%s %-12s %-10s %-31s %s%.0f s bare, %.0f s under Socle" % (
             "ok  " if good else "FAIL", name, model, options or "-", args + ", " if args else "", one.seconds,
             two.seconds), flush=True)
         for line in wrong + sorted(new) + lines:
