@@ -63,6 +63,8 @@ REASONS = {
     "hostcs": "IA32_SYSENTER_CS of the host has 32 bits",
     "failinfo": "a failed entry writes exit reason and qualification, no other exit information",
     "hltdbg": "pending debug exceptions end HLT at VM entry",
+    "virtint": "an exit from the delivery of a virtual interrupt has it as IDT-vectoring information, not an older event",
+    "nopost": "a notification with no interrupt posted leaves the requesting virtual interrupt as it was",
     "cetdirty": "models with CET panicked under OVMF instead of leaving the dirty bit clear",
 }
 
@@ -189,6 +191,11 @@ EDITS = [
          1, member("linkTrace")),
     Edit("fetchlimit", "cpu/icache.cc", "token", "if (remainingInPage >= 15) {",
          "if (remainingInPage >= 15 && ! (" + LIMITED + ")) {", 1, member("serveICacheMiss")),
+    Edit("virtint", "cpu/vapic.cc", "before", "interrupt(vector, BX_EXTERNAL_INTERRUPT, 0, 0);",
+         "    vm->idt_vector_info = vector | (BX_EXTERNAL_INTERRUPT << 8);", 1, member("VMX_Deliver_Virtual_Interrupt")),
+    Edit("nopost", "cpu/vapic.cc", "token", "if (vector >= vm->rvi)",
+         "if ((virr[0] | virr[1] | virr[2] | virr[3] | virr[4] | virr[5] | virr[6] | virr[7]) && vector >= vm->rvi)",
+         1, member("VMX_Posted_Interrupt_Processing")),
     Edit("posted", "cpu/vmx.cc", "token", "VIRTUALIZE_APIC_REGISTERS() ||",
          "VIRTUALIZE_APIC_REGISTERS() || vm->pin_vmexec_ctrls.PROCESS_POSTED_INTERRUPTS() ||", 1, CHECK_CONTROLS),
     Edit("posted", "cpu/vmx.cc", "token", "IsValidPageAlignedPhyAddr(vm->pid_addr)", PID_CHECK, 1, CHECK_CONTROLS),
