@@ -11,6 +11,7 @@ from collections import namedtuple
 Mutant = namedtuple("Mutant", "name file edits unit guest options", defaults=(None, None, ""))
 
 REFLECT, MERGE, ENTRY = "vmx/nested/reflect.c", "vmx/nested/merge.c", "vmx/nested/entry.c"
+RECORD, HOST = "vmx/nested/exit_record.c", "vmx/nested/host_state.c"
 EXIT, EVENT, INSN = "vmx/nested/exit.c", "vmx/nested/event.c", "vmx/nested/insn.c"
 
 # The founding invariants: one for each naive behaviour of the seeds.
@@ -46,7 +47,7 @@ SEEDS = [
            [("\tif (pf_intercept_is_empty(l0))\n",
              "\treturn (struct pf_intercept){ l0.eb || l1.eb, l1.mask, l1.match };\n\tif (pf_intercept_is_empty(l0))\n")],
            "table: pf_merge_gives_at_least_both", "invariants: page_fault_value", "intercept=pf"),
-    Mutant("pf-mask-left-in-l1", REFLECT,
+    Mutant("pf-mask-left-in-l1", HOST,
            [("\tvmcs_write_fast(VMCS_guest_debugctl, 0);",
              "\tvmcs_write_fast(VMCS_guest_debugctl, 0);\n\tvmcs_write(VMCS_exception_bitmap, v12->exception_bitmap);\n"
              "\tvmcs_write(VMCS_pf_mask, v12->pf_mask);\n\tvmcs_write(VMCS_pf_match, v12->pf_match);")],
@@ -98,7 +99,7 @@ OTHERS = [
            "insn: entries_fail_in_order"),
     Mutant("error-not-stored", INSN, [("\tcurrent->v12.vm_instruction_error = error;\n", "")],
            "insn: vmclear_and_vmptrld_number_their_errors"),
-    Mutant("vectoring-lost", REFLECT,
+    Mutant("vectoring-lost", RECORD,
            [("\tv12->idt_vectoring_info = vcpu_reg(vcpu, REG_IDT_VECTORING_INFO);", "\tv12->idt_vectoring_info = 0;")],
            "exit: vectoring_reaches_l1", "exits: idt_vectoring"),
     Mutant("vectoring-lost-by-l0", "vmx/event.c",
@@ -218,7 +219,7 @@ OTHERS = [
     Mutant("msr-list-reserved-bits", "vmx/nested/msr_area.c",
            [("\tif (e->reserved || is_x2apic(e->index))\n\t\treturn false;\n\tswitch", "\tif (is_x2apic(e->index))\n"
              "\t\treturn false;\n\tswitch")], "exit: entry_list_fails_with_its_index", "exits: msr_lists"),
-    Mutant("abort-without-indicator", REFLECT,
+    Mutant("abort-without-indicator", HOST,
            [("\tguest_mem_write(vcpu, GPA(slot->gpa + offsetof(struct vmcs12, abort)), &indicator, sizeof(indicator));\n", "")],
            "exit: a_bad_store_list_aborts", "exits: vmx_abort"),
     Mutant("mtf-forgotten-after-emulation", EVENT,
@@ -250,7 +251,7 @@ OTHERS = [
     Mutant("vmcs-not-written-back", "vmx/nested/nested.c",
            [("\tguest_mem_write(vcpu, GPA(slot->gpa + first), (u8 *)&slot->v12 + first, sizeof(slot->v12) - first);\n",
              "\t(void)first;\n")], "insn: vmcs_lives_in_memory", "legacy: guests32"),
-    Mutant("tss-limit-of-the-host", REFLECT, [("#define HOST_LIMIT_TSS 0x67", "#define HOST_LIMIT_TSS 0xffff")],
+    Mutant("tss-limit-of-the-host", HOST, [("#define HOST_LIMIT_TSS 0x67", "#define HOST_LIMIT_TSS 0xffff")],
            "exit: host_state_is_loaded", "exits: host_tss_limit"),
     Mutant("write-dropped-if-equal-once", "vmx/regcache.h",
            [("\tif ((cache->available & BIT(reg)) && cache->value[reg] == value)\n", "\tif (cache->value[reg] == value)\n")],
@@ -294,11 +295,11 @@ OTHERS = [
              "\tslot->v12.exit_reason = reason | EXIT_REASON_ENTRY_FAILURE;\n\tslot->v12.exit_intr_info = 0;\n"
              "\tslot->v12.idt_vectoring_info = 0;\n\tslot->v12.exit_instruction_length = 0;\n")],
            None, "fuzzentry: fuzz drop-exit=0x40000000"),
-    Mutant("sysenter-cs-of-16-bits", REFLECT,
+    Mutant("sysenter-cs-of-16-bits", HOST,
            [("\tvmcs_write_fast(VMCS_guest_sysenter_cs, v12->host_sysenter_cs);",
              "\tvmcs_write_fast(VMCS_guest_sysenter_cs, (u16)v12->host_sysenter_cs);")],
            None, "fuzzentry: fuzz drop-exit=0x40000000"),
-    Mutant("debugctl-kept-at-exit", REFLECT, [("\tvmcs_write_fast(VMCS_guest_debugctl, 0);\n", "")],
+    Mutant("debugctl-kept-at-exit", HOST, [("\tvmcs_write_fast(VMCS_guest_debugctl, 0);\n", "")],
            None, "fuzzentry: fuzz drop-exit=0x40000000"),
     Mutant("cache-bits-of-l2-after-a-failed-list", ENTRY,
            [("\t\tkeep_cache_bits(vcpu, &l1);\n\t\treturn fail_late", "\t\treturn fail_late")],

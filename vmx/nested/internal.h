@@ -148,7 +148,7 @@ bool pf_intercept_wants(struct pf_intercept p, u32 pfec);
 u32 msr_area_load(struct vcpu *vcpu, u64 gpa, u32 count, bool entry);
 u32 msr_area_store(struct vcpu *vcpu, u64 gpa, u32 count);
 
-/* ---- reflect.c ---- */
+/* ---- exit_record.c ---- */
 /* An exit as L1 will read it in vmcs12.  exit_record_hardware() takes all of it from vmcs02. */
 struct exit_record {
 	u32 reason;
@@ -159,6 +159,24 @@ struct exit_record {
 	bool from_hardware; /* IDT-vectoring and the rest are in vmcs02 as they stand */
 };
 struct exit_record exit_record_hardware(struct vcpu *vcpu);
+/* SDM: "Recording VM-Exit Information and Updating VM-Entry Control Fields".  Guest state has been saved. */
+void exit_record_save(struct vcpu *vcpu, struct vmcs12 *v12, const struct exit_record *record);
+
+/* ---- host_state.c ---- */
+/* What an exit does not load: L1 takes it over from L2, or keeps its own if no state of L2's was loaded. */
+struct inherited {
+	u64 cr0;  /* CD and NW */
+	u64 efer; /* without "load IA32_EFER": all but LMA and LME */
+	u64 pat;  /* without "load IA32_PAT" */
+	bool nmi_blocked;
+};
+
+/* The second half of an exit, and of a failed entry: L1's state.  vmcs01 is current, L1 is what runs. */
+enum action nested_load_host_state(struct vcpu *vcpu, struct nested_vmcs *slot,
+				   const struct inherited *inherited);
+enum action nested_vmx_abort(struct vcpu *vcpu, struct nested_vmcs *slot, enum vmx_abort code);
+
+/* ---- reflect.c ---- */
 /* L2 ends: vmcs02 -> vmcs12, L1's host state -> vmcs01, MSR lists; a failure there is a VMX abort. */
 enum action nested_reflect(struct vcpu *vcpu, const struct exit_record *record);
 /* An INIT that was held while L1 was in VMX root operation ends L2. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * L2 ends and L1 goes on: exit information and guest state from vmcs02 to
- * vmcs12, L1's host state into vmcs01, the MSR lists, VMX abort; and the same
- * for a VM entry that failed after its host state was checked.  Segments and
- * other rare guest state stay in vmcs02 until L1 asks (nested_sync_rare()).
- * SDM: "VM Exits", "VM-Entry Failures During or After Loading Guest State", "VMX Aborts".
+ * L2 ends and L1 goes on: guest state from vmcs02 to vmcs12, the MSR-store
+ * list, then L1's host state (host_state.c); and the same for a VM entry that
+ * failed after its host state was checked.  Segments and other rare guest
+ * state stay in vmcs02 until L1 asks (nested_sync_rare()).
+ * SDM: "VM Exits", "VM-Entry Failures During or After Loading Guest State".
  */
 #include "kernel/log.h"
 #include "kernel/msr.h"
@@ -16,150 +16,6 @@
 
 /* IA32_VMX_MISC: an exit stores IA32_EFER.LMA into the "IA-32e mode guest" control. */
 #define MISC_EXIT_STORES_LMA BIT(5)
-
-/* Access rights.  SDM: "Loading Host Segment and Descriptor-Table Registers". */
-#define HOST_AR_CODE (SEG_TYPE_CODE_RX_ACCESSED | AR_S | AR_P | AR_G)
-#define HOST_AR_DATA (SEG_TYPE_DATA_RW_ACCESSED | AR_S | AR_P | AR_DB | AR_G)
-#define HOST_AR_TSS (SEG_TYPE_TSS_BUSY | AR_P)
-#define HOST_LIMIT_TSS 0x67
-
-/* What an exit does not load: L1 takes it over from L2, or keeps its own if no state of L2's was loaded. */
-struct inherited {
-	u64 cr0;  /* CD and NW */
-	u64 efer; /* without "load IA32_EFER": all but LMA and LME */
-	u64 pat;  /* without "load IA32_PAT" */
-	bool nmi_blocked;
-};
-
-/* ---- the exit's description ---- */
-
-/*
- * SDM "Exit Qualification": "for all other VM exits, this field is cleared".
- * The frequent ones of those need no VMREAD.
- */
-static bool has_qualification(u32 reason)
-{
-	switch (reason) {
-	case EXIT_EXTERNAL_INTERRUPT:
-	case EXIT_INTERRUPT_WINDOW:
-	case EXIT_NMI_WINDOW:
-	case EXIT_CPUID:
-	case EXIT_HLT:
-	case EXIT_RDTSC:
-	case EXIT_RDTSCP:
-	case EXIT_VMCALL:
-	case EXIT_RDMSR:
-	case EXIT_WRMSR:
-	case EXIT_PAUSE:
-	case EXIT_PREEMPTION_TIMER: return false;
-	}
-	return true;
-}
-
-/* Exits at an instruction boundary that no instruction caused: the length would be undefined. */
-static bool has_instruction_length(u32 reason)
-{
-	switch (reason) {
-	case EXIT_EXTERNAL_INTERRUPT:
-	case EXIT_INIT:
-	case EXIT_SIPI:
-	case EXIT_INTERRUPT_WINDOW:
-	case EXIT_NMI_WINDOW:
-	case EXIT_MTF:
-	case EXIT_PREEMPTION_TIMER: return false;
-	}
-	return true;
-}
-
-/* SDM: "Information for VM Exits Due to Instruction Execution". */
-static bool has_instruction_info(u32 reason)
-{
-	switch (reason) {
-	case EXIT_IO:
-	case EXIT_VMCLEAR:
-	case EXIT_VMPTRLD:
-	case EXIT_VMPTRST:
-	case EXIT_VMREAD:
-	case EXIT_VMWRITE:
-	case EXIT_VMXON:
-	case EXIT_GDTR_IDTR:
-	case EXIT_LDTR_TR:
-	case EXIT_INVEPT:
-	case EXIT_INVVPID:
-	case EXIT_INVPCID:
-	case EXIT_RDRAND:
-	case EXIT_RDSEED:
-	case EXIT_XSAVES:
-	case EXIT_XRSTORS:
-	case EXIT_UMWAIT:
-	case EXIT_TPAUSE: return true;
-	}
-	return false;
-}
-
-/* LMSW with a memory operand, INS and OUTS, and EPT violations. */
-static bool has_guest_linear(u32 reason)
-{
-	return reason == EXIT_CR_ACCESS || reason == EXIT_IO || reason == EXIT_EPT_VIOLATION ||
-	       reason == EXIT_PML_FULL;
-}
-
-/* Takes what the exit in hand defines; a field that it leaves undefined keeps what L1 saw there last. */
-struct exit_record exit_record_hardware(struct vcpu *vcpu)
-{
-	const struct vmcs12 *v12 = &vcpu->nested.current->v12;
-	u32 reason = vcpu->exit_reason & 0xffff;
-	bool ept = reason == EXIT_EPT_VIOLATION || reason == EXIT_EPT_MISCONFIG;
-	struct exit_record record = {
-		.reason = vcpu->exit_reason,
-		.instruction_length = (u32)v12->exit_instruction_length,
-		.instruction_info = (u32)v12->exit_instruction_info,
-		.guest_physical = v12->guest_physical_address,
-		.guest_linear = v12->guest_linear_address,
-		.intr_error_code = (u32)v12->exit_intr_error_code,
-		.from_hardware = true,
-	};
-
-	if (has_qualification(reason))
-		record.qualification = vcpu_reg(vcpu, REG_EXIT_QUALIFICATION);
-	if (reason == EXIT_EXCEPTION_NMI || reason == EXIT_EXTERNAL_INTERRUPT) {
-		record.intr_info = (u32)vcpu_reg(vcpu, REG_EXIT_INTR_INFO);
-		if (record.intr_info & INTR_INFO_ERROR_CODE)
-			record.intr_error_code = (u32)vcpu_reg(vcpu, REG_EXIT_INTR_ERROR_CODE);
-	}
-	if (has_instruction_length(reason))
-		record.instruction_length = (u32)vcpu_reg(vcpu, REG_EXIT_INSTRUCTION_LENGTH);
-	if (has_instruction_info(reason))
-		record.instruction_info = (u32)vcpu_reg(vcpu, REG_EXIT_INSTRUCTION_INFO);
-	if (has_guest_linear(reason))
-		record.guest_linear = vcpu_reg(vcpu, REG_GUEST_LINEAR_ADDRESS);
-	if (ept)
-		record.guest_physical = vcpu_reg(vcpu, REG_GUEST_PHYSICAL_ADDRESS);
-	return record;
-}
-
-/* SDM: "Recording VM-Exit Information and Updating VM-Entry Control Fields".  Guest state has been saved. */
-static void save_exit_information(struct vcpu *vcpu, struct vmcs12 *v12, const struct exit_record *record)
-{
-	v12->exit_reason = record->reason;
-	v12->exit_qualification = record->qualification;
-	v12->exit_intr_info = record->intr_info;
-	v12->exit_intr_error_code = record->intr_error_code;
-	v12->exit_instruction_length = record->instruction_length;
-	v12->exit_instruction_info = record->instruction_info;
-	v12->guest_physical_address = record->guest_physical;
-	v12->guest_linear_address = record->guest_linear;
-	v12->entry_intr_info &= ~INTR_INFO_VALID;
-	if (!record->from_hardware) {
-		nested_event_to_vectoring(vcpu, v12);
-		return;
-	}
-	/* An event that L0 had queued again after this exit is the one that the exit itself describes. */
-	vcpu->pending_valid = false;
-	v12->idt_vectoring_info = vcpu_reg(vcpu, REG_IDT_VECTORING_INFO);
-	if ((v12->idt_vectoring_info & INTR_INFO_VALID) && (v12->idt_vectoring_info & INTR_INFO_ERROR_CODE))
-		v12->idt_vectoring_error_code = vcpu_reg(vcpu, REG_IDT_VECTORING_ERROR_CODE);
-}
 
 /* ---- guest state ---- */
 
@@ -249,137 +105,6 @@ static void save_guest_state(struct vcpu *vcpu, struct nested_vmcs *slot)
 	slot->rare_in_02 = true;
 }
 
-/* ---- L1's host state; vmcs01 is current ---- */
-
-/* A null selector makes a data segment unusable; FS and GS keep their base even then. */
-static u32 data_rights(u64 selector)
-{
-	return selector ? HOST_AR_DATA : AR_UNUSABLE;
-}
-
-/* SDM: "Loading Host Segment and Descriptor-Table Registers". */
-static void load_host_segments(struct vcpu *vcpu, const struct vmcs12 *v12)
-{
-	struct regcache *cache = &vcpu->vmcs01.cache;
-	u32 mode = v12_has_exit(v12, EXIT_HOST_64) ? AR_L : AR_DB;
-	u64 written = 0;
-
-#define LOAD(reg, value) vcpu_write_reg_fast(vcpu, cache, &written, REG_##reg, value)
-#define LOAD_SEGMENT(seg, selector, base, limit, rights)                                                     \
-	do {                                                                                                 \
-		LOAD(seg##_SELECTOR, selector);                                                              \
-		LOAD(seg##_BASE, base);                                                                      \
-		LOAD(seg##_LIMIT, limit);                                                                    \
-		LOAD(seg##_AR, rights);                                                                      \
-	} while (0)
-	LOAD_SEGMENT(CS, v12->host_cs_selector, 0, 0xffffffff, HOST_AR_CODE | mode);
-	LOAD_SEGMENT(SS, v12->host_ss_selector, 0, 0xffffffff, data_rights(v12->host_ss_selector));
-	LOAD_SEGMENT(DS, v12->host_ds_selector, 0, 0xffffffff, data_rights(v12->host_ds_selector));
-	LOAD_SEGMENT(ES, v12->host_es_selector, 0, 0xffffffff, data_rights(v12->host_es_selector));
-	LOAD_SEGMENT(FS, v12->host_fs_selector, v12->host_fs_base, 0xffffffff,
-		     data_rights(v12->host_fs_selector));
-	LOAD_SEGMENT(GS, v12->host_gs_selector, v12->host_gs_base, 0xffffffff,
-		     data_rights(v12->host_gs_selector));
-	LOAD_SEGMENT(TR, v12->host_tr_selector, v12->host_tr_base, HOST_LIMIT_TSS, HOST_AR_TSS);
-	LOAD_SEGMENT(LDTR, 0, 0, 0, AR_UNUSABLE);
-	LOAD(GDTR_BASE, v12->host_gdtr_base);
-	LOAD(GDTR_LIMIT, 0xffff);
-	LOAD(IDTR_BASE, v12->host_idtr_base);
-	LOAD(IDTR_LIMIT, 0xffff);
-#undef LOAD_SEGMENT
-#undef LOAD
-	cache->available |= written;
-	cache->dirty &= ~written;
-}
-
-/*
- * SDM "Loading Host Control Registers, Debug Registers, and MSRs".  CR4 and
- * EFER before CR0: who looks at CR0.PG finds the mode complete.
- */
-static void load_host_registers(struct vcpu *vcpu, const struct vmcs12 *v12,
-				const struct inherited *inherited)
-{
-	u64 efer = inherited->efer & ~(EFER_LMA | EFER_LME);
-
-	if (v12_has_exit(v12, EXIT_HOST_64))
-		efer |= EFER_LMA | EFER_LME;
-	if (v12_has_exit(v12, EXIT_LOAD_EFER))
-		efer = v12->host_efer;
-	vcpu_set_reg(vcpu, REG_CR3, v12->host_cr3);
-	cr_set_l1_cr4(vcpu, v12->host_cr4);
-	if (vcpu_reg(vcpu, REG_EFER) != efer)
-		cr_set_efer(vcpu, efer);
-	cr_set_l1_cr0(vcpu,
-		      (v12->host_cr0 & ~(CR0_CD | CR0_NW)) | (inherited->cr0 & (CR0_CD | CR0_NW)) | CR0_ET);
-	vmcs_write_fast(VMCS_guest_debugctl, 0);
-	vmcs_write_fast(VMCS_guest_sysenter_cs, v12->host_sysenter_cs);
-	vmcs_write_fast(VMCS_guest_sysenter_esp, v12->host_sysenter_esp);
-	vmcs_write_fast(VMCS_guest_sysenter_eip, v12->host_sysenter_eip);
-	vmcs_write_fast(VMCS_guest_pat, v12_has_exit(v12, EXIT_LOAD_PAT) ? v12->host_pat : inherited->pat);
-	if (v12_has_exit(v12, EXIT_LOAD_PERF_GLOBAL))
-		msr_write(vcpu, MSR_IA32_PERF_GLOBAL_CTRL, v12->host_perf_global_ctrl);
-}
-
-/* SDM: "Loading Host RIP, RSP, RFLAGS, and SSP" and "Updating Non-Register State". */
-static void load_host_execution(struct vcpu *vcpu, const struct vmcs12 *v12, bool nmi_blocked)
-{
-	struct regcache *cache = &vcpu->vmcs01.cache;
-	u64 written = 0;
-
-#define LOAD(reg, value) vcpu_write_reg_fast(vcpu, cache, &written, REG_##reg, value)
-	LOAD(RIP, v12->host_rip);
-	LOAD(RSP, v12->host_rsp);
-	LOAD(RFLAGS, RFLAGS_FIXED1);
-	LOAD(ACTIVITY, ACTIVITY_ACTIVE);
-	LOAD(PENDING_DEBUG, 0);
-	LOAD(DR7, DR7_RESET);
-#undef LOAD
-	cache->available |= written;
-	cache->dirty &= ~written;
-	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, nmi_blocked ? INTERRUPTIBILITY_NMI : 0);
-}
-
-/*
- * SDM "VMX Aborts": the indicator goes into the VMCS region of L1's, and L1's
- * processor shuts down.  What vmcs01 holds of L1 no longer matters, but it
- * must stay a state that can be entered.
- */
-static enum action vmx_abort(struct vcpu *vcpu, struct nested_vmcs *slot, enum vmx_abort code)
-{
-	u32 indicator = code;
-
-	slot->v12.abort = indicator;
-	guest_mem_write(vcpu, GPA(slot->gpa + offsetof(struct vmcs12, abort)), &indicator, sizeof(indicator));
-	vcpu->pending_valid = false;
-	vcpu->nmi_pending = false;
-	vcpu->nested.aborted = true;
-	vcpu->nested.in_l2 = false;
-	vcpu_load_vmcs(vcpu, &vcpu->vmcs01);
-	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, 0);
-	vcpu_set_reg(vcpu, REG_PENDING_DEBUG, 0);
-	vcpu_set_reg(vcpu, REG_ACTIVITY, ACTIVITY_SHUTDOWN);
-	return ACTION_RESUME;
-}
-
-/* The second half of an exit, and of a failed entry: L1's state.  vmcs01 is current, L1 is what runs. */
-static enum action load_host_state(struct vcpu *vcpu, struct nested_vmcs *slot,
-				   const struct inherited *inherited)
-{
-	const struct vmcs12 *v12 = &slot->v12;
-
-	load_host_segments(vcpu, v12);
-	load_host_registers(vcpu, v12, inherited);
-	load_host_execution(vcpu, v12, inherited->nmi_blocked);
-	/* SDM "Checking and Loading Host Page-Directory-Pointer-Table Entries". */
-	if (vcpu_is_pae_paging(vcpu) && nested_load_pdptes(vcpu, v12->host_cr3) != PDPTE_OK)
-		return vmx_abort(vcpu, slot, VMX_ABORT_HOST_PDPTE);
-	if (v12->exit_msr_load_count &&
-	    msr_area_load(vcpu, v12->exit_msr_load_addr, (u32)v12->exit_msr_load_count, false))
-		return vmx_abort(vcpu, slot, VMX_ABORT_LOAD_MSR);
-	shadow_push(vcpu, slot);
-	return ACTION_RESUME;
-}
-
 /* vmcs02 is current: what L1 takes over from L2. */
 static struct inherited inherit_from_l2(struct vcpu *vcpu, const struct vmcs12 *v12)
 {
@@ -416,15 +141,15 @@ enum action nested_reflect(struct vcpu *vcpu, const struct exit_record *record)
 	vcpu->nested.counters.reflections++;
 	ept02_absent_finish(vcpu);
 	save_guest_state(vcpu, slot);
-	save_exit_information(vcpu, v12, record);
+	exit_record_save(vcpu, v12, record);
 	inherited = inherit_from_l2(vcpu, v12);
 	inherited.nmi_blocked = nmi_blocked_after(v12, record);
 	if (v12->exit_msr_store_count &&
 	    msr_area_store(vcpu, v12->exit_msr_store_addr, (u32)v12->exit_msr_store_count))
-		return vmx_abort(vcpu, slot, VMX_ABORT_STORE_MSR);
+		return nested_vmx_abort(vcpu, slot, VMX_ABORT_STORE_MSR);
 	/* L2 went to long mode by itself, but L1 is to be a 32-bit host. */
 	if ((inherited.efer & EFER_LMA) && !v12_has_exit(v12, EXIT_HOST_64))
-		return vmx_abort(vcpu, slot, VMX_ABORT_HOST_LONG_MODE);
+		return nested_vmx_abort(vcpu, slot, VMX_ABORT_HOST_LONG_MODE);
 	vcpu->nested.in_l2 = false;
 	vcpu_load_vmcs(vcpu, &vcpu->vmcs01);
 	/*
@@ -433,7 +158,7 @@ enum action nested_reflect(struct vcpu *vcpu, const struct exit_record *record)
 	 */
 	if (vcpu->ibpb)
 		msr_write(vcpu, MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
-	return load_host_state(vcpu, slot, &inherited);
+	return nested_load_host_state(vcpu, slot, &inherited);
 }
 
 enum action nested_reflect_init(struct vcpu *vcpu)
@@ -488,7 +213,7 @@ enum action nested_entry_failure(struct vcpu *vcpu, u32 reason, u64 qualificatio
 	if (!loaded)
 		inherited = inherit_from_l1(vcpu);
 	inherited.nmi_blocked = vcpu_reg(vcpu, REG_INTERRUPTIBILITY) & INTERRUPTIBILITY_NMI;
-	return load_host_state(vcpu, slot, &inherited);
+	return nested_load_host_state(vcpu, slot, &inherited);
 }
 
 /* vmcs02 is made anew, and everything is checked again, when L1 tries once more. */

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An exit of L2's as L1 will read it: which of its fields the exit defines,
+ * and the exit information of vmcs12.
+ * SDM: "Basic VM-Exit Information", "Information for VM Exits Due to Instruction Execution".
+ */
+#include "vmx/exit.h"
+#include "vmx/nested/internal.h"
+
+/*
+ * SDM "Exit Qualification": "for all other VM exits, this field is cleared".
+ * The frequent ones of those need no VMREAD.
+ */
+static bool has_qualification(u32 reason)
+{
+	switch (reason) {
+	case EXIT_EXTERNAL_INTERRUPT:
+	case EXIT_INTERRUPT_WINDOW:
+	case EXIT_NMI_WINDOW:
+	case EXIT_CPUID:
+	case EXIT_HLT:
+	case EXIT_RDTSC:
+	case EXIT_RDTSCP:
+	case EXIT_VMCALL:
+	case EXIT_RDMSR:
+	case EXIT_WRMSR:
+	case EXIT_PAUSE:
+	case EXIT_PREEMPTION_TIMER: return false;
+	}
+	return true;
+}
+
+/* Exits at an instruction boundary that no instruction caused: the length would be undefined. */
+static bool has_instruction_length(u32 reason)
+{
+	switch (reason) {
+	case EXIT_EXTERNAL_INTERRUPT:
+	case EXIT_INIT:
+	case EXIT_SIPI:
+	case EXIT_INTERRUPT_WINDOW:
+	case EXIT_NMI_WINDOW:
+	case EXIT_MTF:
+	case EXIT_PREEMPTION_TIMER: return false;
+	}
+	return true;
+}
+
+/* SDM: "Information for VM Exits Due to Instruction Execution". */
+static bool has_instruction_info(u32 reason)
+{
+	switch (reason) {
+	case EXIT_IO:
+	case EXIT_VMCLEAR:
+	case EXIT_VMPTRLD:
+	case EXIT_VMPTRST:
+	case EXIT_VMREAD:
+	case EXIT_VMWRITE:
+	case EXIT_VMXON:
+	case EXIT_GDTR_IDTR:
+	case EXIT_LDTR_TR:
+	case EXIT_INVEPT:
+	case EXIT_INVVPID:
+	case EXIT_INVPCID:
+	case EXIT_RDRAND:
+	case EXIT_RDSEED:
+	case EXIT_XSAVES:
+	case EXIT_XRSTORS:
+	case EXIT_UMWAIT:
+	case EXIT_TPAUSE: return true;
+	}
+	return false;
+}
+
+/* LMSW with a memory operand, INS and OUTS, and EPT violations. */
+static bool has_guest_linear(u32 reason)
+{
+	return reason == EXIT_CR_ACCESS || reason == EXIT_IO || reason == EXIT_EPT_VIOLATION ||
+	       reason == EXIT_PML_FULL;
+}
+
+/* Takes what the exit in hand defines; a field that it leaves undefined keeps what L1 saw there last. */
+struct exit_record exit_record_hardware(struct vcpu *vcpu)
+{
+	const struct vmcs12 *v12 = &vcpu->nested.current->v12;
+	u32 reason = vcpu->exit_reason & 0xffff;
+	bool ept = reason == EXIT_EPT_VIOLATION || reason == EXIT_EPT_MISCONFIG;
+	struct exit_record record = {
+		.reason = vcpu->exit_reason,
+		.instruction_length = (u32)v12->exit_instruction_length,
+		.instruction_info = (u32)v12->exit_instruction_info,
+		.guest_physical = v12->guest_physical_address,
+		.guest_linear = v12->guest_linear_address,
+		.intr_error_code = (u32)v12->exit_intr_error_code,
+		.from_hardware = true,
+	};
+
+	if (has_qualification(reason))
+		record.qualification = vcpu_reg(vcpu, REG_EXIT_QUALIFICATION);
+	if (reason == EXIT_EXCEPTION_NMI || reason == EXIT_EXTERNAL_INTERRUPT) {
+		record.intr_info = (u32)vcpu_reg(vcpu, REG_EXIT_INTR_INFO);
+		if (record.intr_info & INTR_INFO_ERROR_CODE)
+			record.intr_error_code = (u32)vcpu_reg(vcpu, REG_EXIT_INTR_ERROR_CODE);
+	}
+	if (has_instruction_length(reason))
+		record.instruction_length = (u32)vcpu_reg(vcpu, REG_EXIT_INSTRUCTION_LENGTH);
+	if (has_instruction_info(reason))
+		record.instruction_info = (u32)vcpu_reg(vcpu, REG_EXIT_INSTRUCTION_INFO);
+	if (has_guest_linear(reason))
+		record.guest_linear = vcpu_reg(vcpu, REG_GUEST_LINEAR_ADDRESS);
+	if (ept)
+		record.guest_physical = vcpu_reg(vcpu, REG_GUEST_PHYSICAL_ADDRESS);
+	return record;
+}
+
+/* SDM: "Recording VM-Exit Information and Updating VM-Entry Control Fields".  Guest state has been saved. */
+void exit_record_save(struct vcpu *vcpu, struct vmcs12 *v12, const struct exit_record *record)
+{
+	v12->exit_reason = record->reason;
+	v12->exit_qualification = record->qualification;
+	v12->exit_intr_info = record->intr_info;
+	v12->exit_intr_error_code = record->intr_error_code;
+	v12->exit_instruction_length = record->instruction_length;
+	v12->exit_instruction_info = record->instruction_info;
+	v12->guest_physical_address = record->guest_physical;
+	v12->guest_linear_address = record->guest_linear;
+	v12->entry_intr_info &= ~INTR_INFO_VALID;
+	if (!record->from_hardware) {
+		nested_event_to_vectoring(vcpu, v12);
+		return;
+	}
+	/* An event that L0 had queued again after this exit is the one that the exit itself describes. */
+	vcpu->pending_valid = false;
+	v12->idt_vectoring_info = vcpu_reg(vcpu, REG_IDT_VECTORING_INFO);
+	if ((v12->idt_vectoring_info & INTR_INFO_VALID) && (v12->idt_vectoring_info & INTR_INFO_ERROR_CODE))
+		v12->idt_vectoring_error_code = vcpu_reg(vcpu, REG_IDT_VECTORING_ERROR_CODE);
+}
