@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
 """The mutants: each is Socle with one naive behaviour put in, and names the tests that must notice. run.py runs them.
 
-Mutant(name, file, [(old text, new text), ...], unit="binary: test" or None, guest="image: test" or None, options)
+Mutant(name, file, [(old text, new text), ...], unit="binary: test" or None, guest="image: test" or None, options, model)
 Each old text must stand in the file exactly once: a mutant that no longer fits the code is an error.
 unit: a test of tests/unit; guest: a test of tests/guest, whose results under Socle must differ from those of the bare
-processor, with `options` on Socle's command line.
+processor, with `options` on Socle's command line; `model` where the usual one lacks what the test needs.
 """
 from collections import namedtuple
 
-Mutant = namedtuple("Mutant", "name file edits unit guest options", defaults=(None, None, ""))
+Mutant = namedtuple("Mutant", "name file edits unit guest options model", defaults=(None, None, "", None))
 
 REFLECT, MERGE, ENTRY = "vmx/nested/reflect.c", "vmx/nested/merge.c", "vmx/nested/entry.c"
 RECORD, HOST = "vmx/nested/exit_record.c", "vmx/nested/host_state.c"
@@ -313,6 +313,14 @@ OTHERS = [
            [("\tvcpu->pending_valid = delivers;\n", "")], None, "modes: task_kinds"),
     Mutant("segment-limit-of-the-operand", "vmx/vmx_operand.c",
            [("\treturn last <= limit;", "\treturn offset <= limit;")], None, "modes: operand_segments"),
+    Mutant("virtual-interrupt-lost-by-l0", "vmx/event.c",
+           [("\tif (likely(!(info & INTR_INFO_VALID)))",
+             "\tif (likely(!(info & INTR_INFO_VALID)) || !(info & INTR_INFO_TYPE))")],
+           None, "events: cut_virtual_interrupts", "", "tigerlake"),
+    Mutant("requested-interrupt-not-saved", REFLECT,
+           [("v12->guest_intr_status = vmcs_read(VMCS_guest_intr_status);",
+             "v12->guest_intr_status = vmcs_read(VMCS_guest_intr_status) & 0xff00;")],
+           None, "events: posted_interrupts", "", "tigerlake"),
     Mutant("elf-size-unchecked", "boot/elf.c",
            [("\t\tif (s.offset > size || s.filesz > size - s.offset)\n", "\t\tif (s.offset > size)\n")],
            "boot: damaged_elfs_are_a_status"),

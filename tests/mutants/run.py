@@ -116,7 +116,8 @@ def killed_by_unit(tree, mutant, baseline):
 
 def killed_by_guest(tree, mutant, baseline, model):
     name, test = mutant.guest.split(": ")
-    key = (name, test, mutant.options)
+    model = mutant.model or model
+    key = (name, test, mutant.options, model)
     if key not in baseline:
         bare = tree.guest(name, test, "", model, bare=True)
         same = tree.guest(name, test, mutant.options, model) == bare
