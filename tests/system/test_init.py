@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""INITs and SIPIs on four CPUs, each of which is an L1 with an L2 of its own."""
+"""INITs and SIPIs on four CPUs, each of which is an L1 with an L2 of its own; VMX aborts that need a CPU each."""
+import pytest
 from conftest import assert_no_accident, boot, guest_image, show
 
 
-def test_four_cpus():
+@pytest.mark.parametrize("image, tests", (("init", ""), ("legacy", "tests=host_pdptes_abort")))
+def test_four_cpus(image, tests):
     settings = {"model": "haswell", "cpus": 4, "ips": 20_000_000, "timeout": 300}
-    bare = boot(guest_image("init"), bare=True, **settings)
-    under = boot(guest_image("init"), **settings)
+    bare = boot(guest_image(image), tests, bare=True, **settings)
+    under = boot(guest_image(image), tests, **settings)
     assert_no_accident(under)
     for result in (bare, under):
         assert result.having("^DONE") and not result.having("^FAIL"), show(result)
