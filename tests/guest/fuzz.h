@@ -65,8 +65,9 @@ u32 fuzz_index(u32 field); /* in all_fields */
 
 void fuzz_make_template(struct template *t, enum vm_mode mode, bool ept, u64 spare, u64 lists);
 
-extern u64 fuzz_pool;	      /* where the templates' pages begin, at least 1 MiB of them */
-u64 fuzz_keep_address(u64 v); /* one of those, in place of any other below 4 GiB */
+extern u64 fuzz_pool;			/* where the templates' pages begin, at least 1 MiB of them */
+bool fuzz_is_ept_table(u64 address);	/* in a table of a template's EPT, which only EPTP may name */
+u64 fuzz_keep_address(u64 v, bool ept); /* one of those, in place of any other below 4 GiB */
 u64 fuzz_any_value(u64 old, u64 *seed);
 u64 fuzz_event_value(u64 *seed);
 u64 fuzz_value(u32 field, u64 old, u64 *seed); /* one that the field's format invites */

@@ -8,6 +8,26 @@
 /* Code of L2: nothing but VMCALLs; real mode and v86 have a copy. */
 GUEST_CODE(f_code, 64, ".balign 4096; .rept 1365; vmcall; .endr; hlt; .balign 4096");
 
+static bool ept_tables[MIB / PAGE_SIZE];
+
+bool fuzz_is_ept_table(u64 address)
+{
+	return address >= fuzz_pool && address < fuzz_pool + MIB &&
+	       ept_tables[(address - fuzz_pool) / PAGE_SIZE];
+}
+
+static void note_ept_tables(u64 table, int level)
+{
+	const u64 *entries = ptr_of(table);
+	u32 i;
+
+	CHECK(table >= fuzz_pool && table < fuzz_pool + MIB);
+	ept_tables[(table - fuzz_pool) / PAGE_SIZE] = true;
+	for (i = 0; level > 1 && i < 512; i++)
+		if (entries[i] & EPT_RWX)
+			note_ept_tables(entries[i] & PTE_ADDR, level - 1);
+}
+
 static void map32(u64 root, u64 va)
 {
 	u32 *pd = ptr_of(root);
@@ -80,6 +100,7 @@ static void confine(struct template *t)
 		end = addr_of(page_alloc());
 		for (; first < end; first += PAGE_SIZE) /* the tables themselves */
 			ept_map(ept, first, first, 1, EPT_RWX | EPT_WB);
+		note_ept_tables(ept, 4);
 		vm->ept = ept;
 		vmwrite(F_EPTP, ept | EPTP_FLAGS);
 	}

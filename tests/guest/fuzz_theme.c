@@ -61,7 +61,7 @@ static void spoil_pdptes(struct template *t, struct mutation *m, u64 *seed)
 
 	memcpy(good, ptr_of(t->values[FUZZ_GUEST_CR3]), sizeof(good));
 	memcpy(set, good, sizeof(good));
-	set[r & 3] = fuzz_keep_address(fuzz_any_value(set[r & 3], seed));
+	set[r & 3] = fuzz_keep_address(fuzz_any_value(set[r & 3], seed), false);
 	m->field = F_GUEST_CR3;
 	m->value = at | (r >> 2 & 0x18);
 }

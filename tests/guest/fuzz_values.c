@@ -244,13 +244,21 @@ static bool names_memory(u32 field)
 
 /*
  * Only the pages of the templates hold the same on every platform; what else there is of RAM and devices may
- * not be looked at. Bits 63:32 stay: nothing is there.
+ * not be looked at. Bits 63:32 stay: nothing is there. Whatever would write to a table of EPT (a page walk
+ * that takes it for one of its own sets accessed flags) would change a translation without INVEPT: the SDM
+ * leaves open which one the next case gets.
  */
-u64 fuzz_keep_address(u64 v)
+u64 fuzz_keep_address(u64 v, bool ept)
 {
-	u64 end = fuzz_pool + 0x100000;
+	u64 end = fuzz_pool + MIB;
 
-	return v >> 32 || (v >= fuzz_pool && v < end) ? v : fuzz_pool | (v & 0xfffff);
+	if (v >> 32)
+		return v;
+	if (v < fuzz_pool || v >= end)
+		v = fuzz_pool | (v & (MIB - 1));
+	while (!ept && fuzz_is_ept_table(v))
+		v = fuzz_pool | ((v + PAGE_SIZE) & (MIB - 1));
+	return v;
 }
 
 u64 fuzz_value(u32 field, u64 old, u64 *seed)
@@ -264,7 +272,7 @@ u64 fuzz_value(u32 field, u64 old, u64 *seed)
 	if (field == F_APIC_ACCESS)
 		v = (v & ~GENMASK(31, 12)) | (old & GENMASK(31, 12));
 	if (names_memory(field) && !(field == F_VMCS_LINK && v == ~0ul))
-		v = fuzz_keep_address(v);
+		v = fuzz_keep_address(v, field == F_EPTP);
 	/* a list of rubbish at an exit would be a VMX abort */
 	if (field == F_EXIT_MSR_LOAD || field == F_EXIT_MSR_STORE)
 		v |= 8;
