@@ -423,6 +423,37 @@ static void efer_follows_the_entry_controls(void **state UNUSED)
 	assert_false(machine_field(VMCS_entry_controls) & ENTRY_IA32E_GUEST);
 }
 
+/* Without "load debug controls" L1's IA32_DEBUGCTL stays, but for BTF where BS is checked against the
+ * field's. */
+static void debugctl_agrees_with_the_check_of_bs(void **state UNUSED)
+{
+	u32 k;
+
+	everything();
+	W(entry_controls, (caps12.entry.allowed0 & ~(u64)ENTRY_LOAD_DEBUG) | ENTRY_IA32E_GUEST);
+	W(guest_rflags, RFLAGS_FIXED1 | RFLAGS_TF);
+	W(guest_activity_state, ACTIVITY_HLT);
+	for (k = 0; k < 4; k++) {
+		u64 own = k & 1 ? DEBUGCTL_BTF : 0, field = k & 2 ? DEBUGCTL_BTF : 0;
+
+		machine_set_field(VMCS_guest_debugctl, own);
+		W(guest_debugctl, field);
+		W(guest_pending_debug, field ? 0 : PENDING_DEBUG_BS);
+		assert_int_equal(l1_enter(k ? EXIT_VMRESUME : EXIT_VMLAUNCH), 0);
+		assert_true(machine_in_l2());
+		assert_int_equal(machine_field(VMCS_guest_debugctl), field);
+		EXIT_NOW(.reason = EXIT_CPUID);
+		W(guest_rflags, RFLAGS_FIXED1 | RFLAGS_TF);
+		W(guest_activity_state, ACTIVITY_HLT);
+	}
+	W(guest_activity_state, ACTIVITY_ACTIVE);
+	W(guest_pending_debug, 0);
+	machine_set_field(VMCS_guest_debugctl, DEBUGCTL_BTF);
+	W(guest_debugctl, 0);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(machine_field(VMCS_guest_debugctl), DEBUGCTL_BTF);
+}
+
 /* PDPTEs are loaded with EPT12 and PAE paging, and not otherwise. */
 static void pdptes_only_when_they_mean_something(void **state UNUSED)
 {
@@ -582,6 +613,7 @@ int main(void)
 		MACHINE_TEST(read_shadows_show_what_l1_says, "intercept=cr"),
 		MACHINE_TEST_BOTH(injection_goes_through),
 		MACHINE_TEST_BOTH(efer_follows_the_entry_controls),
+		MACHINE_TEST_BOTH(debugctl_agrees_with_the_check_of_bs),
 		MACHINE_TEST_BOTH(pdptes_only_when_they_mean_something),
 		MACHINE_TEST(pf_intercept_is_one_value, ""),
 		MACHINE_TEST(pf_intercept_with_a_wish_of_l0s, "intercept=pf"),

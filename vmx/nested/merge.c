@@ -216,10 +216,25 @@ static u64 guest_efer(const struct vmcs12 *v12, const struct l1_state *l1)
 	return efer;
 }
 
+/*
+ * Without "load debug controls" L2 goes on with L1's IA32_DEBUGCTL. But where the entry checks BS of the
+ * pending debug exceptions, it looks at the field's BTF: vmcs02, in which the field is loaded, must agree.
+ */
+static u64 guest_debugctl(const struct vmcs12 *v12, const struct l1_state *l1)
+{
+	bool shadow = v12->guest_interruptibility & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS);
+
+	if (v12_has_entry(v12, ENTRY_LOAD_DEBUG))
+		return v12->guest_debugctl;
+	if (likely(!(v12->guest_rflags & RFLAGS_TF)) ||
+	    (!shadow && v12->guest_activity_state != ACTIVITY_HLT))
+		return l1->debugctl;
+	return (l1->debugctl & ~DEBUGCTL_BTF) | (v12->guest_debugctl & DEBUGCTL_BTF);
+}
+
 static void merge_registers(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1)
 {
 	const struct vmcs12 *v12 = &slot->v12;
-	bool debug = v12_has_entry(v12, ENTRY_LOAD_DEBUG);
 
 	vcpu_set_reg(vcpu, REG_RIP, v12->guest_rip);
 	vcpu_set_reg(vcpu, REG_RSP, v12->guest_rsp);
@@ -233,8 +248,8 @@ static void merge_registers(struct vcpu *vcpu, struct nested_vmcs *slot, const s
 	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, v12->guest_interruptibility);
 	vcpu_set_reg(vcpu, REG_ACTIVITY, v12->guest_activity_state);
 	vcpu_set_reg(vcpu, REG_PENDING_DEBUG, v12->guest_pending_debug);
-	vcpu_set_reg(vcpu, REG_DR7, debug ? v12->guest_dr7 : l1->dr7);
-	vmcs_write(VMCS_guest_debugctl, debug ? v12->guest_debugctl : l1->debugctl);
+	vcpu_set_reg(vcpu, REG_DR7, v12_has_entry(v12, ENTRY_LOAD_DEBUG) ? v12->guest_dr7 : l1->dr7);
+	vmcs_write(VMCS_guest_debugctl, guest_debugctl(v12, l1));
 	vmcs_write(VMCS_guest_pat, v12_has_entry(v12, ENTRY_LOAD_PAT) ? v12->guest_pat : l1->pat);
 }
 
