@@ -4,6 +4,7 @@
  * a place, fills in boot_params.  Documentation of the protocol: Linux'
  * "The Linux/x86 Boot Protocol" and "The zero page".
  */
+#include "boot/efi_map.h"
 #include "boot/l1_internal.h"
 #include "boot/l1_space.h"
 #include "kernel/bits.h"
@@ -33,7 +34,15 @@
 
 #define BP_SCREEN_INFO 0x000
 #define BP_ACPI_RSDP_ADDR 0x070
+#define BP_EFI_SIGNATURE 0x1c0
+#define BP_EFI_SYSTEM_TABLE 0x1c4
+#define BP_EFI_DESCRIPTOR_SIZE 0x1c8
+#define BP_EFI_DESCRIPTOR_VERSION 0x1cc
+#define BP_EFI_MAP 0x1d0
+#define BP_EFI_MAP_SIZE 0x1d4
+#define BP_EFI_SYSTEM_TABLE_HIGH 0x1d8
 #define BP_E820_ENTRIES 0x1e8
+#define BP_SECURE_BOOT 0x1ec
 #define BP_E820_TABLE 0x2d0
 #define BP_E820_MAX 128
 #define BP_SIZE 0x1000
@@ -42,6 +51,8 @@
 #define LINUX_VERSION_MIN 0x206u
 #define LOADED_HIGH BIT(0)
 #define LOADER_UNDEFINED 0xff
+#define EFI_64BIT 0x34364c45u /* "EL64" */
+#define SECURE_BOOT_OFF 2
 
 struct linux_image {
 	u32 setup_size, version;
@@ -192,6 +203,31 @@ static enum status give_rsdp(u8 *bp, const struct boot_info *info)
 	return STATUS_OK;
 }
 
+/*
+ * struct efi_info: Linux uses the firmware's runtime services and tables. The map lies in ordinary memory,
+ * which Linux reserves before it uses any. Nobody has verified L1: Secure Boot is off for it.
+ */
+static enum status give_efi(u8 *bp, const struct boot_info *info)
+{
+	u32 size = efi_map_size_for_l1(info);
+	u64 map;
+
+	if (!info->efi_system_table || !size)
+		return STATUS_OK;
+	map = l1_space_find(size, PAGE_SIZE, 0x10000, SIZE_4G);
+	if (!map)
+		return status_with(STATUS_L1_NO_ROOM, "the firmware's memory map");
+	put32(bp, BP_EFI_SIGNATURE, EFI_64BIT);
+	put32(bp, BP_EFI_SYSTEM_TABLE, (u32)info->efi_system_table);
+	put32(bp, BP_EFI_SYSTEM_TABLE_HIGH, (u32)(info->efi_system_table >> 32));
+	put32(bp, BP_EFI_DESCRIPTOR_SIZE, info->efi_descriptor_size);
+	put32(bp, BP_EFI_DESCRIPTOR_VERSION, info->efi_descriptor_version);
+	put32(bp, BP_EFI_MAP, (u32)map);
+	put32(bp, BP_EFI_MAP_SIZE, efi_map_for_l1(info, phys_to_ptr(HPA(map))));
+	bp[BP_SECURE_BOOT] = SECURE_BOOT_OFF;
+	return STATUS_OK;
+}
+
 static enum status give_initrd(u8 *bp, const struct boot_info *info, const struct linux_image *k)
 {
 	enum status status;
@@ -248,6 +284,8 @@ enum status l1_linux_load(struct boot_info *info, struct l1_start *start)
 	status = give_initrd(bp, info, &k);
 	if (status == STATUS_OK)
 		status = give_rsdp(bp, info);
+	if (status == STATUS_OK)
+		status = give_efi(bp, info);
 	if (status != STATUS_OK)
 		return status;
 	fill_e820(bp);

@@ -3,6 +3,7 @@
  * L1 images with a multiboot2 header: ELF or flat, and the tags that they
  * find in EBX.  Specification: "Multiboot2 Specification version 2.0".
  */
+#include "boot/efi_map.h"
 #include "boot/elf.h"
 #include "boot/l1_internal.h"
 #include "boot/l1_space.h"
@@ -216,54 +217,14 @@ static void tag_framebuffer(struct tags *t, const struct boot_framebuffer *fb)
 	memcpy(at + 24, colors, sizeof(colors));
 }
 
-/* A memory descriptor of UEFI; the map's stride may be larger. */
-struct efi_descriptor {
-	u32 type, pad;
-	u64 physical, virtual, pages, attributes;
-};
-
-#define EFI_RESERVED 0
-
-/* Writes [base, end) of the descriptor `raw`, if that is not empty; the number of bytes. */
-static u32 efi_piece(u8 *to, const u8 *raw, u32 stride, u64 base, u64 end, bool reserved)
-{
-	struct efi_descriptor d;
-
-	if (base >= end)
-		return 0;
-	memcpy(to, raw, stride);
-	memcpy(&d, raw, sizeof(d));
-	d.physical = base;
-	d.pages = (end - base) >> PAGE_SHIFT;
-	if (reserved)
-		d.type = EFI_RESERVED;
-	memcpy(to, &d, sizeof(d));
-	return stride;
-}
-
-/* The firmware's map with L0's window as reserved: the descriptors that hold it are split. */
 static void tag_efi_map(struct tags *t, const struct boot_info *info)
 {
-	u64 window = memmap_window_base(), window_end = window + memmap_window_size();
-	u32 stride = info->efi_descriptor_size, size = 0, tag_size;
 	u8 *tag = t->base + t->used, *at = tag_open(t, MB2_TAG_EFI_MMAP, 16);
+	u32 size, tag_size;
 
-	memcpy(at, &stride, 4);
+	memcpy(at, &info->efi_descriptor_size, 4);
 	memcpy(at + 4, &info->efi_descriptor_version, 4);
-	for (u32 i = 0; i + stride <= info->efi_map_size; i += stride) {
-		const u8 *raw = info->efi_map + i;
-		struct efi_descriptor d;
-		u64 end;
-
-		memcpy(&d, raw, sizeof(d));
-		end = d.physical + (d.pages << PAGE_SHIFT);
-		size += efi_piece(at + 8 + size, raw, stride, d.physical, MIN(end, MAX(window, d.physical)),
-				  false);
-		size += efi_piece(at + 8 + size, raw, stride, MAX(d.physical, window), MIN(end, window_end),
-				  true);
-		size += efi_piece(at + 8 + size, raw, stride, MIN(end, MAX(d.physical, window_end)), end,
-				  false);
-	}
+	size = efi_map_for_l1(info, at + 8);
 	tag_size = 16 + size;
 	memcpy(tag + 4, &tag_size, 4);
 	t->used += (u32)ALIGN_UP(size, 8);
@@ -277,14 +238,13 @@ static void tag_firmware(struct tags *t, const struct boot_info *info)
 		       info->rsdp, info->rsdp_size);
 	if (info->efi_system_table)
 		memcpy(tag_open(t, MB2_TAG_EFI64, 16), &info->efi_system_table, 8);
-	if (info->efi_map_size && info->efi_descriptor_size >= sizeof(struct efi_descriptor))
+	if (efi_map_size_for_l1(info))
 		tag_efi_map(t, info);
 }
 
 static u64 tags_size(const struct boot_info *info)
 {
-	u64 size = 512 + 24 * memmap_count() + info->efi_map_size + 2ull * info->efi_descriptor_size +
-		   info->rsdp_size;
+	u64 size = 512 + 24 * memmap_count() + efi_map_size_for_l1(info) + info->rsdp_size;
 
 	for (u32 i = 0; i < info->module_count; i++)
 		size += strlen(info->modules[i].cmdline) + 32;

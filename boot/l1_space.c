@@ -4,6 +4,7 @@
  */
 #include "boot/l1_space.h"
 
+#include "boot/efi_map.h"
 #include "kernel/bits.h"
 #include "kernel/hw/phys.h"
 #include "kernel/string.h"
@@ -12,8 +13,8 @@
 
 static struct {
 	struct boot_info *info;
-	/* Claims first, then the modules: what must be kept clear. */
-	struct memmap_range clear[CLAIM_MAX + BOOT_MODULE_MAX];
+	/* Claims first, then the modules: what must be kept clear; then what had better be. */
+	struct memmap_range clear[CLAIM_MAX + BOOT_MODULE_MAX + EFI_KEPT_MAX];
 	size_t claim_count;
 } space;
 
@@ -33,6 +34,14 @@ static struct memmap_avoid occupied(void)
 	return (struct memmap_avoid){ space.clear, n };
 }
 
+/* The same, and the memory of the firmware's boot services. */
+static struct memmap_avoid occupied_or_kept(void)
+{
+	size_t n = occupied().count;
+
+	return (struct memmap_avoid){ space.clear, n + efi_map_boot_services(space.info, space.clear + n) };
+}
+
 static bool overlap(u64 a, u64 a_size, u64 b, u64 b_size)
 {
 	return a < b + b_size && b < a + a_size;
@@ -48,8 +57,11 @@ static bool claim_add(u64 base, u64 size)
 
 static bool module_move(struct boot_module *m, u64 min, u64 max)
 {
-	u64 to = memmap_find_high(m->size ? m->size : 1, PAGE_SIZE, min, max, occupied());
+	u64 size = m->size ? m->size : 1,
+	    to = memmap_find_high(size, PAGE_SIZE, min, max, occupied_or_kept());
 
+	if (!to)
+		to = memmap_find_high(size, PAGE_SIZE, min, max, occupied());
 	if (!to)
 		return false;
 	memcpy(phys_to_ptr(HPA(to)), phys_to_ptr(HPA(m->base)), m->size);
@@ -77,8 +89,10 @@ enum status l1_space_claim(u64 base, u64 size, const char *what)
 
 u64 l1_space_find(u64 size, u64 align, u64 min, u64 max)
 {
-	u64 base = memmap_find_low(size, align, min, max, occupied());
+	u64 base = memmap_find_low(size, align, min, max, occupied_or_kept());
 
+	if (!base)
+		base = memmap_find_low(size, align, min, max, occupied());
 	if (!base || !claim_add(base, size))
 		return 0;
 	memset(phys_to_ptr(HPA(base)), 0, size);

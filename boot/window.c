@@ -6,6 +6,7 @@
  */
 #include "boot/window.h"
 
+#include "boot/efi_map.h"
 #include "kernel/bits.h"
 #include "kernel/cmdline.h"
 #include "kernel/hw/cpu.h"
@@ -53,8 +54,8 @@ static bool fill_memmap(const struct boot_info *info)
 
 enum status window_choose(const struct boot_info *info, u32 cpus, u32 parked)
 {
-	struct memmap_range clear[BOOT_MODULE_MAX + 2];
-	struct memmap_avoid avoid = { clear, 0 };
+	static struct memmap_range clear[BOOT_MODULE_MAX + 2 + EFI_KEPT_MAX];
+	struct memmap_avoid avoid = { clear, 0 }, all;
 	u64 needed = size_needed(cpus, parked), size = options.reserve ? options.reserve : needed, base;
 
 	if (!fill_memmap(info))
@@ -69,7 +70,10 @@ enum status window_choose(const struct boot_info *info, u32 cpus, u32 parked)
 	clear[avoid.count++] = (struct memmap_range){ info->info_base, info->info_size, 0 };
 	clear[avoid.count++] = (struct memmap_range){ (u64)image_start - IMAGE_BASE, image_size(), 0 };
 	size = ALIGN_UP(size, SIZE_2M);
-	base = memmap_find_high(size, SIZE_2M, SIZE_1M, SIZE_4G, avoid);
+	all = (struct memmap_avoid){ clear, avoid.count + efi_map_boot_services(info, clear + avoid.count) };
+	base = memmap_find_high(size, SIZE_2M, SIZE_1M, SIZE_4G, all);
+	if (!base)
+		base = memmap_find_high(size, SIZE_2M, SIZE_1M, SIZE_4G, avoid);
 	if (!base || !memmap_set_window(base, size))
 		return status_with(STATUS_NO_WINDOW, "%llu", (unsigned long long)(size >> 10));
 	image_to = base;

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 
+#include "boot/efi_map.h"
 #include "boot/elf.h"
 #include "boot/l1_internal.h"
 #include "boot/l1_space.h"
@@ -338,6 +339,91 @@ static void linux_is_loaded(void **state UNUSED)
 	assert_int_equal(*mem(start.esi + 0x210), 0xff);
 }
 
+/* A map of the firmware's: boot services at both ends of the memory that is free by the multiboot map. */
+static void make_efi(void)
+{
+	static const struct {
+		u32 type, pad;
+		u64 physical, virtual, pages, attributes, more;
+	} map[] = {
+		{ 7, 0, 0x1000, 0, 0x9e, 15, 0 },     { 4, 0, 0x100000, 0, 0x10, 15, 0 },
+		{ 3, 0, 0x110000, 0, 0x10, 15, 0 },   { 7, 0, 0x120000, 0, 0x7ae0, 15, 0 },
+		{ 4, 0, 0x7c00000, 0, 0x400, 15, 0 }, { 6, 0, 0x8000000, 0, 2, BIT(63) | 15, 0 },
+	};
+
+	info.efi = true;
+	info.efi_system_table = 0x1234567890ull;
+	info.efi_descriptor_size = sizeof(map[0]);
+	info.efi_descriptor_version = 1;
+	info.efi_map_size = sizeof(map);
+	memcpy(info.efi_map, map, sizeof(map));
+}
+
+static u64 get64(u64 pa)
+{
+	u64 v;
+
+	memcpy(&v, mem(pa), sizeof(v));
+	return v;
+}
+
+/* Linux is told of the firmware, and of L0's window in the firmware's map. */
+static void linux_gets_the_firmwares_map(void **state UNUSED)
+{
+	struct l1_start start;
+	u32 map, size, n, reserved = 0;
+	u64 pages = 0;
+
+	make_linux();
+	make_efi();
+	assert_true(memmap_set_window(0x4000000, 0x200000));
+	assert_int_equal(load(4 * 512 + 0x1000, &start), STATUS_OK);
+	assert_memory_equal(mem(start.esi + 0x1c0), "EL64", 4);
+	assert_int_equal(get64(start.esi + 0x1c4) & 0xffffffff, 0x34567890);
+	assert_int_equal(get64(start.esi + 0x1d8) & 0xffffffff, 0x12);
+	assert_int_equal(get64(start.esi + 0x1c8), BIT(32) | info.efi_descriptor_size);
+	assert_int_equal(*mem(start.esi + 0x1ec), 2);
+	map = (u32)get64(start.esi + 0x1d0);
+	size = (u32)get64(start.esi + 0x1d4);
+	assert_int_equal(size, 8 * info.efi_descriptor_size);
+	for (n = 0; n < size; n += info.efi_descriptor_size) {
+		bool window = get64(map + n + 8) == 0x4000000;
+
+		assert_int_equal((u32)get64(map + n) == 0, window);
+		reserved += window;
+		if (window)
+			assert_int_equal(get64(map + n + 24), 0x200);
+		pages += get64(map + n + 24);
+	}
+	assert_int_equal(reserved, 1);
+	assert_int_equal(pages, 0x9e + 0x7f00 + 2);
+	/* none of these without the firmware's map */
+	info.efi_map_size = 0;
+	make_linux();
+	assert_int_equal(load(4 * 512 + 0x1000, &start), STATUS_OK);
+	assert_int_equal(get64(start.esi + 0x1c0), 0);
+}
+
+/* Tables of the firmware's in the memory of its boot services stay where they are, while there is room
+ * elsewhere. */
+static void the_firmwares_tables_are_kept(void **state UNUSED)
+{
+	struct memmap_range kept[EFI_KEPT_MAX];
+
+	make_efi();
+	info.modules[0] = (struct boot_module){ .base = 0x200000, .size = 0x1000, .cmdline = "" };
+	info.module_count = 1;
+	l1_space_init(&info);
+	assert_int_equal(efi_map_boot_services(&info, kept), 2);
+	assert_int_equal(kept[0].base, 0x100000);
+	assert_int_equal(kept[0].size, 0x20000);
+	assert_int_equal(l1_space_find(0x1000, 0x1000, 0x100000, 0x8000000), 0x120000);
+	assert_int_equal(l1_space_move_module(0, 0x7000000, 0x8000000), STATUS_OK);
+	assert_int_equal(info.modules[0].base, 0x7c00000 - 0x1000);
+	/* no room elsewhere */
+	assert_int_equal(l1_space_find(0x1000, 0x1000, 0x7c00000, 0x8000000), 0x7c00000);
+}
+
 static void damaged_linux_is_a_status(void **state)
 {
 	static const struct {
@@ -667,6 +753,8 @@ int main(void)
 		cmocka_unit_test_setup(a_module_in_the_way_is_moved, setup),
 		cmocka_unit_test_setup(an_image_in_its_own_way_is_moved, setup),
 		cmocka_unit_test_setup(linux_is_loaded, setup),
+		cmocka_unit_test_setup(linux_gets_the_firmwares_map, setup),
+		cmocka_unit_test_setup(the_firmwares_tables_are_kept, setup),
 		cmocka_unit_test_setup(damaged_linux_is_a_status, setup),
 		cmocka_unit_test_setup(flat_images, setup),
 		cmocka_unit_test_setup(multiboot2_images, setup),
