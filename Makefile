@@ -131,7 +131,7 @@ coverage fuzz model: setup-test
 # Real hypervisors as L1, real systems as L2 (tests/scenarios): all of it, or GROUP=...
 guests: setup-run
 	@$(MAKE) --no-print-directory elf guest-tests
-	@$(PYTHON) tests/scenarios/run.py --build $(O) $(GROUP)
+	@$(PYTHON) tests/scenarios/run.py --build $(O) --times $(or $(TIMES),1) $(GROUP)
 
 mutants: setup-test
 	@$(PYTHON) tests/mutants/run.py --out $(abspath $(O))/mutants
@@ -181,7 +181,8 @@ help:
 #h   make iso             build/socle.iso for a USB stick or a disk; with L1= and MODULES= as below
 #h   make test            everything that is tested: host unit tests, lint, system tests
 #h   make unit | lint | system      parts of it
-#h   make guests          real hypervisors as L1, real systems as L2, at length; GROUP=linux params life l2 l3 socle qemu xen
+#h   make guests          real hypervisors as L1, real systems as L2, at length; GROUP=linux params life l2 l3 socle qemu xen mixed,
+#h                         TIMES=3
 #h   make guest-tests     build the guest tests' images
 #h   make coverage        of vmx/nested by the host tests
 #h   make fuzz            all fuzzers, FUZZ_SECONDS=300 each

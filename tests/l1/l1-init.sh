@@ -53,6 +53,8 @@ for step in $steps; do
 	echo "$me STEP $step rc=$? up=$(up)"
 done
 
+# whatever the kernel warned of
+$B dmesg -r | $B sed -n "s/^<[0-4]>\[ *[0-9.]*\] /$me WARN /p"
 finish_output
 kvmlet counters
 last_word "$me DONE up=$(up)"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Real hypervisors as L1, real systems as L2: runs the rows of rows.py, two at a time, group by group.
 
-    run.py [--build DIR] [--list] [--workers N] [--patience N] [GROUP | ROW ...]
+    run.py [--build DIR] [--list] [--workers N] [--patience N] [--times N] [GROUP | ROW ...]
 
 Each row's console is in BUILD/scenarios/ROW/. The last line is `N passed, N failed`.
 """
@@ -18,7 +18,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
-from rows import ALLOWED, ROWS  # noqa: E402
+from rows import ALLOWED, ROWS, WARNINGS  # noqa: E402
 from scenario import ROOT, boots, judge, machine, multiplication  # noqa: E402
 import image  # noqa: E402
 
@@ -59,7 +59,7 @@ def run_group(name, rows, build, pool, patience):
     for row in rows:
         try:
             results = [job.result() for job in jobs[row.name]]
-            wrong = judge(row, *results, allowed=ALLOWED)
+            wrong = judge(row, *results, allowed=ALLOWED, warnings=WARNINGS)
         except machine.MachineError as error:
             results, wrong = [], [str(error)]
         passed, failed = passed + (not wrong), failed + bool(wrong)
@@ -80,6 +80,7 @@ def main():
     parser.add_argument("--list", action="store_true", help="the groups and rows")
     parser.add_argument("--workers", type=int, default=2, help="emulators at a time")
     parser.add_argument("--patience", type=int, default=1, help="a factor for all time limits, on a busy machine")
+    parser.add_argument("--times", type=int, default=1, help="everything so many times, one after the other")
     parser.add_argument("names", nargs="*", metavar="GROUP|ROW")
     args = parser.parse_args()
     known = {row.name for row in ROWS} | {row.group for row in ROWS}
@@ -92,7 +93,7 @@ def main():
     machine.find_bochs()
     passed = failed = 0
     with concurrent.futures.ThreadPoolExecutor(args.workers) as pool:
-        for group in dict.fromkeys(row.group for row in chosen):
+        for group in list(dict.fromkeys(row.group for row in chosen)) * args.times:
             good, bad = run_group(group, [row for row in chosen if row.group == group], os.path.abspath(args.build), pool,
                                   args.patience)
             passed, failed = passed + good, failed + bad

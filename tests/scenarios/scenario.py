@@ -68,8 +68,8 @@ def compared(result, pattern, allowed):
     return collections.Counter(line for line in lines if not any(re.search(one, line) for one in allowed))
 
 
-def judge(row, under, bare=None, allowed=()):
-    """Everything that is wrong with the run, a line each."""
+def judge(row, under, bare=None, allowed=(), warnings=()):
+    """Everything that is wrong with the run, a line each. `warnings`: what L1's kernel may warn of."""
     wrong = []
     for result, name in ((under, "under Socle"), (bare, "bare")):
         if result is None:
@@ -79,6 +79,8 @@ def judge(row, under, bare=None, allowed=()):
         never = "|".join((NEVER, *row.never)) + r"|^\S+ STEP .* rc=[1-9]"
         wrong += ["%s: says: %s" % (name, line) for line in result.lines if re.search(never, line)][:10]
         wrong += ["%s: no line has /%s/" % (name, pattern) for pattern in row.must if not result.having(pattern)]
+        wrong += ["%s: a warning of its own: %s" % (name, line) for line in result.having("^L[12] WARN ")
+                  if not any(re.search(one, line) for one in warnings)]
         for step in row.steps.split(",") if row.steps else ():
             if not step.startswith("end:") and not result.having("^L1 STEP %s rc=0" % re.escape(step)):
                 wrong.append("%s: step %s did not end well" % (name, step))
