@@ -66,6 +66,7 @@ ROUTE(r_pae, "mov %cr4, %eax; or $0x20, %eax", "mov %eax, %cr4");
 ROUTE(r_pge, "mov %cr4, %eax; xor $0x80, %eax", "mov %eax, %cr4");
 ROUTE(r_pse, "mov %cr4, %eax; xor $0x10, %eax", "mov %eax, %cr4");
 ROUTE(r_smep, "mov %cr4, %eax; xor $0x100000, %eax", "mov %eax, %cr4");
+ROUTE(r_nxe, "mov $0xc0000080, %ecx; rdmsr; xor $0x800, %eax", "wrmsr");
 ROUTE(r_tsd, "mov %cr4, %eax; xor $4, %eax", "mov %eax, %cr4");
 ROUTE(r_wp, "mov %cr0, %eax; xor $0x10000, %eax", "mov %eax, %cr0");
 ROUTE(r_ts, "mov %cr0, %eax; xor $8, %eax", "mov %eax, %cr0");
@@ -82,7 +83,7 @@ static const struct route {
 	{ "pg", r_pg, true },	   { "pae", r_pae, true },	  { "pge", r_pge, true },
 	{ "pse", r_pse, true },	   { "smep", r_smep, true },	  { "tsd", r_tsd, false },
 	{ "wp", r_wp, false },	   { "ts", r_ts, false },	  { "clts", r_clts, false },
-	{ "lmsw", r_lmsw, false }, { "invlpg", r_invlpg, false },
+	{ "lmsw", r_lmsw, false }, { "invlpg", r_invlpg, false }, { "nxe", r_nxe, false },
 };
 
 void pae_use_alias(struct vm *vm)
@@ -101,6 +102,7 @@ static bool start_route(struct vm *vm, struct pae_tables *t, const struct route 
 		return false;
 	pae_make(t);
 	pae_guest(vm, t, flags, r->code);
+	vm_use_msr_bitmap(vm);
 	if (r->code == r_pae) {
 		vmunset(F_GUEST_CR4, CR4_PAE);
 		pae_use_alias(vm);

@@ -26,6 +26,39 @@ void pae_make(struct pae_tables *t);
 void pae_guest(struct vm *vm, const struct pae_tables *t, u64 flags, const void *code);
 void pae_use_alias(struct vm *vm);
 
+/*
+ * invariants_walk.c: page walks of L2 that L1 makes, as an instruction emulator has to, from the state in the
+ * VMCS.
+ */
+struct paging {
+	u64 cr0, cr3, cr4, efer, pdpte[4];
+};
+
+enum { WALK_WRITE = 2, WALK_FETCH = 16 }; /* as in a page fault's error code */
+#define WALK_OK 0xffffffffu
+
+void paging_of_l2(struct paging *p);				      /* of the VMCS that is current */
+u32 l2_walk(const struct paging *p, u64 linear, u32 access, u64 *pa); /* WALK_OK, or the error code */
+u64 exit_operand(const struct vm *vm, u32 reason); /* the linear address of an exit's memory operand */
+u32 *identity32(void);				   /* 32-bit tables of 4 KiB pages, 32 MiB, supervisor only */
+u64 *identity_wide(void);			   /* a page directory in the other format for the same */
+u64 *pte_wide(u64 *directory, u64 linear);
+
+/* invariants_window.c: pages of L2 at WINDOW whose entries differ in what the paging role decides. */
+#define WINDOW 0xc0000000u
+enum { READ_ONLY, USER, NO_EXECUTE, LARGE, WINDOW_PAGES }; /* what differs between the pages at WINDOW */
+enum { AT_DATA = 0x100, AT_CODE = 0x200, AT_TSS = 0x300 };
+
+/* Two sets of pages; the PDPTE that L2 changes before it writes the bit leads from A to B. */
+struct world {
+	u8 *code;
+	u32 scratch, *pages[3]; /* behind pdpte_a, pdpte_b, and the 4 MiB page */
+	u64 cr3_32, cr3_pae, cr3_64, *pdpt, pdpte_a, pdpte_b;
+};
+
+void window_make(struct world *w);
+u32 window_mark(u64 pa); /* that of the page at `pa`, at its data or its code */
+
 /* invariants_hlt.c: NMIs are blocked for L1 as after an exit by one, and another waits for the next entry. */
 void nmi_block_and_hold(void);
 void nmi_unblock(void);

@@ -241,40 +241,52 @@ static void two_pages(u64 *pae, u64 *cr3_32, u64 *cr3_pae, u32 **page32, u32 **p
 	*pae = addr_of(pt);
 }
 
-/* A VM exit loads a CR4 and CR3 of the other format. */
+/* VM exits of a guest with 32-bit or PAE paging load a CR4 and CR3 of the other format than L1 had, and back.
+ */
+static void exit_to(bool pae, enum vm_mode mode, u64 flags)
+{
+	u64 unused, cr3_32, cr3_pae, vmcs;
+	u32 *page32, *page_pae;
+	char name[48];
+
+	two_pages(&unused, &cr3_32, &cr3_pae, &page32, &page_pae);
+	vmcs = legacy_vmcs(mode, flags, l_vmcall, pae ? cr3_32 : cr3_pae, legacy_cr4(!pae));
+	legacy_reset();
+	legacy_words[0] = vmx_region();
+	legacy_words[1] = vmcs;
+	legacy_add(VMXON, addr_of(legacy_words), 0);
+	legacy_add(VMPTRLD, addr_of(legacy_words + 1), 0);
+	legacy_add(VMREAD_MEMORY, F_HOST_CS, 0xc0000000);
+	legacy_add(VMLAUNCH, 0, 0);
+	legacy_add(VMREAD_MEMORY, F_HOST_CS, 0xc0000004);
+	legacy_add(LOAD, 0xc0000004, 0);
+	legacy_add(VMREAD, F_GUEST_CR4, 0);
+	legacy_add(VMWRITE, F_HOST_CR3, pae ? cr3_pae : cr3_32);
+	legacy_add(VMWRITE, F_HOST_CR4, legacy_cr4(pae));
+	legacy_add(VMRESUME, 0, 0);
+	legacy_add(VMREAD_MEMORY, F_HOST_CS, 0xc0000008);
+	legacy_add(LOAD, 0xc0000008, 0);
+	legacy_add(VMXOFF, 0, 0);
+	legacy_execute(pae ? cr3_pae : cr3_32, legacy_cr4(pae), SEL_CODE32, SEL_DATA, 0);
+	format(name, sizeof(name), "from_%s guest=%s+%lx", pae ? "pae" : "32", vm_mode_names[mode], flags);
+	legacy_report(name);
+	result("page32=%x,%x,%x page_pae=%x,%x,%x", page32[0], page32[1], page32[2], page_pae[0], page_pae[1],
+	       page_pae[2]);
+	CHECK((pae ? page_pae : page32)[0] == SEL_CODE32 && (pae ? page32 : page_pae)[1] == SEL_CODE32 &&
+	      (pae ? page_pae : page32)[2] == SEL_CODE32);
+}
+
 TEST(exit_changes_pae)
 {
-	u32 pae;
+	static const enum vm_mode modes[] = { VM_32, VM_PAE };
+	u32 i, pae;
 
 	for (pae = 0; pae < 2; pae++) {
-		u64 unused, cr3_32, cr3_pae, vmcs;
-		u32 *page32, *page_pae;
-
-		two_pages(&unused, &cr3_32, &cr3_pae, &page32, &page_pae);
-		/* from pae to the other, and back */
-		vmcs = legacy_vmcs(VM_32, 0, l_vmcall, pae ? cr3_32 : cr3_pae, legacy_cr4(!pae));
-		legacy_reset();
-		legacy_words[0] = vmx_region();
-		legacy_words[1] = vmcs;
-		legacy_add(VMXON, addr_of(legacy_words), 0);
-		legacy_add(VMPTRLD, addr_of(legacy_words + 1), 0);
-		legacy_add(VMREAD_MEMORY, F_HOST_CS, 0xc0000000);
-		legacy_add(VMLAUNCH, 0, 0);
-		legacy_add(VMREAD_MEMORY, F_HOST_CS, 0xc0000004);
-		legacy_add(LOAD, 0xc0000004, 0);
-		legacy_add(VMWRITE, F_HOST_CR3, pae ? cr3_pae : cr3_32);
-		legacy_add(VMWRITE, F_HOST_CR4, legacy_cr4(pae));
-		legacy_add(VMRESUME, 0, 0);
-		legacy_add(VMREAD_MEMORY, F_HOST_CS, 0xc0000008);
-		legacy_add(LOAD, 0xc0000008, 0);
-		legacy_add(VMXOFF, 0, 0);
-		legacy_execute(pae ? cr3_pae : cr3_32, legacy_cr4(pae), SEL_CODE32, SEL_DATA, 0);
-		legacy_report(pae ? "from_pae" : "from_32");
-		result("page32=%x,%x,%x page_pae=%x,%x,%x", page32[0], page32[1], page32[2], page_pae[0],
-		       page_pae[1], page_pae[2]);
-		CHECK((pae ? page_pae : page32)[0] == SEL_CODE32 &&
-		      (pae ? page32 : page_pae)[1] == SEL_CODE32 &&
-		      (pae ? page_pae : page32)[2] == SEL_CODE32);
+		for (i = 0; i < ARRAY_SIZE(modes); i++) {
+			exit_to(pae, modes[i], 0);
+			if (caps_proc2(PROC2_EPT))
+				exit_to(pae, modes[i], VM_EPT);
+		}
 	}
 }
 
