@@ -116,11 +116,10 @@ static bool start_route(struct vm *vm, struct pae_tables *t, const struct route 
 	return true;
 }
 
-enum intervener { NOTHING, MTF, TRAP_FLAG, STI_WINDOW, NMI_WINDOW, INTERRUPT, NMI, INTERVENERS };
-static const char *const intervener_names[INTERVENERS] = { "nothing",	 "mtf",	      "tf", "sti_window",
-							   "nmi_window", "interrupt", "nmi" };
+const char *const intervener_names[INTERVENERS] = { "nothing",	  "mtf",       "tf", "sti_window",
+						    "nmi_window", "interrupt", "nmi" };
 
-static bool set_intervener(struct vm *vm, enum intervener what)
+bool intervener_set(struct vm *vm, enum intervener what)
 {
 	switch (what) {
 	case MTF:
@@ -164,7 +163,7 @@ static bool set_intervener(struct vm *vm, enum intervener what)
 	return true;
 }
 
-static void clear_intervener(enum intervener what)
+void intervener_clear(enum intervener what)
 {
 	if (what == NMI)
 		nmi_unblock();
@@ -200,7 +199,7 @@ static void pdpte_routes(u64 flags)
 			if (!start_route(&vm, &t, r, flags))
 				break;
 			t.pdpt[3] = addr_of(t.pd_b) | PTE_P;
-			if (!set_intervener(&vm, what))
+			if (!intervener_set(&vm, what))
 				continue;
 			reason = vm_run(&vm);
 			seen = flags & VM_EPT ? which(&t, vmread(F_GUEST_PDPTE3)) : "-";
@@ -209,7 +208,7 @@ static void pdpte_routes(u64 flags)
 			if (flags & VM_EPT)
 				CHECK(seen[0] == (r->loads ? 'B' : 'A'));
 			if (what != NOTHING) {
-				clear_intervener(what);
+				intervener_clear(what);
 				reason = vm_run(&vm);
 			}
 			print(" then=%u read=%x\n", reason, (u32)vm.regs.rcx);

@@ -59,8 +59,11 @@ struct world {
 void window_make(struct world *w);
 u32 window_mark(u64 pa); /* that of the page at `pa`, at its data or its code */
 
-/* invariants_hlt.c: NMIs are blocked for L1 as after an exit by one, and another waits for the next entry. */
-void nmi_block_and_hold(void);
-void nmi_unblock(void);
+/* invariants.c: what can come between a load of PDPTEs and the next instruction, made pending in L2's state.
+ */
+enum intervener { NOTHING, MTF, TRAP_FLAG, STI_WINDOW, NMI_WINDOW, INTERRUPT, NMI, INTERVENERS };
+extern const char *const intervener_names[INTERVENERS];
+bool intervener_set(struct vm *vm, enum intervener what); /* false: the processor cannot */
+void intervener_clear(enum intervener what);
 
 #endif

@@ -9,9 +9,6 @@
 GUEST_CODE(h_vmcall, 64, "vmcall");
 GUEST_CODE(h_own, 64, "mov %rax, %cr3; movl $1, (%rbx); hlt; vmcall");
 GUEST_CODE(h_own32, 32, "mov %eax, %cr3; movl $1, (%ebx); hlt; vmcall");
-GUEST_CODE(h_send_nmi, 64,
-	   "mov $0xfee00300, %ebx; movl $0, 0x10(%rbx); movl $0x4400, (%rbx); nop; nop; vmcall");
-
 enum way { BY_INTERRUPT, BY_NMI, BY_TIMER, BY_EVENT, BY_WINDOW, BY_NMI_WINDOW, WAYS };
 static const char *const way_names[] = { "interrupt", "nmi", "timer", "event", "window", "nmi_window" };
 
@@ -36,28 +33,6 @@ static void wake_later(u32 icr)
 	message = icr;
 	asleep = 0;
 	smp_call(1, waker, NULL);
-}
-
-/* An exit by an NMI blocks NMIs for L1; the next one waits for a VM entry. Ended by nmi_unblock(). */
-void nmi_block_and_hold(void)
-{
-	struct vm vm;
-
-	vm_create(&vm, VM_64, 0, h_send_nmi);
-	vmset(F_PIN, PIN_NMI);
-	CHECK(vm_run(&vm) == REASON_EXCEPTION);
-	apic_ipi(this_cpu()->apic_id, ICR_NMI | ICR_ASSERT);
-	delay(100);
-}
-
-void nmi_unblock(void)
-{
-	asm volatile(
-		"mov %%rsp, %%rax; push %0; push %%rax; pushfq; push %1; lea 1f(%%rip), %%rax; push %%rax; "
-		"iretq; 1:"
-		:
-		: "r"((u64)SEL_DATA), "r"((u64)SEL_CODE64)
-		: "rax", "memory");
 }
 
 static bool possible(enum way way, bool own)

@@ -33,6 +33,7 @@ enum op {
 	EFER,
 	TASK,
 	INVLPG,
+	TASK_IRET,
 };
 
 struct step {
@@ -48,6 +49,13 @@ struct step *legacy_add(enum op op, u64 a, u64 b);
 void legacy_execute(u64 cr3, u64 cr4, u32 code, u32 data, u64 base);
 void legacy_report(const char *what);
 u64 legacy_cr4(bool pae);
+
+/* legacy_role.c: steps that make a VMCS current, and a write and a read by L0's walk and a read by its own.
+ */
+#define WINDOW 0xc0000000u /* where page tables differ */
+void legacy_start(u64 cr3, u64 cr4);
+void legacy_touch(u32 offset);
+
 u64 legacy_vmcs(enum vm_mode mode, u64 flags, const void *code, u64 host_cr3, u64 host_cr4);
 
 #endif

@@ -75,7 +75,7 @@ step:
 table:
 	.long	out, do_vmxon, do_vmxoff, do_vmclear, do_vmptrld, do_vmptrst, do_vmread, do_vmread_memory, do_vmwrite
 	.long	do_vmwrite_memory, do_vmlaunch, do_vmresume, do_invept, do_invvpid, do_vmcall, do_cr0, do_cr3, do_cr4
-	.long	do_load, do_store, do_efer, do_task, do_invlpg
+	.long	do_load, do_store, do_efer, do_task, do_invlpg, do_task_iret
 do_vmxon:
 	vmxon	(%ecx)
 	jmp	done
@@ -150,6 +150,12 @@ do_task:				/* from the TSS of selector a to the one of selector b */
 	ltr	%cx
 	mov	%edx, task_pointer + 4
 	ljmp	*task_pointer
+do_task_iret:				/* the same by the link in the first TSS */
+	ltr	%cx
+	pushf
+	orl	$0x4000, (%esp)
+	popf
+	iret
 	.global	legacy_task
 legacy_task:
 	mov	current, %esi

@@ -262,6 +262,10 @@ u64 vm_stack(struct vm *vm, u32 slot); /* a slot of the mode's width on L2's sta
 
 enum { LOW_CODE = 0x10000, LOW_STUBS = 0x12000, LOW_STACK = 0x13000 }; /* real mode and v86 */
 
+/* nmi.c: NMIs are blocked for L1 as after an exit by one, and another waits for the next entry. */
+void nmi_block_and_hold(void);
+void nmi_unblock(void);
+
 /* ept.c */
 #define EPT_R BIT(0)
 #define EPT_W BIT(1)
