@@ -4,8 +4,8 @@
 
     run.py [--out DIR] [--unit] [--guest] [--model NAME] [NAME ...]
 
-Without --unit or --guest: both kinds. A mutant is killed by a test that fails in it and passes without it. The last line
-is `mutants: N killed, N alive`.
+Without --unit or --guest: both kinds. Guest tests run on the model that the mutant names, else on --model. A mutant is
+killed by a test that fails in it and passes without it. The last line is `mutants: N killed, N alive`.
 """
 import argparse
 import os
