@@ -338,6 +338,13 @@ static const struct {
 #undef X
 };
 
+bool nested_l1_asked(struct vcpu *vcpu)
+{
+	u32 reason = vcpu->exit_reason & 0xffff;
+
+	return reason < EXIT_REASON_COUNT && rows[reason].wants && rows[reason].wants(vcpu);
+}
+
 /*
  * Does L1 want the exit in hand?  What L0 has no handler for is L1's
  * whatever the predicate says: nobody else can have asked for it (L1 may
@@ -349,7 +356,7 @@ bool nested_l1_wants(struct vcpu *vcpu)
 
 	if (reason >= EXIT_REASON_COUNT || !rows[reason].wants)
 		return true;
-	return rows[reason].wants(vcpu) || rows[reason].handler == exit_unexpected;
+	return nested_l1_asked(vcpu) || rows[reason].handler == exit_unexpected;
 }
 
 /*

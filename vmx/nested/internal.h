@@ -188,7 +188,8 @@ enum action nested_entry_failure(struct vcpu *vcpu, u32 reason, u64 qualificatio
 enum action nested_hardware_failure(struct vcpu *vcpu, u32 reason, u64 qualification);
 
 /* ---- exit.c ---- */
-bool nested_l1_wants(struct vcpu *vcpu); /* for the exit in hand */
+bool nested_l1_asked(struct vcpu *vcpu); /* by vmcs12's controls, for the exit in hand */
+bool nested_l1_wants(struct vcpu *vcpu); /* the same, and what nobody but L1 can have asked for */
 
 /* ---- event.c ---- */
 /* L1's exception bitmap, with PFEC mask and match for #PF. */
