@@ -42,6 +42,16 @@ def test_same_as_bare(name, model, options):
     assert failures(under) <= failures(bare), show(under)
 
 
+def test_user_wait():
+    """UMWAIT and TPAUSE, which none of the models above has."""
+    settings = dict(machine_for("exits"), model="sapphire_rapids", timeout=SECONDS)
+    bare = boot(guest_image("exits"), "tests=user_wait", bare=True, **settings)
+    under = boot(guest_image("exits"), "tests=user_wait", **settings)
+    assert_no_accident(under)
+    assert bare.having("^RESULT user_wait .*exit=67"), show(bare)
+    assert results(under) == results(bare)
+
+
 def test_failed_entries_are_named():
     """With log=debug each failed check says where it belongs, its rule, the field and the value."""
     result = boot(guest_image("fuzzentry"), "cases=0-299 detail", options="log=debug", model="ivy_bridge",

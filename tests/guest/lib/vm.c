@@ -355,7 +355,9 @@ static bool has_length(u32 reason, u64 intr, u64 idt)
 	case REASON_XSETBV:
 	case REASON_RDRAND ... REASON_RDSEED:
 	case REASON_XSAVES:
-	case REASON_XRSTORS: return true;
+	case REASON_XRSTORS:
+	case REASON_UMWAIT:
+	case REASON_TPAUSE: return true;
 	}
 	return false;
 }
@@ -377,7 +379,9 @@ static bool has_instruction_info(u32 reason, u64 qualification)
 	case REASON_INVPCID:
 	case REASON_RDSEED:
 	case REASON_XSAVES:
-	case REASON_XRSTORS: return true;
+	case REASON_XRSTORS:
+	case REASON_UMWAIT:
+	case REASON_TPAUSE: return true;
 	case REASON_IO: return qualification & BIT(4) && caps.basic & BIT(54);
 	}
 	return false;
