@@ -96,13 +96,14 @@ enum action event_inject_pf(struct vcpu *vcpu, u64 linear, u32 error_code)
 	};
 
 	set_resume_flag(vcpu, VEC_PF);
-	/* CR2 is in the register itself while L0 runs; an exit to L1 in place of L2's #PF leaves it alone. */
+	/*
+	 * CR2 is in the register itself while L0 runs.  An exit to L1 in place of L2's #PF leaves it alone;
+	 * but SDM "Page-Fault Exception": it is updated "even if the page fault results in a double fault".
+	 */
 	if (vcpu->nested.in_l2) {
-		enum action action = nested_exception(vcpu, &event, linear);
-
-		if (vcpu->nested.in_l2)
+		if (!nested_wants_page_fault(vcpu, error_code))
 			write_cr2(linear);
-		return action;
+		return nested_exception(vcpu, &event, linear);
 	}
 	write_cr2(linear);
 	return queue_exception(vcpu, &event);

@@ -105,7 +105,9 @@ TEST_VMX(double_fault)
 		vm_create(&vm, VM_64, 0, e_pf);
 		vmwrite(F_GUEST_RSP, 0x300000001000);
 		vmwrite(F_EXCEPTION_BITMAP, bitmaps[i]);
+		cr2_write(0x1111);
 		go(&vm, "pf_stack_absent");
+		result("cr2=%lx", cr2_read()); /* the second fault's, also if it makes a double fault */
 		vm_create(&vm, VM_64, 0, e_ud2);
 		vmwrite(F_GUEST_RSP, 0x300000001000);
 		vmwrite(F_EXCEPTION_BITMAP, bitmaps[i] | BIT(VEC_PF));

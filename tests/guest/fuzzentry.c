@@ -122,6 +122,9 @@ static void show(struct template *t, u64 number, u32 reason, u64 hash, const str
 	for (i = 0; i < n; i++)
 		print(" %x:=%lx", m[i].field, m[i].value);
 	print("\n");
+	if (option_flag("fields"))
+		print("RESULT case=%lu idt=%lx length=%lx cr2=%lx dr6=%lx\n", number, vmread(F_IDT_INFO),
+		      vmread(F_EXIT_LENGTH), cr2_read(), dr6_read());
 	for (i = 0; option_flag("fields") && i < 8; i++)
 		print("RESULT case=%lu load %x,%x:=%lx\n", number,
 		      FUZZ_LIST(msr_lists, FUZZ_ENTRY_LOAD)[i].msr,

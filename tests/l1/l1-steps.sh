@@ -7,6 +7,8 @@
 PARAMETERS="ept vpid unrestricted_guest enable_shadow_vmcs preemption_timer flexpriority eptad pml"
 L2="console=ttyS0 panic=-1 reboot=k nokaslr mitigations=off cryptomgr.notests"
 L2="$L2 initcall_blacklist=load_system_certificate_list,trace_eval_init audit=0 apparmor=0 nowatchdog"
+# several guests share a processor of some ten million instructions a second: an initcall can take half a minute
+L2="$L2 rcupdate.rcu_cpu_stall_timeout=300"
 
 run_step() {
 	local name=${1%%:*}

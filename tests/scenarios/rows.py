@@ -68,7 +68,7 @@ ROWS = (
     Row("linux64-haswell", "l2", "linux64q", model="haswell", mem=768, must=("^L2 UP", "^KVMLET guest end: reset")),
     Row("linux64-smp", "l2", "linux64smpq", cpus=2, mem=768, must=("^L2 UP .* cpus=2 ", "^KVMLET guest end: reset")),
     Row("linux32", "l2", "linux32q", mem=768, must=("^L2 UP", "^KVMLET guest end: reset")),
-    Row("several", "l2", "several:linux64q:linux64q:linux32q:selftest", cpus=2, mem=1024,
+    Row("several", "l2", "several:linux64q:linux64q:linux32q:selftest", cpus=2, mem=1024, ips=100_000_000,
         counts={r"^\d\| L2 UP": 3, r"^\d\| KVMLET guest end: reset": 3, r"^\d\| SELFTEST .* PASS": 4}),
 
     # ---- KVM in KVM: a guest of L2's ----

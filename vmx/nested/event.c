@@ -143,6 +143,11 @@ static enum action combine_exceptions(struct vcpu *vcpu, const struct event *sec
 	return ACTION_RESUME;
 }
 
+bool nested_wants_page_fault(struct vcpu *vcpu, u32 error_code)
+{
+	return nested_wants_exception(&vcpu->nested.current->v12, VEC_PF, error_code);
+}
+
 enum action nested_exception(struct vcpu *vcpu, const struct event *event, u64 qualification)
 {
 	if (nested_wants_exception(&vcpu->nested.current->v12, event->vector, event->error_code))

@@ -101,6 +101,8 @@ enum action nested_exit(struct vcpu *vcpu);
 /* L0 found an exception for L2 while it emulated: L1's if it intercepts it, else pending for L2. `cr2` for
  * #PF, `dr6` bits for #DB as exit qualification. */
 enum action nested_exception(struct vcpu *vcpu, const struct event *event, u64 qualification);
+/* A #PF of L2's with this error code is L1's exit, by bitmap, mask and match. */
+bool nested_wants_page_fault(struct vcpu *vcpu, u32 error_code);
 
 /* An NMI while L2 runs: L1's exit if it has "NMI exiting" on, else held (nmi_pending) for L2. */
 enum action nested_nmi(struct vcpu *vcpu);
