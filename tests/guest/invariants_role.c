@@ -118,3 +118,94 @@ TEST_VMX(paging_role)
 		}
 	}
 }
+
+#define TOGGLE(access)                                                                                       \
+	"mov %cr4, %eax; xor $0x20, %eax; mov %eax, %cr4; " access "; mov %eax, (%ebp); add $4, %ebp; "
+#define TOGGLES(name, access)                                                                                \
+	GUEST_CODE(name, 32, TOGGLE(access) TOGGLE(access) TOGGLE(access) TOGGLE(access) "vmcall")
+
+TOGGLES(i_load, "mov (%esi), %eax");
+TOGGLES(i_store, "mov %ebp, (%esi)");
+TOGGLES(i_outs, "outsl");
+TOGGLES(i_ins, "insl");
+TOGGLES(i_vmptrld, "vmptrld (%esi)");
+
+static const struct {
+	const char *name;
+	const u8 *code;
+} toggles[] = { { "load", i_load },
+		{ "store", i_store },
+		{ "outs", i_outs },
+		{ "ins", i_ins },
+		{ "vmptrld", i_vmptrld } };
+
+/* L1 owns CR4.PAE and does what the processor would, or reaches an operand for L2: into EAX. */
+static void emulate_toggle(struct vm *vm, const struct pae_tables *t, u32 reason, bool ept)
+{
+	struct paging p;
+	u64 pa;
+	u32 i;
+
+	if (reason == REASON_CR) {
+		CHECK(vmread(F_QUALIFICATION) == 4);
+		vmwrite(F_GUEST_CR4, vm->regs.rax);
+		vmwrite(F_CR4_SHADOW, vm->regs.rax);
+		for (i = 0; ept && vm->regs.rax & CR4_PAE && i < 4; i++)
+			vmwrite(F_GUEST_PDPTE0 + 2 * i, t->pdpt[i]);
+	} else {
+		paging_of_l2(&p);
+		CHECK(exit_operand(vm, reason) == 0xc0000000);
+		CHECK(l2_walk(&p, 0xc0000000, 0, &pa) == WALK_OK);
+		vm->regs.rax = *(u32 *)ptr_of(pa);
+	}
+	vm_skip(vm);
+}
+
+static void toggle_and_access(u32 which, bool ept, bool by_l1)
+{
+	static u32 seen[4];
+	u32 *page = page_alloc(), *table = page_alloc(), *page_pae, reason, i;
+	bool store = toggles[which].code == i_store, good = true;
+	struct pae_tables t;
+	struct vm vm;
+
+	pae_make(&t);
+	page_pae = ptr_of(*(u64 *)ptr_of(t.pd_a[0] & PTE_ADDR) & PTE_ADDR);
+	*page = MARK_B;
+	table[0] = (u32)(addr_of(page) | PTE_P | PTE_W | PTE_A | PTE_D);
+	((u32 *)t.pdpt)[0xc0000000 >> 22] = (u32)(addr_of(table) | PTE_P | PTE_W | PTE_A);
+	pae_guest(&vm, &t, ept ? VM_EPT : 0, toggles[which].code);
+	pae_use_alias(&vm);
+	if (ept) /* until the first switch back loads it */
+		vmwrite(F_GUEST_PDPTE3, 0);
+	vmset(F_PROC, PROC_IO);
+	vmwrite(F_CR4_MASK, by_l1 ? CR4_PAE : 0);
+	vmwrite(F_CR4_SHADOW, CR4_PAE);
+	vm.regs.rsi = vm.regs.rdi = 0xc0000000;
+	vm.regs.rbp = addr_of(seen) + ALIAS;
+	for (;;) {
+		reason = vm_run(&vm);
+		if (reason != REASON_CR && reason != REASON_IO && reason != 21)
+			break;
+		emulate_toggle(&vm, &t, reason, ept);
+	}
+	CHECK(reason == REASON_VMCALL);
+	for (i = 0; i < 4; i++) /* a store leaves where it was made from */
+		good = good && (store || seen[i] == (i & 1 ? MARK_A : MARK_B));
+	if (store)
+		good = *page_pae == addr_of(&seen[3]) + ALIAS && *page == addr_of(&seen[2]) + ALIAS;
+	result("%s ept=%u by=%s exit=%u pae=%u right=%u", toggles[which].name, ept, by_l1 ? "l1" : "l2",
+	       reason, !!(vmread(F_GUEST_CR4) & CR4_PAE), good);
+	CHECK(good);
+}
+
+/* The same switch and accesses of each kind; L1 may own the bit. */
+TEST_VMX(l2_toggles_pae)
+{
+	u32 i, ept, by_l1;
+
+	for (ept = 0; ept <= caps_proc2(PROC2_EPT); ept++)
+		for (by_l1 = 0; by_l1 < 2; by_l1++)
+			for (i = 0; i < ARRAY_SIZE(toggles); i++)
+				toggle_and_access(i, ept, by_l1);
+}
