@@ -78,6 +78,10 @@ TEST_VMX(pending_debug)
 		{ "with_int3", e_nops, BIT(12) | BIT(2), 0, 0, INTR_SOFT_EXC | 3, ACTIVE },
 		{ "with_nmi", e_nops, BIT(12) | BIT(2), 0, 0, INTR_NMI | 2, ACTIVE },
 		{ "reserved", e_nops, BIT(5), 0, 0, 0, ACTIVE },
+		{ "hlt_b0", e_nops, BIT(12) | BIT(0), 0, 0, 0, HLT },
+		{ "hlt_b0_sti", e_nops, BIT(12) | BIT(0), RFLAGS_IF, BLOCK_STI, 0, HLT },
+		{ "hlt_bs", e_nops, BIT(14), RFLAGS_TF, 0, 0, HLT },
+		{ "hlt_with_nmi", e_nops, BIT(12) | BIT(2), 0, 0, INTR_NMI | 2, HLT },
 	};
 	struct vm vm;
 	u32 i, set;

@@ -567,6 +567,15 @@ static void a_bad_load_list_aborts(void **state UNUSED)
 	assert_aborted(VMX_ABORT_LOAD_MSR);
 }
 
+/* L2 went to IA-32e mode by itself, which the controls of a 32-bit host could not say. */
+static void long_mode_over_a_32_bit_host_aborts(void **state UNUSED)
+{
+	l1_run_l2();
+	v12()->exit_controls &= ~EXIT_HOST_64;
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_aborted(VMX_ABORT_HOST_LONG_MODE);
+}
+
 /* SDM "VMX Aborts": only a reset wakes the processor, whatever activity state an exit has saved. */
 static void nothing_wakes_an_aborted_cpu(void **state UNUSED)
 {
@@ -1008,6 +1017,7 @@ int main(void)
 		MACHINE_TEST_BOTH(list_beyond_the_limit_fails_there),
 		MACHINE_TEST_BOTH(a_bad_store_list_aborts),
 		MACHINE_TEST_BOTH(a_bad_load_list_aborts),
+		MACHINE_TEST(long_mode_over_a_32_bit_host_aborts, ""),
 		MACHINE_TEST(an_exception_of_l0s_making_asks_l1, "intercept=cr"),
 		MACHINE_TEST(emulation_skips_and_honours_mtf, "intercept=cr"),
 		MACHINE_TEST(new_pdptes_survive_a_reflected_exit, "intercept=cr"),
