@@ -312,6 +312,10 @@ TEST_VMX(operand_order)
 				e.regs.rdx = values[v];
 				insn_run(&e, &insn_settings[0], list[k], &at_rbx);
 				print(" %lx=%s", values[v], insn_outcome(&e, buf));
+				if (current && under_socle())
+					CHECK((e.out.vector == VEC_PF) ==
+					      ((values[v] == F_GUEST_RIP && list[k] <= VMWRITE) ||
+					       (values[v] == F_EXIT_REASON && list[k] == VMREAD)));
 			}
 			print("\n");
 		}

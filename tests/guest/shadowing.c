@@ -156,8 +156,12 @@ TEST_VMX(shadow_faults)
 		s.vm.regs.rbx = 0x7f0000000000;
 		run(&s, "absent", shadow_read_memory, tried[i], 1);
 		result("interruption=%lx,%lx", vmread(F_EXIT_INTR_INFO), vmread(F_EXIT_ERROR_CODE));
-		run(&s, "absent", shadow_write_memory, tried[i], 1);
-		result("interruption=%lx,%lx", vmread(F_EXIT_INTR_INFO), vmread(F_EXIT_ERROR_CODE));
+		/* a field that cannot be written comes first by the SDM: see deviations.md */
+		if (tried[i] != PERMITTED_GAP && tried[i] != F_GUEST_RIP + 1 &&
+		    (tried[i] != F_EXIT_REASON || caps.misc & BIT(29))) {
+			run(&s, "absent", shadow_write_memory, tried[i], 1);
+			result("interruption=%lx,%lx", vmread(F_EXIT_INTR_INFO), vmread(F_EXIT_ERROR_CODE));
+		}
 		s.vm.regs.rbx = 0x800000000000;
 		run(&s, "canonical", shadow_read_memory, tried[i], 1);
 		result("interruption=%lx,%lx", vmread(F_EXIT_INTR_INFO), vmread(F_EXIT_ERROR_CODE));

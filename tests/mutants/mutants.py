@@ -428,6 +428,18 @@ OTHERS = [
            None, "exits: tsc_multipliers", "", "tigerlake"),
     Mutant("shadowing-bit-15-ignored", EXIT, [("return encoding >> 15 || bitmap_test", "return encoding >> 16 || bitmap_test")],
            None, "shadowing: shadow_bits"),
+    Mutant("vmwrite-operand-before-field", "vmx/nested/insn_vmcs.c",
+           [("\tif (!find_field(insn_register_operand(vcpu), &field))\n\t\treturn insn_fail(vcpu, VMXERR_UNSUPPORTED_FIELD);\n"
+             "\tif (!is_writable", "\tif (!source_operand(vcpu, &value, &result))\n\t\treturn result;\n"
+             "\tif (!find_field(insn_register_operand(vcpu), &field))\n"
+             "\t\treturn insn_fail(vcpu, VMXERR_UNSUPPORTED_FIELD);\n\tif (!is_writable")],
+           "linked: the_field_before_the_operand"),
+    Mutant("linked-vmcs-in-memory-shifted", "vmx/nested/insn_vmcs.c",
+           [("(u64)row * sizeof(u64));", "(u64)row * sizeof(u32));")],
+           "linked: in_memory", "shadowing: shadow_fields"),
+    Mutant("linear-address-of-strings-untold", RECORD,
+           [("reason == EXIT_CR_ACCESS || reason == EXIT_IO ||", "reason == EXIT_CR_ACCESS ||")],
+           None, "exits: linear_addresses"),
     Mutant("elf-size-unchecked", "boot/elf.c",
            [("\t\tif (s.offset > size || s.filesz > size - s.offset)\n", "\t\tif (s.offset > size)\n")],
            "boot: damaged_elfs_are_a_status"),

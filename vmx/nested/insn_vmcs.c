@@ -259,12 +259,12 @@ static struct insn_result vmwrite(struct vcpu *vcpu)
 		return result;
 	if (!find_target(vcpu, &target))
 		return (struct insn_result){ .kind = INSN_FAIL_INVALID };
-	if (!source_operand(vcpu, &value, &result))
-		return result;
 	if (!find_field(insn_register_operand(vcpu), &field))
 		return insn_fail(vcpu, VMXERR_UNSUPPORTED_FIELD);
 	if (!is_writable(field.row))
 		return insn_fail(vcpu, VMXERR_READ_ONLY_FIELD);
+	if (!source_operand(vcpu, &value, &result))
+		return result;
 	old = read_row(vcpu, &target, field.row);
 	value = field.high ? value << 32 | (u32)old
 			   : vmcs12_mask_width(vmcs12_fields[field.row].encoding, value);
