@@ -187,7 +187,7 @@ help:
 #h   make coverage        of vmx/nested by the host tests
 #h   make fuzz            all fuzzers, FUZZ_SECONDS=300 each
 #h   make model           EPT02 against a model of TLBs, MODEL_STEPS=1000000
-#h   make mutants         wrong Socles, each of which a test must notice (20 minutes)
+#h   make mutants         wrong Socles, each of which a test must notice (half an hour)
 #h   make conformance     all guest tests on four models, and 200,000 generated VM entries on each; hours
 #h                        (MODELS=a,b IMAGES=a,b CONFORMANCE_SEEDS=20 or 5-9; goes on where it was broken off)
 #h   make soak            14 PAE guests at once under Linux KVM on Socle, 20 minutes at most
