@@ -11,8 +11,8 @@ from collections import namedtuple
 Mutant = namedtuple("Mutant", "name file edits unit guest options model", defaults=(None, None, "", None))
 
 REFLECT, MERGE, ENTRY = "vmx/nested/reflect.c", "vmx/nested/merge.c", "vmx/nested/entry.c"
-RECORD, HOST = "vmx/nested/exit_record.c", "vmx/nested/host_state.c"
-EXIT, EVENT, INSN = "vmx/nested/exit.c", "vmx/nested/event.c", "vmx/nested/insn.c"
+RECORD, HOST, WANTED = "vmx/nested/exit_record.c", "vmx/nested/host_state.c", "vmx/nested/exit_wanted.c"
+EVENT, INSN = "vmx/nested/event.c", "vmx/nested/insn.c"
 
 # The founding invariants: one for each naive behaviour of the seeds.
 SEEDS = [
@@ -281,9 +281,9 @@ OTHERS = [
     Mutant("nmi-ahead-of-mov-ss", EVENT,
            [("\tif (vcpu_reg(vcpu, REG_INTERRUPTIBILITY) & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS))\n"
              "\t\treturn ACTION_RESUME;\n", "")], None, "invariants: pdpte_update_ept"),
-    Mutant("cr-mask-ignored", EXIT, [("\treturn (value ^ shadow) & mask;", "\treturn mask && (value ^ shadow) & 1;")],
+    Mutant("cr-mask-ignored", WANTED, [("\treturn (value ^ shadow) & mask;", "\treturn mask && (value ^ shadow) & 1;")],
            "exit: cr0_and_cr4_by_mask_and_shadow", "exits: cr_masks"),
-    Mutant("write-bitmap-for-reads", EXIT, [("v12->msr_bitmap + (write ? 0x800 : 0)",
+    Mutant("write-bitmap-for-reads", WANTED, [("v12->msr_bitmap + (write ? 0x800 : 0)",
                 "v12->msr_bitmap + (write ? 0x800 : 0x800)")],
            "exit: msrs_by_bitmap", "exits: msr_bitmap"),
     Mutant("init-in-root-lost", "vmx/exit.c", [("\t\tvcpu->nested.init_pending = true;",
@@ -402,14 +402,14 @@ OTHERS = [
            None, "legacy: large_pages"),
     Mutant("walk-1g-reserved-bits", "mm/guest_walk.c", [("beyond |= GENMASK(29, 13);", "beyond |= GENMASK(20, 13);")],
            None, "insn: large_pages"),
-    Mutant("io-first-port-alone", EXIT, [("port < first + size; port++)", "port < first + 1; port++)")],
+    Mutant("io-first-port-alone", WANTED, [("port < first + size; port++)", "port < first + 1; port++)")],
            "predicate: every_port_of_an_access"),
-    Mutant("io-wraps-unnoticed", EXIT, [("\tif (first + size > 0x10000)\n\t\treturn true;\n", "")],
+    Mutant("io-wraps-unnoticed", WANTED, [("\tif (first + size > 0x10000)\n\t\treturn true;\n", "")],
            "predicate: every_port_of_an_access"),
     Mutant("io-bitmap-one-for-both", "vmx/nested/bitmaps.c",
            [("copy_page(vcpu, v12->io_bitmap_b, ", "copy_page(vcpu, v12->io_bitmap_a, ")],
            None, "events: string_io_bitmaps"),
-    Mutant("xsaves-by-the-low-half", EXIT, [("(vcpu->gpr[GPR_RDX] << 32) | (u32)", "(u32)")],
+    Mutant("xsaves-by-the-low-half", WANTED, [("(vcpu->gpr[GPR_RDX] << 32) | (u32)", "(u32)")],
            "predicate: xsaves_by_bitmap"),
     Mutant("user-wait-not-merged", MERGE,
            [("\t PROC2_USER_WAIT_PAUSE)\n#define EXIT_L1", "\t 0)\n#define EXIT_L1")],
@@ -426,7 +426,8 @@ OTHERS = [
     Mutant("tsc-multiplier-cut", MERGE, [("vmcs_write(VMCS_tsc_multiplier, v12->tsc_multiplier);",
                                           "vmcs_write(VMCS_tsc_multiplier, v12->tsc_multiplier & ~0xffffffffull);")],
            None, "exits: tsc_multipliers", "", "tigerlake"),
-    Mutant("shadowing-bit-15-ignored", EXIT, [("return encoding >> 15 || bitmap_test", "return encoding >> 16 || bitmap_test")],
+    Mutant("shadowing-bit-15-ignored", WANTED,
+           [("return encoding >> 15 || bitmap_test", "return encoding >> 16 || bitmap_test")],
            None, "shadowing: shadow_bits"),
     Mutant("vmwrite-operand-before-field", "vmx/nested/insn_vmcs.c",
            [("\tif (!find_field(insn_register_operand(vcpu), &field))\n\t\treturn insn_fail(vcpu, VMXERR_UNSUPPORTED_FIELD);\n"

@@ -187,7 +187,7 @@ enum action nested_entry_failure(struct vcpu *vcpu, u32 reason, u64 qualificatio
 /* The same, found by hardware when it entered vmcs02. */
 enum action nested_hardware_failure(struct vcpu *vcpu, u32 reason, u64 qualification);
 
-/* ---- exit.c ---- */
+/* ---- exit_wanted.c ---- */
 bool nested_l1_asked(struct vcpu *vcpu); /* by vmcs12's controls, for the exit in hand */
 bool nested_l1_wants(struct vcpu *vcpu); /* the same, and what nobody but L1 can have asked for */
 
