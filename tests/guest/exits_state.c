@@ -208,6 +208,17 @@ TEST_VMX(msr_lists)
 		result("longest first=%lx last=%lx", list[0].value, list[max - 1].value);
 		list[max - 1].reserved = 1;
 		go(&vm, "longest_bad_last");
+		/* and at the exit */
+		list[max - 1].reserved = 0;
+		for (i = 0; i < max; i++)
+			list[i].value = 0x10000 + i;
+		vmwrite(F_ENTRY_MSR_LOAD_COUNT, 0);
+		vmwrite(F_EXIT_MSR_STORE_COUNT, 0);
+		vmwrite(F_EXIT_MSR_LOAD, addr_of(list));
+		vmwrite(F_EXIT_MSR_LOAD_COUNT, max);
+		go(&vm, "longest_at_exit");
+		result("longest at exit lstar=%lx star=%lx", msr_read(MSR_LSTAR), msr_read(MSR_STAR));
+		CHECK(msr_read(MSR_STAR) == 0x10000 + max - 1);
 	}
 	msr_write(MSR_STAR, 0);
 	msr_write(MSR_LSTAR, 0);
