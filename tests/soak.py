@@ -33,9 +33,9 @@ def main():
                          options=arguments.options, bare=arguments.bare, **what)
     result = machine.run_image(iso, timeout=arguments.timeout, folder=arguments.folder, model=arguments.model, cpus=2,
                                mem=768, **settings)
-    print("\n".join(result.having("^SOAK |^L1 STEP|^socle: .*(panic|fatal|error)|BUG:|Kernel panic")))
+    print("\n".join(result.having(r"^SOAK |^L1 STEP|^socle: (error|panic|fatal|assertion)|BUG:|Kernel panic")))
     good = (result.ended == "marker" and result.having("^SOAK PASS: 14 guests of 140 iterations, 0 failed")
-            and result.having("^L1 STEP soak rc=0") and not result.having("^socle: .*(panic|fatal|assertion)|BUG:"))
+            and result.having("^L1 STEP soak rc=0") and not result.having(r"^socle: (error: )?(panic|fatal|assertion)|BUG:"))
     print("soak: %s, ended by %s after %.0f s (%s)" % ("clean" if good else "FAILED", result.ended, result.seconds,
                                                        result.folder))
     return 0 if good else 1
