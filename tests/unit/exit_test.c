@@ -675,6 +675,32 @@ static void new_pdptes_survive_a_reflected_exit(void **state UNUSED)
 	assert_int_equal(machine_field(VMCS_guest_pdpte2), 0x7001);
 }
 
+/* SDM "Page-Directory-Pointer-Table Registers": PAE, PGE, PSE and SMEP load them, SMAP and TSD do not. */
+static void pdptes_load_by_these_bits_of_cr4(void **state UNUSED)
+{
+	static const struct {
+		u64 bit;
+		bool loads;
+	} rows[] = { { CR4_SMAP, false },
+		     { CR4_TSD, false },
+		     { CR4_SMEP, true },
+		     { CR4_PSE, true },
+		     { CR4_PGE, true } };
+
+	run_pae_l2();
+	for (u64 i = 0; i < ARRAY_SIZE(rows); i++) {
+		u64 before = machine_field(VMCS_guest_pdpte0), now = (0x10000 + i * 0x1000) | 1;
+
+		l1_write64(M_SPARE, now);
+		machine_vcpu->gpr[GPR_RBX] = machine_field(VMCS_guest_cr4) ^ rows[i].bit;
+		EXIT_NOW(.reason = EXIT_CR_ACCESS, .qualification = QUAL_MOV_TO(4, GPR_RBX));
+		assert_true(machine_in_l2());
+		assert_int_equal(machine_pending(), 0);
+		assert_int_equal(machine_field(VMCS_guest_cr4), machine_vcpu->gpr[GPR_RBX]);
+		assert_int_equal(machine_field(VMCS_guest_pdpte0), rows[i].loads ? now : before);
+	}
+}
+
 static void a_reserved_bit_in_a_pdpte_changes_nothing(void **state UNUSED)
 {
 	run_pae_l2();
@@ -1020,6 +1046,7 @@ int main(void)
 		MACHINE_TEST(long_mode_over_a_32_bit_host_aborts, ""),
 		MACHINE_TEST(an_exception_of_l0s_making_asks_l1, "intercept=cr"),
 		MACHINE_TEST(emulation_skips_and_honours_mtf, "intercept=cr"),
+		MACHINE_TEST(pdptes_load_by_these_bits_of_cr4, "intercept=cr"),
 		MACHINE_TEST(new_pdptes_survive_a_reflected_exit, "intercept=cr"),
 		MACHINE_TEST(new_pdptes_survive_a_reflected_exit, "intercept=cr shadow-vmcs=off"),
 		MACHINE_TEST(a_reserved_bit_in_a_pdpte_changes_nothing, "intercept=cr"),
