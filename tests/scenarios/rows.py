@@ -91,6 +91,6 @@ ROWS = (
         never=("XEN. Panic", "Dom0 crashed")),
 
     # ---- ten minutes of everything, while memory is short ----
-    Row("mixed", "mixed", "mixed:600:260:linux64q:linux32q:selftest", ips=20_000_000, compare="^L1 WARN ",
+    Row("mixed", "mixed", "mixed:600:280:linux64q:linux32q:selftest", ips=14_000_000, compare="^L1 WARN ",
         must=(r"^L1 SWAPPED out [1-9]\d*, in [1-9]",), counts={r"^L1 MIXED \w+ ended well [1-9]\d* times": 3}),
 )
