@@ -205,7 +205,9 @@ static enum status give_rsdp(u8 *bp, const struct boot_info *info)
 
 /*
  * struct efi_info: Linux uses the firmware's runtime services and tables. The map lies in ordinary memory,
- * which Linux reserves before it uses any. Nobody has verified L1: Secure Boot is off for it.
+ * which the kernel reserves when it runs; but its decompressor, which chooses a random place by this very
+ * map, does not know of it: below 1 MiB no kernel is ever put. Nobody has verified L1: Secure Boot is off for
+ * it.
  */
 static enum status give_efi(u8 *bp, const struct boot_info *info)
 {
@@ -214,9 +216,9 @@ static enum status give_efi(u8 *bp, const struct boot_info *info)
 
 	if (!info->efi_system_table || !size)
 		return STATUS_OK;
-	map = l1_space_find(size, PAGE_SIZE, 0x10000, SIZE_4G);
+	map = l1_space_find(size, PAGE_SIZE, 0x10000, SIZE_1M);
 	if (!map)
-		return status_with(STATUS_L1_NO_ROOM, "the firmware's memory map");
+		return status_with(STATUS_L1_NO_ROOM, "the firmware's memory map, below 1 MiB");
 	put32(bp, BP_EFI_SIGNATURE, EFI_64BIT);
 	put32(bp, BP_EFI_SYSTEM_TABLE, (u32)info->efi_system_table);
 	put32(bp, BP_EFI_SYSTEM_TABLE_HIGH, (u32)(info->efi_system_table >> 32));

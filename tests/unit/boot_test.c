@@ -386,6 +386,7 @@ static void linux_gets_the_firmwares_map(void **state UNUSED)
 	map = (u32)get64(start.esi + 0x1d0);
 	size = (u32)get64(start.esi + 0x1d4);
 	assert_int_equal(size, 8 * info.efi_descriptor_size);
+	assert_in_range(map, 1, SIZE_1M - size); /* where no kernel decompresses itself to */
 	for (n = 0; n < size; n += info.efi_descriptor_size) {
 		bool window = get64(map + n + 8) == 0x4000000;
 
