@@ -40,14 +40,7 @@ static struct vmcs12 *v12(void)
 /* Does L1 want this exit of the L2 that is about to run? Nothing is changed. */
 static bool wants(u32 reason, u64 qualification)
 {
-	struct vcpu *vcpu = machine_vcpu;
-
-	assert_true(vcpu->nested.in_l2);
-	regcache_flush(&vcpu->vmcs->cache);
-	regcache_reset(&vcpu->vmcs->cache);
-	vcpu->exit_reason = reason;
-	machine_set_field(VMCS_exit_qualification, qualification);
-	return nested_l1_wants(vcpu);
+	return nested_l1_wants(machine_exit_in_hand(reason, qualification));
 }
 
 static void set_proc(u64 bits)

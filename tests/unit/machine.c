@@ -370,3 +370,15 @@ void machine_test_run(void **state)
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);
 }
+
+struct vcpu *machine_exit_in_hand(u32 reason, u64 qualification)
+{
+	struct vcpu *vcpu = machine_vcpu;
+
+	assert_true(vcpu->nested.in_l2);
+	regcache_flush(&vcpu->vmcs->cache);
+	regcache_reset(&vcpu->vmcs->cache);
+	vcpu->exit_reason = reason;
+	machine_set_field(VMCS_exit_qualification, qualification);
+	return vcpu;
+}

@@ -46,6 +46,9 @@ extern u32 machine_injected, machine_injected_error_code;
 /* Lets the guest be entered and exit by VMCALL-like nothing: what was pending is injected now. */
 u32 machine_pending(void);
 
+/* The exit of L2 that would be in hand now, for who looks at it; nothing is handled or changed. */
+struct vcpu *machine_exit_in_hand(u32 reason, u64 qualification);
+
 /* A register or field of the guest that would run next. */
 u64 machine_field(u32 field);
 void machine_set_field(u32 field, u64 value);

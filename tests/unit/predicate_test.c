@@ -18,14 +18,7 @@ static struct vmcs12 *v12(void)
 
 static bool asked(u32 reason, u64 qualification)
 {
-	struct vcpu *vcpu = machine_vcpu;
-
-	assert_true(vcpu->nested.in_l2);
-	regcache_flush(&vcpu->vmcs->cache);
-	regcache_reset(&vcpu->vmcs->cache);
-	vcpu->exit_reason = reason;
-	machine_set_field(VMCS_exit_qualification, qualification);
-	return nested_l1_asked(vcpu);
+	return nested_l1_asked(machine_exit_in_hand(reason, qualification));
 }
 
 static void set_controls(u64 pin, u64 proc, u64 proc2)
