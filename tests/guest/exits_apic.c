@@ -130,7 +130,7 @@ GUEST_CODE(a_eoi, 64, "mov $0xfee00000, %ebx; movl $0, 0xb0(%rbx); nop; vmcall")
 GUEST_CODE(a_self_ipi, 64, "mov $0xfee00000, %ebx; movl $0x40045, 0x300(%rbx); nop; sti; nop; vmcall");
 GUEST_CODE(a_tpr, 64, "mov $0xfee00000, %ebx; movl $0x20, 0x80(%rbx); nop; nop; vmcall");
 
-static void report(struct apic_guest *g, const char *what)
+static u32 report(struct apic_guest *g, const char *what)
 {
 	u32 reason = vm_run(&g->vm);
 
@@ -138,6 +138,7 @@ static void report(struct apic_guest *g, const char *what)
 	result("%s status=%lx virr=%x visr=%x vppr=%x", what, vmread(F_GUEST_INTR_STATUS),
 	       *(u32 *)(void *)(g->virtual + 0x220), *(u32 *)(void *)(g->virtual + 0x120),
 	       *(u32 *)(void *)(g->virtual + 0xa0));
+	return reason;
 }
 
 static void clear_bits(struct apic_guest *g)
@@ -202,57 +203,42 @@ TEST_VMX(virtual_interrupts)
 	vmset(F_GUEST_RFLAGS, RFLAGS_IF);
 	vmset(F_PROC, PROC_INTR_WINDOW);
 	report(&g, "with_window");
-	/* an interrupt that comes while L2 runs is L1's: external-interrupt exit */
-	start(&g, 0, controls, a_nops);
-	clear_bits(&g);
-	apic_self(0x61);
-	delay(100);
-	report(&g, "real_interrupt");
-	cpu_sti();
-	delay(50);
-	cpu_cli();
 }
 
-GUEST_CODE(a_x2_read, 64, "rdmsr; vmcall");
-GUEST_CODE(a_x2_write, 64, "xor %edx, %edx; wrmsr; vmcall");
-
-TEST_VMX(x2apic_mode)
+/*
+ * An interrupt of L1's beside a virtual one. SDM "Virtual-Interrupt Delivery": "delivery of a virtual
+ * interrupt takes priority over external interrupts"; RFLAGS.IF holds back only the virtual one.
+ */
+TEST_VMX(virtual_and_real_interrupts)
 {
-	static const u32 msrs[] = { 0x802, 0x803, 0x808, 0x80a, 0x80b, 0x80d, 0x80f,
-				    0x810, 0x828, 0x830, 0x832, 0x839, 0x83e };
-	u64 controls[3] = { PROC2_X2APIC, PROC2_X2APIC | PROC2_APIC_REGISTER,
-			    PROC2_X2APIC | PROC2_APIC_REGISTER | PROC2_VINTR };
-	u32 i, c, write;
+	static const struct {
+		const char *name;
+		u32 requested;
+		bool masked;
+		u64 status; /* at the exit */
+	} list[] = {
+		{ "real", 0, false, 0 },
+		{ "real_and_virtual", 0x45, false, 0x4500 },
+		{ "real_and_masked_virtual", 0x45, true, 0x45 },
+	};
+	struct apic_guest g;
+	u32 i;
 
-	NEED(caps_proc2(PROC2_X2APIC) && caps_proc(PROC_TPR_SHADOW | PROC_MSR_BITMAPS));
-	for (c = 0; c < 3; c++) {
-		if (!caps_proc2(controls[c]))
-			continue;
-		for (i = 0; i < ARRAY_SIZE(msrs); i++) {
-			for (write = 0; write < 2; write++) {
-				struct apic_guest g;
-				u64 mark = page_mark();
-				u32 reason;
-
-				/* not virtualized: it would be the real APIC's register, in whatever mode
-				 * that is */
-				if (c == 0 && msrs[i] != 0x808)
-					continue;
-				if (write && (c < 2 || (msrs[i] != 0x808 && msrs[i] != 0x80b)) &&
-				    msrs[i] != 0x808)
-					continue;
-				start(&g, 0, controls[c], write ? a_x2_write : a_x2_read);
-				vm_use_msr_bitmap(&g.vm);
-				g.vm.regs.rcx = msrs[i];
-				g.vm.regs.rax = msrs[i] == 0x808 ? 0x40 : 0;
-				clear_bits(&g);
-				reason = vm_run(&g.vm);
-				result("controls=%u %s %x exit=%x qual=%lx value=%lx,%lx vtpr=%x handler=%u",
-				       c, write ? "wrmsr" : "rdmsr", msrs[i], reason, vmread(F_QUALIFICATION),
-				       g.vm.regs.rdx, g.vm.regs.rax, *(u32 *)(void *)(g.virtual + 0x80),
-				       vm_vector(&g.vm));
-				page_release(mark);
-			}
-		}
+	NEED(caps_proc2(PROC2_APIC_REGISTER | PROC2_VINTR | PROC2_EPT) && caps_proc(PROC_TPR_SHADOW));
+	for (i = 0; i < ARRAY_SIZE(list); i++) {
+		start(&g, VM_EPT, PROC2_APIC_ACCESS | PROC2_APIC_REGISTER | PROC2_VINTR, a_nops);
+		clear_bits(&g);
+		if (list[i].requested)
+			*(u32 *)(void *)(g.virtual + 0x220) = BIT(5);
+		vmwrite(F_GUEST_INTR_STATUS, list[i].requested);
+		if (!list[i].masked)
+			vmset(F_GUEST_RFLAGS, RFLAGS_IF);
+		apic_self(0x61);
+		delay(100);
+		CHECK(report(&g, list[i].name) == REASON_EXTINT);
+		CHECK(vmread(F_GUEST_INTR_STATUS) == list[i].status);
+		cpu_sti();
+		delay(50);
+		cpu_cli();
 	}
 }

@@ -64,6 +64,7 @@ REASONS = {
     "failinfo": "a failed entry writes exit reason and qualification, no other exit information",
     "hltdbg": "pending debug exceptions end HLT at VM entry",
     "virtint": "an exit from the delivery of a virtual interrupt has it as IDT-vectoring information, not an older event",
+    "virtif": "an external interrupt that exits while RFLAGS.IF is 0 delivered the virtual interrupt that IF holds back",
     "nopost": "a notification with no interrupt posted leaves the requesting virtual interrupt as it was",
     "cetdirty": "models with CET panicked under OVMF instead of leaving the dirty bit clear",
 }
@@ -193,6 +194,8 @@ EDITS = [
          "if (remainingInPage >= 15 && ! (" + LIMITED + ")) {", 1, member("serveICacheMiss")),
     Edit("virtint", "cpu/vapic.cc", "before", "interrupt(vector, BX_EXTERNAL_INTERRUPT, 0, 0);",
          "    vm->idt_vector_info = vector | (BX_EXTERNAL_INTERRUPT << 8);", 1, member("VMX_Deliver_Virtual_Interrupt")),
+    Edit("virtif", "cpu/event.cc", "token", "is_pending(BX_EVENT_PENDING_VMX_VIRTUAL_INTR)",
+         "is_unmasked_event_pending(BX_EVENT_PENDING_VMX_VIRTUAL_INTR)", 1, member("HandleExtInterrupt")),
     Edit("nopost", "cpu/vapic.cc", "token", "if (vector >= vm->rvi)",
          "if ((virr[0] | virr[1] | virr[2] | virr[3] | virr[4] | virr[5] | virr[6] | virr[7]) && vector >= vm->rvi)",
          1, member("VMX_Posted_Interrupt_Processing")),
