@@ -77,7 +77,7 @@ build() {	# WORK OUT
 
 	for arch in amd64 i386; do
 		tree=$work/l2-$arch
-		mkdir -p "$tree"/{bin,dev,proc}
+		mkdir -p "$tree"/{bin,dev,proc,sys}
 		cp "$work/busybox-$arch/bin/busybox" "$tree/bin/"
 		install -m 755 "$here/l2-init.sh" "$tree/init"
 		pack "$tree" >"$work/initrd-$arch"

@@ -210,8 +210,8 @@ step_l3() {
 	kvmlet linux /l2/vmlinuz64 /l2/nest.cpio "$L2 quiet me=L2 end=reboot clearcpuid=aperfmperf l1=${1:-selftest}" 192 1
 }
 
-# MACHINE (pc, microvm) [END]: a Linux under QEMU; it ends by a triple fault, for microvm has no keyboard controller, or by
-# END=poweroff, by ACPI
+# MACHINE (pc, microvm) [END]: a Linux under QEMU; it ends by a triple fault, for microvm has no keyboard controller, or
+# with END=poweroff by ACPI, with END=suspend so too after a sleep in S3
 step_qemu() {
 	/usr/bin/qemu-system-x86_64 -M "$1" -accel kvm -cpu host -m 128 -nodefaults -display none -no-reboot \
 		-L /usr/share/qemu -L /usr/share/seabios -serial stdio -kernel /l2/vmlinuz64 -initrd /l2/initrd64 \

@@ -41,7 +41,7 @@ download_all() {
 build() {	# WORK
 	local work=$1 tree=$1/tree deb
 	for deb in "$debs"/*.deb; do dpkg -x "$deb" "$work/all"; done
-	mkdir -p "$work/out" "$tree"/{bin,dev}
+	mkdir -p "$work/out" "$tree"/{bin,dev,proc}
 	zcat "$work"/all/boot/xen-*.gz >"$work/out/xen.elf"
 	ln "$linux/vmlinuz" "$work/out/vmlinuz"
 	dpkg -x "$cache/debs/busybox-amd64.deb" "$work/busybox"

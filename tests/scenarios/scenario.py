@@ -20,10 +20,11 @@ NEVER = (r"^socle: (error: )?(panic|fatal|assertion)|^socle: error|FAILED|Kernel
          r"rcu.*stall|soft lockup|hung_task|unchecked MSR|SELFTEST .* FAIL|KVMLET guest end: (triple|unhandled)")
 
 # steps: what the Linux L1 does (tests/l1/l1-steps.sh); or l1 and modules: images by name, `socle` and those of tests/guest;
-# or l1="xen"
+# or l1: one of XEN
 # must, never: patterns of lines; counts: {pattern: how many lines have it}; compare: lines that are the same bare
 # ended: how the run ends; until: a further pattern that ends it; more: for the kernel's command line
 # quick: also a test of `make test`
+XEN = ("xen", "xen-pvh")
 FIELDS = {"steps": "", "l1": None, "modules": (), "model": "ivy_bridge", "cpus": 1, "mem": 512, "firmware": "bios",
           "ips": 50_000_000, "options": "", "more": "", "must": (), "never": (), "counts": None, "compare": None,
           "ended": ("marker", "exit"), "timeout": 580, "quick": False, "until": None}
@@ -41,7 +42,7 @@ def boots(row, build, bare):
     """What to boot and on which machine: make_iso()'s and run_image()'s arguments."""
     settings = {"model": row.model, "cpus": row.cpus, "mem": row.mem, "firmware": row.firmware, "ips": row.ips,
                 "timeout": row.timeout}
-    what = {"l1": image_path(row.l1, build) if row.l1 and row.l1 != "xen" else None, "l1_args": "", "modules": []}
+    what = {"l1": image_path(row.l1, build) if row.l1 and row.l1 not in XEN else None, "l1_args": "", "modules": []}
     if row.until:
         settings["until"] = (*machine.END_MARKERS, row.until)
     if row.steps:
@@ -52,8 +53,8 @@ def boots(row, build, bare):
             what["modules"] += [linux["l1"] + " " + linux["l1_args"], *linux["modules"]]
         else:
             what = linux
-    elif row.l1 == "xen":
-        what, more = l1.xen()
+    elif row.l1 in XEN:
+        what, more = l1.xen(pvh=row.l1 == "xen-pvh")
         settings.update(more)
     elif bare and row.modules:  # the innermost image alone
         what["l1"], _, what["l1_args"] = image_path(row.modules[-1], build).partition(" ")
