@@ -31,7 +31,7 @@ u64 regcache_fill(struct regcache *cache, enum reg reg)
 	return value;
 }
 
-void regcache_flush(struct regcache *cache)
+void regcache_flush_dirty(struct regcache *cache)
 {
 	regcache_check(cache);
 	for (u64 dirty = cache->dirty; dirty; dirty &= dirty - 1) {

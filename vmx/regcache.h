@@ -52,8 +52,14 @@ struct regcache {
 
 /* Slow paths: VMREAD on a miss; a write that is new. */
 u64 regcache_fill(struct regcache *cache, enum reg reg);
-void regcache_flush(struct regcache *cache);	   /* VMWRITEs what is dirty; the VMCS must be current */
+void regcache_flush_dirty(struct regcache *cache); /* VMWRITEs what is dirty; the VMCS must be current */
 void regcache_check(const struct regcache *cache); /* asserts the truth table */
+
+static inline void regcache_flush(struct regcache *cache)
+{
+	if (cache->dirty)
+		regcache_flush_dirty(cache);
+}
 
 /* Forgets everything; nothing may be dirty. */
 static inline void regcache_reset(struct regcache *cache)

@@ -101,7 +101,7 @@ static inline void flush(struct vcpu *vcpu, struct regcache *cache)
 		vmcs_write_fast(VMCS_guest_rip, cache->value[REG_RIP]);
 		vcpu->reg_counters.writes[REG_RIP]++;
 		cache->dirty = 0;
-	} else if (cache->dirty) {
+	} else {
 		regcache_flush(cache);
 	}
 }

@@ -167,6 +167,14 @@ static inline u64 vcpu_reg_fast(struct vcpu *vcpu, struct regcache *cache, u64 *
 	return value;
 }
 
+/* The same for one register. */
+static inline u64 vcpu_reg_hot(struct vcpu *vcpu, enum reg reg)
+{
+	struct regcache *cache = &vcpu->vmcs->cache;
+
+	return vcpu_reg_fast(vcpu, cache, &cache->available, reg);
+}
+
 /*
  * vcpu_set_reg() and its flush in one, without a look at what is there, for a constant `reg` that is nearly
  * always new. The caller adds `*written` to the cache's available registers and takes it from the dirty ones.

@@ -88,9 +88,9 @@ static struct l1_state l1_state_read(struct vcpu *vcpu, const struct vmcs12 *v12
 	struct l1_state l1 = { 0 };
 
 	if (!v12_has_entry(v12, ENTRY_LOAD_EFER))
-		l1.efer = vcpu_reg(vcpu, REG_EFER);
+		l1.efer = vcpu_reg_hot(vcpu, REG_EFER);
 	if (!v12_has_entry(v12, ENTRY_LOAD_DEBUG)) {
-		l1.dr7 = vcpu_reg(vcpu, REG_DR7);
+		l1.dr7 = vcpu_reg_hot(vcpu, REG_DR7);
 		l1.debugctl = vmcs_read(VMCS_guest_debugctl);
 	}
 	if (!v12_has_entry(v12, ENTRY_LOAD_PAT))
@@ -224,7 +224,7 @@ static enum action enter(struct vcpu *vcpu, bool launch)
 	struct nested_vmcs *slot = vcpu->nested.current;
 	struct check_env env = {
 		.caps = &caps12,
-		.l1_long_mode = vcpu_is_long_mode(vcpu),
+		.l1_long_mode = vcpu_reg_hot(vcpu, REG_EFER) & EFER_LMA,
 		.vmcs_link_self = slot ? slot->gpa : NO_VMCS,
 		.context = vcpu,
 		.read = read_l1,
@@ -237,7 +237,7 @@ static enum action enter(struct vcpu *vcpu, bool launch)
 	/* SDM: VMfailInvalid if there is no current VMCS, or if it is a shadow VMCS. */
 	if (!slot || (slot->v12.revision & VMCS_SHADOW_INDICATOR))
 		return insn_finish(vcpu, (struct insn_result){ .kind = INSN_FAIL_INVALID });
-	if (vcpu_reg(vcpu, REG_INTERRUPTIBILITY) & INTERRUPTIBILITY_MOV_SS)
+	if (vcpu_reg_hot(vcpu, REG_INTERRUPTIBILITY) & INTERRUPTIBILITY_MOV_SS)
 		return insn_finish(vcpu, insn_fail(vcpu, VMXERR_ENTRY_MOV_SS));
 	if (launch && slot->v12.launched)
 		return insn_finish(vcpu, insn_fail(vcpu, VMXERR_VMLAUNCH_NOT_CLEAR));

@@ -95,20 +95,20 @@ struct exit_record exit_record_hardware(struct vcpu *vcpu)
 	};
 
 	if (has_qualification(reason))
-		record.qualification = vcpu_reg(vcpu, REG_EXIT_QUALIFICATION);
+		record.qualification = vcpu_reg_hot(vcpu, REG_EXIT_QUALIFICATION);
 	if (reason == EXIT_EXCEPTION_NMI || reason == EXIT_EXTERNAL_INTERRUPT) {
-		record.intr_info = (u32)vcpu_reg(vcpu, REG_EXIT_INTR_INFO);
+		record.intr_info = (u32)vcpu_reg_hot(vcpu, REG_EXIT_INTR_INFO);
 		if (record.intr_info & INTR_INFO_ERROR_CODE)
-			record.intr_error_code = (u32)vcpu_reg(vcpu, REG_EXIT_INTR_ERROR_CODE);
+			record.intr_error_code = (u32)vcpu_reg_hot(vcpu, REG_EXIT_INTR_ERROR_CODE);
 	}
 	if (has_instruction_length(reason))
-		record.instruction_length = (u32)vcpu_reg(vcpu, REG_EXIT_INSTRUCTION_LENGTH);
+		record.instruction_length = (u32)vcpu_reg_hot(vcpu, REG_EXIT_INSTRUCTION_LENGTH);
 	if (has_instruction_info(reason))
-		record.instruction_info = (u32)vcpu_reg(vcpu, REG_EXIT_INSTRUCTION_INFO);
+		record.instruction_info = (u32)vcpu_reg_hot(vcpu, REG_EXIT_INSTRUCTION_INFO);
 	if (has_guest_linear(reason))
-		record.guest_linear = vcpu_reg(vcpu, REG_GUEST_LINEAR_ADDRESS);
+		record.guest_linear = vcpu_reg_hot(vcpu, REG_GUEST_LINEAR_ADDRESS);
 	if (ept)
-		record.guest_physical = vcpu_reg(vcpu, REG_GUEST_PHYSICAL_ADDRESS);
+		record.guest_physical = vcpu_reg_hot(vcpu, REG_GUEST_PHYSICAL_ADDRESS);
 	return record;
 }
 
@@ -130,7 +130,7 @@ void exit_record_save(struct vcpu *vcpu, struct vmcs12 *v12, const struct exit_r
 	}
 	/* An event that L0 had queued again after this exit is the one that the exit itself describes. */
 	vcpu->pending_valid = false;
-	v12->idt_vectoring_info = vcpu_reg(vcpu, REG_IDT_VECTORING_INFO);
+	v12->idt_vectoring_info = vcpu_reg_hot(vcpu, REG_IDT_VECTORING_INFO);
 	if ((v12->idt_vectoring_info & INTR_INFO_VALID) && (v12->idt_vectoring_info & INTR_INFO_ERROR_CODE))
-		v12->idt_vectoring_error_code = vcpu_reg(vcpu, REG_IDT_VECTORING_ERROR_CODE);
+		v12->idt_vectoring_error_code = vcpu_reg_hot(vcpu, REG_IDT_VECTORING_ERROR_CODE);
 }

@@ -30,7 +30,7 @@ static u64 with_lma(u64 entry_controls, bool lma)
  */
 static void save_lma(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
-	bool lma = vcpu_is_long_mode(vcpu);
+	bool lma = vcpu_reg_hot(vcpu, REG_EFER) & EFER_LMA;
 
 	if (caps12.misc & MISC_EXIT_STORES_LMA)
 		slot->v12.entry_controls = with_lma(slot->v12.entry_controls, lma);
@@ -45,13 +45,13 @@ static void save_lma(struct vcpu *vcpu, struct nested_vmcs *slot)
 static void save_by_control(struct vcpu *vcpu, struct vmcs12 *v12)
 {
 	if (v12_has_exit(v12, EXIT_SAVE_DEBUG)) {
-		v12->guest_dr7 = vcpu_reg(vcpu, REG_DR7);
+		v12->guest_dr7 = vcpu_reg_hot(vcpu, REG_DR7);
 		v12->guest_debugctl = vmcs_read(VMCS_guest_debugctl);
 	}
 	if (v12_has_exit(v12, EXIT_SAVE_PAT))
 		v12->guest_pat = vmcs_read(VMCS_guest_pat);
 	if (v12_has_exit(v12, EXIT_SAVE_EFER))
-		v12->guest_efer = vcpu_reg(vcpu, REG_EFER);
+		v12->guest_efer = vcpu_reg_hot(vcpu, REG_EFER);
 	if (v12_has_exit(v12, EXIT_SAVE_PREEMPTION_TIMER) && v12_has_pin(v12, PIN_PREEMPTION_TIMER))
 		v12->preemption_timer_value = vmcs_read(VMCS_preemption_timer_value);
 	if (v12_has_proc2(v12, PROC2_VIRTUAL_INTERRUPT))
@@ -61,7 +61,7 @@ static void save_by_control(struct vcpu *vcpu, struct vmcs12 *v12)
 /* vmcs02 has virtual NMIs, which IRET unblocks; with "NMI exiting" alone, blocking outlasts L2's IRETs. */
 static u64 interruptibility_at_exit(struct vcpu *vcpu, const struct vmcs12 *v12)
 {
-	u64 now = vcpu_reg(vcpu, REG_INTERRUPTIBILITY);
+	u64 now = vcpu_reg_hot(vcpu, REG_INTERRUPTIBILITY);
 
 	if (!v12_has_pin(v12, PIN_NMI_EXITING) || v12_has_pin(v12, PIN_VIRTUAL_NMIS))
 		return now;
@@ -109,8 +109,8 @@ static void save_guest_state(struct vcpu *vcpu, struct nested_vmcs *slot)
 static struct inherited inherit_from_l2(struct vcpu *vcpu, const struct vmcs12 *v12)
 {
 	struct inherited inherited = {
-		.cr0 = vcpu_reg(vcpu, REG_CR0),
-		.efer = vcpu_reg(vcpu, REG_EFER),
+		.cr0 = vcpu_reg_hot(vcpu, REG_CR0),
+		.efer = vcpu_reg_hot(vcpu, REG_EFER),
 	};
 
 	if (!v12_has_exit(v12, EXIT_LOAD_PAT))
@@ -176,7 +176,7 @@ static struct inherited inherit_from_l1(struct vcpu *vcpu)
 {
 	return (struct inherited){
 		.cr0 = cr_l1_cr0(vcpu),
-		.efer = vcpu_reg(vcpu, REG_EFER),
+		.efer = vcpu_reg_hot(vcpu, REG_EFER),
 		.pat = vmcs_read(VMCS_guest_pat),
 	};
 }
