@@ -107,9 +107,11 @@ static void vmcs_lives_in_memory(void **state UNUSED)
 	assert_int_equal(value, 0x3333);
 }
 
-static void without_pml_index(void)
+static void without_optional_fields(void)
 {
 	fake_remove_field(VMCS_guest_pml_index);
+	fake_remove_field(VMCS_guest_intr_status);
+	fake_remove_field(VMCS_preemption_timer_value);
 }
 
 static void without_linear_address(void)
@@ -117,8 +119,9 @@ static void without_linear_address(void)
 	fake_remove_field(VMCS_guest_linear_address);
 }
 
-/* A processor without PML shadows the other fields; one that lacks any other field of the list shadows none. */
-static void shadowing_without_pml(void **state)
+/* A processor without PML, virtual interrupts and the timer shadows the other fields; one that lacks any
+ * other field of the list shadows none. */
+static void shadowing_without_optional_fields(void **state)
 {
 	vmcs_lives_in_memory(state);
 	assert_true(machine_field(VMCS_proc2_controls) & PROC2_VMCS_SHADOWING);
@@ -250,8 +253,10 @@ int main(void)
 		MACHINE_TEST_BOTH(vmclear_and_vmptrld_number_their_errors),
 		MACHINE_TEST_BOTH(fields_read_back_as_written),
 		MACHINE_TEST_BOTH(vmcs_lives_in_memory),
-		MACHINE_TEST_BEFORE(shadowing_without_pml, "shadow-vmcs=on", without_pml_index),
-		MACHINE_TEST_BEFORE(no_shadowing_without_its_fields, "shadow-vmcs=on", without_linear_address),
+		MACHINE_TEST_BEFORE(shadowing_without_optional_fields, "shadow-vmcs=on",
+				    without_optional_fields),
+		MACHINE_TEST_BEFORE(no_shadowing_without_its_fields, "shadow-vmcs=on",
+				    without_linear_address),
 		MACHINE_TEST_BOTH(slots_are_evicted_and_come_back),
 		MACHINE_TEST_BOTH(launch_state_is_kept),
 		MACHINE_TEST_BOTH(entries_fail_in_order),

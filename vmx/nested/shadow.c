@@ -27,8 +27,10 @@ enum shadow_place {
 };
 
 /* Constant after shadow_init(). */
-static bool usable;  /* the processor shadows, and has all fields that the table shadows (but see has_pml) */
-static bool has_pml; /* it has guest_pml_index */
+static bool usable;  /* the processor shadows, and has all fields that the table shadows, or all but these: */
+static bool has_pml; /* guest_pml_index */
+static bool has_vint; /* guest_intr_status */
+static bool has_time; /* preemption_timer_value */
 /* The RO rows are shadowed: L0 can only fill in exit information where VMWRITE may write any field. */
 static bool has_info;
 static u8 *vmread_bitmap;
@@ -37,8 +39,12 @@ static u8 *vmwrite_bitmap;
 /* Is the field shadowed on this processor?  Folds, or nearly, for a constant row. */
 static inline bool is_shadowed(enum vmcs12_shadow kind, unsigned int row)
 {
-	if (row == V12_guest_pml_index)
-		return has_pml;
+	switch (row) {
+	case V12_guest_pml_index: return has_pml;
+	case V12_guest_intr_status: return has_vint;
+	case V12_preemption_timer_value: return has_time;
+	default: break;
+	}
 	return kind == SHADOW_RW || (kind == SHADOW_RO && has_info);
 }
 
@@ -64,6 +70,8 @@ static bool all_fields_exist(void)
 void shadow_init(void)
 {
 	has_pml = vmcs12_find(VMCS_guest_pml_index) >= 0;
+	has_vint = vmcs12_find(VMCS_guest_intr_status) >= 0;
+	has_time = vmcs12_find(VMCS_preemption_timer_value) >= 0;
 	has_info = vmx_caps.misc & MISC_VMWRITE_ANY;
 	usable = vmx_caps.has_shadow_vmcs && all_fields_exist();
 	if (!usable)

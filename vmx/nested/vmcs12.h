@@ -53,7 +53,8 @@ enum vmcs12_group {
 	GROUP_RARE = 1 << 3,
 	GROUP_HOT = 1 << 4,
 	GROUP_MODE = 1 << 5,
-	GROUP_INFO = 0,
+	GROUP_INFO = 0, /* exit information */
+	GROUP_FREE = 0, /* no check and nothing in vmcs02 depends on it */
 	GROUP_ALL = 0x3f,
 };
 
