@@ -32,7 +32,8 @@ WARNINGS = (
     # more than two CPUs that come up; a CPU that goes while a process is bound to it
     r"^L1 WARN  #\d$", r"process \d+ \(kvmlet\) no longer affine to cpu1",
     # kvmlet's machine has neither RTC, ACPI, PCI nor keyboard controller
-    r"^L2 WARN rtc_cmos rtc_cmos: broken or not accessible", r"^L2 WARN ACPI(:| Warning:) (Unable to enable ACPI|AcpiEnable failed)",
+    r"^L2 WARN rtc_cmos rtc_cmos: broken or not accessible",
+    r"^L2 WARN ACPI(:| Warning:) (Unable to enable ACPI|AcpiEnable failed)",
     r"^L2 WARN PCI: Fatal: No config space access function found", r"^L2 WARN i8042: (Can't read CTR|probe of i8042 failed)",
 )
 
