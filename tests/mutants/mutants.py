@@ -460,6 +460,8 @@ OTHERS = [
     Mutant("linear-address-of-strings-untold", RECORD,
            [("reason == EXIT_CR_ACCESS || reason == EXIT_IO ||", "reason == EXIT_CR_ACCESS ||")],
            None, "exits: linear_addresses"),
+    Mutant("primary-controls-change-themselves-alone", ENTRY, [("\t\tslot->dirty |= GROUP_CTL;\n\tstale", "\t\t;\n\tstale")],
+           "merge: primary_controls_alone_bring_what_they_govern"),
     Mutant("elf-size-unchecked", "boot/elf.c",
            [("\t\tif (s.offset > size || s.filesz > size - s.offset)\n", "\t\tif (s.offset > size)\n")],
            "boot: damaged_elfs_are_a_status"),

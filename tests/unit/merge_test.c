@@ -219,6 +219,40 @@ static void random_control_words_merge(void **state UNUSED)
 	assert_true(entered > 100);
 }
 
+/*
+ * L1 turns primary controls on and off in entries between which it writes nothing else: what they govern, and
+ * the secondary controls with PROC_SECONDARY, follow.
+ */
+static void primary_controls_alone_bring_what_they_govern(void **state UNUSED)
+{
+	const u64 toggled = PROC_TPR_SHADOW | PROC_IO_BITMAPS | PROC_TSC_OFFSETTING | PROC_SECONDARY;
+	u64 all, proc2;
+
+	everything();
+	assert_int_equal(l1_vmread(VMCS_proc_controls, &all), 0);
+	W(proc_controls, all & ~toggled);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	for (unsigned int n = 0; n < 2; n++) {
+		assert_true(machine_in_l2());
+		proc2 = machine_field(VMCS_proc2_controls);
+		assert_false(proc2 & (PROC2_VMFUNC | PROC2_UNRESTRICTED_GUEST | PROC2_APIC_ACCESS));
+		EXIT_NOW(.reason = EXIT_CPUID);
+		W(proc_controls, all);
+		assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+		assert_true(machine_in_l2());
+		assert_int_equal(machine_field(VMCS_virtual_apic_addr), A_APIC);
+		assert_int_equal(machine_field(VMCS_apic_access_addr), A_ACCESS);
+		assert_int_equal(machine_field(VMCS_tsc_offset), 0x123456);
+		assert_true(memmap_in_window(machine_field(VMCS_io_bitmap_a), PAGE_SIZE));
+		assert_true(memmap_in_window(machine_field(VMCS_io_bitmap_b), PAGE_SIZE));
+		proc2 = machine_field(VMCS_proc2_controls);
+		assert_true((proc2 & PROC2_VMFUNC) && (proc2 & PROC2_UNRESTRICTED_GUEST));
+		EXIT_NOW(.reason = EXIT_CPUID);
+		W(proc_controls, all & ~toggled);
+		assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	}
+}
+
 /* ---- nothing is written again that nobody touched ---- */
 
 static size_t writes_of_next_entry(void)
@@ -604,6 +638,7 @@ int main(void)
 		MACHINE_TEST_BOTH(window_pages_are_kept_from_hardware),
 		MACHINE_TEST_BOTH(l0s_minimum_is_there),
 		MACHINE_TEST_BOTH(random_control_words_merge),
+		MACHINE_TEST_BOTH(primary_controls_alone_bring_what_they_govern),
 		MACHINE_TEST_BOTH(untouched_fields_are_not_written_again),
 		MACHINE_TEST_BOTH(every_touched_field_is_written),
 		MACHINE_TEST_BOTH(two_vmcss_in_turn),

@@ -30,14 +30,16 @@ static void note_failure(struct vcpu *vcpu, const char *stage)
 /*
  * Groups whose checks must be run again.  The primary controls change in
  * every other entry by the interrupt window alone, on which nothing depends;
- * RFLAGS.VM decides how the segments are checked.
+ * what the others govern is merged anew as well.  RFLAGS.VM decides how the
+ * segments are checked.
  */
-static u32 stale_groups(const struct nested_vmcs *slot)
+static u32 stale_groups(struct nested_vmcs *slot)
 {
-	u32 stale = slot->entered ? slot->dirty : GROUP_ALL;
+	u32 stale;
 
 	if (((u32)slot->v12.proc_controls ^ slot->last.proc12) & ~(u32)PROC_INTERRUPT_WINDOW)
-		stale |= GROUP_CTL;
+		slot->dirty |= GROUP_CTL;
+	stale = slot->entered ? slot->dirty : GROUP_ALL;
 	if (slot->v12.guest_rflags & RFLAGS_VM)
 		stale |= GROUP_MODE;
 	return stale;
