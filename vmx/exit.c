@@ -28,12 +28,16 @@ const char *exit_reason_name(u32 reason)
 	return reason < EXIT_REASON_COUNT && exit_rows[reason].name ? exit_rows[reason].name : "?";
 }
 
+/*
+ * A reason without a row is an instruction newer than Socle that exits whatever the controls say, as SEAMCALL
+ * and TDCALL do: what else exits does so by a control, and Socle sets none that it does not know.
+ */
 enum action exit_dispatch(struct vcpu *vcpu)
 {
 	u32 reason = vcpu->exit_reason & 0xffff;
 
 	if (unlikely(reason >= EXIT_REASON_COUNT || !exit_rows[reason].handler))
-		return exit_unexpected(vcpu);
+		return exit_undefined(vcpu);
 	return exit_rows[reason].handler(vcpu);
 }
 

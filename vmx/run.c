@@ -224,21 +224,27 @@ void run_dump(void)
 	dump_trace(vcpu);
 }
 
+/* Reasons of processors newer than Socle are counted together: as the last one. */
+static inline u32 counted(u32 reason)
+{
+	return likely(reason < EXIT_REASON_COUNT) ? reason : EXIT_REASON_COUNT - 1;
+}
+
 /* L2's exit: L1's, or L0's own. */
 static enum action handle_l2(struct vcpu *vcpu, u32 reason)
 {
 	enum action action;
 
-	vcpu->exits_l2[reason]++;
+	vcpu->exits_l2[counted(reason)]++;
 	action = nested_exit(vcpu);
 	if (!vcpu->nested.in_l2)
-		vcpu->exits_reflected[reason]++;
+		vcpu->exits_reflected[counted(reason)]++;
 	return action;
 }
 
 static inline enum action handle_l1(struct vcpu *vcpu, u32 reason)
 {
-	vcpu->exits_l1[reason]++;
+	vcpu->exits_l1[counted(reason)]++;
 	if (unlikely(is_one_of(EXITS_VECTORING, reason)))
 		event_requeue_vectoring(vcpu);
 	return exit_dispatch(vcpu);
@@ -253,7 +259,6 @@ void vcpu_run(struct vcpu *vcpu)
 		u32 reason = vcpu->exit_reason & 0xffff;
 		enum action action;
 
-		ASSERT(reason < EXIT_REASON_COUNT);
 		trace(vcpu, vmcs, reason);
 		if (unlikely(vcpu->absent.stepping) && reason != EXIT_EPT_VIOLATION)
 			absent_finish(vcpu);

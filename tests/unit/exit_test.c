@@ -268,6 +268,26 @@ static void unconditional_exits_are_l1s(void **state UNUSED)
 	assert_true(wants(EXIT_NMI_WINDOW, 0));
 }
 
+/* Instructions that exit on newer processors whatever the controls say: #UD for L1, L1's exit if L2 has them.
+ */
+static void instructions_newer_than_socle(void **state UNUSED)
+{
+	static const u32 reasons[] = { EXIT_SEAMCALL, EXIT_TDCALL, 79, 84, 85, 0xffff };
+
+	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
+		EXIT_NOW(.reason = reasons[i]);
+		assert_int_equal(machine_pending() & 0xff, VEC_UD);
+	}
+	EXIT_NOW(.reason = EXIT_CPUID);
+	l1_run_l2();
+	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
+		EXIT_NOW(.reason = reasons[i]);
+		assert_false(machine_in_l2());
+		assert_int_equal(R(exit_reason), reasons[i]);
+		assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	}
+}
+
 /* ---- what L1 reads ---- */
 
 static void exit_information_reaches_l1(void **state UNUSED)
@@ -1022,6 +1042,7 @@ int main(void)
 		MACHINE_TEST(vmcs_accesses_by_shadowing, ""),
 		MACHINE_TEST(vmfunc_by_its_controls, ""),
 		MACHINE_TEST(unconditional_exits_are_l1s, ""),
+		MACHINE_TEST_BOTH(instructions_newer_than_socle),
 		MACHINE_TEST_BOTH(exit_information_reaches_l1),
 		MACHINE_TEST_BOTH(all_guest_state_is_saved),
 		MACHINE_TEST_BEFORE(a_predictor_barrier_follows_l2, "", processor_with_ibpb),
