@@ -288,6 +288,35 @@ static void instructions_newer_than_socle(void **state UNUSED)
 	}
 }
 
+static void processor_with_cet(void)
+{
+	fake_msr_set(MSR_IA32_VMX_CR4_FIXED1, fake_msr_get(MSR_IA32_VMX_CR4_FIXED1) | CR4_CET | CR4_LA57);
+}
+
+/* Bits of CR4 that L1's processor does not have are reserved for L2 too. */
+static void hidden_bits_of_cr4_are_reserved_for_l2(void **state UNUSED)
+{
+	static const u64 hidden[] = { CR4_CET, CR4_LA57 };
+	u64 cr4;
+
+	l1_run_l2();
+	cr4 = machine_field(VMCS_guest_cr4);
+	for (size_t i = 0; i < ARRAY_SIZE(hidden); i++) {
+		assert_true(machine_field(VMCS_cr4_guest_host_mask) & hidden[i]);
+		assert_false(machine_field(VMCS_cr4_read_shadow) & hidden[i]);
+		machine_vcpu->gpr[GPR_RBX] = cr4 | hidden[i];
+		EXIT_NOW(.reason = EXIT_CR_ACCESS, .qualification = QUAL_MOV_TO(4, GPR_RBX));
+		assert_true(machine_in_l2());
+		assert_int_equal(machine_pending() & 0xff, VEC_GP);
+		assert_int_equal(machine_field(VMCS_guest_cr4), cr4);
+	}
+	/* What L1 keeps for itself is its own exit. */
+	v12()->cr4_guest_host_mask = CR4_CET;
+	machine_vcpu->gpr[GPR_RBX] = cr4 | CR4_CET;
+	EXIT_NOW(.reason = EXIT_CR_ACCESS, .qualification = QUAL_MOV_TO(4, GPR_RBX));
+	assert_false(machine_in_l2());
+}
+
 /* ---- what L1 reads ---- */
 
 static void exit_information_reaches_l1(void **state UNUSED)
@@ -1043,6 +1072,7 @@ int main(void)
 		MACHINE_TEST(vmfunc_by_its_controls, ""),
 		MACHINE_TEST(unconditional_exits_are_l1s, ""),
 		MACHINE_TEST_BOTH(instructions_newer_than_socle),
+		MACHINE_TEST_BEFORE(hidden_bits_of_cr4_are_reserved_for_l2, "", processor_with_cet),
 		MACHINE_TEST_BOTH(exit_information_reaches_l1),
 		MACHINE_TEST_BOTH(all_guest_state_is_saved),
 		MACHINE_TEST_BEFORE(a_predictor_barrier_follows_l2, "", processor_with_ibpb),

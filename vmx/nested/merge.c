@@ -9,6 +9,7 @@
 #include "kernel/cmdline.h"
 #include "kernel/x86.h"
 #include "mm/page_alloc.h"
+#include "vmx/exit.h"
 #include "vmx/guest_mem.h"
 #include "vmx/nested/internal.h"
 #include "vmx/tlb.h"
@@ -115,10 +116,16 @@ void nested_update_intercepts(struct vcpu *vcpu)
 		merge_exception_bitmap(vcpu, vcpu->nested.current);
 }
 
-/* Bits of CR0 and CR4 that L0 masks in L2: none, or all with intercept=cr. */
-static u64 cr_mask_l0(struct vcpu *vcpu)
+/* Bits of CR0 and CR4 that L0 masks in L2: all with intercept=cr, else those of features that L1 is not
+ * given. */
+static u64 cr0_mask_l0(struct vcpu *vcpu)
 {
 	return vcpu_intercepts_cr(vcpu) ? ~0ull : 0;
+}
+
+static u64 cr4_mask_l0(struct vcpu *vcpu)
+{
+	return vcpu_intercepts_cr(vcpu) ? ~0ull : vmx_caps.cr4_fixed1 & ~cr_l1_cr4_allowed();
 }
 
 /* A page that hardware reads and writes for L2: L1's if it is RAM, else one that nobody looks at. */
@@ -179,8 +186,8 @@ static void merge_controls(struct vcpu *vcpu, struct nested_vmcs *slot)
 	if (v12_has_proc2(v12, PROC2_VMFUNC))
 		vmcs_write(VMCS_vm_function_controls, 0);
 	/* A bit that L0 masks for itself reads as L2 wrote it: merge_cr_shadows(). */
-	vmcs_write(VMCS_cr0_guest_host_mask, v12->cr0_guest_host_mask | cr_mask_l0(vcpu));
-	vmcs_write(VMCS_cr4_guest_host_mask, v12->cr4_guest_host_mask | cr_mask_l0(vcpu));
+	vmcs_write(VMCS_cr0_guest_host_mask, v12->cr0_guest_host_mask | cr0_mask_l0(vcpu));
+	vmcs_write(VMCS_cr4_guest_host_mask, v12->cr4_guest_host_mask | cr4_mask_l0(vcpu));
 }
 
 /* SDM: "Guest/Host Masks and Read Shadows for CR0 and CR4". */
