@@ -836,6 +836,25 @@ static void an_nmi_that_met_l0_is_not_lost(void **state UNUSED)
 	assert_int_equal(machine_injected & 0xff, VEC_NMI);
 }
 
+/* An NMI that L0 holds waits with an L2 that waits for a SIPI; behind its exit it is L1's. */
+static void an_nmi_waits_with_wait_for_sipi(void **state UNUSED)
+{
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	W(pin_controls, caps12.pin.allowed0 | PIN_NMI_EXITING | PIN_VIRTUAL_NMIS);
+	W(guest_activity_state, ACTIVITY_WAIT_FOR_SIPI);
+	machine_set_field(VMCS_guest_interruptibility, INTERRUPTIBILITY_NMI);
+	EXIT_NOW(.reason = EXIT_EXCEPTION_NMI, .intr_info = INTR_INFO_VALID | INTR_TYPE_NMI << 8 | VEC_NMI);
+	assert_true(machine_vcpu->nmi_pending);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_true(machine_in_l2() && machine_vcpu->nmi_pending);
+	assert_int_equal(machine_pending(), 0);
+	EXIT_NOW(.reason = EXIT_SIPI, .qualification = 0x9a);
+	assert_int_equal(R(exit_reason), EXIT_SIPI);
+	assert_int_equal(R(guest_activity_state), ACTIVITY_WAIT_FOR_SIPI);
+}
+
 static void init_ends_l2(void **state UNUSED)
 {
 	l1_run_l2();
@@ -1100,6 +1119,7 @@ int main(void)
 		MACHINE_TEST_BOTH(an_nmi_exits_to_l1_if_it_wants),
 		MACHINE_TEST_BOTH(an_nmi_is_l2s_if_l1_does_not_want_it),
 		MACHINE_TEST_BOTH(an_nmi_that_met_l0_is_not_lost),
+		MACHINE_TEST_BOTH(an_nmi_waits_with_wait_for_sipi),
 		MACHINE_TEST_BOTH(init_ends_l2),
 		MACHINE_TEST_BOTH(init_in_root_waits_for_the_next_entry),
 		MACHINE_TEST_BOTH(an_ap_is_reset_by_init_and_sipi),

@@ -174,6 +174,10 @@ enum action nested_nmi(struct vcpu *vcpu)
 		(vcpu_reg(vcpu, REG_INTERRUPTIBILITY) | v12->guest_interruptibility) & INTERRUPTIBILITY_NMI;
 
 	vcpu->nmi_pending = true;
+	/* SDM "Other Causes of VM Exits": "in the wait-for-SIPI state, NMIs are blocked", and make no exit.
+	 */
+	if (vcpu_reg(vcpu, REG_ACTIVITY) == ACTIVITY_WAIT_FOR_SIPI)
+		return ACTION_RESUME;
 	/* The instruction behind MOV SS or STI comes first. */
 	if (vcpu_reg(vcpu, REG_INTERRUPTIBILITY) & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS))
 		return ACTION_RESUME;
