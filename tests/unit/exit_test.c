@@ -317,6 +317,41 @@ static void hidden_bits_of_cr4_are_reserved_for_l2(void **state UNUSED)
 	assert_false(machine_in_l2());
 }
 
+static void processor_with_perfmon_and_mpx(void)
+{
+	fake_cpuid_set(CPUID_LEAF_PERFMON, 0, 2 | 4 << 8, 0, 0, 3);
+	fake_msr_set(MSR_IA32_PERF_GLOBAL_CTRL, 0);
+	fake_msr_set(MSR_IA32_BNDCFGS, 0);
+	fake_msr_set(MSR_IA32_VMX_TRUE_EXIT_CTLS,
+		     fake_msr_get(MSR_IA32_VMX_TRUE_EXIT_CTLS) | (u64)EXIT_CLEAR_BNDCFGS << 32);
+}
+
+/* What an entry loads and an exit clears is L2's to change in between: exits that L0 handles alone do
+ * neither. */
+static void msrs_of_l2_survive_l0s_own_exits(void **state UNUSED)
+{
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	W(entry_controls, R(entry_controls) | ENTRY_LOAD_PERF_GLOBAL);
+	W(exit_controls, R(exit_controls) | EXIT_LOAD_PERF_GLOBAL | EXIT_CLEAR_BNDCFGS);
+	W(guest_perf_global_ctrl, 3);
+	W(host_perf_global_ctrl, 8);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_int_equal(fake_msr_get(MSR_IA32_PERF_GLOBAL_CTRL), 3);
+	fake_msr_set(MSR_IA32_PERF_GLOBAL_CTRL, 1);
+	fake_msr_set(MSR_IA32_BNDCFGS, 0x1003);
+	EXIT_NOW(.reason = EXIT_EPT_VIOLATION, .guest_physical = M_SPARE, .qualification = EPTV_READ);
+	assert_true(machine_in_l2());
+	assert_false(machine_field(VMCS_entry_controls) & ENTRY_LOAD_PERF_GLOBAL);
+	assert_false(machine_field(VMCS_exit_controls) & EXIT_CLEAR_BNDCFGS);
+	assert_int_equal(fake_msr_get(MSR_IA32_PERF_GLOBAL_CTRL), 1);
+	assert_int_equal(fake_msr_get(MSR_IA32_BNDCFGS), 0x1003);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_int_equal(fake_msr_get(MSR_IA32_PERF_GLOBAL_CTRL), 8);
+	assert_int_equal(fake_msr_get(MSR_IA32_BNDCFGS), 0);
+}
+
 /* ---- what L1 reads ---- */
 
 static void exit_information_reaches_l1(void **state UNUSED)
@@ -1092,6 +1127,7 @@ int main(void)
 		MACHINE_TEST(unconditional_exits_are_l1s, ""),
 		MACHINE_TEST_BOTH(instructions_newer_than_socle),
 		MACHINE_TEST_BEFORE(hidden_bits_of_cr4_are_reserved_for_l2, "", processor_with_cet),
+		MACHINE_TEST_BEFORE(msrs_of_l2_survive_l0s_own_exits, "", processor_with_perfmon_and_mpx),
 		MACHINE_TEST_BOTH(exit_information_reaches_l1),
 		MACHINE_TEST_BOTH(all_guest_state_is_saved),
 		MACHINE_TEST_BEFORE(a_predictor_barrier_follows_l2, "", processor_with_ibpb),

@@ -7,6 +7,7 @@
  */
 #include "kernel/cpuid.h"
 #include "kernel/log.h"
+#include "kernel/msr.h"
 #include "kernel/x86.h"
 #include "vmx/exit.h"
 #include "vmx/guest_mem.h"
@@ -190,6 +191,8 @@ static enum action commit(struct vcpu *vcpu, struct nested_vmcs *slot, bool laun
 	if (!v12_has_proc2(v12, PROC2_EPT) && vcpu_is_pae_paging(vcpu) &&
 	    nested_load_pdptes(vcpu, v12->guest_cr3) != PDPTE_OK)
 		return fail_late(vcpu, slot, EXIT_ENTRY_FAIL_GUEST, ENTRY_FAIL_PDPTE);
+	if (v12_has_entry(v12, ENTRY_LOAD_PERF_GLOBAL))
+		msr_write(vcpu, MSR_IA32_PERF_GLOBAL_CTRL, v12->guest_perf_global_ctrl);
 	failed = msr_area_load(vcpu, v12->entry_msr_load_addr, (u32)v12->entry_msr_load_count, true);
 	if (failed) {
 		keep_cache_bits(vcpu, &l1);

@@ -82,6 +82,8 @@ static void load_host_registers(struct vcpu *vcpu, const struct vmcs12 *v12,
 	vmcs_write_fast(VMCS_guest_pat, v12_has_exit(v12, EXIT_LOAD_PAT) ? v12->host_pat : inherited->pat);
 	if (v12_has_exit(v12, EXIT_LOAD_PERF_GLOBAL))
 		msr_write(vcpu, MSR_IA32_PERF_GLOBAL_CTRL, v12->host_perf_global_ctrl);
+	if (v12_has_exit(v12, EXIT_CLEAR_BNDCFGS))
+		msr_write(vcpu, MSR_IA32_BNDCFGS, 0);
 }
 
 /* SDM: "Loading Host RIP, RSP, RFLAGS, and SSP" and "Updating Non-Register State". */

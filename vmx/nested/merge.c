@@ -28,8 +28,12 @@
 	 PROC2_VIRTUAL_INTERRUPT | PROC2_PAUSE_LOOP_EXITING | PROC2_RDRAND_EXITING | PROC2_INVPCID |         \
 	 PROC2_VMFUNC | PROC2_RDSEED_EXITING | PROC2_XSAVES | PROC2_MODE_BASED_EXECUTE | PROC2_TSC_SCALING | \
 	 PROC2_USER_WAIT_PAUSE)
-#define EXIT_L1 (EXIT_ACK_INTERRUPT | EXIT_CLEAR_BNDCFGS)
-#define ENTRY_L1 (ENTRY_IA32E_GUEST | ENTRY_LOAD_PERF_GLOBAL | ENTRY_LOAD_BNDCFGS)
+/*
+ * Not what would undo L2's own WRMSR at each exit that L0 handles: IA32_PERF_GLOBAL_CTRL is loaded by
+ * entry.c, IA32_BNDCFGS cleared by host_state.c.
+ */
+#define EXIT_L1 (EXIT_ACK_INTERRUPT)
+#define ENTRY_L1 (ENTRY_IA32E_GUEST | ENTRY_LOAD_BNDCFGS)
 
 /* What L0 adds whatever L1 asks. */
 #define PIN_L0 (PIN_NMI_EXITING | PIN_VIRTUAL_NMIS)
@@ -289,8 +293,6 @@ static void merge_each_entry(struct vcpu *vcpu, struct nested_vmcs *slot)
 		vmcs_write(VMCS_guest_intr_status, v12->guest_intr_status);
 	if (v12_has_pin(v12, PIN_PREEMPTION_TIMER))
 		vmcs_write(VMCS_preemption_timer_value, v12->preemption_timer_value);
-	if (v12_has_entry(v12, ENTRY_LOAD_PERF_GLOBAL))
-		vmcs_write(VMCS_guest_perf_global_ctrl, v12->guest_perf_global_ctrl);
 	if (v12->entry_intr_info & INTR_INFO_VALID) {
 		vcpu->pending = (struct event){
 			.vector = v12->entry_intr_info & INTR_INFO_VECTOR,
