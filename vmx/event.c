@@ -187,13 +187,21 @@ static void set_nmi_window(struct vcpu *vcpu, bool open)
 	vcpu->vmcs->nmi_window = open;
 }
 
+u64 event_nmi_interruptibility(struct vcpu *vcpu)
+{
+	u64 interruptibility = vcpu_reg(vcpu, REG_INTERRUPTIBILITY);
+
+	return vcpu->exit_reason == EXIT_NMI_WINDOW ? interruptibility & ~(u64)INTERRUPTIBILITY_STI
+						    : interruptibility;
+}
+
 /*
  * The NMI of the guest that runs now (nested_nmi() left it to L2): now if nothing blocks it, else at
  * the NMI window.
  */
 static void commit_nmi(struct vcpu *vcpu)
 {
-	u64 interruptibility = vcpu_reg(vcpu, REG_INTERRUPTIBILITY);
+	u64 interruptibility = event_nmi_interruptibility(vcpu);
 	bool inhibited = interruptibility & (INTERRUPTIBILITY_MOV_SS | INTERRUPTIBILITY_STI);
 	bool blocked = inhibited || (interruptibility & INTERRUPTIBILITY_NMI);
 
@@ -213,6 +221,7 @@ static void commit_nmi(struct vcpu *vcpu)
 		return;
 	}
 	vcpu->nmi_pending = false;
+	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, interruptibility);
 	vcpu->pending = (struct event){ .vector = VEC_NMI, .type = INTR_TYPE_NMI };
 	vcpu->pending_valid = true;
 	set_nmi_window(vcpu, false);

@@ -31,6 +31,13 @@ void event_requeue_vectoring(struct vcpu *vcpu);
 void event_skip_instruction(struct vcpu *vcpu);
 
 /*
+ * Interruptibility as it holds back an NMI.  SDM "NMI-Window Exiting": a processor "may also prevent such a
+ * VM exit if there is blocking of events by STI".  One that did not would do it again at once, and STI does
+ * not hold back NMIs there.
+ */
+u64 event_nmi_interruptibility(struct vcpu *vcpu);
+
+/*
  * Before entry: writes the pending event into the current VMCS, or clears injection; opens or closes
  * the NMI window.
  */

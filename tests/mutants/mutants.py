@@ -287,7 +287,7 @@ OTHERS = [
              "\t(void)record;\n\t(void)vcpu;\n\treturn ACTION_RESUME;")],
            "exit: emulation_skips_and_honours_mtf", "invariants: pdpte_update_ept", "intercept=cr"),
     Mutant("nmi-ahead-of-mov-ss", EVENT,
-           [("\tif (vcpu_reg(vcpu, REG_INTERRUPTIBILITY) & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS))\n"
+           [("\tif (event_nmi_interruptibility(vcpu) & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS))\n"
              "\t\treturn ACTION_RESUME;\n", "")], None, "invariants: pdpte_update_ept"),
     Mutant("cr-mask-ignored", WANTED, [("\treturn (value ^ shadow) & mask;", "\treturn mask && (value ^ shadow) & 1;")],
            "exit: cr0_and_cr4_by_mask_and_shadow", "exits: cr_masks"),
@@ -477,6 +477,11 @@ OTHERS = [
     Mutant("bndcfgs-cleared-at-every-exit", MERGE,
            [("#define EXIT_L1 (EXIT_ACK_INTERRUPT)", "#define EXIT_L1 (EXIT_ACK_INTERRUPT | EXIT_CLEAR_BNDCFGS)")],
            "exit: msrs_of_l2_survive_l0s_own_exits"),
+    Mutant("nmi-window-shut-by-sti", "vmx/event.c", [("vcpu->exit_reason == EXIT_NMI_WINDOW ? ", "vcpu->exit_reason == ~0u ? ")],
+           "exit: an_nmi_window_behind_sti_is_open"),
+    Mutant("nmi-window-before-nmi", "vmx/nested/exit.c",
+           [("\t\tif (!vcpu->nmi_pending)\n", "\t\tif (!vcpu->nmi_pending || nested_l1_asked(vcpu))\n")],
+           "exit: an_nmi_comes_before_the_nmi_window"),
     Mutant("elf-size-unchecked", "boot/elf.c",
            [("\t\tif (s.offset > size || s.filesz > size - s.offset)\n", "\t\tif (s.offset > size)\n")],
            "boot: damaged_elfs_are_a_status"),

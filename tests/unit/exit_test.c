@@ -890,6 +890,50 @@ static void an_nmi_waits_with_wait_for_sipi(void **state UNUSED)
 	assert_int_equal(R(guest_activity_state), ACTIVITY_WAIT_FOR_SIPI);
 }
 
+#define NMI_EXIT .reason = EXIT_EXCEPTION_NMI, .intr_info = INTR_INFO_VALID | INTR_TYPE_NMI << 8 | VEC_NMI
+
+/* A processor that opens the NMI window while STI blocks would do it for ever. */
+static void an_nmi_window_behind_sti_is_open(void **state UNUSED)
+{
+	machine_set_field(VMCS_guest_interruptibility, INTERRUPTIBILITY_STI);
+	EXIT_NOW(NMI_EXIT);
+	assert_int_equal(machine_pending(), 0);
+	assert_true(machine_field(VMCS_proc_controls) & PROC_NMI_WINDOW);
+	EXIT_NOW(.reason = EXIT_NMI_WINDOW);
+	assert_int_equal(machine_pending() & 0xff, VEC_NMI);
+	assert_int_equal(machine_field(VMCS_guest_interruptibility), 0);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	l1_run_l2();
+	EXIT_NOW(.reason = EXIT_CPUID);
+	W(pin_controls, caps12.pin.allowed0 | PIN_NMI_EXITING | PIN_VIRTUAL_NMIS);
+	W(guest_rflags, RFLAGS_FIXED1 | RFLAGS_IF);
+	W(guest_interruptibility, INTERRUPTIBILITY_STI);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	EXIT_NOW(NMI_EXIT);
+	assert_true(machine_in_l2());
+	EXIT_NOW(.reason = EXIT_NMI_WINDOW);
+	assert_int_equal(R(exit_reason), EXIT_EXCEPTION_NMI);
+	assert_int_equal(R(guest_interruptibility), INTERRUPTIBILITY_STI);
+}
+
+/* SDM "NMI-Window Exiting": NMIs take priority over the exit. */
+static void an_nmi_comes_before_the_nmi_window(void **state UNUSED)
+{
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	W(pin_controls, caps12.pin.allowed0 | PIN_NMI_EXITING | PIN_VIRTUAL_NMIS);
+	W(proc_controls, R(proc_controls) | PROC_NMI_WINDOW);
+	W(entry_intr_info, INTR_INFO_VALID | INTR_TYPE_HARD_EXCEPTION << INTR_INFO_TYPE_SHIFT | VEC_UD);
+	machine_set_field(VMCS_guest_interruptibility, INTERRUPTIBILITY_NMI);
+	EXIT_NOW(NMI_EXIT);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_true(machine_in_l2() && machine_vcpu->nmi_pending);
+	EXIT_NOW(.reason = EXIT_NMI_WINDOW);
+	assert_int_equal(R(exit_reason), EXIT_EXCEPTION_NMI);
+	assert_false(machine_vcpu->nmi_pending);
+}
+
 static void init_ends_l2(void **state UNUSED)
 {
 	l1_run_l2();
@@ -1156,6 +1200,8 @@ int main(void)
 		MACHINE_TEST_BOTH(an_nmi_is_l2s_if_l1_does_not_want_it),
 		MACHINE_TEST_BOTH(an_nmi_that_met_l0_is_not_lost),
 		MACHINE_TEST_BOTH(an_nmi_waits_with_wait_for_sipi),
+		MACHINE_TEST_BOTH(an_nmi_window_behind_sti_is_open),
+		MACHINE_TEST_BOTH(an_nmi_comes_before_the_nmi_window),
 		MACHINE_TEST_BOTH(init_ends_l2),
 		MACHINE_TEST_BOTH(init_in_root_waits_for_the_next_entry),
 		MACHINE_TEST_BOTH(an_ap_is_reset_by_init_and_sipi),

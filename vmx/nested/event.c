@@ -179,7 +179,7 @@ enum action nested_nmi(struct vcpu *vcpu)
 	if (vcpu_reg(vcpu, REG_ACTIVITY) == ACTIVITY_WAIT_FOR_SIPI)
 		return ACTION_RESUME;
 	/* The instruction behind MOV SS or STI comes first. */
-	if (vcpu_reg(vcpu, REG_INTERRUPTIBILITY) & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS))
+	if (event_nmi_interruptibility(vcpu) & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS))
 		return ACTION_RESUME;
 	if (!v12_has_pin(v12, PIN_NMI_EXITING) || (blocked && !v12_has_pin(v12, PIN_VIRTUAL_NMIS)))
 		return ACTION_RESUME;

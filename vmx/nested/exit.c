@@ -26,8 +26,11 @@ static bool exit_taken_by_l0(struct vcpu *vcpu, u32 reason, enum action *action)
 		*action = nested_nmi(vcpu);
 		break;
 	case EXIT_NMI_WINDOW:
-		/* L0 opened it for an NMI that it holds. */
-		if (!vcpu->nmi_pending || v12_has_proc(&vcpu->nested.current->v12, PROC_NMI_WINDOW))
+		/*
+		 * L0 opened it for an NMI that it holds.  SDM "NMI-Window Exiting": should L1 have it open
+		 * too, "NMIs ... take priority over" that exit.
+		 */
+		if (!vcpu->nmi_pending)
 			return false;
 		*action = nested_nmi(vcpu);
 		break;
