@@ -213,6 +213,14 @@ bool passthru_retype(const struct mtrr *mtrr)
 	return changed;
 }
 
+/* An empty pool leaves it large. */
+void passthru_split(gpa_t gpa)
+{
+	lock();
+	ptab_entry(&passthru.ept, gpa.v, 1);
+	unlock();
+}
+
 bool passthru_map_scratch(gpa_t gpa, hpa_t scratch)
 {
 	u64 *entry;

@@ -51,6 +51,9 @@ enum status passthru_init(const struct mtrr *mtrr);
  */
 bool passthru_retype(const struct mtrr *mtrr);
 
+/* Maps the page around `gpa`, which is mapped, by 4 KiB.  Any CPU; the caller flushes. */
+void passthru_split(gpa_t gpa);
+
 /*
  * Absent memory for one instruction: a page of the window (or of a hole) is mapped to the scratch
  * page, or unmapped.

@@ -482,6 +482,8 @@ OTHERS = [
     Mutant("nmi-window-before-nmi", "vmx/nested/exit.c",
            [("\t\tif (!vcpu->nmi_pending)\n", "\t\tif (!vcpu->nmi_pending || nested_l1_asked(vcpu))\n")],
            "exit: an_nmi_comes_before_the_nmi_window"),
+    Mutant("apic-access-page-large", MERGE, [("\tif (mapping.size > PAGE_SIZE)\n\t\tpassthru_split(gpa);\n", "")],
+           "merge: the_apic_access_page_is_a_small_one"),
     Mutant("elf-size-unchecked", "boot/elf.c",
            [("\t\tif (s.offset > size || s.filesz > size - s.offset)\n", "\t\tif (s.offset > size)\n")],
            "boot: damaged_elfs_are_a_status"),

@@ -253,6 +253,28 @@ static void primary_controls_alone_bring_what_they_govern(void **state UNUSED)
 	}
 }
 
+/* An L2 without EPT12 runs on EPT01: no large page may hold the APIC-access page, in whose place it is. */
+static void the_apic_access_page_is_a_small_one(void **state UNUSED)
+{
+	struct ept01_mapping before, mapping;
+	const u64 page = 0x604000;
+	u64 flushes;
+
+	everything();
+	W(proc2_controls, PROC2_APIC_ACCESS);
+	W(apic_access_addr, page);
+	assert_true(vm_ept01_lookup(GPA(page), &before));
+	assert_true(before.size > PAGE_SIZE);
+	flushes = fake_invept_count;
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_true(machine_in_l2());
+	assert_true(vm_ept01_lookup(GPA(page), &mapping));
+	assert_int_equal(mapping.size, PAGE_SIZE);
+	assert_int_equal(mapping.hpa, page);
+	assert_int_equal(mapping.memory_type, before.memory_type);
+	assert_true(fake_invept_count > flushes);
+}
+
 /* ---- nothing is written again that nobody touched ---- */
 
 static size_t writes_of_next_entry(void)
@@ -639,6 +661,7 @@ int main(void)
 		MACHINE_TEST_BOTH(l0s_minimum_is_there),
 		MACHINE_TEST_BOTH(random_control_words_merge),
 		MACHINE_TEST_BOTH(primary_controls_alone_bring_what_they_govern),
+		MACHINE_TEST_BOTH(the_apic_access_page_is_a_small_one),
 		MACHINE_TEST_BOTH(untouched_fields_are_not_written_again),
 		MACHINE_TEST_BOTH(every_touched_field_is_written),
 		MACHINE_TEST_BOTH(two_vmcss_in_turn),

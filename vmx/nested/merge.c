@@ -13,6 +13,7 @@
 #include "vmx/guest_mem.h"
 #include "vmx/nested/internal.h"
 #include "vmx/tlb.h"
+#include "vmx/vm.h"
 
 /* Controls of L1's that go through to vmcs02 as they stand, by word. */
 #define PIN_L1 (PIN_EXTERNAL_INTERRUPT | PIN_PREEMPTION_TIMER | PIN_POSTED_INTERRUPTS)
@@ -151,13 +152,33 @@ static u32 proc_controls(struct vcpu *vcpu, const struct vmcs12 *v12)
 	return caps_control(vmx_caps.proc, (v12->proc_controls & PROC_L1) | l0);
 }
 
+/*
+ * SDM "Issues Pertaining to Page Size and TLB Management": virtualized APIC accesses are "guaranteed to apply
+ * only if translations to the APIC-access address use a 4-KByte page". With EPT12 that is L1's business; an
+ * L2 without it has EPT01 under it, which L1 knows nothing of.
+ */
+static void map_apic_page_small(struct vcpu *vcpu, gpa_t gpa)
+{
+	struct ept01_mapping mapping;
+
+	if (!vm_ept01_lookup(gpa, &mapping))
+		return;
+	if (mapping.size > PAGE_SIZE)
+		passthru_split(gpa);
+	/* Another CPU may have split it: what this one holds is its own to flush. */
+	tlb_flush_ept(vcpu->vm->ept01_pointer);
+}
+
 static void merge_apic_pages(struct vcpu *vcpu, const struct vmcs12 *v12)
 {
 	if (v12_has_proc(v12, PROC_TPR_SHADOW))
 		vmcs_write(VMCS_virtual_apic_addr, data_page(vcpu, v12->virtual_apic_addr));
 	/* Compared with, never accessed: L0's window is not reachable by an address in EPT02. */
-	if (v12_has_proc2(v12, PROC2_APIC_ACCESS))
+	if (v12_has_proc2(v12, PROC2_APIC_ACCESS)) {
 		vmcs_write(VMCS_apic_access_addr, v12->apic_access_addr);
+		if (!v12_has_proc2(v12, PROC2_EPT))
+			map_apic_page_small(vcpu, GPA(v12->apic_access_addr));
+	}
 	if (v12_has_pin(v12, PIN_POSTED_INTERRUPTS)) {
 		vmcs_write(VMCS_posted_intr_nv, v12->posted_intr_nv);
 		vmcs_write(VMCS_posted_intr_desc_addr, data_page(vcpu, v12->posted_intr_desc_addr));
