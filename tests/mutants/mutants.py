@@ -484,6 +484,8 @@ OTHERS = [
            "exit: an_nmi_comes_before_the_nmi_window"),
     Mutant("apic-access-page-large", MERGE, [("\tif (mapping.size > PAGE_SIZE)\n\t\tpassthru_split(gpa);\n", "")],
            "merge: the_apic_access_page_is_a_small_one"),
+    Mutant("pending-mtf-behind-nmi", EVENT, [("vcpu->pending.type == INTR_TYPE_OTHER || (", "(")],
+           "exit: a_pending_mtf_comes_before_an_nmi"),
     Mutant("elf-size-unchecked", "boot/elf.c",
            [("\t\tif (s.offset > size || s.filesz > size - s.offset)\n", "\t\tif (s.offset > size)\n")],
            "boot: damaged_elfs_are_a_status"),

@@ -934,6 +934,24 @@ static void an_nmi_comes_before_the_nmi_window(void **state UNUSED)
 	assert_false(machine_vcpu->nmi_pending);
 }
 
+/* SDM "Monitor Trap Flag": MTF VM exits take priority over what is lower than debug traps, as NMIs are. */
+static void a_pending_mtf_comes_before_an_nmi(void **state UNUSED)
+{
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	W(pin_controls, caps12.pin.allowed0 | PIN_NMI_EXITING | PIN_VIRTUAL_NMIS);
+	W(entry_intr_info, INTR_INFO_VALID | INTR_TYPE_OTHER << INTR_INFO_TYPE_SHIFT);
+	W(guest_interruptibility, INTERRUPTIBILITY_NMI);
+	machine_set_field(VMCS_guest_interruptibility, INTERRUPTIBILITY_NMI);
+	EXIT_NOW(NMI_EXIT);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_true(machine_in_l2() && machine_vcpu->nmi_pending);
+	assert_int_equal(machine_pending(), INTR_INFO_VALID | INTR_TYPE_OTHER << INTR_INFO_TYPE_SHIFT);
+	EXIT_NOW(.reason = EXIT_MTF);
+	assert_int_equal(R(exit_reason), EXIT_MTF);
+}
+
 static void init_ends_l2(void **state UNUSED)
 {
 	l1_run_l2();
@@ -1202,6 +1220,7 @@ int main(void)
 		MACHINE_TEST_BOTH(an_nmi_waits_with_wait_for_sipi),
 		MACHINE_TEST_BOTH(an_nmi_window_behind_sti_is_open),
 		MACHINE_TEST_BOTH(an_nmi_comes_before_the_nmi_window),
+		MACHINE_TEST_BOTH(a_pending_mtf_comes_before_an_nmi),
 		MACHINE_TEST_BOTH(init_ends_l2),
 		MACHINE_TEST_BOTH(init_in_root_waits_for_the_next_entry),
 		MACHINE_TEST_BOTH(an_ap_is_reset_by_init_and_sipi),

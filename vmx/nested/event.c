@@ -183,8 +183,12 @@ enum action nested_nmi(struct vcpu *vcpu)
 		return ACTION_RESUME;
 	if (!v12_has_pin(v12, PIN_NMI_EXITING) || (blocked && !v12_has_pin(v12, PIN_VIRTUAL_NMIS)))
 		return ACTION_RESUME;
-	/* What the entry injects comes first; the NMI window opens right behind it. */
-	if (vcpu->pending_valid && vcpu->pending.type != INTR_TYPE_NMI && !blocked)
+	/*
+	 * What the entry injects comes first; the NMI window opens right behind it.  SDM "Monitor Trap Flag":
+	 * so does a pending MTF VM exit, which is no event that L1 could be told of, whatever blocks NMIs.
+	 */
+	if (vcpu->pending_valid &&
+	    (vcpu->pending.type == INTR_TYPE_OTHER || (vcpu->pending.type != INTR_TYPE_NMI && !blocked)))
 		return ACTION_RESUME;
 	vcpu->nmi_pending = false;
 	return reflect_exception(vcpu, &nmi, 0);
