@@ -486,6 +486,8 @@ OTHERS = [
            "merge: the_apic_access_page_is_a_small_one"),
     Mutant("pending-mtf-behind-nmi", EVENT, [("vcpu->pending.type == INTR_TYPE_OTHER || (", "(")],
            "exit: a_pending_mtf_comes_before_an_nmi"),
+    Mutant("pdptes-of-an-abort-left", HOST, [("reg = REG_PDPTE0; reg <= REG_PDPTE3; reg++)", "reg = REG_PDPTE0; reg < REG_PDPTE0; reg++)")],
+           "exit: an_aborted_cpu_can_be_entered"),
     Mutant("elf-size-unchecked", "boot/elf.c",
            [("\t\tif (s.offset > size || s.filesz > size - s.offset)\n", "\t\tif (s.offset > size)\n")],
            "boot: damaged_elfs_are_a_status"),

@@ -653,6 +653,22 @@ static void long_mode_over_a_32_bit_host_aborts(void **state UNUSED)
 	assert_aborted(VMX_ABORT_HOST_LONG_MODE);
 }
 
+/* A host with bad PDPTEs: what vmcs01 had there before may be anything, and is entered for the shutdown. */
+static void an_aborted_cpu_can_be_entered(void **state UNUSED)
+{
+	l1_run_l2();
+	v12()->exit_controls = (v12()->exit_controls & ~(EXIT_HOST_64 | EXIT_LOAD_EFER));
+	v12()->host_cr3 = P_EPT;
+	l1_write64(P_EPT, ~0ull);
+	machine_set_field(VMCS_guest_efer, 0);
+	for (u32 n = 0; n < 4; n++)
+		fake_set(machine_vcpu->vmcs01.region.v, VMCS_guest_pdpte0 + 2 * n, ~0ull);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_aborted(VMX_ABORT_HOST_PDPTE);
+	for (u32 n = 0; n < 4; n++)
+		assert_int_equal(machine_field01(VMCS_guest_pdpte0 + 2 * n), 0);
+}
+
 /* SDM "VMX Aborts": only a reset wakes the processor, whatever activity state an exit has saved. */
 static void nothing_wakes_an_aborted_cpu(void **state UNUSED)
 {
@@ -1205,6 +1221,7 @@ int main(void)
 		MACHINE_TEST_BOTH(a_bad_store_list_aborts),
 		MACHINE_TEST_BOTH(a_bad_load_list_aborts),
 		MACHINE_TEST(long_mode_over_a_32_bit_host_aborts, ""),
+		MACHINE_TEST_BOTH(an_aborted_cpu_can_be_entered),
 		MACHINE_TEST(an_exception_of_l0s_making_asks_l1, "intercept=cr"),
 		MACHINE_TEST(emulation_skips_and_honours_mtf, "intercept=cr"),
 		MACHINE_TEST(pdptes_load_by_these_bits_of_cr4, "intercept=cr"),

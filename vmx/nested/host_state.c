@@ -121,6 +121,10 @@ enum action nested_vmx_abort(struct vcpu *vcpu, struct nested_vmcs *slot, enum v
 	vcpu->nested.aborted = true;
 	vcpu->nested.in_l2 = false;
 	vcpu_load_vmcs(vcpu, &vcpu->vmcs01);
+	/* What an exit outside PAE paging left there is "undefined"; an entry to a host that has it checks
+	 * them. */
+	for (enum reg reg = REG_PDPTE0; reg <= REG_PDPTE3; reg++)
+		vcpu_set_reg(vcpu, reg, 0);
 	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, 0);
 	vcpu_set_reg(vcpu, REG_PENDING_DEBUG, 0);
 	vcpu_set_reg(vcpu, REG_ACTIVITY, ACTIVITY_SHUTDOWN);
