@@ -306,10 +306,14 @@ static bool holds_address(u32 msr)
 	       msr == MSR_IA32_SYSENTER_EIP || (msr >= MSR_IA32_FS_BASE && msr <= MSR_IA32_KERNEL_GS_BASE);
 }
 
+u64 fake_debugctl_reserved;
+
 bool wrmsr_safe(u32 msr, u64 value)
 {
 	u64 old;
 
+	if (msr == MSR_IA32_DEBUGCTL && (value & fake_debugctl_reserved))
+		return false;
 	if (!rdmsr_safe(msr, &old) || (holds_address(msr) && !is_canonical(value, 48)))
 		return false;
 	fake_msr_set(msr, value);
@@ -639,6 +643,7 @@ void fake_reset(void)
 	xcr0 = XCR0_X87 | XCR0_SSE;
 	io_in = ~0u;
 	fake_pkru = 0;
+	fake_debugctl_reserved = 0;
 	log_used = 0;
 	log_text[0] = 0;
 	fake_panic_expected = false;

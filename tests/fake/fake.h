@@ -56,7 +56,8 @@ u64 fake_msr_get(u32 msr); /* 0: there is none */
 extern u32 fake_vmcalls;   /* VMCALLs of Socle's own, to another one below */
 void fake_cpuid_set(u32 leaf, u32 subleaf, u32 eax, u32 ebx, u32 ecx, u32 edx);
 extern u32 fake_pkru;
-void fake_io_in(u32 value); /* what each IN reads from now on */
+extern u64 fake_debugctl_reserved; /* bits that WRMSR of IA32_DEBUGCTL refuses */
+void fake_io_in(u32 value);	   /* what each IN reads from now on */
 
 extern struct percpu fake_cpu;
 

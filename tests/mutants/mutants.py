@@ -488,6 +488,8 @@ OTHERS = [
            "exit: a_pending_mtf_comes_before_an_nmi"),
     Mutant("pdptes-of-an-abort-left", HOST, [("reg = REG_PDPTE0; reg <= REG_PDPTE3; reg++)", "reg = REG_PDPTE0; reg < REG_PDPTE0; reg++)")],
            "exit: an_aborted_cpu_can_be_entered"),
+    Mutant("debugctl-unasked", "vmx/exit_msr.c", [("value & DEBUGCTL_EFFECTIVE & ~debugctl_effective", "!value && value")],
+           "caps: bits_that_the_processor_lacks_stay_out_of_the_vmcs"),
     Mutant("elf-size-unchecked", "boot/elf.c",
            [("\t\tif (s.offset > size || s.filesz > size - s.offset)\n", "\t\tif (s.offset > size)\n")],
            "boot: damaged_elfs_are_a_status"),

@@ -132,6 +132,27 @@ static void bus_lock_detection_is_reserved_without_it(void **state UNUSED)
 	assert_int_equal(machine_field01(VMCS_guest_debugctl), DEBUGCTL_BLD);
 }
 
+static void processor_without_bts(void)
+{
+	fake_debugctl_reserved = DEBUGCTL_BTS | DEBUGCTL_FREEZE_IN_SMM;
+}
+
+/* What the processor refuses must not come into the VMCS by an MSR list or a bitmap's race: the entry would
+ * fail. */
+static void bits_that_the_processor_lacks_stay_out_of_the_vmcs(void **state UNUSED)
+{
+	static const u64 bad[] = { DEBUGCTL_BTS, DEBUGCTL_FREEZE_IN_SMM, DEBUGCTL_BTS | DEBUGCTL_BTF };
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		write_debugctl(bad[i]);
+		assert_int_equal(machine_pending() & 0xff, VEC_GP);
+		assert_int_equal(machine_field01(VMCS_guest_debugctl), 0);
+	}
+	write_debugctl(DEBUGCTL_BTF | DEBUGCTL_LBR);
+	assert_int_equal(machine_pending(), 0);
+	assert_int_equal(machine_field01(VMCS_guest_debugctl), DEBUGCTL_BTF | DEBUGCTL_LBR);
+}
+
 static void an_old_processor(void)
 {
 	fake_msr_set(MSR_IA32_VMX_PROCBASED_CTLS2,
@@ -356,6 +377,8 @@ int main(void)
 		MACHINE_TEST(plain_and_true_controls_agree, ""),
 		MACHINE_TEST(others_fault_and_none_can_be_written, ""),
 		MACHINE_TEST(bus_lock_detection_is_reserved_without_it, ""),
+		MACHINE_TEST_BEFORE(bits_that_the_processor_lacks_stay_out_of_the_vmcs, "",
+				    processor_without_bts),
 		MACHINE_TEST_BEFORE(an_old_processor_has_less, "", an_old_processor),
 		MACHINE_TEST(advertised_controls_are_accepted, "shadow-vmcs=off"),
 		MACHINE_TEST_BOTH(instruction_exits_go_to_l1),
