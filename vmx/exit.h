@@ -32,6 +32,8 @@ u64 cr_l1_cr4(struct vcpu *vcpu);
  * TLB are the caller's.
  */
 void cr_set_l1_cr0(struct vcpu *vcpu, u64 value);
+/* CR0.CD and NW, which neither entries nor exits change. */
+u64 cr_cache_bits(void);
 void cr_set_l1_cr4(struct vcpu *vcpu, u64 value);
 /* IA32_EFER of the guest that runs now, with the VM-entry control "IA-32e mode guest" following LMA. */
 void cr_set_efer(struct vcpu *vcpu, u64 value);

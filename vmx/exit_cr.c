@@ -50,6 +50,11 @@ u64 cr_l1_cr4(struct vcpu *vcpu)
 	return (vcpu_reg(vcpu, REG_CR4) & ~vmx_caps.cr4_fixed0) | (vcpu->cr4_shadow & vmx_caps.cr4_fixed0);
 }
 
+u64 cr_cache_bits(void)
+{
+	return read_cr0() & (CR0_CD | CR0_NW);
+}
+
 /* CR0.CD and NW are not in the VMCS as far as the processor is concerned: the register itself keeps them. */
 static void set_cache_bits(u64 value)
 {

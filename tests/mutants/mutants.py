@@ -490,6 +490,8 @@ OTHERS = [
            "exit: an_aborted_cpu_can_be_entered"),
     Mutant("debugctl-unasked", "vmx/exit_msr.c", [("value & DEBUGCTL_EFFECTIVE & ~debugctl_effective", "!value && value")],
            "caps: bits_that_the_processor_lacks_stay_out_of_the_vmcs"),
+    Mutant("cd-loaded-by-an-nmi-at-the-entry", EVENT, [("& ~(CR0_CD | CR0_NW)) | cr_cache_bits());", "));")],
+           "exit: an_nmi_at_the_entry_leaves_cd_and_nw_alone"),
     Mutant("elf-size-unchecked", "boot/elf.c",
            [("\t\tif (s.offset > size || s.filesz > size - s.offset)\n", "\t\tif (s.offset > size)\n")],
            "boot: damaged_elfs_are_a_status"),

@@ -968,6 +968,30 @@ static void a_pending_mtf_comes_before_an_nmi(void **state UNUSED)
 	assert_int_equal(R(exit_reason), EXIT_MTF);
 }
 
+/*
+ * An NMI that L0 holds ends L2 before the processor has entered it. SDM: entries and exits leave CR0.CD and
+ * NW alone, and those of the guest's field are not checked: here a pair that MOV to CR0 would refuse.
+ */
+static void an_nmi_at_the_entry_leaves_cd_and_nw_alone(void **state UNUSED)
+{
+	u64 cr0 = read_cr0();
+
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	W(pin_controls, caps12.pin.allowed0 | PIN_NMI_EXITING | PIN_VIRTUAL_NMIS);
+	W(guest_cr0, R(guest_cr0) | CR0_NW);
+	machine_set_field(VMCS_guest_interruptibility, INTERRUPTIBILITY_NMI);
+	EXIT_NOW(NMI_EXIT);
+	assert_true(machine_vcpu->nmi_pending);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_false(machine_in_l2());
+	assert_int_equal(R(exit_reason), EXIT_EXCEPTION_NMI);
+	assert_int_equal(read_cr0(), cr0);
+	assert_int_equal(machine_field(VMCS_guest_cr0) & (CR0_CD | CR0_NW), 0);
+	assert_int_equal(R(guest_cr0) & (CR0_CD | CR0_NW), 0);
+}
+
 static void init_ends_l2(void **state UNUSED)
 {
 	l1_run_l2();
@@ -1238,6 +1262,7 @@ int main(void)
 		MACHINE_TEST_BOTH(an_nmi_window_behind_sti_is_open),
 		MACHINE_TEST_BOTH(an_nmi_comes_before_the_nmi_window),
 		MACHINE_TEST_BOTH(a_pending_mtf_comes_before_an_nmi),
+		MACHINE_TEST_BOTH(an_nmi_at_the_entry_leaves_cd_and_nw_alone),
 		MACHINE_TEST_BOTH(init_ends_l2),
 		MACHINE_TEST_BOTH(init_in_root_waits_for_the_next_entry),
 		MACHINE_TEST_BOTH(an_ap_is_reset_by_init_and_sipi),

@@ -6,6 +6,7 @@
  * SDM: "Exceptions" and "Event Injection" in the VMX chapters; "Interrupt 8, Double Fault".
  */
 #include "kernel/x86.h"
+#include "vmx/exit.h"
 #include "vmx/nested/internal.h"
 
 #define VEC_PAGE_FAULTS (BIT(VEC_PF) | BIT(VEC_VE))
@@ -191,6 +192,9 @@ enum action nested_nmi(struct vcpu *vcpu)
 	    (vcpu->pending.type == INTR_TYPE_OTHER || (vcpu->pending.type != INTR_TYPE_NMI && !blocked)))
 		return ACTION_RESUME;
 	vcpu->nmi_pending = false;
+	/* If the processor has not entered L2 yet, CD and NW are the field's: it leaves those of CR0 alone.
+	 */
+	vcpu_set_reg(vcpu, REG_CR0, (vcpu_reg(vcpu, REG_CR0) & ~(CR0_CD | CR0_NW)) | cr_cache_bits());
 	return reflect_exception(vcpu, &nmi, 0);
 }
 
