@@ -41,6 +41,10 @@ static enum action queue_exception(struct vcpu *vcpu, const struct event *event)
 
 	if (how == TRIPLE_FAULT)
 		return exit_triple_fault(vcpu);
+	/* The first event gives way; an NMI, whose delivery had begun, leaves its blocking behind. */
+	if (vcpu->pending_valid && vcpu->pending.type == INTR_TYPE_NMI)
+		vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY,
+			     vcpu_reg(vcpu, REG_INTERRUPTIBILITY) | INTERRUPTIBILITY_NMI);
 	vcpu->pending = *event;
 	vcpu->pending_valid = true;
 	if (how == DOUBLE_FAULT)

@@ -992,6 +992,18 @@ static void an_nmi_at_the_entry_leaves_cd_and_nw_alone(void **state UNUSED)
 	assert_int_equal(R(guest_cr0) & (CR0_CD | CR0_NW), 0);
 }
 
+/* SDM "Handling Multiple NMIs": what faults in an NMI's delivery finds NMIs blocked. */
+static void a_fault_in_an_nmis_delivery_leaves_nmis_blocked(void **state UNUSED)
+{
+	machine_set_field(VMCS_guest_interruptibility, INTERRUPTIBILITY_NMI);
+	EXIT_NOW(.reason = EXIT_EXCEPTION_NMI,
+		 .intr_info = INTR_INFO_VALID | INTR_INFO_ERROR_CODE |
+			      INTR_TYPE_HARD_EXCEPTION << INTR_INFO_TYPE_SHIFT | VEC_PF,
+		 .vectoring_info = INTR_INFO_VALID | INTR_TYPE_NMI << INTR_INFO_TYPE_SHIFT | VEC_NMI);
+	assert_int_equal(machine_pending() & 0xff, VEC_PF);
+	assert_int_equal(machine_field(VMCS_guest_interruptibility), INTERRUPTIBILITY_NMI);
+}
+
 static void init_ends_l2(void **state UNUSED)
 {
 	l1_run_l2();
@@ -1263,6 +1275,7 @@ int main(void)
 		MACHINE_TEST_BOTH(an_nmi_comes_before_the_nmi_window),
 		MACHINE_TEST_BOTH(a_pending_mtf_comes_before_an_nmi),
 		MACHINE_TEST_BOTH(an_nmi_at_the_entry_leaves_cd_and_nw_alone),
+		MACHINE_TEST(a_fault_in_an_nmis_delivery_leaves_nmis_blocked, "intercept=pf"),
 		MACHINE_TEST_BOTH(init_ends_l2),
 		MACHINE_TEST_BOTH(init_in_root_waits_for_the_next_entry),
 		MACHINE_TEST_BOTH(an_ap_is_reset_by_init_and_sipi),
