@@ -492,6 +492,8 @@ OTHERS = [
            "caps: bits_that_the_processor_lacks_stay_out_of_the_vmcs"),
     Mutant("cd-loaded-by-an-nmi-at-the-entry", EVENT, [("& ~(CR0_CD | CR0_NW)) | cr_cache_bits());", "));")],
            "exit: an_nmi_at_the_entry_leaves_cd_and_nw_alone"),
+    Mutant("injected-nmi-unblocked-by-iret", MERGE, [("(injects || (v12->guest_interruptibility", "((v12->guest_interruptibility")],
+           "exit: an_injected_nmi_blocks_until_l2_ends"),
     Mutant("elf-size-unchecked", "boot/elf.c",
            [("\t\tif (s.offset > size || s.filesz > size - s.offset)\n", "\t\tif (s.offset > size)\n")],
            "boot: damaged_elfs_are_a_status"),

@@ -1004,6 +1004,33 @@ static void a_fault_in_an_nmis_delivery_leaves_nmis_blocked(void **state UNUSED)
 	assert_int_equal(machine_field(VMCS_guest_interruptibility), INTERRUPTIBILITY_NMI);
 }
 
+/* SDM "Blocking of NMIs": with "NMI exiting" alone, that by an injected NMI too outlasts L2's IRETs. */
+static void an_injected_nmi_blocks_until_l2_ends(void **state UNUSED)
+{
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	W(pin_controls, caps12.pin.allowed0 | PIN_NMI_EXITING);
+	W(entry_intr_info, INTR_INFO_VALID | INTR_TYPE_NMI << INTR_INFO_TYPE_SHIFT | VEC_NMI);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_true(machine_in_l2());
+	/* L2 has returned from its handler. */
+	machine_set_field(VMCS_guest_interruptibility, 0);
+	EXIT_NOW(NMI_EXIT);
+	assert_true(machine_in_l2() && machine_vcpu->nmi_pending);
+	assert_false(machine_field(VMCS_proc_controls) & PROC_NMI_WINDOW);
+	machine_set_field(VMCS_guest_interruptibility, 0);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_int_equal(R(exit_reason), EXIT_CPUID);
+	assert_int_equal(R(guest_interruptibility), INTERRUPTIBILITY_NMI);
+	assert_int_equal(machine_field(VMCS_guest_interruptibility), INTERRUPTIBILITY_NMI);
+	assert_true(machine_vcpu->nmi_pending);
+	/* Without that, and not blocked, the next L2 is ended by it. */
+	W(guest_interruptibility, 0);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(R(exit_reason), EXIT_EXCEPTION_NMI);
+}
+
 static void init_ends_l2(void **state UNUSED)
 {
 	l1_run_l2();
@@ -1276,6 +1303,7 @@ int main(void)
 		MACHINE_TEST_BOTH(a_pending_mtf_comes_before_an_nmi),
 		MACHINE_TEST_BOTH(an_nmi_at_the_entry_leaves_cd_and_nw_alone),
 		MACHINE_TEST(a_fault_in_an_nmis_delivery_leaves_nmis_blocked, "intercept=pf"),
+		MACHINE_TEST_BOTH(an_injected_nmi_blocks_until_l2_ends),
 		MACHINE_TEST_BOTH(init_ends_l2),
 		MACHINE_TEST_BOTH(init_in_root_waits_for_the_next_entry),
 		MACHINE_TEST_BOTH(an_ap_is_reset_by_init_and_sipi),

@@ -171,8 +171,8 @@ enum action nested_nmi(struct vcpu *vcpu)
 {
 	const struct vmcs12 *v12 = &vcpu->nested.current->v12;
 	struct event nmi = { .vector = VEC_NMI, .type = INTR_TYPE_NMI };
-	bool blocked =
-		(vcpu_reg(vcpu, REG_INTERRUPTIBILITY) | v12->guest_interruptibility) & INTERRUPTIBILITY_NMI;
+	bool blocked = vcpu->nested.current->last.nmi_blocked ||
+		       (vcpu_reg(vcpu, REG_INTERRUPTIBILITY) & INTERRUPTIBILITY_NMI);
 
 	vcpu->nmi_pending = true;
 	/* SDM "Other Causes of VM Exits": "in the wait-for-SIPI state, NMIs are blocked", and make no exit.

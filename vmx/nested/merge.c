@@ -299,6 +299,20 @@ static void merge_pdptes(struct vcpu *vcpu, const struct vmcs12 *v12)
 	vcpu_set_reg(vcpu, REG_PDPTE3, v12->guest_pdpte3);
 }
 
+/*
+ * SDM "Blocking of NMIs": with "NMI exiting" and without "virtual NMIs" such blocking "remains in effect as
+ * long as the logical processor is in VMX non-root operation", whatever IRET does; that by an injected NMI
+ * too.
+ */
+static bool blocks_nmis(const struct vmcs12 *v12)
+{
+	bool injects = (v12->entry_intr_info & (INTR_INFO_VALID | INTR_INFO_TYPE)) ==
+		       (INTR_INFO_VALID | INTR_TYPE_NMI << INTR_INFO_TYPE_SHIFT);
+
+	return v12_has_pin(v12, PIN_NMI_EXITING) && !v12_has_pin(v12, PIN_VIRTUAL_NMIS) &&
+	       (injects || (v12->guest_interruptibility & INTERRUPTIBILITY_NMI));
+}
+
 /* Fields that an entry consumes anew each time. */
 static void merge_each_entry(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
@@ -314,6 +328,7 @@ static void merge_each_entry(struct vcpu *vcpu, struct nested_vmcs *slot)
 		vmcs_write(VMCS_guest_intr_status, v12->guest_intr_status);
 	if (v12_has_pin(v12, PIN_PREEMPTION_TIMER))
 		vmcs_write(VMCS_preemption_timer_value, v12->preemption_timer_value);
+	slot->last.nmi_blocked = blocks_nmis(v12);
 	if (v12->entry_intr_info & INTR_INFO_VALID) {
 		vcpu->pending = (struct event){
 			.vector = v12->entry_intr_info & INTR_INFO_VECTOR,

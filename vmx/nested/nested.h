@@ -50,6 +50,7 @@ struct nested_vmcs {
 		u32 proc12;	   /* L1's primary controls that were merged */
 		bool launching;	   /* the entry was a VMLAUNCH: a late failure leaves the state "clear" */
 		bool l1_long_mode; /* L1's mode when its host state was checked */
+		bool nmi_blocked;  /* until L2 ends: L1 has "NMI exiting" without "virtual NMIs" */
 	} last;
 	struct ept02_root *ept02; /* NULL: L2 runs on EPT01, or none chosen yet */
 };

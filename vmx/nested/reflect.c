@@ -59,13 +59,11 @@ static void save_by_control(struct vcpu *vcpu, struct vmcs12 *v12)
 }
 
 /* vmcs02 has virtual NMIs, which IRET unblocks; with "NMI exiting" alone, blocking outlasts L2's IRETs. */
-static u64 interruptibility_at_exit(struct vcpu *vcpu, const struct vmcs12 *v12)
+static u64 interruptibility_at_exit(struct vcpu *vcpu, const struct nested_vmcs *slot)
 {
 	u64 now = vcpu_reg_hot(vcpu, REG_INTERRUPTIBILITY);
 
-	if (!v12_has_pin(v12, PIN_NMI_EXITING) || v12_has_pin(v12, PIN_VIRTUAL_NMIS))
-		return now;
-	return now | (v12->guest_interruptibility & INTERRUPTIBILITY_NMI);
+	return slot->last.nmi_blocked ? now | INTERRUPTIBILITY_NMI : now;
 }
 
 /*
@@ -93,7 +91,7 @@ static void save_guest_state(struct vcpu *vcpu, struct nested_vmcs *slot)
 	SAVE(guest_pending_debug, PENDING_DEBUG);
 #undef SAVE
 	cache->available = available;
-	v12->guest_interruptibility = interruptibility_at_exit(vcpu, v12);
+	v12->guest_interruptibility = interruptibility_at_exit(vcpu, slot);
 	if (v12_has_proc2(v12, PROC2_EPT) && vcpu_is_pae_paging(vcpu)) {
 		v12->guest_pdpte0 = vcpu_reg(vcpu, REG_PDPTE0);
 		v12->guest_pdpte1 = vcpu_reg(vcpu, REG_PDPTE1);
