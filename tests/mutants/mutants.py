@@ -494,6 +494,8 @@ OTHERS = [
            "exit: an_nmi_at_the_entry_leaves_cd_and_nw_alone"),
     Mutant("injected-nmi-unblocked-by-iret", MERGE, [("(injects || (v12->guest_interruptibility", "((v12->guest_interruptibility")],
            "exit: an_injected_nmi_blocks_until_l2_ends"),
+    Mutant("pending-bus-lock-reserved", "vmx/nested/check_guest.c", [("PENDING_DEBUG_B | PENDING_DEBUG_BLD |", "PENDING_DEBUG_B |")],
+           "check: guest_non_register_each_rule"),
     Mutant("elf-size-unchecked", "boot/elf.c",
            [("\t\tif (s.offset > size || s.filesz > size - s.offset)\n", "\t\tif (s.offset > size)\n")],
            "boot: damaged_elfs_are_a_status"),

@@ -496,6 +496,8 @@ static void make(enum base base)
 	ROW(LONG, v12.guest_pending_debug = BIT(15), "guest_pending_debug", "RESERVED", 0)                   \
 	ROW(LONG, v12.guest_pending_debug = BIT(63), "guest_pending_debug", "RESERVED", 0)                   \
 	ROW(LONG, v12.guest_pending_debug = 0x500f, NULL, "", 0)                                             \
+	ROW(LONG, v12.guest_pending_debug = BIT(11), "guest_pending_debug", "bus_lock", 0)                   \
+	ROW(LONG, (env.has_bus_lock_detect = true, v12.guest_pending_debug = BIT(11)), NULL, "", 0)          \
 	ROW(LONG, (v12.guest_interruptibility = 2, v12.guest_rflags |= RFLAGS_TF), "guest_pending_debug",    \
 	    "bs", 0)                                                                                         \
 	ROW(LONG, (v12.guest_interruptibility = 2, v12.guest_pending_debug = BIT(14)),                       \

@@ -12,7 +12,8 @@
 
 #define VMX_MISC_ACTIVITY(misc, state) ((misc)&BIT(5 + (state)))
 #define PENDING_DEBUG_RESERVED                                                                               \
-	(~(PENDING_DEBUG_B | PENDING_DEBUG_ENABLED_BP | PENDING_DEBUG_BS | PENDING_DEBUG_RTM))
+	(~(PENDING_DEBUG_B | PENDING_DEBUG_BLD | PENDING_DEBUG_ENABLED_BP | PENDING_DEBUG_BS |               \
+	   PENDING_DEBUG_RTM))
 #define INTERRUPTIBILITY_RESERVED GENMASK(31, 5)
 /* Bits 5:3 and 63:16 of IA32_DEBUGCTL exist nowhere; which of the others do, the processor itself says at the
  * entry. */
@@ -225,6 +226,8 @@ static bool check_pending_debug(const struct vmcs12 *v12, const struct check_env
 
 	/* Reserved bits are 0. */
 	REQUIRE(!(pending & PENDING_DEBUG_RESERVED), guest_pending_debug);
+	/* That of a bus lock is one without bus-lock detection. */
+	REQUIRE(!(pending & PENDING_DEBUG_BLD) || env->has_bus_lock_detect, guest_pending_debug);
 	/* After STI, after MOV SS and in HLT: BS is 1 if RFLAGS.TF is and IA32_DEBUGCTL.BTF is not; else it
 	 * is 0. */
 	if (shadow || v12->guest_activity_state == ACTIVITY_HLT)

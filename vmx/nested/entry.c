@@ -220,6 +220,9 @@ static void describe_processor(struct vcpu *vcpu, const struct vmcs12 *v12, stru
 {
 	if (v12_has_exit(v12, EXIT_LOAD_PERF_GLOBAL) || v12_has_entry(v12, ENTRY_LOAD_PERF_GLOBAL))
 		env->perf_global_valid = perf_global_valid(vcpu);
+	if (v12->guest_pending_debug & PENDING_DEBUG_BLD)
+		env->has_bus_lock_detect =
+			cpuid_l1(vcpu, CPUID_LEAF_EXTENDED_FEATURES, 0).ecx & CPUID_7_ECX_BUS_LOCK_DETECT;
 	if (v12->guest_pending_debug & PENDING_DEBUG_RTM)
 		env->has_rtm = cpuid_l1(vcpu, CPUID_LEAF_EXTENDED_FEATURES, 0).ebx & CPUID_7_EBX_RTM;
 }

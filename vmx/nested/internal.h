@@ -110,6 +110,7 @@ struct check_env {
 	const struct vmx_caps *caps; /* caps12 */
 	bool l1_long_mode;	     /* IA32_EFER.LMA of L1 at the entry */
 	bool has_rtm, has_sgx;	     /* as L1's CPUID says */
+	bool has_bus_lock_detect;    /* likewise */
 	u64 perf_global_valid;	     /* bits of IA32_PERF_GLOBAL_CTRL that L1 has; 0: it has no such MSR */
 	u64 vmcs_link_self;	     /* GPA of the current vmcs12 */
 	void *context;		     /* for the callback */
