@@ -138,12 +138,21 @@ static bool map_if_absent(u64 gpa, u64 *leaf, unsigned int *level)
 	return found;
 }
 
+/*
+ * SDM "EPT Translation Mechanism": four levels translate 48 bits. A processor may have more: an address
+ * beyond them would be taken for another one in these tables.
+ */
+static bool is_covered(u64 gpa)
+{
+	return !(gpa >> 48);
+}
+
 bool vm_ept01_lookup(gpa_t gpa, struct ept01_mapping *out)
 {
 	unsigned int level;
 	u64 leaf;
 
-	if (gpa.v >> vmx_caps.physical_bits || memmap_in_window(gpa.v, 1))
+	if (gpa.v >> vmx_caps.physical_bits || !is_covered(gpa.v) || memmap_in_window(gpa.v, 1))
 		return false;
 	if (!ptab_lookup(&passthru.ept, gpa.v, &leaf, &level) && !map_if_absent(gpa.v, &leaf, &level))
 		return false;
@@ -225,6 +234,8 @@ bool passthru_map_scratch(gpa_t gpa, hpa_t scratch)
 {
 	u64 *entry;
 
+	if (!is_covered(gpa.v))
+		return false;
 	lock();
 	entry = ptab_entry(&passthru.ept, gpa.v, 1);
 	if (entry)
@@ -237,6 +248,8 @@ void passthru_unmap_scratch(gpa_t gpa)
 {
 	u64 *entry;
 
+	if (!is_covered(gpa.v))
+		return;
 	lock();
 	entry = ptab_entry(&passthru.ept, gpa.v, 1);
 	if (entry)

@@ -501,6 +501,8 @@ OTHERS = [
     Mutant("pending-bus-lock-reserved", "vmx/nested/check_guest.c",
            [("PENDING_DEBUG_B | PENDING_DEBUG_BLD |", "PENDING_DEBUG_B |")],
            "check: guest_non_register_each_rule"),
+    Mutant("ept01-by-48-bits-of-an-address", "vmx/passthru.c", [("return !(gpa >> 48);", "return !(gpa >> 52);")],
+           "passthru: an_address_beyond_the_tables_is_no_other"),
     Mutant("elf-size-unchecked", "boot/elf.c",
            [("\t\tif (s.offset > size || s.filesz > size - s.offset)\n", "\t\tif (s.offset > size)\n")],
            "boot: damaged_elfs_are_a_status"),

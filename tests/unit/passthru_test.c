@@ -42,11 +42,37 @@ static void another_cpus_scratch_is_no_memory(void **state)
 	assert_int_equal(found.hpa, ALIGN_DOWN(MMIO, found.size));
 }
 
+static void processor_with_52_bits(void)
+{
+	fake_cpuid_set(0x80000008, 0, 0x3034, 0, 0, 0);
+}
+
+/* Four levels of tables would take it for the page 2^48 bytes below, which would be gone behind the access.
+ */
+static void an_address_beyond_the_tables_is_no_other(void **state)
+{
+	static const u64 pages[] = { 0x604000, MMIO };
+	struct ept01_mapping found;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(pages); i++) {
+		u64 beyond = BIT(48) + pages[i];
+
+		assert_false(vm_ept01_lookup(GPA(beyond), &found));
+		EXIT_NOW(.reason = EXIT_EPT_VIOLATION, .qualification = EPTV_READ, .guest_physical = beyond);
+		assert_int_equal(machine_pending() & 0xff, VEC_GP);
+		EXIT_NOW(.reason = EXIT_MTF);
+		assert_true(vm_ept01_lookup(GPA(pages[i]), &found));
+		assert_int_equal(found.hpa, ALIGN_DOWN(pages[i], found.size));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		MACHINE_TEST(memory_is_found_at_its_own_address, ""),
 		MACHINE_TEST(another_cpus_scratch_is_no_memory, ""),
+		MACHINE_TEST_BEFORE(an_address_beyond_the_tables_is_no_other, "", processor_with_52_bits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
