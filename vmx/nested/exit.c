@@ -27,10 +27,10 @@ static bool exit_taken_by_l0(struct vcpu *vcpu, u32 reason, enum action *action)
 		break;
 	case EXIT_NMI_WINDOW:
 		/*
-		 * L0 opened it for an NMI that it holds.  SDM "NMI-Window Exiting": should L1 have it open
-		 * too, "NMIs ... take priority over" that exit.
+		 * L0 opened it for an NMI that it holds.  SDM "Other Causes of VM Exits": where L1 has it
+		 * open as well, that exit takes "priority over non-maskable interrupts".
 		 */
-		if (!vcpu->nmi_pending)
+		if (!vcpu->nmi_pending || v12_has_proc(&vcpu->nested.current->v12, PROC_NMI_WINDOW))
 			return false;
 		*action = nested_nmi(vcpu);
 		break;
