@@ -21,10 +21,11 @@ static void note_ept_tables(u64 table, int level)
 	const u64 *entries = ptr_of(table);
 	u32 i;
 
-	CHECK(table >= fuzz_pool && table < fuzz_pool + MIB);
-	ept_tables[(table - fuzz_pool) / PAGE_SIZE] = true;
+	/* what lies beyond no value of a case names */
+	if (table >= fuzz_pool && table < fuzz_pool + MIB)
+		ept_tables[(table - fuzz_pool) / PAGE_SIZE] = true;
 	for (i = 0; level > 1 && i < 512; i++)
-		if (entries[i] & EPT_RWX)
+		if ((entries[i] & EPT_RWX) && !(entries[i] & EPT_PS))
 			note_ept_tables(entries[i] & PTE_ADDR, level - 1);
 }
 
