@@ -192,6 +192,40 @@ TEST_VMX(io_bitmaps)
 	go(&vm, "bit_set_later");
 }
 
+GUEST_CODE(c_rdtsc_then, 64, "rdtsc; vmcall");
+
+/* What the primary controls govern holds from the entry on that has them, though L1 wrote nothing else
+ * between. */
+TEST_VMX(primary_controls_alone)
+{
+	struct vm vm;
+	u32 on;
+
+	NEED(caps_proc(PROC_IO_BITMAPS) && caps_proc(PROC_TSC_OFFSET));
+	vm_create(&vm, VM_64, 0, c_in8_dx);
+	vm_use_io_bitmaps(&vm);
+	set_bit(vm.io_bitmap, 0x5000);
+	vm.regs.rdx = 0x5000;
+	vmunset(F_PROC, PROC_IO_BITMAPS);
+	go(&vm, "without_bitmaps");
+	vm_set_code(&vm, c_in8_dx);
+	vmset(F_PROC, PROC_IO_BITMAPS);
+	go(&vm, "with_bitmaps");
+	CHECK(vmread(F_EXIT_REASON) == REASON_IO);
+	vm_create(&vm, VM_64, 0, c_rdtsc_then);
+	vmwrite(F_TSC_OFFSET, BIT(60));
+	for (on = 0; on < 4; on++) {
+		if (on & 1)
+			vmset(F_PROC, PROC_TSC_OFFSET);
+		else
+			vmunset(F_PROC, PROC_TSC_OFFSET);
+		vm_set_code(&vm, c_rdtsc_then);
+		CHECK(vm_run(&vm) == REASON_VMCALL);
+		result("tsc_offset=%u top=%lx", on & 1, vm.regs.rdx >> 28);
+		CHECK(vm.regs.rdx >> 28 == (on & 1));
+	}
+}
+
 TEST_VMX(string_io)
 {
 	static const struct {

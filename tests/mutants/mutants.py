@@ -462,7 +462,7 @@ OTHERS = [
            None, "exits: linear_addresses"),
     Mutant("primary-controls-change-themselves-alone", ENTRY,
            [("\t\tslot->dirty |= GROUP_CTL;\n\tstale", "\t\tslot->dirty |= 0;\n\tstale")],
-           "merge: primary_controls_alone_bring_what_they_govern"),
+           "merge: primary_controls_alone_bring_what_they_govern", "exits: primary_controls_alone"),
     Mutant("newer-instructions-stop-the-machine", "vmx/exit.c",
            [("\t\treturn exit_undefined(vcpu);\n\treturn exit_rows", "\t\treturn exit_unexpected(vcpu);\n\treturn exit_rows")],
            "exit: instructions_newer_than_socle"),
