@@ -242,3 +242,47 @@ TEST_VMX(virtual_and_real_interrupts)
 		cpu_cli();
 	}
 }
+
+GUEST_CODE(a_x2_read, 64, "rdmsr; vmcall");
+GUEST_CODE(a_x2_write, 64, "xor %edx, %edx; wrmsr; vmcall");
+
+TEST_VMX(x2apic_mode)
+{
+	static const u32 msrs[] = { 0x802, 0x803, 0x808, 0x80a, 0x80b, 0x80d, 0x80f,
+				    0x810, 0x828, 0x830, 0x832, 0x839, 0x83e };
+	u64 controls[3] = { PROC2_X2APIC, PROC2_X2APIC | PROC2_APIC_REGISTER,
+			    PROC2_X2APIC | PROC2_APIC_REGISTER | PROC2_VINTR };
+	u32 i, c, write;
+
+	NEED(caps_proc2(PROC2_X2APIC) && caps_proc(PROC_TPR_SHADOW | PROC_MSR_BITMAPS));
+	for (c = 0; c < 3; c++) {
+		if (!caps_proc2(controls[c]))
+			continue;
+		for (i = 0; i < ARRAY_SIZE(msrs); i++) {
+			for (write = 0; write < 2; write++) {
+				struct apic_guest g;
+				u64 mark = page_mark();
+				u32 reason;
+
+				/* not virtualized: it would be the real APIC's register, in whatever mode
+				 * that is */
+				if (c == 0 && msrs[i] != 0x808)
+					continue;
+				if (write && (c < 2 || (msrs[i] != 0x808 && msrs[i] != 0x80b)) &&
+				    msrs[i] != 0x808)
+					continue;
+				start(&g, 0, controls[c], write ? a_x2_write : a_x2_read);
+				vm_use_msr_bitmap(&g.vm);
+				g.vm.regs.rcx = msrs[i];
+				g.vm.regs.rax = msrs[i] == 0x808 ? 0x40 : 0;
+				clear_bits(&g);
+				reason = vm_run(&g.vm);
+				result("controls=%u %s %x exit=%x qual=%lx value=%lx,%lx vtpr=%x handler=%u",
+				       c, write ? "wrmsr" : "rdmsr", msrs[i], reason, vmread(F_QUALIFICATION),
+				       g.vm.regs.rdx, g.vm.regs.rax, *(u32 *)(void *)(g.virtual + 0x80),
+				       vm_vector(&g.vm));
+				page_release(mark);
+			}
+		}
+	}
+}
