@@ -173,32 +173,51 @@ load_swap() {	# MIB of compressed memory to swap to
 	echo "$1M" >/sys/block/zram0/disksize && $B mkswap /dev/zram0 >/dev/null && $B swapon /dev/zram0
 }
 
-until_end() {	# GUEST END: one after the other until that time; counts those that ended well in /tmp/mixed.GUEST
-	local good=0
-	while [ "$($B cut -d. -f1 /proc/uptime)" -lt "$2" ]; do
-		guest "$1" >/tmp/mixed.out.$1 2>&1 || { echo "$1" >>/tmp/mixed.bad; break; }
-		good=$((good + 1))
-		echo $good >/tmp/mixed.$1
-	done
-	$B grep -E 'WARNING|BUG:|Oops|rcu' /tmp/mixed.out.$1
+# by the shell alone: where memory is short, starting a program for it costs a tenth of the processor
+up_seconds() {
+	local up
+	read -r up _ </proc/uptime
+	seconds=${up%.*}
 }
 
-# SECONDS MIB GUEST...: these guests side by side, over and over, so long, with so much memory taken from under them
+# GUEST END: one after the other until that time, when step_mixed kills what still runs; counts those that ended well in
+# /tmp/mixed.GUEST
+until_end() {
+	local good=0 rc
+	while up_seconds && [ "$seconds" -lt "$2" ]; do
+		guest "$1" >/tmp/mixed.out.$1 2>&1
+		rc=$?
+		$B grep -E 'WARNING|BUG:|Oops|rcu' /tmp/mixed.out.$1
+		if [ $rc != 0 ]; then
+			up_seconds
+			[ $rc = 137 ] && [ "$seconds" -ge "$2" ] || echo "$1" >>/tmp/mixed.bad
+			return
+		fi
+		good=$((good + 1))
+		up_seconds
+		echo "$good times, the last at up=$seconds" >/tmp/mixed.$1
+	done
+}
+
+# SECONDS MIB GUEST...: these guests side by side, over and over, so long, with all memory but so much taken from them
 step_mixed() {
-	local end=$(($($B cut -d. -f1 /proc/uptime) + $1)) hog name pids= bad=0
+	local free=$($B sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo) span=$1 end pid name pids= bad=0 seconds
 	load_swap 512 || return 1
-	kvmlet hog "$2" &
-	hog=$!
+	echo "$me MEMORY $((free / 1024)) MiB available"
+	kvmlet hog $((free / 1024 - $2)) &
 	shift 2
-	echo >/tmp/mixed.bad
+	up_seconds
+	end=$((seconds + span))
+	: >/tmp/mixed.bad
 	for name; do
 		until_end "$name" $end &
 		pids="$pids $!"
 	done
-	for name in $pids; do wait "$name"; done
-	$B kill -9 $hog
+	$B sleep "$span"
+	for pid in $($B pidof kvmlet); do [ "$pid" = "${copier:-}" ] || $B kill -9 "$pid"; done
+	for pid in $pids; do wait "$pid"; done
 	for name; do
-		echo "$me MIXED $name ended well $($B cat /tmp/mixed.$name) times"
+		echo "$me MIXED $name ended well $($B cat /tmp/mixed.$name)"
 		[ -s /tmp/mixed.$name ] && ! $B grep -qx "$name" /tmp/mixed.bad || { $B cat /tmp/mixed.out.$name; bad=1; }
 	done
 	echo "$me SWAPPED out $($B sed -n 's/^pswpout //p' /proc/vmstat), in $($B sed -n 's/^pswpin //p' /proc/vmstat) pages"
