@@ -226,8 +226,28 @@ bool fake_is_removed(u32 field)
 /* ---- memory ---- */
 
 u8 *fake_memory;
-u64 image_phys;
-const char image_start[1], image_end[1];
+
+/* What the linker script names in the real image; and what moves it. */
+__asm__(".data\n"
+	".balign 4096\n"
+	".globl image_start, image_text, image_text_end, image_rodata, image_rodata_end, image_data\n"
+	".globl image_data_end, image_end\n"
+	"image_start:\n"
+	"image_text:\n"
+	"image_text_end:\n"
+	"image_rodata:\n"
+	"image_rodata_end:\n"
+	"image_data:\n"
+	".skip 0x30000\n"
+	"image_data_end:\n"
+	"image_end:\n"
+	".text\n");
+
+void start_relocate(void *to, const void *from, u64 size, u64 cr3);
+void start_relocate(void *to UNUSED, const void *from UNUSED, u64 size UNUSED, u64 cr3 UNUSED)
+{
+	abort();
+}
 
 static void memory_reset(void)
 {
