@@ -12,7 +12,7 @@
 
 #define BOOT_MODULE_MAX 32
 #define BOOT_STRING_SPACE 16384
-#define BOOT_EFI_MAP_SPACE 16384
+#define BOOT_EFI_MAP_SPACE 65536
 
 struct boot_module {
 	u64 base;

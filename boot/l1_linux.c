@@ -9,6 +9,7 @@
 #include "boot/l1_space.h"
 #include "kernel/bits.h"
 #include "kernel/hw/phys.h"
+#include "kernel/log.h"
 #include "kernel/string.h"
 
 /* Offsets in the image's first sectors and in boot_params alike. */
@@ -177,6 +178,10 @@ static void fill_e820(u8 *bp)
 {
 	size_t n = MIN(memmap_count(), (size_t)BP_E820_MAX);
 
+	if (n < memmap_count())
+		log_warn("L1: %u ranges of memory are more than Linux takes from a loader: the last %u are "
+			 "left out",
+			 (u32)memmap_count(), (u32)(memmap_count() - n));
 	bp[BP_E820_ENTRIES] = (u8)n;
 	for (size_t i = 0; i < n; i++) {
 		const struct memmap_range *r = memmap_get(i);

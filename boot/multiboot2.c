@@ -69,9 +69,12 @@ static enum status read_mmap(const u8 *body, u32 size, struct boot_info *out)
 	memcpy(head, body, sizeof(head));
 	if (head[0] < 20)
 		return status_with(STATUS_BOOT_INFO, "memory map's entries");
-	for (u32 at = sizeof(head); head[0] <= size - at && out->range_count < MEMMAP_MAX; at += head[0]) {
-		struct memmap_range *r = &out->ranges[out->range_count++];
+	for (u32 at = sizeof(head); head[0] <= size - at; at += head[0]) {
+		struct memmap_range *r = &out->ranges[out->range_count];
 
+		/* One left out might be the firmware's own memory. */
+		if (out->range_count++ == MEMMAP_MAX)
+			return status_with(STATUS_BOOT_INFO, "memory map's number of entries");
 		memcpy(&r->base, body + at, 8);
 		memcpy(&r->size, body + at + 8, 8);
 		memcpy(&r->type, body + at + 16, 4);
@@ -111,17 +114,18 @@ static void read_rsdp(const u8 *body, u32 size, u32 wanted, struct boot_info *ou
 	out->rsdp_size = (u8)wanted;
 }
 
-static void read_efi_map(const u8 *body, u32 size, struct boot_info *out)
+static enum status read_efi_map(const u8 *body, u32 size, struct boot_info *out)
 {
 	out->efi = true;
 	if (size < 8 || size - 8 > BOOT_EFI_MAP_SPACE)
-		return;
+		return status_with(STATUS_BOOT_INFO, "size of the firmware's memory map");
 	memcpy(&out->efi_descriptor_size, body, 4);
 	memcpy(&out->efi_descriptor_version, body + 4, 4);
 	if (out->efi_descriptor_size < 40 || out->efi_descriptor_size > 256)
-		return;
+		return status_with(STATUS_BOOT_INFO, "firmware's memory map");
 	out->efi_map_size = size - 8;
 	memcpy(out->efi_map, body + 8, out->efi_map_size);
+	return STATUS_OK;
 }
 
 /* UEFI specification, "GetMemoryMap": memory that is free once boot services have ended, ACPI's, and the
@@ -141,20 +145,23 @@ static u32 efi_type(u32 type)
 }
 
 /* Where the loader gave the firmware's map only. */
-static void use_efi_map(struct boot_info *out)
+static enum status use_efi_map(struct boot_info *out)
 {
 	u32 stride = out->efi_descriptor_size;
 
-	for (u32 at = 0; at + stride <= out->efi_map_size && out->range_count < MEMMAP_MAX; at += stride) {
-		struct memmap_range *r = &out->ranges[out->range_count++];
+	for (u32 at = 0; at + stride <= out->efi_map_size; at += stride) {
+		struct memmap_range *r = &out->ranges[out->range_count];
 		u64 pages;
 
+		if (out->range_count++ == MEMMAP_MAX)
+			return status_with(STATUS_BOOT_INFO, "memory map's number of entries");
 		memcpy(&r->type, out->efi_map + at, 4);
 		memcpy(&r->base, out->efi_map + at + 8, 8);
 		memcpy(&pages, out->efi_map + at + 24, 8);
 		r->type = efi_type(r->type);
 		r->size = pages << PAGE_SHIFT;
 	}
+	return STATUS_OK;
 }
 
 static enum status read_tag(u32 type, const u8 *body, u32 size, struct boot_info *out)
@@ -178,7 +185,7 @@ static enum status read_tag(u32 type, const u8 *body, u32 size, struct boot_info
 	case TAG_EFI_BS: out->efi = true; break;
 	case TAG_ACPI_OLD: read_rsdp(body, size, 20, out); break;
 	case TAG_ACPI_NEW: read_rsdp(body, size, 36, out); break;
-	case TAG_EFI_MMAP: read_efi_map(body, size, out); break;
+	case TAG_EFI_MMAP: return read_efi_map(body, size, out);
 	}
 	return STATUS_OK;
 }
@@ -215,6 +222,6 @@ enum status multiboot2_parse(u32 magic, u32 info, struct boot_info *out)
 		at += (u32)ALIGN_UP(head[1], 8);
 	}
 	if (!out->range_count && out->efi_map_size)
-		use_efi_map(out);
+		return use_efi_map(out);
 	return out->range_count ? STATUS_OK : STATUS_NO_MEMORY_MAP;
 }

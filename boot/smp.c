@@ -64,12 +64,21 @@ static void make_stacks(struct percpu *cpu)
 	desc_init(cpu, &stacks);
 }
 
-enum status smp_create_cpus(const struct acpi_cpus *found, u32 limit)
+enum status smp_check(const struct acpi_cpus *found, u32 limit)
 {
-	u32 self = apic_id(), count = 1, total = found->count ? found->count : 1;
+	u32 total = found->count ? found->count : 1;
 
+	if (total > ACPI_CPU_MAX)
+		return status_with(STATUS_MANY_CPUS, "%u", total);
 	if (limit > total)
 		return status_with(STATUS_TOO_MANY_CPUS, "%u", limit);
+	return STATUS_OK;
+}
+
+void smp_create_cpus(const struct acpi_cpus *found, u32 limit)
+{
+	u32 self = apic_id(), count = 1;
+
 	make_stacks(percpu_create(self, false));
 	for (u32 i = 0; i < found->count; i++) {
 		struct percpu *cpu;
@@ -77,12 +86,12 @@ enum status smp_create_cpus(const struct acpi_cpus *found, u32 limit)
 		if (found->apic_id[i] == self)
 			continue;
 		cpu = percpu_create(found->apic_id[i], limit && count >= limit);
+		/* Only where the table does not name the CPU that reads it is there one more. */
 		if (!cpu)
-			return status_with(STATUS_TOO_MANY_CPUS, "%u", total);
+			panic("more CPUs than ACPI names");
 		make_stacks(cpu);
 		count++;
 	}
-	return STATUS_OK;
 }
 
 void smp_setup_this(struct percpu *cpu)

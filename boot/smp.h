@@ -10,8 +10,11 @@
 #include "kernel/percpu.h"
 #include "kernel/status.h"
 
-/* Makes the records of all CPUs, this one first; `limit` (0: none) parks the rest. */
-enum status smp_create_cpus(const struct acpi_cpus *found, u32 limit);
+/* Whether Socle can take all CPUs into VMX operation, and `limit` (0: none) of them are there. */
+enum status smp_check(const struct acpi_cpus *found, u32 limit);
+
+/* Makes the records of all CPUs, this one first; `limit` (0: none) parks the rest. smp_check() has passed. */
+void smp_create_cpus(const struct acpi_cpus *found, u32 limit);
 
 /* Descriptor tables, stacks, IDT of the CPU that calls; its record exists. */
 void smp_setup_this(struct percpu *cpu);

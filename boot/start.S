@@ -72,15 +72,16 @@ start32:
 	lgdt	PHYSICAL(start_gdt_pointer)
 	ljmp	$0x8, $PHYSICAL(start64)
 
-/* CR3 from EAX; keeps EBP, EDI. */
+/*
+ * CR3 from EAX; keeps EBP, EDI.  What firmware left on in CR4 and IA32_EFER, such as 5-level paging, goes off.
+ */
 long_mode_on:
 	movl	%eax, %cr3
-	movl	%cr4, %eax
-	orl	$CR4_START, %eax
+	movl	$CR4_START, %eax
 	movl	%eax, %cr4
 	movl	$EFER_MSR, %ecx
-	rdmsr
-	orl	$EFER_START, %eax
+	movl	$EFER_START, %eax
+	xorl	%edx, %edx
 	wrmsr
 	movl	$CR0_START, %eax
 	movl	%eax, %cr0

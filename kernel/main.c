@@ -154,12 +154,18 @@ void kernel_main(u32 magic, u32 info)
 		halt();
 	}
 	acpi_find_cpus(boot_info.rsdp, boot_info.rsdp_size, !boot_info.efi, &acpi_cpus);
+	if (!acpi_cpus.count)
+		log_warn("no ACPI table names the processors: Socle runs on this one, and others that L1 "
+			 "starts run outside it");
 	must(caps_init());
 	if (!boot_info.module_count)
 		must(STATUS_L1_MISSING);
+	must(smp_check(&acpi_cpus, options.cpus));
 	must(choose_window());
 	window_relocate();
-	must(smp_create_cpus(&acpi_cpus, options.cpus));
+	smp_create_cpus(&acpi_cpus, options.cpus);
+	if (percpu_count() > 1)
+		must(caps_check_smp());
 	smp_setup_this(percpu_get(0));
 	start_on_stack(smp_stack_top(percpu_get(0)), main_in_window);
 }

@@ -113,6 +113,23 @@ static struct control_cap control_read(u32 msr)
 	return (struct control_cap){ .allowed0 = (u32)value, .allowed1 = (u32)(value >> 32) };
 }
 
+/*
+ * Multi-key memory encryption takes the upper bits of a physical address for the key, though CPUID goes on to
+ * count them: two addresses with other such bits are the same memory.
+ */
+static unsigned int memory_bits(unsigned int physical_bits)
+{
+	const u64 on = TME_ACTIVATE_LOCKED | TME_ACTIVATE_ENABLED;
+	unsigned int keys;
+	u64 value;
+
+	if (!(cpuid(CPUID_LEAF_EXTENDED_FEATURES, 0).ecx & CPUID_7_ECX_TME) ||
+	    !rdmsr_safe(MSR_IA32_TME_ACTIVATE, &value) || (value & on) != on)
+		return physical_bits;
+	keys = (value & TME_ACTIVATE_KEYID_BITS) >> TME_ACTIVATE_KEYID_BITS_SHIFT;
+	return physical_bits - MIN(keys, physical_bits - 32);
+}
+
 /* Needs VMX in CPUID. Without true controls their plain forms say the same with more bits fixed. */
 static void read_caps(struct vmx_caps *caps)
 {
@@ -142,6 +159,7 @@ static void read_caps(struct vmx_caps *caps)
 	if (caps->proc2.allowed1 & PROC2_VMFUNC)
 		caps->vmfunc = rdmsr(MSR_IA32_VMX_VMFUNC);
 	caps->physical_bits = MIN(sizes & 0xff, 52u);
+	caps->memory_bits = memory_bits(caps->physical_bits);
 	/* 5-level paging is hidden from L1. */
 	caps->linear_bits = MIN((sizes >> 8) & 0xff, 48u);
 	caps->has_guest_1g = ext_max >= CPUID_LEAF_EXT_FEATURES &&
@@ -185,6 +203,13 @@ static enum status check_required(void)
 		    (vmx_caps.ept_vpid & ept_rows[i].bits) != ept_rows[i].bits)
 			return status_with(STATUS_EPT_UNFIT, "%s", ept_rows[i].name);
 	return STATUS_OK;
+}
+
+enum status caps_check_smp(void)
+{
+	if (vmx_caps.misc & MISC_ACTIVITY_WAIT_FOR_SIPI)
+		return STATUS_OK;
+	return status_with(STATUS_VMX_CONTROL, "activity state wait-for-SIPI (or boot with cpus=1)");
 }
 
 enum status caps_init(void)

@@ -22,18 +22,26 @@ struct vmx_caps {
 	u64 cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
 	struct control_cap pin, proc, proc2, exit, entry; /* the true controls where there are such */
 	unsigned int physical_bits, linear_bits;
-	bool has_shadow_vmcs; /* and not switched off by shadow-vmcs=off */
+	unsigned int memory_bits; /* of a physical address, without those that choose an encryption key */
+	bool has_shadow_vmcs;	  /* and not switched off by shadow-vmcs=off */
 	bool has_ept_1g, has_ept_2m, has_ept_ad;
 	bool has_guest_1g; /* 1 GiB pages in the processor's own paging */
 	bool has_invvpid;  /* all types that L0 uses */
 };
 extern struct vmx_caps vmx_caps;
 
+/* IA32_VMX_MISC: activity states that a VM entry may load. */
+#define MISC_ACTIVITY_SHUTDOWN BIT(7)
+#define MISC_ACTIVITY_WAIT_FOR_SIPI BIT(8)
+
 /*
  * BSP, once: reads the MSRs, checks the required sets.  Errors: no VT-x, locked off, no EPT, no
  * unrestricted guest...
  */
 enum status caps_init(void);
+
+/* Whether L1 can have further CPUs, which wait for their SIPIs as guests. BSP, after caps_init(). */
+enum status caps_check_smp(void);
 
 /* AP: STATUS_OK if its capabilities equal the BSP's. */
 enum status caps_compare(void);

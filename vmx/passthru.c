@@ -152,7 +152,7 @@ bool vm_ept01_lookup(gpa_t gpa, struct ept01_mapping *out)
 	unsigned int level;
 	u64 leaf;
 
-	if (gpa.v >> vmx_caps.physical_bits || !is_covered(gpa.v) || memmap_in_window(gpa.v, 1))
+	if (gpa.v >> vmx_caps.memory_bits || !is_covered(gpa.v) || memmap_in_window(gpa.v, 1))
 		return false;
 	if (!ptab_lookup(&passthru.ept, gpa.v, &leaf, &level) && !map_if_absent(gpa.v, &leaf, &level))
 		return false;

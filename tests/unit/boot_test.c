@@ -113,6 +113,7 @@ static void tags_are_read(void **state UNUSED)
 
 static void damaged_tags_are_a_status(void **state UNUSED)
 {
+	static u8 efi_map[16 + BOOT_EFI_MAP_SPACE] = { 48, [4] = 1 };
 	u32 here;
 
 	assert_int_equal(multiboot2_parse(0x12345, INFO, &info), STATUS_NOT_MULTIBOOT2);
@@ -142,6 +143,27 @@ static void damaged_tags_are_a_status(void **state UNUSED)
 	assert_int_equal(multiboot2_parse(MAGIC, INFO, &info), STATUS_BOOT_INFO);
 	good_tags();
 	tag(3, "\0\0\0\1", 4);
+	tags_end();
+	assert_int_equal(multiboot2_parse(MAGIC, INFO, &info), STATUS_BOOT_INFO);
+	/* a memory map with more entries than there is room for, and the firmware's */
+	good_tags();
+	put32(at, 6);
+	put32(at + 4, 16 + 24 * MEMMAP_MAX);
+	put32(at + 8, 24);
+	for (u32 i = 0; i < MEMMAP_MAX; i++) {
+		put64(at + 16 + 24 * i, i * 0x2000ull);
+		put64(at + 16 + 24 * i + 8, 0x1000);
+		put32(at + 16 + 24 * i + 16, MEMMAP_RESERVED);
+	}
+	at += 16 + 24 * MEMMAP_MAX;
+	tags_end();
+	assert_int_equal(multiboot2_parse(MAGIC, INFO, &info), STATUS_BOOT_INFO);
+	good_tags();
+	tag(17, efi_map, 8 + BOOT_EFI_MAP_SPACE);
+	tags_end();
+	assert_int_equal(multiboot2_parse(MAGIC, INFO, &info), STATUS_OK);
+	good_tags();
+	tag(17, efi_map, 8 + BOOT_EFI_MAP_SPACE + 8);
 	tags_end();
 	assert_int_equal(multiboot2_parse(MAGIC, INFO, &info), STATUS_BOOT_INFO);
 	/* a memory map with entries that are too small */
@@ -590,14 +612,25 @@ static void madt_gives_the_processors(void **state UNUSED)
 	assert_int_equal(cpus.count, 3);
 	acpi_find_cpus(NULL, 0, false, &cpus);
 	assert_int_equal(cpus.count, 0);
-	/* damage: checksum, length of an entry, length of the table */
+	/* a wrong checksum: L1 would go on with the table */
+	*mem(0x81000 + 9) ^= 1;
+	acpi_find_cpus(NULL, 0, true, &cpus);
+	assert_int_equal(cpus.count, 3);
+	/* more processors than there are records */
+	put32(0x81004, 44 + 16 * (ACPI_CPU_MAX + 1));
+	for (u32 i = 0; i <= ACPI_CPU_MAX; i++) {
+		memcpy(mem(0x81000 + 44 + 16 * i), "\11\20\0\0\0\0\0\0\1\0\0\0\0\0\0\0", 16);
+		put32(0x81000 + 44 + 16 * i + 4, i);
+	}
+	acpi_find_cpus(NULL, 0, true, &cpus);
+	assert_int_equal(cpus.count, ACPI_CPU_MAX + 1);
+	assert_int_equal(cpus.apic_id[ACPI_CPU_MAX - 1], ACPI_CPU_MAX - 1);
+	make_acpi();
+	/* damage: length of an entry, length of the table */
 	*mem(0x81000 + 45) = 0;
-	set_checksum(0x81000, 44 + 40, 9);
 	acpi_find_cpus(NULL, 0, true, &cpus);
 	assert_int_equal(cpus.count, 0);
 	*mem(0x81000 + 45) = 8;
-	acpi_find_cpus(NULL, 0, true, &cpus);
-	assert_int_equal(cpus.count, 0);
 	put32(0x81004, 0xfffffff0);
 	acpi_find_cpus(NULL, 0, true, &cpus);
 	assert_int_equal(cpus.count, 0);
