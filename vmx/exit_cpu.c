@@ -52,6 +52,15 @@
 	 CPUID_7_EDX_STIBP | CPUID_7_EDX_L1D_FLUSH | CPUID_7_EDX_ARCH_CAPABILITIES |                         \
 	 CPUID_7_EDX_CORE_CAPABILITIES | CPUID_7_EDX_SSBD)
 
+/* Hidden: hardware feedback (HFI, Thread Director), whose table the processor writes into memory by itself.
+ */
+#define LEAF6_EAX (~(u32)(BIT(19) | BIT(23)))
+#define LEAF6_ECX 0x9u /* effective frequency, performance-energy bias */
+
+/* IA32_SPEC_CTRL's: PSFD, IPRED_CTRL, RRSBA_CTRL, DDPD_U, BHI_CTRL; MCDT_NO. */
+#define LEAF7_2_EDX GENMASK(5, 0)
+#define LEAF7_SUBLEAF_LAST 2u
+
 /* Vector instructions and fast strings; hidden: LASS, FRED, HRESET, LAM. */
 #define LEAF7_1_EAX                                                                                          \
 	(BIT(0) | BIT(1) | BIT(2) | BIT(3) | CPUID_7_1_EAX_AVX_VNNI | CPUID_7_1_EAX_AVX512_BF16 | BIT(7) |   \
@@ -129,7 +138,7 @@ static void filter_extended_features(struct vcpu *vcpu, struct cpuid_regs *r, u3
 {
 	switch (subleaf) {
 	case 0:
-		r->eax = MIN(r->eax, 1u);
+		r->eax = MIN(r->eax, LEAF7_SUBLEAF_LAST);
 		r->ebx &= leaf7_ebx;
 		r->ecx &= leaf7_ecx;
 		r->edx &= (u32)LEAF7_EDX;
@@ -137,6 +146,7 @@ static void filter_extended_features(struct vcpu *vcpu, struct cpuid_regs *r, u3
 			r->ecx |= (u32)CPUID_7_ECX_OSPKE;
 		break;
 	case 1: *r = (struct cpuid_regs){ .eax = r->eax & (u32)LEAF7_1_EAX }; break;
+	case LEAF7_SUBLEAF_LAST: *r = (struct cpuid_regs){ .edx = r->edx & (u32)LEAF7_2_EDX }; break;
 	default: *r = (struct cpuid_regs){ 0 };
 	}
 }
@@ -174,6 +184,9 @@ static inline void filter(struct vcpu *vcpu, struct cpuid_regs *r, u32 leaf, u32
 	case CPUID_LEAF_MAX: r->eax = basic_leaf_max; break;
 	case CPUID_LEAF_EXT_MAX: r->eax = ext_leaf_max; break;
 	case CPUID_LEAF_FEATURES: filter_features(vcpu, r); break;
+	case CPUID_LEAF_THERMAL:
+		*r = (struct cpuid_regs){ r->eax & LEAF6_EAX, r->ebx, r->ecx & LEAF6_ECX, 0 };
+		break;
 	case CPUID_LEAF_EXTENDED_FEATURES: filter_extended_features(vcpu, r, subleaf); break;
 	case CPUID_LEAF_XSAVE: filter_xsave(r, subleaf); break;
 	case CPUID_LEAF_EXT_FEATURES: r->edx &= ext1_edx; break;

@@ -44,20 +44,22 @@ static bool is_vmx_capability(u32 index)
 	return index >= MSR_IA32_VMX_FIRST && index <= MSR_IA32_VMX_LAST;
 }
 
-/* Features that L1 does not have: CPUID hides them. */
+/*
+ * Features that L1 does not have: CPUID hides them. And what lies outside the ranges of the MSR bitmap: no
+ * processor has MSRs there, but a hypervisor below Socle may, and would be told of them as Socle's own wish.
+ */
 static bool is_hidden(u32 index)
 {
+	if (index > MSR_LOW_LAST && index - MSR_HIGH_FIRST > MSR_LOW_LAST)
+		return true;
 	switch (index) {
-	case MSR_IA32_PEBS_ENABLE:
-	case 0x560 ... 0x561:
-	case MSR_IA32_RTIT_CTL ... MSR_IA32_RTIT_CTL + 2:
-	case 0x580 ... 0x587:
-	case MSR_IA32_DS_AREA:
-	case MSR_IA32_U_CET ... MSR_IA32_INTERRUPT_SSP_TABLE_ADDR:
-	case MSR_IA32_PKRS:
-	case 0x985 ... 0x98a:
-	case 0xd93:
-	case MSR_IA32_LBR_CTL: return true;
+#define MSR_INTERCEPTED(first, last, read, write)
+#define MSR_HIDDEN(first, last)                                                                              \
+	case (first)...(last):                                                                               \
+		return true;
+#include "vmx/msrs.def"
+#undef MSR_INTERCEPTED
+#undef MSR_HIDDEN
 	default: return false;
 	}
 }

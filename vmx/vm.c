@@ -19,40 +19,17 @@
 struct vm vm;
 struct l0_controls l0_controls;
 
-/*
- * The MSRs that L1 may not touch directly. Besides those that VMX is about: the MTRRs (virtual),
- * features that L1 is not given, and what could make the processor write to memory of L0's choosing or
- * stop L0: debug store, processor trace, the APIC's base, execute-disable. IA32_XSS could enable
- * processor trace by XRSTORS.
- */
 struct msr_range {
 	u32 first, last;
 	bool read, write;
 };
 
 static const struct msr_range msr_intercepts[] = {
-	{ MSR_IA32_APIC_BASE, MSR_IA32_APIC_BASE, false, true },
-	{ MSR_IA32_FEATURE_CONTROL, MSR_IA32_FEATURE_CONTROL, true, true },
-	{ MSR_IA32_BIOS_UPDT_TRIG, MSR_IA32_BIOS_UPDT_TRIG, false, true },
-	{ MSR_IA32_SMM_MONITOR_CTL, MSR_IA32_SMM_MONITOR_CTL, true, true },
-	{ MSR_IA32_MISC_ENABLE, MSR_IA32_MISC_ENABLE, false, true },
-	{ MSR_IA32_MTRR_PHYSBASE0, MSR_IA32_MTRR_PHYSBASE0 + 2 * MTRR_VARIABLE_MAX - 1, true, true },
-	{ MSR_IA32_MTRR_FIX64K_00000, MSR_IA32_MTRR_FIX64K_00000, true, true },
-	{ MSR_IA32_MTRR_FIX16K_80000, MSR_IA32_MTRR_FIX16K_A0000, true, true },
-	{ MSR_IA32_MTRR_FIX4K_C0000, MSR_IA32_MTRR_FIX4K_F8000, true, true },
-	{ MSR_IA32_MTRR_DEF_TYPE, MSR_IA32_MTRR_DEF_TYPE, true, true },
-	{ MSR_IA32_PEBS_ENABLE, MSR_IA32_PEBS_ENABLE, true, true },
-	{ MSR_IA32_VMX_FIRST, MSR_IA32_VMX_LAST, true, true },
-	{ 0x560, 0x561, true, true }, /* IA32_RTIT_OUTPUT_* */
-	{ MSR_IA32_RTIT_CTL, MSR_IA32_RTIT_CTL + 2, true, true },
-	{ 0x580, 0x587, true, true }, /* IA32_RTIT_ADDR* */
-	{ MSR_IA32_DS_AREA, MSR_IA32_DS_AREA, true, true },
-	{ MSR_IA32_U_CET, MSR_IA32_INTERRUPT_SSP_TABLE_ADDR, true, true },
-	{ MSR_IA32_PKRS, MSR_IA32_PKRS, true, true },
-	{ 0x985, 0x98a, true, true }, /* IA32_UINTR_* */
-	{ MSR_IA32_XSS, MSR_IA32_XSS, false, true },
-	{ 0xd93, 0xd93, true, true }, /* IA32_PASID */
-	{ MSR_IA32_LBR_CTL, MSR_IA32_LBR_CTL, true, true },
+#define MSR_INTERCEPTED(first, last, read, write) { first, last, read, write },
+#define MSR_HIDDEN(first, last) { first, last, true, true },
+#include "vmx/msrs.def"
+#undef MSR_INTERCEPTED
+#undef MSR_HIDDEN
 };
 
 /* SDM "MSR-Bitmap Address": reads of low and high MSRs, then writes of low and high ones, 1 KiB each. */
