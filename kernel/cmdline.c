@@ -179,6 +179,7 @@ static const struct option rows[] = {
 	{ "vpid", parse_on_off, &options.vpid },
 	{ "ept-large", parse_on_off, &options.ept_large },
 	{ "ibpb", parse_on_off, &options.ibpb },
+	{ "flush", parse_on_off, &options.flush },
 	{ "ept02", parse_size, &options.ept02_budget },
 };
 
@@ -211,7 +212,8 @@ enum status cmdline_parse(const char *line)
 				    .shadow_vmcs = true,
 				    .vpid = true,
 				    .ept_large = true,
-				    .ibpb = true };
+				    .ibpb = true,
+				    .flush = true };
 	/* To the end even after an error: console= must be known to print it. The first error counts. */
 	while (*line) {
 		size_t len = 0;

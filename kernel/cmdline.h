@@ -26,6 +26,7 @@ struct options {
 	bool vpid;	  /* vpid=on|off */
 	bool ept_large;	  /* ept-large=on|off: 2 MiB and 1 GiB pages in EPT01 and EPT02 */
 	bool ibpb;	  /* ibpb=on|off: branch-prediction barrier at each exit from L2 to L1 */
+	bool flush;	  /* flush=on|off: processor's buffers and L1 data cache before an L2 */
 	bool check;	  /* check: report, then halt */
 	u64 ept02_budget; /* ept02=SIZE: memory for EPT02 pages per CPU; 0: default */
 };

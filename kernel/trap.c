@@ -28,10 +28,16 @@ struct gate {
 };
 static struct gate idt[GATE_COUNT] ALIGNED(16);
 static void (*nmi_hook)(struct trap_frame *frame);
+static bool (*machine_check_hook)(struct trap_frame *frame);
 
 void trap_set_nmi_hook(void (*hook)(struct trap_frame *frame))
 {
 	nmi_hook = hook;
+}
+
+void trap_set_machine_check_hook(bool (*hook)(struct trap_frame *frame))
+{
+	machine_check_hook = hook;
 }
 
 static u64 ist_of(unsigned int vector)
@@ -104,6 +110,8 @@ void trap_handle(struct trap_frame *frame)
 			nmi_hook(frame);
 		return;
 	}
+	if (frame->vector == VEC_MC && machine_check_hook && machine_check_hook(frame))
+		return;
 	if ((frame->vector == VEC_GP || frame->vector == VEC_UD || frame->vector == VEC_PF) && fix_up(frame))
 		return;
 	log_break_lock();

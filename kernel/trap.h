@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Exceptions and NMIs that hit L0 itself. The stubs are trap.S; a fault inside an instruction listed in
- * the exception table continues at its fix-up, an NMI goes to the hook, everything else is a panic.
+ * the exception table continues at its fix-up, NMIs and machine checks go
+ * to their hooks, everything else is a panic.
  */
 #ifndef KERNEL_TRAP_H
 #define KERNEL_TRAP_H
@@ -18,6 +19,9 @@ struct trap_frame {
 
 /* Called with NMIs blocked, on the NMI stack; may change frame->rip. Without one, NMIs are dropped. */
 void trap_set_nmi_hook(void (*hook)(struct trap_frame *frame));
+
+/* The same for machine checks, on their own stack; false: it cannot be survived. */
+void trap_set_machine_check_hook(bool (*hook)(struct trap_frame *frame));
 
 /* From trap.S. */
 void trap_handle(struct trap_frame *frame);

@@ -35,6 +35,16 @@ static enum combination combine(const struct event *first, u8 second)
 	return SERIAL;
 }
 
+struct event event_double_fault(struct vcpu *vcpu)
+{
+	return (struct event){
+		.vector = VEC_DF,
+		.type = INTR_TYPE_HARD_EXCEPTION,
+		/* Real mode delivers no error codes. */
+		.has_error_code = vcpu_is_protected(vcpu),
+	};
+}
+
 static enum action queue_exception(struct vcpu *vcpu, const struct event *event)
 {
 	enum combination how = vcpu->pending_valid ? combine(&vcpu->pending, event->vector) : SERIAL;
@@ -48,9 +58,7 @@ static enum action queue_exception(struct vcpu *vcpu, const struct event *event)
 	vcpu->pending = *event;
 	vcpu->pending_valid = true;
 	if (how == DOUBLE_FAULT)
-		vcpu->pending = (struct event){ .vector = VEC_DF,
-						.type = INTR_TYPE_HARD_EXCEPTION,
-						.has_error_code = true };
+		vcpu->pending = event_double_fault(vcpu);
 	return ACTION_RESUME;
 }
 
@@ -134,6 +142,21 @@ void event_requeue_vectoring(struct vcpu *vcpu)
 		vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY,
 			     vcpu_reg(vcpu, REG_INTERRUPTIBILITY) & ~(u64)INTERRUPTIBILITY_NMI);
 	vcpu->pending_valid = true;
+}
+
+void event_machine_check(struct vcpu *vcpu)
+{
+	static const struct event event = { .vector = VEC_MC, .type = INTR_TYPE_HARD_EXCEPTION };
+
+	/* SDM "Checks on Guest Non-Register State": nothing is injected into wait-for-SIPI. */
+	if (vcpu->pending_valid || vcpu->nested.aborted ||
+	    vcpu_reg(vcpu, REG_ACTIVITY) == ACTIVITY_WAIT_FOR_SIPI)
+		return;
+	vcpu->machine_check_pending = false;
+	if (vcpu->nested.in_l2)
+		nested_machine_check(vcpu, &event);
+	else
+		queue_exception(vcpu, &event);
 }
 
 static u64 wrap_rip(struct vcpu *vcpu, u64 rip)

@@ -14,9 +14,14 @@
  * Combines with a pending vectoring event by the SDM's double-fault rules.
  */
 enum action event_inject_exception(struct vcpu *vcpu, u8 vector, bool has_error_code, u32 error_code);
+/* The #DF that two exceptions of the current guest make, in the mode that it is in. */
+struct event event_double_fault(struct vcpu *vcpu);
 enum action event_inject_ud(struct vcpu *vcpu);
 enum action event_inject_gp(struct vcpu *vcpu, u32 error_code);
 enum action event_inject_pf(struct vcpu *vcpu, u64 linear, u32 error_code);
+
+/* A machine check that hit L0: the current guest's, as soon as nothing else is being delivered. */
+void event_machine_check(struct vcpu *vcpu);
 
 /*
  * After an exit that L0 handled itself: an event whose delivery was interrupted (IDT-vectoring) is

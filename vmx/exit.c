@@ -86,7 +86,7 @@ static enum action redeliver(struct vcpu *vcpu, u32 info)
 /* SDM "VMX Aborts": only a reset wakes the processor; what the exit has saved does not matter. */
 static enum action stay_shut_down(struct vcpu *vcpu)
 {
-	vcpu_set_reg(vcpu, REG_ACTIVITY, ACTIVITY_SHUTDOWN);
+	vcpu_shut_down(vcpu);
 	return ACTION_RESUME;
 }
 

@@ -8,9 +8,11 @@
 #include "drivers/apic.h"
 #include "kernel/hw/cpu.h"
 #include "kernel/log.h"
+#include "kernel/msr.h"
 #include "kernel/panic.h"
 #include "kernel/percpu.h"
 #include "kernel/trap.h"
+#include "kernel/x86.h"
 #include "vmx/entry.h"
 #include "vmx/event.h"
 #include "vmx/exit.h"
@@ -60,18 +62,44 @@ static void handle_requests(struct vcpu *vcpu)
 		cpu_halt_forever();
 	if (request & REQUEST_NMI)
 		vcpu->nmi_pending = true;
+	if (request & REQUEST_MACHINE_CHECK)
+		vcpu->machine_check_pending = true;
 }
 
-/* An NMI in L0: it is L1's, and the vCPU must not be entered without having seen it. */
+/* The vCPU must not be entered without having seen it. */
+static void request_before_entry(struct vcpu *vcpu, u64 request, struct trap_frame *frame)
+{
+	__atomic_fetch_or(&vcpu->request, request, __ATOMIC_RELEASE);
+	if (frame->rip >= (u64)vmx_entry_begin && frame->rip < (u64)vmx_entry_end)
+		frame->rip = (u64)vmx_entry_restart;
+}
+
+/* An NMI in L0: it is L1's. */
 static void nmi_hook(struct trap_frame *frame)
 {
 	struct vcpu *vcpu = percpu_this()->vcpu;
 
-	if (!vcpu)
-		return;
-	__atomic_fetch_or(&vcpu->request, REQUEST_NMI, __ATOMIC_RELEASE);
-	if (frame->rip >= (u64)vmx_entry_begin && frame->rip < (u64)vmx_entry_end)
-		frame->rip = (u64)vmx_entry_restart;
+	if (vcpu)
+		request_before_entry(vcpu, REQUEST_NMI, frame);
+}
+
+/*
+ * A machine check in L0: the banks are L1's, and so is it, if the processor can go on. One that is broadcast
+ * finds parked CPUs too, which are nobody's: they clear IA32_MCG_STATUS.MCIP, for a second one would reset
+ * the machine. SDM: "Machine-Check Architecture", "Guidelines for Writing Machine-Check Software".
+ */
+static bool machine_check_hook(struct trap_frame *frame)
+{
+	struct vcpu *vcpu = percpu_this()->vcpu;
+	u64 status;
+
+	if (!rdmsr_safe(MSR_IA32_MCG_STATUS, &status) || !(status & MCG_STATUS_RIPV))
+		return false;
+	if (vcpu)
+		request_before_entry(vcpu, REQUEST_MACHINE_CHECK, frame);
+	else
+		wrmsr(MSR_IA32_MCG_STATUS, 0);
+	return true;
 }
 
 static NORETURN void entry_failed(struct vcpu *vcpu, enum enter_result result)
@@ -116,6 +144,8 @@ static inline void prepare(struct vcpu *vcpu)
 
 	if (unlikely(READ_ONCE(vcpu->request)))
 		handle_requests(vcpu);
+	if (unlikely(vcpu->machine_check_pending))
+		event_machine_check(vcpu);
 	/* L1's exit by the NMI, or L2's own: looked at again until it has gone one way or the other. */
 	if (unlikely(vcpu->nmi_pending) && vcpu->nested.in_l2)
 		nested_nmi(vcpu);
@@ -124,6 +154,8 @@ static inline void prepare(struct vcpu *vcpu)
 		event_commit(vcpu);
 	flush(vcpu, &vmcs->cache);
 	vcpu->launched = vmcs->launched;
+	if (unlikely(vcpu->flush_buffers) && vcpu->nested.in_l2)
+		verw(GDT_DATA);
 }
 
 /* Runs the guest until it exits; the register cache is forgotten before anything else can look. */
@@ -253,6 +285,7 @@ static inline enum action handle_l1(struct vcpu *vcpu, u32 reason)
 void vcpu_run(struct vcpu *vcpu)
 {
 	trap_set_nmi_hook(nmi_hook);
+	trap_set_machine_check_hook(machine_check_hook);
 	panic_set_dump(panic_dump);
 	for (;;) {
 		struct vmcs *vmcs = enter(vcpu);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Task switches of L1: the processor makes none in a guest, so L0 does, for 16- and 32-bit TSSs. What the
- * processor has checked before the exit (gate, privilege, selector, descriptor) is only read again.
+ * processor has checked before the exit (gate, privilege) is not looked at again; the TSS descriptor is, for
+ * it is read a second time: another CPU may have changed it, and what is no memory of L1's reads as ones.
  * SDM: "Task Switching"; "Treatment of Task Switches" (VMX).
  */
 #include "kernel/hw/cpu.h"
@@ -110,7 +111,7 @@ static bool set_busy(struct vcpu *vcpu, u16 selector, bool busy, struct fault *f
 	u8 type;
 
 	OK_OR_RETURN(system_access(vcpu, va, &type, NULL, 1, fault));
-	type = busy ? type | 2 : (u8)(type & ~2);
+	type = busy ? type | SEG_TYPE_TSS_IS_BUSY : (u8)(type & ~SEG_TYPE_TSS_IS_BUSY);
 	return system_access(vcpu, va, NULL, &type, 1, fault);
 }
 
@@ -119,6 +120,22 @@ static bool set_busy(struct vcpu *vcpu, u16 selector, bool busy, struct fault *f
 static bool is_tss32(u32 ar)
 {
 	return ar & 8;
+}
+
+/* SDM "Exception Conditions Checked During a Task Switch". What passes is what a VM entry wants of TR. */
+static bool tss_check(const struct descriptor *tss, u16 selector, u32 source, struct fault *fault)
+{
+	u32 busy = source == SOURCE_IRET ? SEG_TYPE_TSS_IS_BUSY : 0;
+	u32 type = tss->ar & (AR_S | AR_TYPE), selector_code = selector & ~3u;
+	u32 needed = (is_tss32(tss->ar) ? sizeof(struct tss32) : sizeof(struct tss16)) - 1;
+
+	if (type != (SEG_TYPE_TSS16_AVAILABLE | busy) && type != (SEG_TYPE_TSS_AVAILABLE | busy))
+		return fail(fault, source == SOURCE_IRET ? VEC_TS : VEC_GP, selector_code);
+	if (!(tss->ar & AR_P))
+		return fail(fault, VEC_NP, selector_code);
+	if (tss->limit < needed)
+		return fail(fault, VEC_TS, selector_code);
+	return true;
 }
 
 static bool old_task_save(struct vcpu *vcpu, u32 eip, u32 eflags, struct fault *fault)
@@ -324,7 +341,7 @@ static bool new_task_load(struct vcpu *vcpu, const struct task *task, u16 select
 {
 	bool paging = vcpu_reg(vcpu, REG_CR0) & CR0_PG;
 
-	tss.ar |= 2; /* busy */
+	tss.ar |= SEG_TYPE_TSS_IS_BUSY;
 	set_seg(vcpu, SEG_TR, selector, &tss);
 	if (paging && is_tss32(tss.ar) && task->cr3 != vcpu_reg(vcpu, REG_CR3)) {
 		if (vcpu_is_pae_paging(vcpu) && nested_load_pdptes(vcpu, task->cr3) != PDPTE_OK)
@@ -352,6 +369,7 @@ static bool switch_task(struct vcpu *vcpu, u16 selector, u32 source, u64 next_ri
 	struct task task;
 
 	OK_OR_RETURN(descriptor_read(vcpu, selector, source == SOURCE_IRET ? VEC_TS : VEC_GP, &tss, fault));
+	OK_OR_RETURN(tss_check(&tss, selector, source, fault));
 	OK_OR_RETURN(new_task_read(vcpu, &tss, &task, fault));
 	if (source == SOURCE_IRET)
 		eflags &= ~(u32)RFLAGS_NT;

@@ -240,6 +240,17 @@ void vcpu_take_init(struct vcpu *vcpu)
 	vcpu_set_reg(vcpu, REG_ACTIVITY, ACTIVITY_WAIT_FOR_SIPI);
 }
 
+void vcpu_shut_down(struct vcpu *vcpu)
+{
+	if (vmx_caps.misc & MISC_ACTIVITY_SHUTDOWN) {
+		vcpu_set_reg(vcpu, REG_ACTIVITY, ACTIVITY_SHUTDOWN);
+		return;
+	}
+	/* With TF, an entry into HLT would want a pending single step. */
+	vcpu_set_reg(vcpu, REG_RFLAGS, vcpu_reg(vcpu, REG_RFLAGS) & ~(u64)(RFLAGS_IF | RFLAGS_TF));
+	vcpu_set_reg(vcpu, REG_ACTIVITY, ACTIVITY_HLT);
+}
+
 /* Flat 32-bit protected mode at L1's entry point. */
 static void set_start_state(struct vcpu *vcpu, const struct l1_start *start)
 {
@@ -262,6 +273,23 @@ static void set_start_state(struct vcpu *vcpu, const struct l1_start *start)
 	vcpu->gpr[GPR_RBP] = start->ebp;
 }
 
+/*
+ * What L1 flushes before it enters L2 does not stay flushed: L0 works in between. SDM
+ * "IA32_ARCH_CAPABILITIES": the L1 data cache needs it without RDCL_NO, unless a hypervisor below does it
+ * ("SKIP_L1DFL_VMENTRY").
+ */
+static void choose_flushes(struct vcpu *vcpu)
+{
+	u32 has = options.flush ? cpuid(CPUID_LEAF_EXTENDED_FEATURES, 0).edx : 0;
+	u64 arch = 0;
+
+	if (has & CPUID_7_EDX_ARCH_CAPABILITIES)
+		arch = rdmsr(MSR_IA32_ARCH_CAPABILITIES);
+	vcpu->flush_buffers =
+		has && ((has & CPUID_7_EDX_MD_CLEAR) || (arch & (ARCH_CAP_FB_CLEAR | ARCH_CAP_RFDS_CLEAR)));
+	vcpu->flush_l1d = (has & CPUID_7_EDX_L1D_FLUSH) && !(arch & (ARCH_CAP_RDCL_NO | ARCH_CAP_SKIP_L1DFL));
+}
+
 struct vcpu *vcpu_create(struct percpu *cpu, struct vm *the_vm, const struct l1_start *start)
 {
 	struct vcpu *vcpu = page_alloc_contig(ALIGN_UP(sizeof(*vcpu), PAGE_SIZE) / PAGE_SIZE);
@@ -271,6 +299,7 @@ struct vcpu *vcpu_create(struct percpu *cpu, struct vm *the_vm, const struct l1_
 	vcpu->pf_wish = pf_wish_of_options();
 	vcpu->feature_control = cpu->vmx->firmware_feature_control;
 	vcpu->ibpb = options.ibpb && (cpuid(CPUID_LEAF_EXTENDED_FEATURES, 0).edx & CPUID_7_EDX_IBRS);
+	choose_flushes(vcpu);
 	mtrr_read_hardware(&vcpu->mtrr);
 	absent_init(vcpu);
 	vmcs_init(&vcpu->vmcs01, page_alloc(), &vcpu->reg_counters);

@@ -55,6 +55,7 @@ enum action {
 #define REQUEST_NMI BIT(0)	     /* an NMI arrived while L0 ran */
 #define REQUEST_EPT01_CHANGED BIT(1) /* flush this CPU's translations, drop EPT02s */
 #define REQUEST_STOP BIT(2)	     /* the machine stops */
+#define REQUEST_MACHINE_CHECK BIT(3) /* a machine check hit L0 */
 
 /* An event to be injected at the next entry of the current VMCS. */
 struct event {
@@ -93,7 +94,10 @@ struct vcpu {
 	struct event pending; /* injected by event_commit() if pending_valid */
 	bool pending_valid;
 	bool nmi_pending; /* an NMI waits for its window */
-	bool ibpb;	  /* a barrier between L2 and L1: the processor has it, and ibpb= is on. Constant */
+	bool machine_check_pending;
+	bool ibpb; /* a barrier between L2 and L1: the processor has it, and ibpb= is on. Constant */
+	bool flush_buffers,
+		flush_l1d; /* before L2: the processor has and needs it, and flush= is on. Constant */
 
 	/* The exit being handled. */
 	u32 exit_reason; /* whole field: with EXIT_REASON_ENTRY_FAILURE */
@@ -261,5 +265,9 @@ void vcpu_init_reset(struct vcpu *vcpu);
  * brings that state (exit_sipi()).  vmcs01 is current.
  */
 void vcpu_take_init(struct vcpu *vcpu);
+
+/* Shutdown, from which nothing but an INIT wakes; a HLT that is as deep, where no entry can load that state.
+ */
+void vcpu_shut_down(struct vcpu *vcpu);
 
 #endif

@@ -145,6 +145,13 @@ static inline void wbinvd(void)
 	asm volatile("wbinvd" : : : "memory");
 }
 
+/* SDM "IA32_ARCH_CAPABILITIES", MD_CLEAR: the form with a memory operand overwrites the processor's buffers.
+ */
+static inline void verw(u16 selector)
+{
+	asm volatile("verw %0" : : "m"(selector) : "cc", "memory");
+}
+
 static inline u64 rdtsc(void)
 {
 	u32 lo, hi;

@@ -401,7 +401,8 @@ void xsetbv(u32 index UNUSED, u64 value)
 	xcr0 = value;
 }
 
-u32 fake_pkru;
+u32 fake_pkru, fake_verws;
+bool (*fake_machine_check)(struct trap_frame *frame);
 
 u32 rdpkru(void)
 {
@@ -564,6 +565,11 @@ void trap_set_nmi_hook(void (*hook)(struct trap_frame *frame) UNUSED)
 {
 }
 
+void trap_set_machine_check_hook(bool (*hook)(struct trap_frame *frame))
+{
+	fake_machine_check = hook;
+}
+
 /* ---- defaults ---- */
 
 /* The VMX capabilities of a processor of about 2020, as the emulator's newest models have them. */
@@ -662,7 +668,7 @@ void fake_reset(void)
 	control[4] = CR4_PAE | CR4_VMXE | CR4_PGE;
 	xcr0 = XCR0_X87 | XCR0_SSE;
 	io_in = ~0u;
-	fake_pkru = 0;
+	fake_pkru = fake_verws = 0;
 	fake_debugctl_reserved = 0;
 	log_used = 0;
 	log_text[0] = 0;

@@ -24,6 +24,8 @@ void fake_snapshot(void);
 void fake_restore(void);
 
 /* ---- VMX ---- */
+struct trap_frame;
+
 struct fake_write {
 	u64 vmcs; /* physical address of the VMCS that was current */
 	u32 field;
@@ -56,8 +58,10 @@ u64 fake_msr_get(u32 msr); /* 0: there is none */
 extern u32 fake_vmcalls;   /* VMCALLs of Socle's own, to another one below */
 void fake_cpuid_set(u32 leaf, u32 subleaf, u32 eax, u32 ebx, u32 ecx, u32 edx);
 extern u32 fake_pkru;
-extern u64 fake_debugctl_reserved; /* bits that WRMSR of IA32_DEBUGCTL refuses */
-void fake_io_in(u32 value);	   /* what each IN reads from now on */
+extern u32 fake_verws;					     /* so many so far */
+extern bool (*fake_machine_check)(struct trap_frame *frame); /* Socle's hook */
+extern u64 fake_debugctl_reserved;			     /* bits that WRMSR of IA32_DEBUGCTL refuses */
+void fake_io_in(u32 value);				     /* what each IN reads from now on */
 
 extern struct percpu fake_cpu;
 

@@ -199,6 +199,8 @@ static enum action commit(struct vcpu *vcpu, struct nested_vmcs *slot, bool laun
 		return fail_late(vcpu, slot, EXIT_ENTRY_FAIL_MSR, failed);
 	}
 	v12->launched = 1;
+	if (unlikely(vcpu->flush_l1d))
+		msr_write(vcpu, MSR_IA32_FLUSH_CMD, FLUSH_CMD_L1D);
 	if (unlikely(vcpu->nested.init_pending))
 		return take_held_init(vcpu, slot, &l1);
 	return ACTION_RESUME;

@@ -118,11 +118,7 @@ static enum action reflect_triple_fault(struct vcpu *vcpu)
  */
 static enum action combine_exceptions(struct vcpu *vcpu, const struct event *second)
 {
-	static const struct event double_fault = {
-		.vector = VEC_DF,
-		.type = INTR_TYPE_HARD_EXCEPTION,
-		.has_error_code = true,
-	};
+	struct event double_fault = event_double_fault(vcpu);
 	enum exception_class class1 = exception_class(&vcpu->pending);
 	enum exception_class class2 = exception_class(second);
 
@@ -160,6 +156,18 @@ enum action nested_exception(struct vcpu *vcpu, const struct event *event, u64 q
 	return ACTION_RESUME;
 }
 
+/* If the processor has not entered L2 yet, CD and NW are the field's: it leaves those of CR0 alone. */
+static void settle_cache_bits(struct vcpu *vcpu)
+{
+	vcpu_set_reg(vcpu, REG_CR0, (vcpu_reg(vcpu, REG_CR0) & ~(CR0_CD | CR0_NW)) | cr_cache_bits());
+}
+
+void nested_machine_check(struct vcpu *vcpu, const struct event *event)
+{
+	settle_cache_bits(vcpu);
+	nested_exception(vcpu, event, 0);
+}
+
 /*
  * An NMI while L2 runs.  With "NMI exiting" it is L1's exit, though without
  * "virtual NMIs" only if NMIs are not blocked: such blocking "remains in
@@ -192,9 +200,7 @@ enum action nested_nmi(struct vcpu *vcpu)
 	    (vcpu->pending.type == INTR_TYPE_OTHER || (vcpu->pending.type != INTR_TYPE_NMI && !blocked)))
 		return ACTION_RESUME;
 	vcpu->nmi_pending = false;
-	/* If the processor has not entered L2 yet, CD and NW are the field's: it leaves those of CR0 alone.
-	 */
-	vcpu_set_reg(vcpu, REG_CR0, (vcpu_reg(vcpu, REG_CR0) & ~(CR0_CD | CR0_NW)) | cr_cache_bits());
+	settle_cache_bits(vcpu);
 	return reflect_exception(vcpu, &nmi, 0);
 }
 

@@ -127,7 +127,7 @@ enum action nested_vmx_abort(struct vcpu *vcpu, struct nested_vmcs *slot, enum v
 		vcpu_set_reg(vcpu, reg, 0);
 	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, 0);
 	vcpu_set_reg(vcpu, REG_PENDING_DEBUG, 0);
-	vcpu_set_reg(vcpu, REG_ACTIVITY, ACTIVITY_SHUTDOWN);
+	vcpu_shut_down(vcpu);
 	return ACTION_RESUME;
 }
 

@@ -105,6 +105,9 @@ enum action nested_exception(struct vcpu *vcpu, const struct event *event, u64 q
 /* A #PF of L2's with this error code is L1's exit, by bitmap, mask and match. */
 bool nested_wants_page_fault(struct vcpu *vcpu, u32 error_code);
 
+/* A machine check while L2 runs or is about to: L1's exit by its exception bitmap, else L2's. */
+void nested_machine_check(struct vcpu *vcpu, const struct event *event);
+
 /* An NMI while L2 runs: L1's exit if it has "NMI exiting" on, else held (nmi_pending) for L2. */
 enum action nested_nmi(struct vcpu *vcpu);
 

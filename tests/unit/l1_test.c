@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What Socle does for L1 outside nested VMX, where no emulator shows it: descriptors that change under a task
+ * switch, MSRs that processors do not have, machine checks, processors with less or with more.
+ */
+#include "tests/unit/cmocka_all.h"
+
+#include "kernel/msr.h"
+#include "kernel/trap.h"
+#include "kernel/x86.h"
+#include "tests/unit/machine.h"
+#include "vmx/event.h"
+#include "vmx/exit.h"
+#include "vmx/vm.h"
+
+#define HARD(vector) (INTR_INFO_VALID | INTR_TYPE_HARD_EXCEPTION << INTR_INFO_TYPE_SHIFT | (vector))
+#define HARD_CODE(vector) (HARD(vector) | INTR_INFO_ERROR_CODE)
+
+/* ---- task switches ---- */
+
+#define GDT 0x100000u
+#define OLD_TSS 0x110000u
+#define NEW_TSS 0x120000u
+#define NEW_SELECTOR 0x28u
+#define JMP_TO(selector) ((u64)(selector) | 2ull << 30)
+#define IRET_TO(selector) ((u64)(selector) | 1ull << 30)
+
+static u64 descriptor(u32 base, u32 limit, u32 ar)
+{
+	return (limit & 0xffff) | (base & 0xffffffull) << 16 | (u64)ar << 40 | (u64)(limit >> 16) << 48 |
+	       (u64)(base >> 24) << 56;
+}
+
+/* L1 in 32-bit protected mode without paging, with a TSS to switch to. */
+static void protected_mode(void)
+{
+	EXIT_NOW(.reason = EXIT_CPUID);
+	machine_set_field(VMCS_guest_cr0, CR0_PE | CR0_NE | CR0_ET);
+	machine_set_field(VMCS_guest_efer, 0);
+	machine_set_field(VMCS_entry_controls, machine_field(VMCS_entry_controls) & ~(u64)ENTRY_IA32E_GUEST);
+	machine_set_field(VMCS_guest_cs_ar, 0xc09b);
+	machine_set_field(VMCS_guest_gdtr_base, GDT);
+	machine_set_field(VMCS_guest_gdtr_limit, 0xff);
+	machine_set_field(VMCS_guest_tr_selector, 0x20);
+	machine_set_field(VMCS_guest_tr_base, OLD_TSS);
+	machine_set_field(VMCS_guest_tr_ar, 0x8b);
+	l1_write64(GDT + 0x08, descriptor(0, 0xfffff, 0x9b) | 0xcull << 52);
+	l1_write64(GDT + 0x10, descriptor(0, 0xfffff, 0x93) | 0xcull << 52);
+	l1_write64(GDT + 0x20, descriptor(OLD_TSS, 0x67, 0x8b));
+	l1_write64(GDT + NEW_SELECTOR, descriptor(NEW_TSS, 0x67, 0x89));
+	l1_write32(NEW_TSS + 0x20, 0x1234); /* EIP */
+	l1_write32(NEW_TSS + 0x24, 2);	    /* EFLAGS */
+	for (u32 seg = 0; seg < 6; seg++)   /* ES, CS, SS, DS, FS, GS */
+		l1_write32(NEW_TSS + 0x48 + 4 * seg, seg == 1 ? 0x08 : seg == 2 ? 0x10 : 0);
+}
+
+static void a_task_is_switched_to(void **state UNUSED)
+{
+	protected_mode();
+	EXIT_NOW(.reason = EXIT_TASK_SWITCH, .qualification = JMP_TO(NEW_SELECTOR));
+	assert_int_equal(machine_pending(), 0);
+	assert_int_equal(machine_field(VMCS_guest_rip), 0x1234);
+	assert_int_equal(machine_field(VMCS_guest_tr_selector), NEW_SELECTOR);
+	assert_int_equal(machine_field(VMCS_guest_tr_ar), 0x8b);
+	assert_int_equal(l1_read64(GDT + NEW_SELECTOR) >> 40 & 0xff, 0x8b);
+	assert_int_equal(l1_read64(GDT + 0x20) >> 40 & 0xff, 0x89);
+}
+
+/* What the processor saw before the exit need not be what is there now: never TR of a kind that no entry
+ * takes. */
+static void a_tss_descriptor_is_checked_again(void **state UNUSED)
+{
+	static const struct {
+		u64 descriptor;
+		u64 qualification;
+		u32 injected;
+	} cases[] = {
+		{ 0x0000890000000067ull, JMP_TO(NEW_SELECTOR), 0 },
+		{ 0x00008b0000000067ull, JMP_TO(NEW_SELECTOR), HARD_CODE(VEC_GP) }, /* busy */
+		{ 0x0000820000000067ull, JMP_TO(NEW_SELECTOR), HARD_CODE(VEC_GP) }, /* an LDT */
+		{ 0x00008d0000000067ull, JMP_TO(NEW_SELECTOR), HARD_CODE(VEC_GP) }, /* reserved */
+		{ 0x0000990000000067ull, JMP_TO(NEW_SELECTOR), HARD_CODE(VEC_GP) }, /* code */
+		{ 0x0000090000000067ull, JMP_TO(NEW_SELECTOR), HARD_CODE(VEC_NP) }, /* absent */
+		{ 0x0000890000000066ull, JMP_TO(NEW_SELECTOR), HARD_CODE(VEC_TS) }, /* too short */
+		{ 0x000081000000002aull, JMP_TO(NEW_SELECTOR), HARD_CODE(VEC_TS) },
+		{ 0x00008b0000000067ull, IRET_TO(NEW_SELECTOR), 0 },
+		{ 0x0000890000000067ull, IRET_TO(NEW_SELECTOR), HARD_CODE(VEC_TS) }, /* not busy */
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		protected_mode();
+		l1_write64(GDT + NEW_SELECTOR, cases[i].descriptor | (u64)NEW_TSS << 16);
+		EXIT_NOW(.reason = EXIT_TASK_SWITCH, .qualification = cases[i].qualification);
+		if (machine_pending() != cases[i].injected)
+			fail_msg("case %zu: %x", i, machine_pending());
+		assert_int_equal(machine_field(VMCS_guest_tr_selector),
+				 cases[i].injected ? 0x20 : NEW_SELECTOR);
+		if (cases[i].injected)
+			assert_int_equal(machine_field(VMCS_entry_exception_error_code), NEW_SELECTOR);
+	}
+}
+
+/* Where there is no memory of L1's, Socle reads ones, whatever the processor read there. */
+static void a_tss_descriptor_outside_ram(void **state UNUSED)
+{
+	protected_mode();
+	machine_set_field(VMCS_guest_gdtr_base, M_RAM_END + 0x1000);
+	EXIT_NOW(.reason = EXIT_TASK_SWITCH, .qualification = JMP_TO(NEW_SELECTOR));
+	assert_int_equal(machine_pending(), HARD_CODE(VEC_GP));
+	assert_int_equal(machine_field(VMCS_guest_tr_ar), 0x8b);
+}
+
+/* ---- double faults ---- */
+
+/* SDM "Checks on VM-Entry Control Fields": no error code is delivered to real mode. */
+static void a_double_fault_in_real_mode(void **state UNUSED)
+{
+	struct event second = { .vector = VEC_GP, .type = INTR_TYPE_HARD_EXCEPTION };
+
+	for (u64 pe = 0; pe <= CR0_PE; pe += CR0_PE) {
+		EXIT_NOW(.reason = EXIT_CPUID);
+		machine_set_field(VMCS_guest_cr0, CR0_NE | CR0_ET | pe);
+		EXIT_NOW(.reason = EXIT_EPT_VIOLATION, .guest_physical = 1ull << 50,
+			 .vectoring_info = HARD(VEC_DE));
+		assert_int_equal(machine_pending(), pe ? HARD_CODE(VEC_DF) : HARD(VEC_DF));
+	}
+	EXIT_NOW(.reason = EXIT_CPUID);
+	machine_set_field(VMCS_guest_cr0, CR0_PE | CR0_PG | CR0_NE | CR0_ET | CR0_WP);
+	l1_run_l2();
+	vcpu_set_reg(machine_vcpu, REG_CR0, CR0_NE | CR0_ET);
+	machine_vcpu->pending = (struct event){ .vector = VEC_DE, .type = INTR_TYPE_HARD_EXCEPTION };
+	machine_vcpu->pending_valid = true;
+	nested_exception(machine_vcpu, &second, 0);
+	assert_int_equal(machine_vcpu->pending.vector, VEC_DF);
+	assert_false(machine_vcpu->pending.has_error_code);
+}
+
+/* ---- MSRs ---- */
+
+static u32 rdmsr_of(u32 index)
+{
+	machine_vcpu->gpr[GPR_RCX] = index;
+	EXIT_NOW(.reason = EXIT_RDMSR);
+	return machine_pending();
+}
+
+static u32 wrmsr_of(u32 index, u64 value)
+{
+	machine_vcpu->gpr[GPR_RCX] = index;
+	machine_vcpu->gpr[GPR_RAX] = (u32)value;
+	machine_vcpu->gpr[GPR_RDX] = value >> 32;
+	EXIT_NOW(.reason = EXIT_WRMSR);
+	return machine_pending();
+}
+
+/* A hypervisor below has some there, by which it would write into Socle's memory as L1 says. */
+static void msrs_outside_the_bitmap(void **state UNUSED)
+{
+	static const u32 outside[] = { 0x2000, 0x40000001, 0x4b564d01, 0xbfffffff, 0xc0002000, 0xffffffff };
+
+	for (size_t i = 0; i < ARRAY_SIZE(outside); i++) {
+		fake_msr_set(outside[i], 1);
+		assert_int_equal(rdmsr_of(outside[i]), HARD_CODE(VEC_GP));
+		assert_int_equal(wrmsr_of(outside[i], M_WINDOW | 1), HARD_CODE(VEC_GP));
+		assert_int_equal(fake_msr_get(outside[i]), 1);
+	}
+	fake_msr_set(0x1fff, 1);
+	fake_msr_set(0xc0001fff, 1);
+	assert_int_equal(rdmsr_of(0x1fff), 0);
+	assert_int_equal(wrmsr_of(0xc0001fff, 2), 0);
+	assert_int_equal(fake_msr_get(0xc0001fff), 2);
+}
+
+static bool intercepted(u32 index, bool write)
+{
+	u32 bit = (write ? 0x4000u : 0) + (index >= MSR_HIGH_FIRST ? 0x2000u : 0) + (index & 0x1fff);
+
+	return ((const u8 *)vm.msr_bitmap01)[bit / 8] >> (bit % 8) & 1;
+}
+
+/* By these the processor would write to memory of L1's choosing, behind EPT's back. */
+static void msrs_with_addresses_are_hidden(void **state UNUSED)
+{
+	static const u32 hidden[] = { 0x3f4,  0x3f5,  0x560,  0x570, MSR_IA32_DS_AREA,
+				      0x17d0, 0x17d1, 0x1903, 0x1983 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(hidden); i++) {
+		assert_true(intercepted(hidden[i], false) && intercepted(hidden[i], true));
+		fake_msr_set(hidden[i], 1);
+		assert_int_equal(rdmsr_of(hidden[i]), HARD_CODE(VEC_GP));
+		assert_int_equal(wrmsr_of(hidden[i], M_WINDOW | 1), HARD_CODE(VEC_GP));
+		assert_int_equal(fake_msr_get(hidden[i]), 1);
+	}
+	/* their neighbours are the processor's */
+	assert_false(intercepted(0x3f6, true) || intercepted(0x17cf, true) || intercepted(0x1a00, true));
+}
+
+static void processor_with_feedback(void)
+{
+	fake_cpuid_set(CPUID_LEAF_THERMAL, 0, 0x00880077, 2, 0x0209, 0x30003);
+}
+
+static void hardware_feedback_is_hidden(void **state UNUSED)
+{
+	struct cpuid_regs r = cpuid_l1(machine_vcpu, CPUID_LEAF_THERMAL, 0);
+
+	assert_int_equal(r.eax, 0x77);
+	assert_int_equal(r.ebx, 2);
+	assert_int_equal(r.ecx, 9);
+	assert_int_equal(r.edx, 0);
+}
+
+/* ---- machine checks ---- */
+
+static void machine_check(bool restartable)
+{
+	struct trap_frame frame = { .vector = VEC_MC, .rip = 0x1000 };
+
+	fake_msr_set(MSR_IA32_MCG_STATUS, restartable ? 5 : 4);
+	assert_int_equal(fake_machine_check(&frame), restartable);
+}
+
+static void a_machine_check_is_l1s(void **state UNUSED)
+{
+	machine_check(true);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_int_equal(machine_injected, HARD(VEC_MC));
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_int_equal(machine_injected, 0);
+	/* what is being delivered comes first */
+	machine_check(true);
+	machine_vcpu->pending = (struct event){ .vector = 0x30, .type = INTR_TYPE_EXTERNAL };
+	machine_vcpu->pending_valid = true;
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_int_equal(machine_injected & 0xff, 0x30);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_int_equal(machine_injected, HARD(VEC_MC));
+	/* a CPU that waits for its SIPI has none injected */
+	EXIT_NOW(.reason = EXIT_CPUID);
+	machine_set_field(VMCS_guest_activity_state, ACTIVITY_WAIT_FOR_SIPI);
+	machine_check(true);
+	EXIT_NOW(.reason = EXIT_SIPI, .qualification = 8);
+	assert_int_equal(machine_injected, 0);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_int_equal(machine_injected, HARD(VEC_MC));
+	machine_check(false);
+}
+
+static void a_machine_check_while_l2_runs(void **state UNUSED)
+{
+	l1_run_l2();
+	machine_check(true);
+	EXIT_NOW(.reason = EXIT_EXTERNAL_INTERRUPT, .intr_info = INTR_INFO_VALID | 0x30);
+	/* not wanted by L1: delivered to L2, as by the processor */
+	assert_int_equal(machine_injected, HARD(VEC_MC));
+	if (!machine_in_l2())
+		assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_false(machine_in_l2());
+	l1_vmwrite(VMCS_exception_bitmap, 1u << VEC_MC);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	machine_check(true);
+	/* the exit of L1's own at the next entry: what exits then is L1's CPUID */
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_false(machine_in_l2());
+	assert_int_equal(machine_vcpu->nested.current->v12.exit_reason, EXIT_EXCEPTION_NMI);
+	assert_int_equal(machine_vcpu->nested.current->v12.exit_intr_info, HARD(VEC_MC));
+}
+
+/* One that finds a parked CPU is cleared, so that a second one does not reset the machine. */
+static void a_machine_check_of_a_parked_cpu(void **state UNUSED)
+{
+	struct trap_frame frame = { .vector = VEC_MC };
+
+	fake_cpu.vcpu = NULL;
+	fake_msr_set(MSR_IA32_MCG_STATUS, 5);
+	assert_true(fake_machine_check(&frame));
+	assert_int_equal(fake_msr_get(MSR_IA32_MCG_STATUS), 0);
+}
+
+/* ---- flushes before L2 ---- */
+
+static u64 arch_capabilities;
+
+static void processor_with_flushes(void)
+{
+	fake_cpuid_set(CPUID_LEAF_EXTENDED_FEATURES, 0, 2, 0, 0,
+		       CPUID_7_EDX_MD_CLEAR | CPUID_7_EDX_L1D_FLUSH | CPUID_7_EDX_ARCH_CAPABILITIES);
+	fake_msr_set(MSR_IA32_ARCH_CAPABILITIES, arch_capabilities);
+	fake_msr_set(MSR_IA32_FLUSH_CMD, 0);
+}
+
+static void processor_without_l1tf(void)
+{
+	arch_capabilities = ARCH_CAP_RDCL_NO;
+	processor_with_flushes();
+}
+
+static void count_flushes(u32 buffers, u64 l1d)
+{
+	u32 before;
+
+	l1_run_l2();
+	before = fake_verws;
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_int_equal(fake_verws - before, buffers);
+	fake_msr_set(MSR_IA32_FLUSH_CMD, 0);
+	before = fake_verws;
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(fake_msr_get(MSR_IA32_FLUSH_CMD), l1d);
+	assert_int_equal(fake_verws - before, buffers);
+}
+
+static void l2_begins_with_flushes(void **state UNUSED)
+{
+	count_flushes(1, FLUSH_CMD_L1D);
+}
+
+static void l2_begins_with_buffers_flushed(void **state UNUSED)
+{
+	count_flushes(1, 0);
+}
+
+static void l2_begins_without_flushes(void **state UNUSED)
+{
+	count_flushes(0, 0);
+}
+
+/* ---- processors ---- */
+
+static void processor_with_memory_keys(void)
+{
+	fake_cpuid_set(CPUID_LEAF_EXTENDED_FEATURES, 0, 0, 0, CPUID_7_ECX_TME, 0);
+	fake_msr_set(MSR_IA32_TME_ACTIVATE, 3 | 6ull << 32);
+}
+
+/* Multi-key memory encryption: above the address proper is the key, so that the window had more names. */
+static void key_bits_are_no_address(void **state UNUSED)
+{
+	unsigned int bits = vmx_caps.physical_bits - 6;
+	struct ept01_mapping mapping;
+
+	assert_true(bits < 48);
+	assert_true(vm_ept01_lookup(GPA(1ull << (bits - 1)), &mapping));
+	assert_false(vm_ept01_lookup(GPA(1ull << bits | M_WINDOW), &mapping));
+	assert_false(vm_ept01_lookup(GPA(M_WINDOW), &mapping));
+}
+
+static void processor_without_states(void)
+{
+	fake_msr_set(MSR_IA32_VMX_MISC, fake_msr_get(MSR_IA32_VMX_MISC) & ~0x180ull);
+}
+
+static void a_shutdown_without_the_state(void **state UNUSED)
+{
+	assert_int_equal(caps_check_smp(), STATUS_VMX_CONTROL);
+	machine_set_field(VMCS_guest_rflags, RFLAGS_FIXED1 | RFLAGS_IF | RFLAGS_TF);
+	regcache_reset(&machine_vcpu->vmcs->cache);
+	vcpu_shut_down(machine_vcpu);
+	EXIT_NOW(.reason = EXIT_CPUID, .length = 1);
+	assert_int_equal(machine_field(VMCS_guest_activity_state), ACTIVITY_HLT);
+	assert_int_equal(machine_field(VMCS_guest_rflags) & (RFLAGS_IF | RFLAGS_TF), 0);
+}
+
+static void a_shutdown(void **state UNUSED)
+{
+	assert_int_equal(caps_check_smp(), STATUS_OK);
+	vcpu_shut_down(machine_vcpu);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_int_equal(machine_field(VMCS_guest_activity_state), ACTIVITY_SHUTDOWN);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		MACHINE_TEST(a_task_is_switched_to, ""),
+		MACHINE_TEST(a_tss_descriptor_is_checked_again, ""),
+		MACHINE_TEST(a_tss_descriptor_outside_ram, ""),
+		MACHINE_TEST(a_double_fault_in_real_mode, ""),
+		MACHINE_TEST(msrs_outside_the_bitmap, ""),
+		MACHINE_TEST(msrs_with_addresses_are_hidden, ""),
+		MACHINE_TEST_BEFORE(hardware_feedback_is_hidden, "", processor_with_feedback),
+		MACHINE_TEST(a_machine_check_is_l1s, ""),
+		MACHINE_TEST_BOTH(a_machine_check_while_l2_runs),
+		MACHINE_TEST(a_machine_check_of_a_parked_cpu, ""),
+		MACHINE_TEST_BEFORE(l2_begins_with_flushes, "", processor_with_flushes),
+		MACHINE_TEST_BEFORE(l2_begins_with_buffers_flushed, "", processor_without_l1tf),
+		MACHINE_TEST_BEFORE(l2_begins_without_flushes, "flush=off", processor_with_flushes),
+		MACHINE_TEST(l2_begins_without_flushes, ""),
+		MACHINE_TEST_BEFORE(key_bits_are_no_address, "", processor_with_memory_keys),
+		MACHINE_TEST_BEFORE(a_shutdown_without_the_state, "", processor_without_states),
+		MACHINE_TEST(a_shutdown, ""),
+	};
+
+	return cmocka_run_group_tests_name("l1", tests, NULL, NULL);
+}
