@@ -130,6 +130,23 @@ static unsigned int memory_bits(unsigned int physical_bits)
 	return physical_bits - MIN(keys, physical_bits - 32);
 }
 
+/*
+ * The bits of IA32_DEBUGCTL that the processor has: what it would refuse in WRMSR it refuses in the VMCS as
+ * well, and an entry of L1 must not fail by a value of L1's. Asked one by one, before L1 has anything that
+ * they could change.
+ */
+static u64 debugctl_valid(void)
+{
+	u64 valid = 0;
+
+	for (u64 bit = 1; bit; bit <<= 1) {
+		if (wrmsr_safe(MSR_IA32_DEBUGCTL, bit))
+			valid |= bit;
+		wrmsr(MSR_IA32_DEBUGCTL, 0);
+	}
+	return valid;
+}
+
 /* Needs VMX in CPUID. Without true controls their plain forms say the same with more bits fixed. */
 static void read_caps(struct vmx_caps *caps)
 {
@@ -160,6 +177,7 @@ static void read_caps(struct vmx_caps *caps)
 		caps->vmfunc = rdmsr(MSR_IA32_VMX_VMFUNC);
 	caps->physical_bits = MIN(sizes & 0xff, 52u);
 	caps->memory_bits = memory_bits(caps->physical_bits);
+	caps->debugctl_valid = debugctl_valid();
 	/* 5-level paging is hidden from L1. */
 	caps->linear_bits = MIN((sizes >> 8) & 0xff, 48u);
 	caps->has_guest_1g = ext_max >= CPUID_LEAF_EXT_FEATURES &&

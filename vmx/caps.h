@@ -23,6 +23,7 @@ struct vmx_caps {
 	struct control_cap pin, proc, proc2, exit, entry; /* the true controls where there are such */
 	unsigned int physical_bits, linear_bits;
 	unsigned int memory_bits; /* of a physical address, without those that choose an encryption key */
+	u64 debugctl_valid;	  /* bits that IA32_DEBUGCTL has */
 	bool has_shadow_vmcs;	  /* and not switched off by shadow-vmcs=off */
 	bool has_ept_1g, has_ept_2m, has_ept_ad;
 	bool has_guest_1g; /* 1 GiB pages in the processor's own paging */

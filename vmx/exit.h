@@ -51,8 +51,6 @@ u64 cr_l1_cr4_allowed(void);
  */
 bool msr_read(struct vcpu *vcpu, u32 index, u64 *value);
 bool msr_write(struct vcpu *vcpu, u32 index, u64 value);
-/* Once, on the BSP. */
-void msr_init(void);
 
 /* ---- exit_cpu.c ---- */
 /* CPUID as L1 sees it. */

@@ -18,27 +18,6 @@
 /* Supervisor state components that L1 may have XSAVES keep: no PT, PASID, CET, UINTR, LBR. */
 #define XSS_ALLOWED (BIT(13) | BIT(16))
 
-/* Bits whose mere writing has effects in L0; the processor is asked about the others each time. */
-#define DEBUGCTL_EFFECTIVE                                                                                   \
-	(DEBUGCTL_LBR | DEBUGCTL_BTF | DEBUGCTL_BLD | DEBUGCTL_TR | DEBUGCTL_BTS | DEBUGCTL_BTINT)
-
-/* Those of them that the processor has. Constant after msr_init(). */
-static u64 debugctl_effective;
-
-/*
- * What it would refuse in WRMSR it refuses in the VMCS as well, and an entry of L1 must not fail by a value
- * of L1's. Asked one by one, before L1 has anything that they could change.
- */
-void msr_init(void)
-{
-	debugctl_effective = 0;
-	for (u64 bits = DEBUGCTL_EFFECTIVE; bits; bits &= bits - 1) {
-		if (wrmsr_safe(MSR_IA32_DEBUGCTL, bits & -bits))
-			debugctl_effective |= bits & -bits;
-		wrmsr(MSR_IA32_DEBUGCTL, 0);
-	}
-}
-
 static bool is_vmx_capability(u32 index)
 {
 	return index >= MSR_IA32_VMX_FIRST && index <= MSR_IA32_VMX_LAST;
@@ -118,18 +97,13 @@ static bool write_pat(u64 value)
 
 static bool write_debugctl(u64 value)
 {
-	bool valid;
-
-	if (value & DEBUGCTL_EFFECTIVE & ~debugctl_effective)
+	if (value & ~vmx_caps.debugctl_valid)
 		return false;
 	if ((value & DEBUGCTL_BLD) &&
 	    !(cpuid(CPUID_LEAF_EXTENDED_FEATURES, 0).ecx & CPUID_7_ECX_BUS_LOCK_DETECT))
 		return false;
-	valid = wrmsr_safe(MSR_IA32_DEBUGCTL, value & ~(u64)DEBUGCTL_EFFECTIVE);
-	wrmsr(MSR_IA32_DEBUGCTL, 0);
-	if (valid)
-		vmcs_write(VMCS_guest_debugctl, value);
-	return valid;
+	vmcs_write(VMCS_guest_debugctl, value);
+	return true;
 }
 
 static bool write_linear(enum vmcs_field field, u64 value)

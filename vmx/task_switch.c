@@ -277,8 +277,14 @@ static bool load_segment(struct vcpu *vcpu, enum seg seg, u16 selector, u32 cpl,
  */
 static void set_unloaded(struct vcpu *vcpu, enum seg seg, u16 selector, u32 cpl)
 {
-	u32 ar = (u32)vcpu_reg(vcpu, REG_SEG_AR(seg)) & (AR_G | AR_DB);
+	u32 ar = (u32)vcpu_reg(vcpu, REG_SEG_AR(seg));
 
+	/* The limit of one that was unusable need not agree with its G. */
+	if (ar & AR_UNUSABLE) {
+		vcpu_set_reg(vcpu, REG_SEG_LIMIT(seg), 0xffffffff);
+		ar = AR_G | AR_DB;
+	}
+	ar &= AR_G | AR_DB;
 	ar |= seg == SEG_CS ? SEG_TYPE_CODE_RX_ACCESSED : SEG_TYPE_DATA_RW_ACCESSED;
 	vcpu_set_reg(vcpu, REG_SEG_SELECTOR(seg), selector);
 	vcpu_set_reg(vcpu, REG_SEG_AR(seg), ar | AR_S | AR_P | cpl << AR_DPL_SHIFT);

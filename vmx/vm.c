@@ -95,7 +95,6 @@ enum status vm_init(void)
 	make_controls(&l0_controls);
 	probe_fields();
 	cpuid_init();
-	msr_init();
 	nested_caps_init();
 	return STATUS_OK;
 }

@@ -669,7 +669,7 @@ void fake_reset(void)
 	xcr0 = XCR0_X87 | XCR0_SSE;
 	io_in = ~0u;
 	fake_pkru = fake_verws = 0;
-	fake_debugctl_reserved = 0;
+	fake_debugctl_reserved = GENMASK(63, 16) | GENMASK(5, 3);
 	log_used = 0;
 	log_text[0] = 0;
 	fake_panic_expected = false;

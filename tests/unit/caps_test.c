@@ -134,7 +134,7 @@ static void bus_lock_detection_is_reserved_without_it(void **state UNUSED)
 
 static void processor_without_bts(void)
 {
-	fake_debugctl_reserved = DEBUGCTL_BTS | DEBUGCTL_FREEZE_IN_SMM;
+	fake_debugctl_reserved |= DEBUGCTL_BTS | DEBUGCTL_FREEZE_IN_SMM;
 }
 
 /* What the processor refuses must not come into the VMCS by an MSR list or a bitmap's race: the entry would
@@ -323,6 +323,33 @@ static void absent_memory_of_l2_is_stepped(void **state UNUSED)
 	assert_false(fake_get(machine_vcpu->nested.current->vmcs02.region.v, VMCS_proc_controls) & PROC_MTF);
 }
 
+static void processor_with_52_bits(void)
+{
+	fake_cpuid_set(0x80000008, 0, 0x3034, 0, 0, 0);
+}
+
+/* Where not even that can be: #GP, which with the event under delivery may make a double fault, or replaces
+ * it. */
+static void absent_memory_in_a_delivery_of_l2(void **state UNUSED)
+{
+	const u32 hard = INTR_INFO_VALID | INTR_TYPE_HARD_EXCEPTION << INTR_INFO_TYPE_SHIFT;
+	const struct {
+		u32 vectoring, vector;
+	} cases[] = {
+		{ hard | VEC_DE, VEC_DF },
+		{ INTR_INFO_VALID | 0x30, VEC_GP },
+		{ 0, VEC_GP },
+	};
+
+	l1_run_l2();
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		EXIT_NOW(.reason = EXIT_EPT_VIOLATION, .qualification = EPTV_READ, .guest_physical = BIT(50),
+			 .vectoring_info = cases[i].vectoring);
+		assert_true(machine_in_l2());
+		assert_int_equal(machine_pending(), hard | INTR_INFO_ERROR_CODE | cases[i].vector);
+	}
+}
+
 /* ---- the level ---- */
 
 static u64 l1_cpuid(u32 leaf)
@@ -384,6 +411,7 @@ int main(void)
 		MACHINE_TEST_BOTH(instruction_exits_go_to_l1),
 		MACHINE_TEST_BOTH(violations_become_ve),
 		MACHINE_TEST_BOTH(absent_memory_of_l2_is_stepped),
+		MACHINE_TEST_BEFORE(absent_memory_in_a_delivery_of_l2, "", processor_with_52_bits),
 		MACHINE_TEST(the_lowest_is_level_0, ""),
 		MACHINE_TEST_BEFORE(the_lowest_is_level_0, "cpus=1", on_another_hypervisor),
 		MACHINE_TEST_BEFORE(a_level_is_one_more_than_that_below, "", on_the_third_socle),

@@ -285,7 +285,8 @@ static void make(enum base base)
 	ROW(LONG, v12.guest_cr4 |= CR4_PCIDE, NULL, "", 0)                                                   \
 	ROW(LONG, v12.guest_cr3 |= WIDE, "guest_cr3", "width", 0)                                            \
 	ROW(LONG, v12.guest_cr3 |= BIT(63), "guest_cr3", "width", 0)                                         \
-	ROW(LONG, (ENTRY(ENTRY_LOAD_DEBUG), v12.guest_debugctl = BIT(3)), "guest_debugctl", "RESERVED", 0)   \
+	ROW(LONG, (ENTRY(ENTRY_LOAD_DEBUG), v12.guest_debugctl = BIT(3)), "guest_debugctl",                  \
+	    "debugctl_valid", 0)                                                                             \
 	ROW(LONG, (ENTRY(ENTRY_LOAD_DEBUG), v12.guest_dr7 = BIT(32)), "guest_dr7", "fits", 0)                \
 	ROW(LONG, v12.guest_sysenter_esp = NON_CANONICAL, "guest_sysenter_esp", "canonical", 0)              \
 	ROW(LONG, v12.guest_sysenter_eip = NON_CANONICAL, "guest_sysenter_eip", "canonical", 0)              \

@@ -110,6 +110,24 @@ static void a_tss_descriptor_outside_ram(void **state UNUSED)
 	assert_int_equal(machine_field(VMCS_guest_tr_ar), 0x8b);
 }
 
+/* A 64-bit host's SS is unusable, with any limit; a fault before SS is loaded leaves a state that can be
+ * entered. */
+static void a_task_begins_without_a_stack(void **state UNUSED)
+{
+	u32 ar;
+
+	protected_mode();
+	machine_set_field(VMCS_guest_ss_ar, AR_UNUSABLE);
+	machine_set_field(VMCS_guest_ss_limit, 0xffffffff);
+	l1_write32(NEW_TSS + 0x60, 0x0c); /* LDT: not in the GDT */
+	EXIT_NOW(.reason = EXIT_TASK_SWITCH, .qualification = JMP_TO(NEW_SELECTOR));
+	assert_int_equal(machine_pending(), HARD_CODE(VEC_TS));
+	ar = (u32)machine_field(VMCS_guest_ss_ar);
+	assert_false(ar & AR_UNUSABLE);
+	assert_int_equal(machine_field(VMCS_guest_ss_limit), 0xffffffff);
+	assert_true(ar & AR_G);
+}
+
 /* ---- double faults ---- */
 
 /* SDM "Checks on VM-Entry Control Fields": no error code is delivered to real mode. */
@@ -376,6 +394,7 @@ int main(void)
 		MACHINE_TEST(a_task_is_switched_to, ""),
 		MACHINE_TEST(a_tss_descriptor_is_checked_again, ""),
 		MACHINE_TEST(a_tss_descriptor_outside_ram, ""),
+		MACHINE_TEST(a_task_begins_without_a_stack, ""),
 		MACHINE_TEST(a_double_fault_in_real_mode, ""),
 		MACHINE_TEST(msrs_outside_the_bitmap, ""),
 		MACHINE_TEST(msrs_with_addresses_are_hidden, ""),

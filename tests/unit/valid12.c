@@ -16,6 +16,7 @@ struct vmx_caps valid12_caps = {
 	.misc = 0x700401e5, /* length 0 of software events, shutdown and wait-for-SIPI, 4 CR3 targets */
 	.ept_vpid = 0xf0106734141 | BIT(7),
 	.vmfunc = 1,
+	.debugctl_valid = 0xffc7,
 	.cr0_fixed0 = CR0_PE | CR0_NE | CR0_PG,
 	.cr0_fixed1 = 0xffffffff,
 	.cr4_fixed0 = CR4_VMXE,

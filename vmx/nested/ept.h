@@ -90,7 +90,14 @@ static inline bool ept12_entry_valid(const struct ept12_role *role, u64 entry, u
 u64 *ept12_page(struct vcpu *vcpu, u64 gpa);
 
 /* Not OK: the exit that L1 gets. */
-enum ept12_result { EPT12_OK, EPT12_VIOLATION, EPT12_MISCONFIG, EPT12_LOG_FULL };
+enum ept12_result {
+	EPT12_OK,
+	EPT12_VIOLATION,
+	EPT12_MISCONFIG,
+	EPT12_LOG_FULL,
+	EPT12_RETRY, /* another CPU of L1's goes on changing the entries: the walk's outcome, but without its
+			flags */
+};
 
 struct ept12_walk {
 	u64 entry[EPT_LEVELS_MAX + 1]; /* by level, each read once; with the A/D flags that the walk set */

@@ -303,6 +303,11 @@ enum action ept02_violation(struct vcpu *vcpu)
 		return violation01(vcpu, GPA(l2gpa), qualification);
 	access = access_of(&root->role, qualification);
 	result = ept12_walk(vcpu, &root->role, l2gpa, ept12_need(&root->role, access), &walk);
+	/* L2 tries again; in between L1 can have its CPU. */
+	if (unlikely(result == EPT12_RETRY)) {
+		restore_nmi_blocking(vcpu, qualification);
+		return ACTION_RESUME;
+	}
 	if (result != EPT12_OK) {
 		struct ept12_fault fault = ept12_fault(&root->role, result, l2gpa, access, &walk);
 

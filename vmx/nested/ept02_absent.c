@@ -87,8 +87,11 @@ struct ept01_mapping ept02_absent_map(struct vcpu *vcpu, u64 l2gpa, bool write)
 enum action ept02_absent_step01(struct vcpu *vcpu, gpa_t gpa)
 {
 	vcpu->window_accesses++;
-	if (!passthru_map_scratch(GPA(ALIGN_DOWN(gpa.v, PAGE_SIZE)), page_phys(vcpu->nested.ept->absent)))
+	if (!passthru_map_scratch(GPA(ALIGN_DOWN(gpa.v, PAGE_SIZE)), page_phys(vcpu->nested.ept->absent))) {
+		/* The event that was being delivered, for the two may make a double fault. */
+		event_requeue_vectoring(vcpu);
 		return event_inject_gp(vcpu, 0);
+	}
 	remember(vcpu, gpa.v);
 	return ACTION_RESUME;
 }

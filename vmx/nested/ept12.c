@@ -10,6 +10,9 @@
 #include "vmx/guest_mem.h"
 #include "vmx/nested/ept.h"
 
+/* So often a walk starts again because another CPU changed the entries under it. */
+#define RETRY_MAX 16
+
 /* IA32_VMX_EPT_VPID_CAP of caps12. */
 #define CAP_EXEC_ONLY BIT(0)
 #define CAP_WALK_4 BIT(6)
@@ -218,7 +221,7 @@ enum ept12_result ept12_walk(struct vcpu *vcpu, const struct ept12_role *role, u
 		*walk = (struct ept12_walk){ .leaf = ept12_role_levels(role) };
 		return EPT12_VIOLATION;
 	}
-	for (;;) {
+	for (unsigned int i = 0; i < RETRY_MAX; i++) {
 		result = walk_once(vcpu, role, l2gpa, need, where, walk);
 		if (result != EPT12_OK || has_flags(role, need, walk))
 			return result;
@@ -227,6 +230,7 @@ enum ept12_result ept12_walk(struct vcpu *vcpu, const struct ept12_role *role, u
 		if (set_accessed(vcpu, role, l2gpa, need, where, walk))
 			return EPT12_OK;
 	}
+	return EPT12_RETRY;
 }
 
 /* SDM "Exit Qualification for EPT Violations": bits 5:3 and 6 are the AND of L1's entries, 0 if one is not
@@ -268,7 +272,7 @@ bool nested_translate(struct vcpu *vcpu, l2gpa_t l2gpa, u64 access, gpa_t *gpa, 
 	role = ept12_role_of(v12);
 	access = ept12_access(&role, access);
 	result = ept12_walk(vcpu, &role, l2gpa.v, ept12_need(&role, access), &walk);
-	if (result == EPT12_OK) {
+	if (result == EPT12_OK || result == EPT12_RETRY) {
 		*gpa = GPA(walk.gpa);
 		return true;
 	}

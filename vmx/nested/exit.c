@@ -38,7 +38,8 @@ static bool exit_taken_by_l0(struct vcpu *vcpu, u32 reason, enum action *action)
 	case EXIT_EPT_MISCONFIG: *action = ept02_violation(vcpu); break;
 	default: return false;
 	}
-	if (vcpu->nested.in_l2)
+	/* An exception that the handling led to has taken account of it. */
+	if (vcpu->nested.in_l2 && !vcpu->pending_valid)
 		event_requeue_vectoring(vcpu);
 	return true;
 }

@@ -98,6 +98,9 @@ static void save_guest_state(struct vcpu *vcpu, struct nested_vmcs *slot)
 		v12->guest_pdpte2 = vcpu_reg(vcpu, REG_PDPTE2);
 		v12->guest_pdpte3 = vcpu_reg(vcpu, REG_PDPTE3);
 	}
+	/* L1 may clear the bit alone: then the segments must be those of another mode. */
+	if (unlikely(v12->guest_rflags & RFLAGS_VM))
+		slot->dirty |= GROUP_MODE;
 	save_by_control(vcpu, v12);
 	save_lma(vcpu, slot);
 	slot->rare_in_02 = true;
