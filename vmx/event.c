@@ -200,7 +200,7 @@ void event_skip_instruction(struct vcpu *vcpu)
 		finish_flags(vcpu, rflags);
 }
 
-static void set_nmi_window(struct vcpu *vcpu, bool open)
+void event_set_nmi_window(struct vcpu *vcpu, bool open)
 {
 	u64 controls;
 
@@ -222,36 +222,35 @@ u64 event_nmi_interruptibility(struct vcpu *vcpu)
 						    : interruptibility;
 }
 
-/*
- * The NMI of the guest that runs now (nested_nmi() left it to L2): now if nothing blocks it, else at
- * the NMI window.
- */
+/* SDM "Pending Debug Exceptions": those that the processor delivers at the entry, before an NMI. */
+bool event_debug_pending(struct vcpu *vcpu)
+{
+	return vcpu_reg(vcpu, REG_PENDING_DEBUG) &
+	       (PENDING_DEBUG_BS | PENDING_DEBUG_ENABLED_BP | PENDING_DEBUG_BLD);
+}
+
+/* The NMI of the guest that runs now: now if nothing blocks it or comes before it, else at the NMI window. */
 static void commit_nmi(struct vcpu *vcpu)
 {
 	u64 interruptibility = event_nmi_interruptibility(vcpu);
-	bool inhibited = interruptibility & (INTERRUPTIBILITY_MOV_SS | INTERRUPTIBILITY_STI);
-	bool blocked = inhibited || (interruptibility & INTERRUPTIBILITY_NMI);
 
 	/* SDM "Non-Maskable Interrupts": one is held while a processor waits for a SIPI. */
 	if (vcpu_reg(vcpu, REG_ACTIVITY) == ACTIVITY_WAIT_FOR_SIPI)
 		return;
-	/*
-	 * One that is to be L1's exit waits for what the entry injects, for the instruction behind MOV SS or
-	 * STI, or for L2's end.
-	 */
-	if (vcpu->nested.in_l2 && v12_has_pin(&vcpu->nested.current->v12, PIN_NMI_EXITING)) {
-		set_nmi_window(vcpu, vcpu->pending_valid || inhibited);
+	/* One that is to be L1's exit is nested_held_nmi()'s, or waits for L2's end. */
+	if (vcpu->nested.in_l2 && v12_has_pin(&vcpu->nested.current->v12, PIN_NMI_EXITING))
 		return;
-	}
-	if (vcpu->pending_valid || blocked) {
-		set_nmi_window(vcpu, true);
+	if (vcpu->pending_valid ||
+	    (interruptibility & (INTERRUPTIBILITY_MOV_SS | INTERRUPTIBILITY_STI | INTERRUPTIBILITY_NMI)) ||
+	    (vcpu->nested.in_l2 ? nested_precedes_nmi(vcpu) : event_debug_pending(vcpu))) {
+		event_set_nmi_window(vcpu, true);
 		return;
 	}
 	vcpu->nmi_pending = false;
 	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, interruptibility);
 	vcpu->pending = (struct event){ .vector = VEC_NMI, .type = INTR_TYPE_NMI };
 	vcpu->pending_valid = true;
-	set_nmi_window(vcpu, false);
+	event_set_nmi_window(vcpu, false);
 }
 
 void event_commit(struct vcpu *vcpu)
@@ -262,7 +261,7 @@ void event_commit(struct vcpu *vcpu)
 	if (unlikely(vcpu->nmi_pending) && !vcpu->nested.aborted)
 		commit_nmi(vcpu);
 	else if (unlikely(vcpu->vmcs->nmi_window))
-		set_nmi_window(vcpu, false);
+		event_set_nmi_window(vcpu, false);
 	if (likely(!vcpu->pending_valid)) {
 		if (unlikely(vcpu->vmcs->injecting)) {
 			vmcs_write(VMCS_entry_intr_info, 0);

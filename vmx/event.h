@@ -42,6 +42,11 @@ void event_skip_instruction(struct vcpu *vcpu);
  */
 u64 event_nmi_interruptibility(struct vcpu *vcpu);
 
+/* Open: the current guest exits as soon as an NMI can be delivered to it, with virtual NMIs a virtual one. */
+void event_set_nmi_window(struct vcpu *vcpu, bool open);
+/* The entry finds a debug exception to deliver. */
+bool event_debug_pending(struct vcpu *vcpu);
+
 /*
  * Before entry: writes the pending event into the current VMCS, or clears injection; opens or closes
  * the NMI window.

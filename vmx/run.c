@@ -148,7 +148,7 @@ static inline void prepare(struct vcpu *vcpu)
 		event_machine_check(vcpu);
 	/* L1's exit by the NMI, or L2's own: looked at again until it has gone one way or the other. */
 	if (unlikely(vcpu->nmi_pending) && vcpu->nested.in_l2)
-		nested_nmi(vcpu);
+		nested_held_nmi(vcpu);
 	vmcs = vcpu->vmcs;
 	if (unlikely(vcpu->nmi_pending | vcpu->pending_valid | vmcs->injecting | vmcs->nmi_window))
 		event_commit(vcpu);

@@ -352,6 +352,89 @@ static void msrs_of_l2_survive_l0s_own_exits(void **state UNUSED)
 	assert_int_equal(fake_msr_get(MSR_IA32_BNDCFGS), 0);
 }
 
+static void processor_with_metrics(void)
+{
+	fake_cpuid_set(CPUID_LEAF_FEATURES, 0, 0x606a0, 0, CPUID_1_ECX_VMX | CPUID_1_ECX_PDCM, 0);
+	fake_cpuid_set(CPUID_LEAF_PERFMON, 0, 0x08300405, 0, 0x8, 0x2);
+	fake_msr_set(MSR_IA32_PERF_CAPABILITIES, PERF_CAP_METRICS);
+	fake_msr_set(MSR_IA32_PERF_GLOBAL_CTRL, 0);
+}
+
+/* SDM "IA32_PERF_GLOBAL_CTRL": fixed counters by number or, from version 5 on, by mask; bit 48 for the
+ * metrics. */
+static void all_counters_may_be_loaded(void **state UNUSED)
+{
+	static const struct {
+		u64 value;
+		int outcome;
+	} cases[] = {
+		{ BIT(48) | 0xbull << 32 | 0xf, 0 },
+		{ BIT(34), VMXERR_ENTRY_HOST_STATE },
+		{ BIT(4), VMXERR_ENTRY_HOST_STATE },
+		{ BIT(49), VMXERR_ENTRY_HOST_STATE },
+	};
+
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	W(exit_controls, R(exit_controls) | EXIT_LOAD_PERF_GLOBAL);
+	for (size_t i = ARRAY_SIZE(cases); i-- > 0;) {
+		W(host_perf_global_ctrl, cases[i].value);
+		assert_int_equal(l1_enter(EXIT_VMLAUNCH), cases[i].outcome);
+	}
+}
+
+static void processor_without_rtm_debugging(void)
+{
+	fake_debugctl_reserved |= DEBUGCTL_RTM;
+}
+
+/* SDM "Loading MSRs": after the checks on guest state, whatever bit of IA32_DEBUGCTL is at fault. */
+static void msr_list_waits_for_debugctl(void **state UNUSED)
+{
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	W(entry_controls, R(entry_controls) | ENTRY_LOAD_DEBUG);
+	W(guest_debugctl, DEBUGCTL_RTM);
+	W(entry_msr_load_count, 1);
+	W(entry_msr_load_addr, M_SPARE);
+	l1_write64(M_SPARE, MSR_IA32_LSTAR);
+	l1_write64(M_SPARE + 8, 0x1234);
+	fake_msr_set(MSR_IA32_LSTAR, 1);
+	l1_enter(EXIT_VMLAUNCH);
+	assert_false(machine_in_l2());
+	assert_int_equal(R(exit_reason), EXIT_REASON_ENTRY_FAILURE | EXIT_ENTRY_FAIL_GUEST);
+	assert_int_equal(fake_msr_get(MSR_IA32_LSTAR), 1);
+}
+
+/* L2 left in virtual-8086 mode: without the flag its segments are checked as those of another mode. */
+static void segments_are_checked_when_v86_ends(void **state UNUSED)
+{
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	W(entry_controls, R(entry_controls) & ~(u64)ENTRY_IA32E_GUEST);
+	W(guest_efer, 0);
+	W(guest_cr4, CR4_VMXE);
+	W(guest_cs_ar, 0xc09b);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	EXIT_NOW(.reason = EXIT_EPT_VIOLATION, .guest_physical = M_SPARE, .qualification = EPTV_READ);
+	machine_set_field(VMCS_guest_rflags, RFLAGS_FIXED1 | RFLAGS_VM);
+	for (unsigned int n = 0; n < 6; n++) {
+		machine_set_field(VMCS_guest_es_selector + 2 * n, 0x100);
+		machine_set_field(VMCS_guest_es_base + 2 * n, 0x1000);
+		machine_set_field(VMCS_guest_es_limit + 2 * n, 0xffff);
+		machine_set_field(VMCS_guest_es_ar + 2 * n, 0xf3);
+	}
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_false(machine_in_l2());
+	W(guest_rflags, RFLAGS_FIXED1);
+	l1_enter(EXIT_VMRESUME);
+	assert_false(machine_in_l2());
+	assert_int_equal(R(exit_reason), EXIT_REASON_ENTRY_FAILURE | EXIT_ENTRY_FAIL_GUEST);
+}
+
 /* ---- what L1 reads ---- */
 
 static void exit_information_reaches_l1(void **state UNUSED)
@@ -1313,6 +1396,9 @@ int main(void)
 		MACHINE_TEST_BOTH(nothing_wakes_an_aborted_cpu),
 		MACHINE_TEST_BOTH(a_late_failure_of_hardware_is_reflected),
 		MACHINE_TEST(exceptions_combine, "shadow-vmcs=off"),
+		MACHINE_TEST_BEFORE(all_counters_may_be_loaded, "", processor_with_metrics),
+		MACHINE_TEST_BEFORE(msr_list_waits_for_debugctl, "", processor_without_rtm_debugging),
+		MACHINE_TEST_BOTH(segments_are_checked_when_v86_ends),
 		MACHINE_TEST_BOTH(cr3_reaches_vmcs02_in_hlt_too),
 		MACHINE_TEST_BOTH(lma_and_preemption_timer_are_saved),
 		MACHINE_TEST_BOTH(vmxoff_cancels_everything),

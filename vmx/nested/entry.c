@@ -112,17 +112,6 @@ static void keep_cache_bits(struct vcpu *vcpu, const struct l1_state *l1)
 	vcpu_set_reg(vcpu, REG_CR0, (vcpu_reg(vcpu, REG_CR0) & ~(CR0_CD | CR0_NW)) | l1->cache_bits);
 }
 
-/* SDM "VM Exits Induced by the TPR Threshold": such an exit directly after the entry outranks an INIT. */
-static bool exits_by_tpr(struct vcpu *vcpu, const struct vmcs12 *v12)
-{
-	u32 vtpr = 0;
-
-	if (!v12_has_proc(v12, PROC_TPR_SHADOW) || v12_has_proc2(v12, PROC2_VIRTUAL_INTERRUPT))
-		return false;
-	guest_mem_read(vcpu, GPA(v12->virtual_apic_addr + VTPR_OFFSET), &vtpr, sizeof(vtpr));
-	return (v12->tpr_threshold & 0xf) > ((vtpr >> 4) & 0xf);
-}
-
 /*
  * An INIT that was held in VMX root operation, at an entry that unblocks it.
  * SDM "Event Injection": what the entry injects is delivered "as part of VM
@@ -134,7 +123,7 @@ static enum action take_held_init(struct vcpu *vcpu, struct nested_vmcs *slot, c
 {
 	const struct vmcs12 *v12 = &slot->v12;
 
-	if (v12->guest_activity_state == ACTIVITY_WAIT_FOR_SIPI || exits_by_tpr(vcpu, v12))
+	if (v12->guest_activity_state == ACTIVITY_WAIT_FOR_SIPI || nested_exits_by_tpr(vcpu, v12))
 		return ACTION_RESUME;
 	if (!vcpu->pending_valid || vcpu->pending.type == INTR_TYPE_OTHER) {
 		keep_cache_bits(vcpu, l1);
@@ -210,11 +199,18 @@ static enum action commit(struct vcpu *vcpu, struct nested_vmcs *slot, bool laun
 static u64 perf_global_valid(struct vcpu *vcpu)
 {
 	struct cpuid_regs r = cpuid_l1(vcpu, CPUID_LEAF_PERFMON, 0);
-	u64 general = (r.eax >> 8) & 0xff, fixed = r.edx & 0x1f;
+	u64 version = r.eax & 0xff, general = (r.eax >> 8) & 0xff, fixed = BIT(MIN(r.edx & 0x1f, 16u)) - 1;
+	u64 capabilities, valid;
 
-	if ((r.eax & 0xff) < 2)
+	if (version < 2)
 		return 0;
-	return (BIT(MIN(general, 32u)) - 1) | (BIT(MIN(fixed, 16u)) - 1) << 32;
+	if (version >= 5)
+		fixed |= r.ecx & GENMASK(15, 0);
+	valid = (BIT(MIN(general, 32u)) - 1) | fixed << 32;
+	if ((cpuid_l1(vcpu, CPUID_LEAF_FEATURES, 0).ecx & CPUID_1_ECX_PDCM) &&
+	    msr_read(vcpu, MSR_IA32_PERF_CAPABILITIES, &capabilities) && (capabilities & PERF_CAP_METRICS))
+		valid |= BIT(48);
+	return valid;
 }
 
 /* What rare checks ask of L1's processor: CPUID exits are slow, so only where vmcs12 has the feature. */

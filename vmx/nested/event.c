@@ -7,6 +7,7 @@
  */
 #include "kernel/x86.h"
 #include "vmx/exit.h"
+#include "vmx/guest_mem.h"
 #include "vmx/nested/internal.h"
 
 #define VEC_PAGE_FAULTS (BIT(VEC_PF) | BIT(VEC_VE))
@@ -169,39 +170,100 @@ void nested_machine_check(struct vcpu *vcpu, const struct event *event)
 }
 
 /*
- * An NMI while L2 runs.  With "NMI exiting" it is L1's exit, though without
- * "virtual NMIs" only if NMIs are not blocked: such blocking "remains in
- * effect as long as the logical processor is in VMX non-root operation",
- * whatever IRET does.  Without "NMI exiting" L2 takes it through its own IDT.
- * A held one is tried again before each entry.
+ * With "NMI exiting" an NMI is L1's exit, though without "virtual NMIs" only if NMIs are not blocked: such
+ * blocking "remains in effect as long as the logical processor is in VMX non-root operation", whatever IRET
+ * does.  Without "NMI exiting" L2 takes it through its own IDT.
  */
-enum action nested_nmi(struct vcpu *vcpu)
+static bool nmi_is_l1s(struct vcpu *vcpu)
 {
 	const struct vmcs12 *v12 = &vcpu->nested.current->v12;
-	struct event nmi = { .vector = VEC_NMI, .type = INTR_TYPE_NMI };
-	bool blocked = vcpu->nested.current->last.nmi_blocked ||
-		       (vcpu_reg(vcpu, REG_INTERRUPTIBILITY) & INTERRUPTIBILITY_NMI);
 
-	vcpu->nmi_pending = true;
-	/* SDM "Other Causes of VM Exits": "in the wait-for-SIPI state, NMIs are blocked", and make no exit.
-	 */
-	if (vcpu_reg(vcpu, REG_ACTIVITY) == ACTIVITY_WAIT_FOR_SIPI)
-		return ACTION_RESUME;
-	/* The instruction behind MOV SS or STI comes first. */
-	if (event_nmi_interruptibility(vcpu) & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS))
-		return ACTION_RESUME;
-	if (!v12_has_pin(v12, PIN_NMI_EXITING) || (blocked && !v12_has_pin(v12, PIN_VIRTUAL_NMIS)))
-		return ACTION_RESUME;
-	/*
-	 * What the entry injects comes first; the NMI window opens right behind it.  SDM "Monitor Trap Flag":
-	 * so does a pending MTF VM exit, which is no event that L1 could be told of, whatever blocks NMIs.
-	 */
-	if (vcpu->pending_valid &&
-	    (vcpu->pending.type == INTR_TYPE_OTHER || (vcpu->pending.type != INTR_TYPE_NMI && !blocked)))
-		return ACTION_RESUME;
+	if (!v12_has_pin(v12, PIN_NMI_EXITING))
+		return false;
+	return v12_has_pin(v12, PIN_VIRTUAL_NMIS) ||
+	       !(vcpu->nested.current->last.nmi_blocked ||
+		 (vcpu_reg(vcpu, REG_INTERRUPTIBILITY) & INTERRUPTIBILITY_NMI));
+}
+
+static enum action reflect_nmi(struct vcpu *vcpu)
+{
+	static const struct event nmi = { .vector = VEC_NMI, .type = INTR_TYPE_NMI };
+
 	vcpu->nmi_pending = false;
 	settle_cache_bits(vcpu);
 	return reflect_exception(vcpu, &nmi, 0);
+}
+
+enum action nested_nmi(struct vcpu *vcpu)
+{
+	vcpu->nmi_pending = true;
+	/* The instruction behind MOV SS or STI comes first. */
+	if (!nmi_is_l1s(vcpu) ||
+	    (event_nmi_interruptibility(vcpu) & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)))
+		return ACTION_RESUME;
+	return reflect_nmi(vcpu);
+}
+
+/* SDM "VM Exits Induced by the TPR Threshold": such an exit directly after the entry outranks an INIT and an
+ * NMI. */
+bool nested_exits_by_tpr(struct vcpu *vcpu, const struct vmcs12 *v12)
+{
+	u32 vtpr = 0;
+
+	if (!v12_has_proc(v12, PROC_TPR_SHADOW) || v12_has_proc2(v12, PROC2_VIRTUAL_INTERRUPT))
+		return false;
+	guest_mem_read(vcpu, GPA(v12->virtual_apic_addr + VTPR_OFFSET), &vtpr, sizeof(vtpr));
+	return (v12->tpr_threshold & 0xf) > ((vtpr >> 4) & 0xf);
+}
+
+/*
+ * What an entry comes upon before a physical NMI, and the processor itself will do. SDM: "VM Exits Induced by
+ * the TPR Threshold", "VMX-Preemption Timer Expiration", "Pending Debug Exceptions" after VM entry,
+ * "NMI-Window Exiting".
+ */
+bool nested_precedes_nmi(struct vcpu *vcpu)
+{
+	const struct vmcs12 *v12 = &vcpu->nested.current->v12;
+
+	return event_debug_pending(vcpu) || nested_exits_by_tpr(vcpu, v12) ||
+	       (v12_has_pin(v12, PIN_PREEMPTION_TIMER) && !vmcs_read(VMCS_preemption_timer_value));
+}
+
+/* The boundary behind what comes first, where no NMI window opens. */
+static void step_to_nmi(struct vcpu *vcpu)
+{
+	vmcs_write(VMCS_proc_controls, vmcs_read(VMCS_proc_controls) | PROC_MTF);
+	/* The controls are merged anew at L1's next entry. */
+	vcpu->nested.current->dirty |= GROUP_CTL;
+}
+
+/*
+ * What the entry injects comes first, the instruction behind MOV SS or STI, and what the processor finds
+ * before an NMI; then an NMI-window exit that L1 wants.  The window opens right behind that; where virtual
+ * NMIs are blocked, which holds no physical NMI back, a single step ends there.
+ */
+void nested_held_nmi(struct vcpu *vcpu)
+{
+	const struct vmcs12 *v12 = &vcpu->nested.current->v12;
+	u64 interruptibility = event_nmi_interruptibility(vcpu);
+	bool blocked = interruptibility & INTERRUPTIBILITY_NMI;
+
+	/* SDM "Other Causes of VM Exits": "in the wait-for-SIPI state, NMIs are blocked", and make no exit.
+	 */
+	if (vcpu_reg(vcpu, REG_ACTIVITY) == ACTIVITY_WAIT_FOR_SIPI || !nmi_is_l1s(vcpu)) {
+		event_set_nmi_window(vcpu, false);
+		return;
+	}
+	if (!vcpu->pending_valid && !(interruptibility & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)) &&
+	    (blocked || !v12_has_proc(v12, PROC_NMI_WINDOW)) && !nested_precedes_nmi(vcpu)) {
+		reflect_nmi(vcpu);
+		return;
+	}
+	/* An NMI that is injected blocks the next ones. */
+	if (blocked || (vcpu->pending_valid && vcpu->pending.type == INTR_TYPE_NMI))
+		step_to_nmi(vcpu);
+	else
+		event_set_nmi_window(vcpu, true);
 }
 
 /*

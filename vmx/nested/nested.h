@@ -108,8 +108,15 @@ bool nested_wants_page_fault(struct vcpu *vcpu, u32 error_code);
 /* A machine check while L2 runs or is about to: L1's exit by its exception bitmap, else L2's. */
 void nested_machine_check(struct vcpu *vcpu, const struct event *event);
 
-/* An NMI while L2 runs: L1's exit if it has "NMI exiting" on, else held (nmi_pending) for L2. */
+/* An exit of L2's by an NMI, or by the window that L0 opened for one: L1's, or held (nmi_pending). */
 enum action nested_nmi(struct vcpu *vcpu);
+/* A held NMI before an entry of L2: L1's exit now, or looked at again as soon as it may come; else L2's own.
+ */
+void nested_held_nmi(struct vcpu *vcpu);
+/* Directly after the entry, for the virtual TPR is below its threshold. */
+bool nested_exits_by_tpr(struct vcpu *vcpu, const struct vmcs12 *v12);
+/* What the processor finds at the entry comes before any NMI. */
+bool nested_precedes_nmi(struct vcpu *vcpu);
 
 /* VMLAUNCH or VMRESUME of vmcs02 itself made VMfailValid(error): L1's instruction fails so. */
 enum action nested_hardware_vmfail(struct vcpu *vcpu, u32 error);
