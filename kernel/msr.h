@@ -39,6 +39,7 @@
 #define MSR_IA32_PMC0 0x0c1
 #define MSR_IA32_UMWAIT_CONTROL 0x0e1
 #define MSR_IA32_CORE_CAPABILITIES 0x0cf
+#define CORE_CAP_RAR BIT(1) /* remote action requests */
 #define MSR_PLATFORM_INFO 0x0ce
 #define MSR_IA32_MPERF 0x0e7
 #define MSR_IA32_APERF 0x0e8
@@ -61,6 +62,7 @@
 #define MSR_IA32_MCG_CAP 0x179
 #define MSR_IA32_MCG_STATUS 0x17a
 #define MCG_STATUS_RIPV BIT(0) /* the interrupted program can go on */
+#define MCG_STATUS_EIPV BIT(1) /* it is what met the error, and would again */
 #define MSR_IA32_MCG_CTL 0x17b
 #define MSR_IA32_PERFEVTSEL0 0x186
 #define MSR_IA32_PERF_STATUS 0x198
@@ -182,6 +184,7 @@
 
 /* MSR bitmaps of VMX cover these two ranges. */
 #define MSR_LOW_LAST 0x1fff
+#define MSR_HYPERVISOR_RANGE 4 /* bits 31:28 of numbers that no processor has */
 #define MSR_HIGH_FIRST 0xc0000000
 #define MSR_HIGH_LAST 0xc0001fff
 

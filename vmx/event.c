@@ -9,6 +9,7 @@
 
 #include "kernel/hw/cpu.h"
 #include "kernel/log.h"
+#include "kernel/msr.h"
 #include "kernel/x86.h"
 #include "vmx/exit.h"
 
@@ -144,15 +145,33 @@ void event_requeue_vectoring(struct vcpu *vcpu)
 	vcpu->pending_valid = true;
 }
 
+/* A single step of the current guest: the boundary behind what is being delivered. */
+static void set_step(struct vcpu *vcpu, bool on)
+{
+	u64 controls = vmcs_read(VMCS_proc_controls) & ~(u64)PROC_MTF;
+
+	if (on || (vcpu->nested.in_l2 ? nested_needs_mtf(vcpu) : vcpu->absent.stepping))
+		controls |= PROC_MTF;
+	vmcs_write(VMCS_proc_controls, controls);
+}
+
 void event_machine_check(struct vcpu *vcpu)
 {
 	static const struct event event = { .vector = VEC_MC, .type = INTR_TYPE_HARD_EXCEPTION };
 
-	/* SDM "Checks on Guest Non-Register State": nothing is injected into wait-for-SIPI. */
-	if (vcpu->pending_valid || vcpu->nested.aborted ||
-	    vcpu_reg(vcpu, REG_ACTIVITY) == ACTIVITY_WAIT_FOR_SIPI)
+	if (vcpu->pending_valid) {
+		set_step(vcpu, true);
+		if (vcpu->nested.in_l2)
+			vcpu->nested.current->dirty |= GROUP_CTL;
 		return;
+	}
 	vcpu->machine_check_pending = false;
+	/* Nothing is injected into wait-for-SIPI; another one must not find this one unfinished. */
+	if (vcpu->nested.aborted || vcpu_reg(vcpu, REG_ACTIVITY) == ACTIVITY_WAIT_FOR_SIPI) {
+		wrmsr(MSR_IA32_MCG_STATUS, 0);
+		return;
+	}
+	set_step(vcpu, false);
 	if (vcpu->nested.in_l2)
 		nested_machine_check(vcpu, &event);
 	else
@@ -222,11 +241,15 @@ u64 event_nmi_interruptibility(struct vcpu *vcpu)
 						    : interruptibility;
 }
 
-/* SDM "Pending Debug Exceptions": those that the processor delivers at the entry, before an NMI. */
+/*
+ * SDM "Pending Debug Exceptions": those that the processor delivers at the entry, before an NMI; in shutdown
+ * there is no instruction boundary for them.
+ */
 bool event_debug_pending(struct vcpu *vcpu)
 {
-	return vcpu_reg(vcpu, REG_PENDING_DEBUG) &
-	       (PENDING_DEBUG_BS | PENDING_DEBUG_ENABLED_BP | PENDING_DEBUG_BLD);
+	return vcpu_reg(vcpu, REG_ACTIVITY) != ACTIVITY_SHUTDOWN &&
+	       vcpu_reg(vcpu, REG_PENDING_DEBUG) &
+		       (PENDING_DEBUG_BS | PENDING_DEBUG_ENABLED_BP | PENDING_DEBUG_BLD);
 }
 
 /* The NMI of the guest that runs now: now if nothing blocks it or comes before it, else at the NMI window. */

@@ -60,6 +60,7 @@
 /* IA32_SPEC_CTRL's: PSFD, IPRED_CTRL, RRSBA_CTRL, DDPD_U, BHI_CTRL; MCDT_NO. */
 #define LEAF7_2_EDX GENMASK(5, 0)
 #define LEAF7_SUBLEAF_LAST 2u
+#define PERFMON_VERSION_LAST 5u
 
 /* Vector instructions and fast strings; hidden: LASS, FRED, HRESET, LAM. */
 #define LEAF7_1_EAX                                                                                          \
@@ -186,6 +187,11 @@ static inline void filter(struct vcpu *vcpu, struct cpuid_regs *r, u32 leaf, u32
 	case CPUID_LEAF_FEATURES: filter_features(vcpu, r); break;
 	case CPUID_LEAF_THERMAL:
 		*r = (struct cpuid_regs){ r->eax & LEAF6_EAX, r->ebx, r->ecx & LEAF6_ECX, 0 };
+		break;
+	case CPUID_LEAF_PERFMON:
+		/* Version 6 has its counters by other numbers, which leaf 23H describes. */
+		if ((r->eax & 0xff) > PERFMON_VERSION_LAST)
+			r->eax = (r->eax & ~0xffu) | PERFMON_VERSION_LAST;
 		break;
 	case CPUID_LEAF_EXTENDED_FEATURES: filter_extended_features(vcpu, r, subleaf); break;
 	case CPUID_LEAF_XSAVE: filter_xsave(r, subleaf); break;

@@ -24,12 +24,12 @@ static bool is_vmx_capability(u32 index)
 }
 
 /*
- * Features that L1 does not have: CPUID hides them. And what lies outside the ranges of the MSR bitmap: no
- * processor has MSRs there, but a hypervisor below Socle may, and would be told of them as Socle's own wish.
+ * Features that L1 does not have: CPUID hides them. And the numbers that SDM volume 4 sets aside for
+ * software: a hypervisor below Socle may have MSRs there, and would take L1's writes for Socle's own wish.
  */
 static bool is_hidden(u32 index)
 {
-	if (index > MSR_LOW_LAST && index - MSR_HIGH_FIRST > MSR_LOW_LAST)
+	if (index >> 28 == MSR_HYPERVISOR_RANGE)
 		return true;
 	switch (index) {
 #define MSR_INTERCEPTED(first, last, read, write)
@@ -62,9 +62,11 @@ bool msr_read(struct vcpu *vcpu, u32 index, u64 *value)
 		return nested_read_capability(index, value);
 	if (mtrr_is_msr(index))
 		return mtrr_read(&vcpu->mtrr, index, value);
-	if (is_hidden(index))
+	if (is_hidden(index) || !rdmsr_safe(index, value))
 		return false;
-	return rdmsr_safe(index, value);
+	if (index == MSR_IA32_CORE_CAPABILITIES)
+		*value &= ~CORE_CAP_RAR;
+	return true;
 }
 
 /* SDM "IA32_EFER": LMA is the processor's own; LME cannot change while paging is on. */

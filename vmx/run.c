@@ -84,16 +84,18 @@ static void nmi_hook(struct trap_frame *frame)
 }
 
 /*
- * A machine check in L0: the banks are L1's, and so is it, if the processor can go on. One that is broadcast
- * finds parked CPUs too, which are nobody's: they clear IA32_MCG_STATUS.MCIP, for a second one would reset
- * the machine. SDM: "Machine-Check Architecture", "Guidelines for Writing Machine-Check Software".
+ * A machine check in L0: the banks are L1's, and so is it, if the processor can go on and L0 did not cause
+ * it. One that is broadcast finds parked CPUs too, which are nobody's: they clear IA32_MCG_STATUS.MCIP, for a
+ * second one would reset the machine. SDM: "Machine-Check Architecture", "Guidelines for Writing
+ * Machine-Check Software".
  */
 static bool machine_check_hook(struct trap_frame *frame)
 {
 	struct vcpu *vcpu = percpu_this()->vcpu;
 	u64 status;
 
-	if (!rdmsr_safe(MSR_IA32_MCG_STATUS, &status) || !(status & MCG_STATUS_RIPV))
+	if (!rdmsr_safe(MSR_IA32_MCG_STATUS, &status) ||
+	    (status & (MCG_STATUS_RIPV | MCG_STATUS_EIPV)) != MCG_STATUS_RIPV)
 		return false;
 	if (vcpu)
 		request_before_entry(vcpu, REQUEST_MACHINE_CHECK, frame);
@@ -180,10 +182,10 @@ static inline struct vmcs *enter(struct vcpu *vcpu)
 	reason = (u32)vmcs_read_fast(VMCS_exit_reason);
 	vcpu->exit_reason = reason;
 	vmcs->injecting = false;
-	vcpu->pending_valid = false;
-	if (likely(!(reason & EXIT_REASON_ENTRY_FAILURE)))
+	if (likely(!(reason & EXIT_REASON_ENTRY_FAILURE))) {
+		vcpu->pending_valid = false;
 		vmcs->launched = true;
-	else if (!vcpu->nested.in_l2)
+	} else if (!vcpu->nested.in_l2)
 		panic("VM entry of L1 failed late: reason %u, qualification %llx", reason & 0xffff,
 		      (unsigned long long)vcpu_reg(vcpu, REG_EXIT_QUALIFICATION));
 	return vmcs;

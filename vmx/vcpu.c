@@ -191,7 +191,7 @@ void vcpu_init_reset(struct vcpu *vcpu)
 	memset(vcpu->gpr, 0, sizeof(vcpu->gpr));
 	vcpu->gpr[GPR_RDX] = cpuid(CPUID_LEAF_FEATURES, 0).eax;
 	vcpu->pending_valid = false;
-	vcpu->nmi_pending = false;
+	vcpu->nmi_pending = vcpu->machine_check_pending = false;
 	vcpu_set_reg(vcpu, REG_RIP, 0xfff0);
 	vcpu_set_reg(vcpu, REG_RSP, 0);
 	vcpu_set_reg(vcpu, REG_RFLAGS, RFLAGS_FIXED1);
@@ -234,7 +234,7 @@ void vcpu_take_init(struct vcpu *vcpu)
 		return;
 	}
 	vcpu->pending_valid = false;
-	vcpu->nmi_pending = false;
+	vcpu->nmi_pending = vcpu->machine_check_pending = false;
 	vcpu_set_reg(vcpu, REG_PENDING_DEBUG, 0);
 	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, 0);
 	vcpu_set_reg(vcpu, REG_ACTIVITY, ACTIVITY_WAIT_FOR_SIPI);

@@ -172,21 +172,24 @@ static u32 wrmsr_of(u32 index, u64 value)
 }
 
 /* A hypervisor below has some there, by which it would write into Socle's memory as L1 says. */
-static void msrs_outside_the_bitmap(void **state UNUSED)
+static void msrs_of_a_hypervisor(void **state UNUSED)
 {
-	static const u32 outside[] = { 0x2000, 0x40000001, 0x4b564d01, 0xbfffffff, 0xc0002000, 0xffffffff };
+	static const u32 software[] = { 0x11, 0x12, 0x40000000, 0x40000001, 0x4b564d01, 0x4fffffff };
+	static const u32 processors[] = { 0x10,	      0x13,	  0x1fff,     0x2000,	 0x2ff0,
+					  0x3fffffff, 0x50000000, 0xc0001fff, 0xc0002000 };
 
-	for (size_t i = 0; i < ARRAY_SIZE(outside); i++) {
-		fake_msr_set(outside[i], 1);
-		assert_int_equal(rdmsr_of(outside[i]), HARD_CODE(VEC_GP));
-		assert_int_equal(wrmsr_of(outside[i], M_WINDOW | 1), HARD_CODE(VEC_GP));
-		assert_int_equal(fake_msr_get(outside[i]), 1);
+	for (size_t i = 0; i < ARRAY_SIZE(software); i++) {
+		fake_msr_set(software[i], 1);
+		assert_int_equal(rdmsr_of(software[i]), HARD_CODE(VEC_GP));
+		assert_int_equal(wrmsr_of(software[i], M_WINDOW | 1), HARD_CODE(VEC_GP));
+		assert_int_equal(fake_msr_get(software[i]), 1);
 	}
-	fake_msr_set(0x1fff, 1);
-	fake_msr_set(0xc0001fff, 1);
-	assert_int_equal(rdmsr_of(0x1fff), 0);
-	assert_int_equal(wrmsr_of(0xc0001fff, 2), 0);
-	assert_int_equal(fake_msr_get(0xc0001fff), 2);
+	for (size_t i = 0; i < ARRAY_SIZE(processors); i++) {
+		fake_msr_set(processors[i], 1);
+		assert_int_equal(rdmsr_of(processors[i]), 0);
+		assert_int_equal(wrmsr_of(processors[i], 2), 0);
+		assert_int_equal(fake_msr_get(processors[i]), 2);
+	}
 }
 
 static bool intercepted(u32 index, bool write)
@@ -199,7 +202,7 @@ static bool intercepted(u32 index, bool write)
 /* By these the processor would write to memory of L1's choosing, behind EPT's back. */
 static void msrs_with_addresses_are_hidden(void **state UNUSED)
 {
-	static const u32 hidden[] = { 0x3f4,  0x3f5,  0x560,  0x570, MSR_IA32_DS_AREA,
+	static const u32 hidden[] = { 0x11,   0xee,   0x3f4,  0x3f5, 0x560, 0x570, MSR_IA32_DS_AREA,
 				      0x17d0, 0x17d1, 0x1903, 0x1983 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(hidden); i++) {
@@ -211,6 +214,24 @@ static void msrs_with_addresses_are_hidden(void **state UNUSED)
 	}
 	/* their neighbours are the processor's */
 	assert_false(intercepted(0x3f6, true) || intercepted(0x17cf, true) || intercepted(0x1a00, true));
+}
+
+static void processor_of_the_future(void)
+{
+	fake_cpuid_set(CPUID_LEAF_PERFMON, 0, 0x08300806, 0, 0xf, 0x4);
+	fake_msr_set(MSR_IA32_CORE_CAPABILITIES, 0x22);
+}
+
+/* CPUID says what L1 finds: no version 6 of the counters without its MSRs, no remote action requests. */
+static void new_features_with_other_msrs_are_hidden(void **state UNUSED)
+{
+	struct cpuid_regs r = cpuid_l1(machine_vcpu, CPUID_LEAF_PERFMON, 0);
+
+	assert_int_equal(r.eax, 0x08300805);
+	assert_int_equal(r.ecx, 0xf);
+	assert_true(intercepted(MSR_IA32_CORE_CAPABILITIES, false));
+	assert_int_equal(rdmsr_of(MSR_IA32_CORE_CAPABILITIES), 0);
+	assert_int_equal(machine_vcpu->gpr[GPR_RAX], 0x20);
 }
 
 static void processor_with_feedback(void)
@@ -230,44 +251,82 @@ static void hardware_feedback_is_hidden(void **state UNUSED)
 
 /* ---- machine checks ---- */
 
-static void machine_check(bool restartable)
+static void machine_check(u64 status, bool survived)
 {
 	struct trap_frame frame = { .vector = VEC_MC, .rip = 0x1000 };
 
-	fake_msr_set(MSR_IA32_MCG_STATUS, restartable ? 5 : 4);
-	assert_int_equal(fake_machine_check(&frame), restartable);
+	fake_msr_set(MSR_IA32_MCG_STATUS, status);
+	assert_int_equal(fake_machine_check(&frame), survived);
 }
+
+#define MCIP 4
+#define GOES_ON (MCIP | MCG_STATUS_RIPV)
 
 static void a_machine_check_is_l1s(void **state UNUSED)
 {
-	machine_check(true);
+	machine_check(GOES_ON, true);
 	EXIT_NOW(.reason = EXIT_CPUID);
 	assert_int_equal(machine_injected, HARD(VEC_MC));
 	EXIT_NOW(.reason = EXIT_CPUID);
 	assert_int_equal(machine_injected, 0);
-	/* what is being delivered comes first */
-	machine_check(true);
+	/* what is being delivered comes first, and no instruction between */
+	machine_check(GOES_ON, true);
 	machine_vcpu->pending = (struct event){ .vector = 0x30, .type = INTR_TYPE_EXTERNAL };
 	machine_vcpu->pending_valid = true;
-	EXIT_NOW(.reason = EXIT_CPUID);
+	EXIT_NOW(.reason = EXIT_MTF);
 	assert_int_equal(machine_injected & 0xff, 0x30);
 	EXIT_NOW(.reason = EXIT_CPUID);
 	assert_int_equal(machine_injected, HARD(VEC_MC));
-	/* a CPU that waits for its SIPI has none injected */
+	assert_false(machine_field(VMCS_proc_controls) & PROC_MTF);
+	/* a CPU that waits for its SIPI takes none */
 	EXIT_NOW(.reason = EXIT_CPUID);
 	machine_set_field(VMCS_guest_activity_state, ACTIVITY_WAIT_FOR_SIPI);
-	machine_check(true);
+	machine_check(GOES_ON, true);
 	EXIT_NOW(.reason = EXIT_SIPI, .qualification = 8);
 	assert_int_equal(machine_injected, 0);
+	assert_int_equal(fake_msr_get(MSR_IA32_MCG_STATUS), 0);
 	EXIT_NOW(.reason = EXIT_CPUID);
-	assert_int_equal(machine_injected, HARD(VEC_MC));
-	machine_check(false);
+	assert_int_equal(machine_injected, 0);
+	/* the program cannot go on, or L0 itself would meet it again */
+	machine_check(MCIP, false);
+	machine_check(GOES_ON | MCG_STATUS_EIPV, false);
+}
+
+static bool stepped(void)
+{
+	for (size_t i = 0; i < fake_write_count; i++)
+		if (fake_writes[i].field == VMCS_proc_controls && (fake_writes[i].value & PROC_MTF))
+			return true;
+	return false;
+}
+
+/* An event is being delivered: the flag that ends it there is seen by the entry. */
+static void a_machine_check_opens_a_way_back(void **state UNUSED)
+{
+	u64 controls;
+
+	for (u32 l2 = 0; l2 < 2; l2++) {
+		if (l2)
+			l1_run_l2();
+		EXIT_NOW(.reason = EXIT_EPT_VIOLATION, .guest_physical = M_SPARE, .qualification = EPTV_READ,
+			 .vectoring_info = INTR_INFO_VALID | 0x30);
+		machine_check(GOES_ON, true);
+		fake_log_clear();
+		/* the exit after the next entry is the step's own */
+		EXIT_NOW(.reason = EXIT_MTF, .vectoring_info = 0);
+		controls = fake_get(l2 ? machine_vcpu->nested.current->vmcs02.region.v
+				       : machine_vcpu->vmcs01.region.v,
+				    VMCS_proc_controls);
+		assert_int_equal(machine_pending(), HARD(VEC_MC));
+		assert_false(controls & PROC_MTF);
+		assert_true(stepped());
+	}
 }
 
 static void a_machine_check_while_l2_runs(void **state UNUSED)
 {
 	l1_run_l2();
-	machine_check(true);
+	machine_check(GOES_ON, true);
 	EXIT_NOW(.reason = EXIT_EXTERNAL_INTERRUPT, .intr_info = INTR_INFO_VALID | 0x30);
 	/* not wanted by L1: delivered to L2, as by the processor */
 	assert_int_equal(machine_injected, HARD(VEC_MC));
@@ -277,7 +336,7 @@ static void a_machine_check_while_l2_runs(void **state UNUSED)
 	assert_false(machine_in_l2());
 	l1_vmwrite(VMCS_exception_bitmap, 1u << VEC_MC);
 	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
-	machine_check(true);
+	machine_check(GOES_ON, true);
 	/* the exit of L1's own at the next entry: what exits then is L1's CPUID */
 	EXIT_NOW(.reason = EXIT_CPUID);
 	assert_false(machine_in_l2());
@@ -396,10 +455,12 @@ int main(void)
 		MACHINE_TEST(a_tss_descriptor_outside_ram, ""),
 		MACHINE_TEST(a_task_begins_without_a_stack, ""),
 		MACHINE_TEST(a_double_fault_in_real_mode, ""),
-		MACHINE_TEST(msrs_outside_the_bitmap, ""),
+		MACHINE_TEST(msrs_of_a_hypervisor, ""),
+		MACHINE_TEST_BEFORE(new_features_with_other_msrs_are_hidden, "", processor_of_the_future),
 		MACHINE_TEST(msrs_with_addresses_are_hidden, ""),
 		MACHINE_TEST_BEFORE(hardware_feedback_is_hidden, "", processor_with_feedback),
 		MACHINE_TEST(a_machine_check_is_l1s, ""),
+		MACHINE_TEST(a_machine_check_opens_a_way_back, ""),
 		MACHINE_TEST_BOTH(a_machine_check_while_l2_runs),
 		MACHINE_TEST(a_machine_check_of_a_parked_cpu, ""),
 		MACHINE_TEST_BEFORE(l2_begins_with_flushes, "", processor_with_flushes),

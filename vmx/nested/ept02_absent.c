@@ -17,12 +17,18 @@ void ept02_absent_init(struct ept02_cache *cache)
 	memset(cache->absent, 0xff, PAGE_SIZE);
 }
 
+bool nested_needs_mtf(struct vcpu *vcpu)
+{
+	return vcpu->nested.ept->step_count || vcpu->nested.init_pending ||
+	       v12_has_proc(&vcpu->nested.current->v12, PROC_MTF);
+}
+
 /* vmcs02's, which L1's own wish and a held INIT (entry.c) share. */
 static void set_mtf(struct vcpu *vcpu, bool on)
 {
 	u64 controls = vmcs_read(VMCS_proc_controls) & ~(u64)PROC_MTF;
 
-	if (on || vcpu->nested.init_pending || v12_has_proc(&vcpu->nested.current->v12, PROC_MTF))
+	if (on || nested_needs_mtf(vcpu))
 		controls |= PROC_MTF;
 	vmcs_write(VMCS_proc_controls, controls);
 }

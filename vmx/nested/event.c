@@ -204,13 +204,16 @@ enum action nested_nmi(struct vcpu *vcpu)
 	return reflect_nmi(vcpu);
 }
 
-/* SDM "VM Exits Induced by the TPR Threshold": such an exit directly after the entry outranks an INIT and an
- * NMI. */
+/*
+ * SDM "VM Exits Induced by the TPR Threshold": such an exit directly after the entry outranks an INIT and an
+ * NMI. They "do not occur if the logical processor just entered the shutdown state".
+ */
 bool nested_exits_by_tpr(struct vcpu *vcpu, const struct vmcs12 *v12)
 {
 	u32 vtpr = 0;
 
-	if (!v12_has_proc(v12, PROC_TPR_SHADOW) || v12_has_proc2(v12, PROC2_VIRTUAL_INTERRUPT))
+	if (!v12_has_proc(v12, PROC_TPR_SHADOW) || !v12_has_proc2(v12, PROC2_APIC_ACCESS) ||
+	    v12_has_proc2(v12, PROC2_VIRTUAL_INTERRUPT) || vcpu_reg(vcpu, REG_ACTIVITY) == ACTIVITY_SHUTDOWN)
 		return false;
 	guest_mem_read(vcpu, GPA(v12->virtual_apic_addr + VTPR_OFFSET), &vtpr, sizeof(vtpr));
 	return (v12->tpr_threshold & 0xf) > ((vtpr >> 4) & 0xf);

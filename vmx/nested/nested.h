@@ -113,6 +113,8 @@ enum action nested_nmi(struct vcpu *vcpu);
 /* A held NMI before an entry of L2: L1's exit now, or looked at again as soon as it may come; else L2's own.
  */
 void nested_held_nmi(struct vcpu *vcpu);
+/* The monitor trap flag is on in vmcs02, by L1's wish or for what L0 does. */
+bool nested_needs_mtf(struct vcpu *vcpu);
 /* Directly after the entry, for the virtual TPR is below its threshold. */
 bool nested_exits_by_tpr(struct vcpu *vcpu, const struct vmcs12 *v12);
 /* What the processor finds at the entry comes before any NMI. */

@@ -189,6 +189,11 @@ static void cancel_entry(struct vcpu *vcpu, struct nested_vmcs *slot)
 		return;
 	if (slot->last.launching)
 		slot->v12.launched = 0;
+	/* What L1 injected it keeps in vmcs12; what L0 held for L2 is L1's now. */
+	if (vcpu->pending_valid && !(slot->v12.entry_intr_info & INTR_INFO_VALID)) {
+		vcpu->nmi_pending |= vcpu->pending.type == INTR_TYPE_NMI;
+		vcpu->machine_check_pending |= vcpu->pending.vector == VEC_MC;
+	}
 	vcpu->pending_valid = false;
 	vcpu->nested.in_l2 = false;
 	vcpu_load_vmcs(vcpu, &vcpu->vmcs01);
