@@ -33,12 +33,14 @@ static bool is_hidden(u32 index)
 		return true;
 	switch (index) {
 #define MSR_INTERCEPTED(first, last, read, write)
+#define MSR_HIDDEN_IF_THERE MSR_HIDDEN
 #define MSR_HIDDEN(first, last)                                                                              \
 	case (first)...(last):                                                                               \
 		return true;
 #include "vmx/msrs.def"
 #undef MSR_INTERCEPTED
 #undef MSR_HIDDEN
+#undef MSR_HIDDEN_IF_THERE
 	default: return false;
 	}
 }

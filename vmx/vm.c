@@ -6,6 +6,7 @@
 #include "vmx/vm.h"
 
 #include "kernel/cmdline.h"
+#include "kernel/hw/cpu.h"
 #include "kernel/hw/phys.h"
 #include "kernel/hw/vmx.h"
 #include "kernel/msr.h"
@@ -21,15 +22,17 @@ struct l0_controls l0_controls;
 
 struct msr_range {
 	u32 first, last;
-	bool read, write;
+	bool read, write, if_there;
 };
 
 static const struct msr_range msr_intercepts[] = {
-#define MSR_INTERCEPTED(first, last, read, write) { first, last, read, write },
-#define MSR_HIDDEN(first, last) { first, last, true, true },
+#define MSR_INTERCEPTED(first, last, read, write) { first, last, read, write, false },
+#define MSR_HIDDEN(first, last) { first, last, true, true, false },
+#define MSR_HIDDEN_IF_THERE(first, last) { first, last, true, true, true },
 #include "vmx/msrs.def"
 #undef MSR_INTERCEPTED
 #undef MSR_HIDDEN
+#undef MSR_HIDDEN_IF_THERE
 };
 
 /* SDM "MSR-Bitmap Address": reads of low and high MSRs, then writes of low and high ones, 1 KiB each. */
@@ -48,6 +51,10 @@ static void make_msr_bitmap(void)
 		const struct msr_range *range = &msr_intercepts[i];
 
 		for (u32 msr = range->first; msr <= range->last; msr++) {
+			u64 value;
+
+			if (range->if_there && !rdmsr_safe(msr, &value))
+				continue;
 			if (range->read)
 				msr_bitmap_set(vm.msr_bitmap01, msr, false);
 			if (range->write)

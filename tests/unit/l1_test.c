@@ -199,21 +199,36 @@ static bool intercepted(u32 index, bool write)
 	return ((const u8 *)vm.msr_bitmap01)[bit / 8] >> (bit % 8) & 1;
 }
 
+static const u32 hidden[] = {
+	0x11,	0xee,	0x3f4,	0x3f5, 0x560, 0x570, MSR_IA32_DS_AREA, MSR_IA32_TME_ACTIVATE,
+	0x17d0, 0x17d1, 0x1903, 0x1983
+};
+
+static void processor_with_hidden_msrs(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(hidden); i++)
+		fake_msr_set(hidden[i], 1);
+}
+
 /* By these the processor would write to memory of L1's choosing, behind EPT's back. */
 static void msrs_with_addresses_are_hidden(void **state UNUSED)
 {
-	static const u32 hidden[] = { 0x11,   0xee,   0x3f4,  0x3f5, 0x560, 0x570, MSR_IA32_DS_AREA,
-				      0x17d0, 0x17d1, 0x1903, 0x1983 };
-
 	for (size_t i = 0; i < ARRAY_SIZE(hidden); i++) {
 		assert_true(intercepted(hidden[i], false) && intercepted(hidden[i], true));
-		fake_msr_set(hidden[i], 1);
 		assert_int_equal(rdmsr_of(hidden[i]), HARD_CODE(VEC_GP));
 		assert_int_equal(wrmsr_of(hidden[i], M_WINDOW | 1), HARD_CODE(VEC_GP));
 		assert_int_equal(fake_msr_get(hidden[i]), 1);
 	}
 	/* their neighbours are the processor's */
 	assert_false(intercepted(0x3f6, true) || intercepted(0x17cf, true) || intercepted(0x1a00, true));
+}
+
+/* What the processor lacks it refuses itself: but for what must never pass. */
+static void msrs_that_are_not_there_cost_nothing(void **state UNUSED)
+{
+	assert_false(intercepted(0x17d0, true) || intercepted(0x1903, false) ||
+		     intercepted(MSR_IA32_LBR_CTL, true));
+	assert_true(intercepted(0x570, true) && intercepted(MSR_IA32_DS_AREA, true));
 }
 
 static void processor_of_the_future(void)
@@ -457,7 +472,8 @@ int main(void)
 		MACHINE_TEST(a_double_fault_in_real_mode, ""),
 		MACHINE_TEST(msrs_of_a_hypervisor, ""),
 		MACHINE_TEST_BEFORE(new_features_with_other_msrs_are_hidden, "", processor_of_the_future),
-		MACHINE_TEST(msrs_with_addresses_are_hidden, ""),
+		MACHINE_TEST_BEFORE(msrs_with_addresses_are_hidden, "", processor_with_hidden_msrs),
+		MACHINE_TEST(msrs_that_are_not_there_cost_nothing, ""),
 		MACHINE_TEST_BEFORE(hardware_feedback_is_hidden, "", processor_with_feedback),
 		MACHINE_TEST(a_machine_check_is_l1s, ""),
 		MACHINE_TEST(a_machine_check_opens_a_way_back, ""),
