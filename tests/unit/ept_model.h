@@ -169,6 +169,11 @@ bool guest_mem_write(struct vcpu *vcpu, gpa_t gpa, const void *from, size_t leng
 	return true;
 }
 
+void event_requeue_vectoring(struct vcpu *vcpu)
+{
+	(void)vcpu;
+}
+
 enum action event_inject_gp(struct vcpu *vcpu, u32 error_code)
 {
 	(void)vcpu;
