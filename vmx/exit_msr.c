@@ -18,6 +18,10 @@
 /* Supervisor state components that L1 may have XSAVES keep: no PT, PASID, CET, UINTR, LBR. */
 #define XSS_ALLOWED (BIT(13) | BIT(16))
 
+/* Bits of IA32_DEBUGCTL whose mere writing has effects in L0. */
+#define DEBUGCTL_EFFECTIVE                                                                                   \
+	(DEBUGCTL_LBR | DEBUGCTL_BTF | DEBUGCTL_BLD | DEBUGCTL_TR | DEBUGCTL_BTS | DEBUGCTL_BTINT)
+
 static bool is_vmx_capability(u32 index)
 {
 	return index >= MSR_IA32_VMX_FIRST && index <= MSR_IA32_VMX_LAST;
@@ -99,15 +103,22 @@ static bool write_pat(u64 value)
 	return true;
 }
 
+/* The processor is asked again: L1 can take features away (IA32_TSX_CTRL), and an entry of L1 must not fail.
+ */
 static bool write_debugctl(u64 value)
 {
+	bool valid;
+
 	if (value & ~vmx_caps.debugctl_valid)
 		return false;
 	if ((value & DEBUGCTL_BLD) &&
 	    !(cpuid(CPUID_LEAF_EXTENDED_FEATURES, 0).ecx & CPUID_7_ECX_BUS_LOCK_DETECT))
 		return false;
-	vmcs_write(VMCS_guest_debugctl, value);
-	return true;
+	valid = wrmsr_safe(MSR_IA32_DEBUGCTL, value & ~(u64)DEBUGCTL_EFFECTIVE);
+	wrmsr(MSR_IA32_DEBUGCTL, 0);
+	if (valid)
+		vmcs_write(VMCS_guest_debugctl, value);
+	return valid;
 }
 
 static bool write_linear(enum vmcs_field field, u64 value)

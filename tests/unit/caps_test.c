@@ -148,6 +148,11 @@ static void bits_that_the_processor_lacks_stay_out_of_the_vmcs(void **state UNUS
 		assert_int_equal(machine_pending() & 0xff, VEC_GP);
 		assert_int_equal(machine_field01(VMCS_guest_debugctl), 0);
 	}
+	/* one that was there until L1 took it away */
+	fake_debugctl_reserved |= DEBUGCTL_RTM;
+	write_debugctl(DEBUGCTL_RTM);
+	assert_int_equal(machine_pending() & 0xff, VEC_GP);
+	assert_int_equal(machine_field01(VMCS_guest_debugctl), 0);
 	write_debugctl(DEBUGCTL_BTF | DEBUGCTL_LBR);
 	assert_int_equal(machine_pending(), 0);
 	assert_int_equal(machine_field01(VMCS_guest_debugctl), DEBUGCTL_BTF | DEBUGCTL_LBR);
