@@ -367,7 +367,7 @@ OTHERS = [
            [("MSR_HIDDEN_IF_THERE(0x17d0, 0x17d4)", "MSR_HIDDEN_IF_THERE(0x17d4, 0x17d4)")],
            "l1: msrs_with_addresses_are_hidden"),
     Mutant("hidden-msrs-not-intercepted", "vmx/vm.c",
-           [("if (range->if_there && !rdmsr_safe(msr, &value))", "if (range->if_there && (&value != NULL || msr))")],
+           [("if (range->if_there && !rdmsr_safe(msr, &value))", "if (range->if_there && (rdmsr_safe(msr, &value) || msr))")],
            "l1: msrs_with_addresses_are_hidden"),
     Mutant("absent-msrs-intercepted", "vmx/vm.c",
            [("if (range->if_there && !rdmsr_safe(msr, &value))", "if (0 && !rdmsr_safe(msr, &value))")],
