@@ -66,8 +66,12 @@ static void make_stacks(struct percpu *cpu)
 
 enum status smp_check(const struct acpi_cpus *found, u32 limit)
 {
-	u32 total = found->count ? found->count : 1;
+	u32 total = found->count, self = apic_id();
+	bool named = false;
 
+	for (u32 i = 0; i < MIN(total, (u32)ACPI_CPU_MAX); i++)
+		named |= found->apic_id[i] == self;
+	total += !named;
 	if (total > ACPI_CPU_MAX)
 		return status_with(STATUS_MANY_CPUS, "%u", total);
 	if (limit > total)
@@ -86,9 +90,7 @@ void smp_create_cpus(const struct acpi_cpus *found, u32 limit)
 		if (found->apic_id[i] == self)
 			continue;
 		cpu = percpu_create(found->apic_id[i], limit && count >= limit);
-		/* Only where the table does not name the CPU that reads it is there one more. */
-		if (!cpu)
-			panic("more CPUs than ACPI names");
+		ASSERT(cpu);
 		make_stacks(cpu);
 		count++;
 	}
