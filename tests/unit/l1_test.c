@@ -359,6 +359,23 @@ static void a_machine_check_while_l2_runs(void **state UNUSED)
 	assert_int_equal(machine_vcpu->nested.current->v12.exit_intr_info, HARD(VEC_MC));
 }
 
+/* What L0 held for L2 outlives an entry that the processor refuses: it is L1's. */
+static void events_survive_a_refused_entry(void **state UNUSED)
+{
+	l1_run_l2();
+	machine_check(GOES_ON, true);
+	EXIT_NOW(.reason = EXIT_REASON_ENTRY_FAILURE | EXIT_ENTRY_FAIL_GUEST);
+	assert_false(machine_in_l2());
+	assert_int_equal(machine_pending(), HARD(VEC_MC));
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	machine_vcpu->nmi_pending = true;
+	EXIT_NOW(.reason = EXIT_REASON_ENTRY_FAILURE | EXIT_ENTRY_FAIL_GUEST);
+	assert_false(machine_in_l2());
+	assert_int_equal(machine_pending(),
+			 INTR_INFO_VALID | INTR_TYPE_NMI << INTR_INFO_TYPE_SHIFT | VEC_NMI);
+}
+
 /* One that finds a parked CPU is cleared, so that a second one does not reset the machine. */
 static void a_machine_check_of_a_parked_cpu(void **state UNUSED)
 {
@@ -478,6 +495,7 @@ int main(void)
 		MACHINE_TEST(a_machine_check_is_l1s, ""),
 		MACHINE_TEST(a_machine_check_opens_a_way_back, ""),
 		MACHINE_TEST_BOTH(a_machine_check_while_l2_runs),
+		MACHINE_TEST(events_survive_a_refused_entry, ""),
 		MACHINE_TEST(a_machine_check_of_a_parked_cpu, ""),
 		MACHINE_TEST_BEFORE(l2_begins_with_flushes, "", processor_with_flushes),
 		MACHINE_TEST_BEFORE(l2_begins_with_buffers_flushed, "", processor_without_l1tf),
