@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: MIT
 """The mutants: each is Socle with one naive behaviour put in, and names the tests that must notice. run.py runs them.
 
+The founding ones and many others stand here; a subject that came later has a file of its own, *_mutants.py with a list
+MUTANTS, which is found by its name.
+
 Mutant(name, file, [(old text, new text), ...], unit="binary: test" or None, guest="image: test" or None, options, model)
 Each old text must stand in the file exactly once: a mutant that no longer fits the code is an error.
 unit: a test of tests/unit; guest: a test of tests/guest, whose results under Socle must differ from those of the bare
 processor, with `options` on Socle's command line; `model` where the usual one lacks what the test needs.
 """
-from collections import namedtuple
+import glob
+import importlib
+import os
 
-Mutant = namedtuple("Mutant", "name file edits unit guest options model", defaults=(None, None, "", None))
+from mutant import Mutant
 
 REFLECT, MERGE, ENTRY = "vmx/nested/reflect.c", "vmx/nested/merge.c", "vmx/nested/entry.c"
 RECORD, HOST, WANTED = "vmx/nested/exit_record.c", "vmx/nested/host_state.c", "vmx/nested/exit_wanted.c"
@@ -663,3 +668,5 @@ OTHERS = [
 ]
 
 MUTANTS = SEEDS + OTHERS
+for path in sorted(glob.glob(os.path.join(os.path.dirname(os.path.abspath(__file__)), "*_mutants.py"))):
+    MUTANTS += importlib.import_module(os.path.basename(path)[:-3]).MUTANTS

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: MIT
+"""What a mutant is: the fields are explained in mutants.py."""
+from collections import namedtuple
+
+Mutant = namedtuple("Mutant", "name file edits unit guest options model", defaults=(None, None, "", None))
