@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * RSDP, RSDT or XSDT, MADT: just enough to know the processors.  See
+ * RSDP, RSDT or XSDT, MADT: a table by its name, and the processors.  See
  * drivers/acpi.h.
  */
 #include "drivers/acpi.h"
@@ -115,19 +115,36 @@ static const u8 *rsdp_find(void)
 	return found ? found : rsdp_search(0xe0000, 0x20000);
 }
 
-/* The MADT among the tables that `root` (RSDT: 4-byte entries, XSDT: 8-byte ones) lists. */
-static const u8 *madt_in(u64 root, const char *signature, u32 width, u32 *length)
+/* The table `signature` among those that `root` (RSDT: 4-byte entries, XSDT: 8-byte ones) lists. */
+static const u8 *table_in(u64 root, u32 width, const char *signature, u32 *length)
 {
 	u32 root_length;
-	const u8 *p = table_get(root, signature, &root_length);
+	const u8 *p = table_get(root, width == 8 ? "XSDT" : "RSDT", &root_length);
 
 	for (u32 at = sizeof(struct acpi_header); p && at + width <= root_length; at += width) {
-		const u8 *madt = table_get(width == 8 ? get64(p + at) : get32(p + at), "APIC", length);
+		const u8 *table = table_get(width == 8 ? get64(p + at) : get32(p + at), signature, length);
 
-		if (madt)
-			return madt;
+		if (table)
+			return table;
 	}
 	return NULL;
+}
+
+const u8 *acpi_find_table(const u8 *rsdp, u32 rsdp_size, bool bios, const char *signature, u32 *length)
+{
+	const u8 *table = NULL;
+
+	*length = 0;
+	if (rsdp_size < RSDP_V1_SIZE || !rsdp_valid(rsdp)) {
+		rsdp = bios ? rsdp_find() : NULL;
+		rsdp_size = RSDP_V2_SIZE;
+	}
+	if (!rsdp)
+		return NULL;
+	/* Revision 2 has the XSDT's address, under a checksum of its own. */
+	if (rsdp[15] >= 2 && rsdp_size >= RSDP_V2_SIZE && sum_is_zero(rsdp, RSDP_V2_SIZE))
+		table = table_in(get64(rsdp + 24), 8, signature, length);
+	return table ? table : table_in(get32(rsdp + 16), 4, signature, length);
 }
 
 static void cpu_add(struct acpi_cpus *out, u32 apic_id)
@@ -151,21 +168,10 @@ static void entry_read(const u8 *e, u32 size, struct acpi_cpus *out)
 
 void acpi_find_cpus(const u8 *rsdp, u32 rsdp_size, bool bios, struct acpi_cpus *out)
 {
-	const u8 *madt = NULL;
-	u32 length = 0;
+	u32 length;
+	const u8 *madt = acpi_find_table(rsdp, rsdp_size, bios, "APIC", &length);
 
 	out->count = 0;
-	if (rsdp_size < RSDP_V1_SIZE || !rsdp_valid(rsdp)) {
-		rsdp = bios ? rsdp_find() : NULL;
-		rsdp_size = RSDP_V2_SIZE;
-	}
-	if (!rsdp)
-		return;
-	/* Revision 2 has the XSDT's address, under a checksum of its own. */
-	if (rsdp[15] >= 2 && rsdp_size >= RSDP_V2_SIZE && sum_is_zero(rsdp, RSDP_V2_SIZE))
-		madt = madt_in(get64(rsdp + 24), "XSDT", 8, &length);
-	if (!madt)
-		madt = madt_in(get32(rsdp + 16), "RSDT", 4, &length);
 	for (u32 at = MADT_ENTRIES; madt && at + 2 <= length;) {
 		u32 size = madt[at + 1];
 

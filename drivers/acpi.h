@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The processors of the machine, from ACPI's MADT.  Tables are untrusted:
+ * ACPI's tables, and the processors from its MADT.  Tables are untrusted:
  * every length is checked, and nothing outside RAM and firmware tables below
  * 4 GiB (or RAM above) is read.  ACPI specification: "Root System Description
  * Pointer", "Multiple APIC Description Table".
@@ -23,5 +23,11 @@ struct acpi_cpus {
  * Boot only, with the direct map in place.
  */
 void acpi_find_cpus(const u8 *rsdp, u32 rsdp_size, bool bios, struct acpi_cpus *out);
+
+/*
+ * A whole table by its signature, the same way; NULL if there is none. `*length` is its length; its
+ * contents are as untrusted as its checksum, which is not asked for.  Boot only.
+ */
+const u8 *acpi_find_table(const u8 *rsdp, u32 rsdp_size, bool bios, const char *signature, u32 *length);
 
 #endif
