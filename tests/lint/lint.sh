@@ -58,6 +58,7 @@ check "licence lines" $python tests/lint/text.py licence
 check "heads of files" $python tests/lint/text.py head
 check "no unfinished business, no paths of machines" $python tests/lint/text.py words
 check "line length, trailing space" $python tests/lint/text.py width
+check "the tests that docs/security.md names" $python tests/lint/claims.py
 check "shell syntax" bash -c 'for f in $(git ls-files "*.sh"); do bash -n "$f" || exit 1; done'
 check "python syntax" $python -m compileall -q tools tests
 check "clang-format" formatting
