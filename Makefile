@@ -25,6 +25,8 @@ MACHINE ?= auto
 MODEL ?=
 OPTIONS ?=
 TIMEOUT ?=
+# A variable of the user's may hold blanks and quotes: recipes take it from the environment, as "$$L1", never as $(L1).
+export L1 L1_ARGS STEPS MODULES CPUS MEM FIRMWARE MACHINE MODEL OPTIONS TIMEOUT GROUP
 
 C_FILES := $(sort $(wildcard boot/*.c kernel/*.c mm/*.c drivers/*.c vmx/*.c vmx/nested/*.c))
 S_FILES := $(sort $(wildcard boot/*.S kernel/*.S vmx/*.S))
@@ -91,17 +93,16 @@ elf: $(O)/socle.elf
 iso: $(O)/socle.iso
 
 $(O)/socle.iso: $(O)/socle.elf FORCE
-	@$(PYTHON) tools/run.py --save-iso $@ --elf $(O)/socle.elf --options '$(OPTIONS)' \
-		$(if $(L1),--l1 '$(L1)' --l1-args '$(L1_ARGS)' --modules '$(MODULES)',--no-l1)
-	@echo "  ISO     $@$(if $(L1),,: Socle alone (say L1= and MODULES= to put an L1 in))"
+	@$(PYTHON) tools/run.py --menu --save-iso $@ --elf $(O)/socle.elf --options "$$OPTIONS" $(WHICH_L1)
+	@echo "  ISO     $@"
 
-RUN := tools/run.py --elf $(O)/socle.elf --machine '$(MACHINE)' --model '$(MODEL)' --cpus '$(CPUS)' --mem '$(MEM)' \
-	--firmware '$(FIRMWARE)' --folder $(O)/run $(if $(TIMEOUT),--timeout $(TIMEOUT)) \
-	$(if $(L1),--l1 '$(L1)' --l1-args '$(L1_ARGS)' --modules '$(MODULES)',--steps '$(STEPS)')
+WHICH_L1 := --l1 "$$L1" --l1-args "$$L1_ARGS" --modules "$$MODULES" --steps "$$STEPS"
+RUN := tools/run.py --elf $(O)/socle.elf --machine "$$MACHINE" --model "$$MODEL" --cpus "$$CPUS" --mem "$$MEM" \
+	--firmware "$$FIRMWARE" --folder $(O)/run --timeout "$${TIMEOUT:-300}" $(WHICH_L1)
 
 run: setup-run
 	@$(MAKE) --no-print-directory $(O)/socle.elf
-	@$(PYTHON) $(RUN) --options '$(OPTIONS)'
+	@$(PYTHON) $(RUN) --options "$$OPTIONS"
 
 # the same L1 without Socle
 bare: setup-run
@@ -110,7 +111,7 @@ bare: setup-run
 # what this (emulated) machine has and lacks
 check: setup-run
 	@$(MAKE) --no-print-directory $(O)/socle.elf
-	@$(PYTHON) $(RUN) --no-l1 --options 'check $(OPTIONS)'
+	@$(PYTHON) $(RUN) --no-l1 --options "check $$OPTIONS"
 
 emulator: setup-run
 	@tools/bochs/build.sh
@@ -120,18 +121,19 @@ l1: setup-run
 
 # ---- tests -----------------------------------------------------------------------------------------------------------
 
-# The guest tests and the host tests have makefiles of their own.
+# The guest tests and the host tests have makefiles of their own, two folders down. The way there is relative: a name with
+# a blank in it, above this folder, would be two names to make.
+from_below = $(if $(filter /%,$(1)),$(1),../../$(1))
 guest-tests:
-	@$(MAKE) --no-print-directory -C tests/guest O=$(abspath $(O))/tests/guest
+	@$(MAKE) --no-print-directory -C tests/guest O=$(call from_below,$(O))/tests/guest
 
 unit: setup-test
-	@if [ -f tests/unit/Makefile ]; then $(MAKE) --no-print-directory -C tests/unit O=$(abspath $(O))/unit run; \
-	else echo "unit: no host tests yet"; fi
+	@$(MAKE) --no-print-directory -C tests/unit O=$(call from_below,$(O))/unit run
 
 # Line coverage of vmx/nested by the host tests; all fuzzers for FUZZ_SECONDS each; EPT02 against the model for MODEL_STEPS
 # in each of its worlds; the mutants, which tests must notice.
 coverage fuzz model: setup-test
-	@$(MAKE) --no-print-directory -C tests/unit O=$(abspath $(O))/unit $@
+	@$(MAKE) --no-print-directory -C tests/unit O=$(call from_below,$(O))/unit $@
 
 # Real hypervisors as L1, real systems as L2 (tests/scenarios): all of it, or GROUP=...
 guests: setup-run
@@ -139,7 +141,7 @@ guests: setup-run
 	@$(PYTHON) tests/scenarios/run.py --build $(O) --times $(or $(TIMES),1) $(GROUP)
 
 mutants: setup-test
-	@$(PYTHON) tests/mutants/run.py --out $(abspath $(O))/mutants
+	@$(PYTHON) tests/mutants/run.py --out $(O)/mutants
 
 # Every guest test image and many generated VM entries, bare and under Socle, on four models; hours.
 conformance: setup-test
@@ -149,7 +151,7 @@ conformance: setup-test
 # 14 PAE guests at once under Linux KVM on Socle, 140 iterations each; again with OPTIONS.
 soak: setup-test
 	@$(MAKE) --no-print-directory $(O)/socle.elf
-	@$(PYTHON) tests/soak.py $(if $(MODEL),--model '$(MODEL)') --options '$(OPTIONS)'
+	@$(PYTHON) tests/soak.py $(if $(MODEL),--model "$$MODEL") --options "$$OPTIONS"
 
 # All that is tested; the last line is `N passed, N failed`.
 test: setup-test
@@ -183,7 +185,8 @@ help:
 #h   make run L1=FILE     any L1: a multiboot or multiboot2 ELF, or a Linux bzImage
 #h   make bare            the same L1 without Socle, to compare
 #h   make check           Socle's report of what the (emulated) machine has and lacks
-#h   make iso             build/socle.iso for a USB stick or a disk; with L1= and MODULES= as below
+#h   make iso             build/socle.iso for a USB stick, a disk or a CD: a menu of the L1 that L1= and MODULES= name,
+#h                        a demo (Linux with KVM as L1) and a look at the machine
 #h   make test            everything that is tested: host unit tests, lint, system tests
 #h   make unit | lint | system      parts of it
 #h   make guests          real hypervisors as L1, real systems as L2, at length; GROUP=linux params life l2 l3 socle qemu xen mixed,
@@ -199,6 +202,7 @@ help:
 #h   make emulator | l1   build the emulator, or the Linux L1, into the user's cache now
 #h   make format          clang-format over the C files
 #h   make setup           install all packages that any goal needs
+#h   make clean | help    remove what was built; this text
 #h
 #h Variables
 #h   L1=FILE              what runs on Socle; L1_ARGS='...' its command line
@@ -210,7 +214,7 @@ help:
 #h   MODEL=ivy_bridge     Bochs: penryn arrandale sandy_bridge ivy_bridge haswell broadwell skylake_x icelake
 #h                        tigerlake sapphire_rapids
 #h   OPTIONS='...'        Socle's own, such as log=debug shadow-vmcs=off intercept=cr (docs/guests.md)
-#h   TIMEOUT=300          seconds
+#h   TIMEOUT=300          seconds of the emulator's processor time (with KVM: of the clock)
 #h   O=build              the folder that is built in
 #h   CC=gcc|clang  CROSS_COMPILE=prefix-  EXTRA_CFLAGS=...  MUTANT=name
 #h   BOCHS=binary         an emulator of your own

@@ -31,10 +31,10 @@ def check_file(path, what):
         raise MachineError("%s: cannot read %s" % (what, path))
 
 
-def make_iso(out, l1=None, l1_args="", modules=(), options="", elf=None, bare=False, grub=""):
-    """Makes the image `out`. modules: strings `FILE ARGS...`. bare: L1 itself is what GRUB boots.
+def entry(l1=None, l1_args="", modules=(), options="", elf=None, bare=False, grub=""):
+    """mkiso.sh's arguments for one entry. modules: strings `FILE ARGS...`. bare: L1 itself is what GRUB boots.
     grub: a command for GRUB to do before."""
-    command = [os.path.join(TOOLS, "mkiso.sh"), "-o", out, "-g", grub]
+    command = ["-g", grub]
     modules = list(modules)
     for module in modules:
         check_file(module.split(" ", 1)[0], "MODULES")
@@ -56,7 +56,21 @@ def make_iso(out, l1=None, l1_args="", modules=(), options="", elf=None, bare=Fa
             modules.insert(0, (l1 + " " + l1_args).strip())
     for module in modules:
         command += ["-m", module]
-    done = subprocess.run(command, check=False)
+    return command
+
+
+def run_mkiso(out, arguments):
+    done = subprocess.run([os.path.join(TOOLS, "mkiso.sh"), "-o", out, *arguments], check=False)
     if done.returncode:
         raise MachineError("tools/mkiso.sh failed (see above)")
     return out
+
+
+def make_iso(out, **what):
+    """Makes the image `out`, which boots one thing at once; see entry()."""
+    return run_mkiso(out, entry(**what))
+
+
+def make_menu(out, entries):
+    """The image `out` with a menu: pairs of a title and entry()'s arguments."""
+    return run_mkiso(out, [word for title, what in entries for word in ["-e", title, *entry(**what)]])

@@ -32,8 +32,25 @@ def folder():
     return made_by("build.sh")
 
 
+def known_steps():
+    """What tests/l1/l1-steps.sh can do: its step_NAME functions and the guests of kvmlet's."""
+    with open(os.path.join(ROOT, "tests", "l1", "l1-steps.sh"), encoding="utf-8") as file:
+        text = file.read()
+    guests = text[text.index("\nguest() {"):text.index("\tesac")]
+    return re.findall(r"^step_(\w+)\(\)", text, re.M) + re.findall(r"^\t(\w+)\) kvmlet", guests, re.M)
+
+
+def check_steps(steps):
+    """A misspelt step is noticed now, not after a minute of booting Linux."""
+    for step in steps.split(","):
+        if step.split(":")[0] not in known_steps():
+            raise MachineError("STEPS=%s: there is no step %s; there are %s" % (
+                steps, step or "without a name", " ".join(sorted(known_steps()))))
+
+
 def linux(steps="selftest", machine="bochs", model=None, ips=50_000_000, more=""):
     """make_iso()'s and run_image()'s arguments for L1 Linux that takes these steps."""
+    check_steps(steps)
     home = folder()
     names = re.split("[,:]", steps)
     need64 = any(name.startswith("linux64") or name in STEPS_WITH_LINUX64 for name in names)

@@ -3,6 +3,8 @@
 
 run_image() boots one image, hands every line of the serial console to the caller as it comes, and ends the emulator at
 an end marker, when it ends itself, when the machine boots a second time, or at the timeout. It leaves no process behind.
+An emulator that dies of its own is no end of a run but an error. The timeout counts the processor time of the emulator,
+so that a busy host makes no run fail; wall time counts PATIENCE times as much, for an emulator that only waits.
 What goes into an image is image.py's business; what to say about a run is run.py's.
 """
 import ctypes
@@ -35,6 +37,10 @@ FIRMWARES = ("bios", "uefi", "seabios")  # seabios: on Bochs, where the BIOS is 
 # A run is over at these lines. The first is what L1's init and the guest tests print, the second is L0's last word.
 END_MARKERS = (r"^(L1 )?DONE\b", r"^socle: (error: )?(halted|stopped)\b")
 BOOT_MARKER = "  Booting `"  # GRUB's; a second one is a reboot
+BOCHS_CPU_MAX = 14  # more, and this emulator runs out of timers
+PATIENCE = 6
+# Bochs panics as well where a machine ends as machines do.
+BOCHS_GOOD_ENDS = ("ACPI control: soft power off", "shutdown requested")
 
 
 class MachineError(Exception):
@@ -131,27 +137,33 @@ def find_bochs(model=None):
 
 def bochs_model(model):
     """The emulator's name of the model; its own names are taken as well."""
-    model = model or DEFAULT_MODEL
     return MODELS.get(model, model)
+
+
+def default_model(firmware):
+    """OVMF wants a newer processor than the tests' usual one."""
+    return "skylake_x" if firmware == "uefi" else DEFAULT_MODEL
 
 
 def check_model(binary, model):
     """An unknown model ends the emulator before it has said a word on the console."""
     known = subprocess.run([binary, "--help", "cpu"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                            stdin=subprocess.DEVNULL, check=False, text=True).stdout.split()
-    if known and bochs_model(model) not in known:
+    if known and model and bochs_model(model) not in known:
         raise MachineError("MODEL=%s: say one of %s, or a name of Bochs' own" % (model, ", ".join(MODELS)))
 
 
 def bochs_command(folder, iso, config):
-    binary = find_bochs(config["model"])
+    model = config["model"] or default_model(config["firmware"])
+    binary = find_bochs(model)
+    if config["cpus"] > BOCHS_CPU_MAX:
+        raise MachineError("CPUS=%d: this emulator takes at most %d; say CPUS=%d" % (
+            config["cpus"], BOCHS_CPU_MAX, BOCHS_CPU_MAX))
     banner = subprocess.run([binary, "--help"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                             stdin=subprocess.DEVNULL, check=False, text=True).stdout
     old = re.search(r"Bochs x86 Emulator 2\.", banner) is not None
     if config["firmware"] == "uefi":
         rom = "file=" + first_file("OVMF", "ovmf", "/usr/share/ovmf/OVMF.fd", "/usr/share/OVMF/OVMF.fd")
-        if config["model"] is None:
-            config["model"] = "skylake_x"
     elif config["firmware"] == "seabios":
         rom = "file=%s, address=0xfffe0000" % first_file("SeaBIOS", "seabios", "/usr/share/seabios/bios.bin")
     else:
@@ -163,7 +175,7 @@ def bochs_command(folder, iso, config):
         "vgaromimage: file=" + first_file("VGA BIOS", "vgabios", "/usr/share/vgabios/vgabios.bin",
                                           "/usr/share/bochs/VGABIOS-lgpl-latest"),
         "cpu: model=%s, count=%d, ips=%d, reset_on_triple_fault=0, ignore_bad_msrs=%d" % (
-            bochs_model(config["model"]), config["cpus"], config["ips"],
+            bochs_model(model), config["cpus"], config["ips"],
             config["firmware"] == "uefi" or config["ignore_bad_msrs"]),
         "memory: guest=%d, host=%d" % (config["mem"], min(config["mem"], 1024)),
     ]
@@ -206,6 +218,53 @@ def qemu_command(machine, folder, iso, config):
 def die_with_parent():
     """In the child: be killed when the runner is, however it ends (PR_SET_PDEATHSIG)."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+def cpu_seconds(pid):
+    """Processor time that the process has used; None where it cannot be told."""
+    try:
+        with open("/proc/%d/stat" % pid, encoding="ascii", errors="replace") as stat:
+            fields = stat.read().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Limit:
+    """The timeout of a run: so many seconds of the emulator's own time, or PATIENCE times as many on the clock."""
+
+    def __init__(self, process, machine, seconds):
+        self.process = process
+        self.seconds = seconds
+        self.start = time.monotonic()
+        # KVM's and TCG's processes wait for the guest's time; Bochs has none but what it computes
+        self.by_cpu = machine == "bochs"
+
+    def passed(self):
+        return time.monotonic() - self.start
+
+    def is_over(self):
+        used = cpu_seconds(self.process.pid) if self.by_cpu else None
+        return self.passed() > self.seconds * (1 if used is None else PATIENCE) or (used or 0) > self.seconds
+
+
+def emulator_accident(folder, lines, returncode):
+    """Why the emulator ended, if that was no end of the machine's: its last words. None if all is well."""
+    said = []
+    for name in ("bochs.log", "emulator.txt"):
+        path = os.path.join(folder, name)
+        if os.path.exists(path):
+            with open(path, encoding="utf-8", errors="replace") as file:
+                said += [line.strip() for line in file if line.strip()]
+    panics = [re.sub(r".*>>PANIC<< *", "", line) for line in said if ">>PANIC<<" in line]
+    panics = [line for line in panics if not any(good in line for good in BOCHS_GOOD_ENDS)]
+    if panics:
+        return panics[0]
+    if returncode < 0:
+        return "killed by signal %d" % -returncode
+    if not lines:
+        return said[-1] if said else "exit status %d" % returncode
+    return None
 
 
 def kill_group(process):
@@ -258,7 +317,7 @@ def make_config(cpus=1, mem=512, firmware="bios", model=None, ips=50_000_000, ig
 def describe(machine, config):
     name = {"bochs": "Bochs", "kvm": "QEMU/KVM", "tcg": "QEMU/TCG (no VT-x)"}[machine]
     if machine == "bochs":
-        name += ", " + bochs_model(config["model"])
+        name += ", " + bochs_model(config["model"] or default_model(config["firmware"]))
     return "%s, %d CPU%s, %d MiB, %s" % (name, config["cpus"], "s" if config["cpus"] > 1 else "", config["mem"],
                                          config["firmware"].upper())
 
@@ -271,7 +330,7 @@ def run_image(iso, machine="auto", timeout=300, until=END_MARKERS, grace=1.0, on
     os.makedirs(folder, exist_ok=True)
     folder = os.path.abspath(folder)
     serial = os.path.join(folder, "serial.txt")
-    for stale in ("serial.txt", "journal", "journal.lock"):
+    for stale in ("serial.txt", "journal", "journal.lock", "bochs.log"):
         if os.path.exists(os.path.join(folder, stale)):
             os.unlink(os.path.join(folder, stale))
     iso = os.path.abspath(iso)
@@ -283,10 +342,10 @@ def run_image(iso, machine="auto", timeout=300, until=END_MARKERS, grace=1.0, on
     lines, ended, stop_at, boots = [], None, None, 0
     ends = [re.compile(pattern) for pattern in until]
     tail = SerialTail(serial)
-    start = time.monotonic()
     with open(os.path.join(folder, "emulator.txt"), "wb") as output:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=folder,
                                    start_new_session=True, preexec_fn=die_with_parent)
+    limit = Limit(process, machine, timeout)
     try:
         while ended is None:
             finished = process.poll() is not None
@@ -304,13 +363,16 @@ def run_image(iso, machine="auto", timeout=300, until=END_MARKERS, grace=1.0, on
                 ended = "marker" if stop_at else "exit"
             elif stop_at and now >= stop_at:
                 ended = "marker"
-            elif now - start > timeout:
+            elif limit.is_over():
                 ended = "timeout"
             else:
                 time.sleep(0.05)
-        seconds = time.monotonic() - start
+        seconds = limit.passed()
     finally:
         kill_group(process)
         if os.path.exists(os.path.join(folder, "journal")):
             os.unlink(os.path.join(folder, "journal"))
+    accident = emulator_accident(folder, lines, process.returncode) if ended == "exit" else None
+    if accident:
+        raise MachineError("the emulator ended by itself: %s (more in %s/emulator.txt)" % (accident, folder))
     return Result(lines, ended, seconds, folder, describe(machine, config))

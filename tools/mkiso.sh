@@ -7,10 +7,12 @@
 #   mkiso.sh -o OUT.iso -b multiboot|multiboot2|linux -k IMAGE [-a ARGS] [-m 'FILE ARGS']...
 #                                                                         the same image bare, without Socle
 # -g 'COMMAND' is done by GRUB before the boot (for tests, such as `wrmsr 0x3a 1`).
+# -e TITLE begins one more entry: the image then has a menu, on the screen and on the serial port, whose first entry is
+# taken after 10 seconds.
 set -eu
 
 usage() {
-	sed -n '3,9s/^# \{0,1\}//p' "$0" >&2
+	sed -n '3,12s/^# \{0,1\}//p' "$0" >&2
 	exit 2
 }
 
@@ -19,24 +21,10 @@ die() {
 	exit 1
 }
 
-out='' kernel='' arguments='' before='' protocol=multiboot2 modules=()
-while getopts o:k:a:b:m:g: option; do
-	case $option in
-	o) out=$OPTARG ;;
-	k) kernel=$OPTARG ;;
-	a) arguments=$OPTARG ;;
-	b) protocol=$OPTARG ;;
-	g) before=$OPTARG ;;
-	m) modules+=("$OPTARG") ;;
-	*) usage ;;
-	esac
-done
-[ -n "$out" ] && [ -n "$kernel" ] || usage
 for tool in grub-mkrescue xorriso mformat; do
 	command -v $tool >/dev/null || die "$tool is missing; run tools/setup.sh" \
 		"(packages grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools)"
 done
-[ -r "$kernel" ] || die "cannot read $kernel"
 ls /usr/lib/grub/i386-pc/boot.img >/dev/null 2>&1 || die "package grub-pc-bin is missing; run tools/setup.sh"
 
 root=$(mktemp -d "${TMPDIR:-/tmp}/socle-iso.XXXXXX")
@@ -45,7 +33,12 @@ mkdir -p "$root/tree/boot/grub"
 config=$root/tree/boot/grub/grub.cfg
 
 # The files get short names of their own in the image: a path of the host's may hold what GRUB's shell would take apart.
-add_file() {	# SOURCE NAME
+declare -A names=()
+add_file() {	# SOURCE NAME: `added` is its name in the image; a file that is there already keeps the one it has
+	added=${names[$1]:-}
+	[ -z "$added" ] || return 0
+	[ -r "$1" ] || die "cannot read $1"
+	added=$2 names[$1]=$2
 	ln "$1" "$root/tree/boot/$2" 2>/dev/null || cp "$1" "$root/tree/boot/$2"
 }
 
@@ -58,41 +51,63 @@ quote() {
 	printf '%s' "$result"
 }
 
-case $protocol in
-multiboot) module_command=module ;;
-multiboot2) module_command=module2 ;;
-linux) module_command=initrd ;;
-*) die "-b $protocol: say multiboot, multiboot2 or linux" ;;
-esac
-name=$(basename "$kernel")
-add_file "$kernel" "$name"
+out='' title=Socle kernel='' arguments='' before='' protocol=multiboot2 modules=() entries=0
+
+# What was said since the last -e, as an entry of GRUB's.
+end_entry() {
+	local module_command module file rest number=0
+	[ -n "$kernel" ] || usage
+	case $protocol in
+	multiboot) module_command=module ;;
+	multiboot2) module_command=module2 ;;
+	linux) module_command=initrd ;;
+	*) die "-b $protocol: say multiboot, multiboot2 or linux" ;;
+	esac
+	add_file "$kernel" "$(basename "$kernel")"
+	echo "menuentry$(quote "${title// /_}") {" | tr _ ' ' >>"$root/entries"
+	{
+		[ -z "$before" ] || echo "	$before"
+		echo "	$protocol /boot/$added$(quote "$arguments")"
+		for module in ${modules[@]+"${modules[@]}"}; do
+			file=${module%% *} rest=
+			[ "$file" = "$module" ] || rest=${module#* }
+			add_file "$file" "module$entries$number"
+			[ "$protocol" != linux ] || rest=
+			echo "	$module_command /boot/$added$(quote "$rest")"
+			number=$((number + 1))
+		done
+		echo '	boot'
+		echo '}'
+	} >>"$root/entries"
+	entries=$((entries + 1))
+	kernel='' arguments='' before='' protocol=multiboot2 modules=()
+}
+
+while getopts o:k:a:b:m:g:e: option; do
+	case $option in
+	o) out=$OPTARG ;;
+	k) kernel=$OPTARG ;;
+	a) arguments=$OPTARG ;;
+	b) protocol=$OPTARG ;;
+	g) before=$OPTARG ;;
+	m) modules+=("$OPTARG") ;;
+	e)
+		[ -z "$kernel" ] || end_entry
+		title=$OPTARG
+		;;
+	*) usage ;;
+	esac
+done
+[ -n "$out" ] || usage
+end_entry
 {
-	echo 'set timeout=0'
+	if [ $entries = 1 ]; then echo 'set timeout=0'; else echo 'set timeout=10'; fi
 	echo 'serial --unit=0 --speed=115200'
 	echo 'terminal_input serial console'
-	echo 'terminal_output serial'
-	if [ "$protocol" = linux ] || [ "$protocol" = multiboot2 ]; then
-		# a framebuffer is there only under UEFI; L1 may ask for it
-		echo 'if [ "$grub_platform" = efi ]; then insmod all_video; fi'
-	fi
-	echo "menuentry 'Socle' {"
-	[ -z "$before" ] || echo "	$before"
-	echo "	$protocol /boot/$name$(quote "$arguments")"
-	number=0
-	for module in ${modules[@]+"${modules[@]}"}; do
-		file=${module%% *} rest=
-		[ "$file" = "$module" ] || rest=${module#* }
-		[ -r "$file" ] || die "cannot read module $file"
-		add_file "$file" "module$number"
-		if [ "$protocol" = linux ]; then
-			echo "	initrd /boot/module$number"
-		else
-			echo "	$module_command /boot/module$number$(quote "$rest")"
-		fi
-		number=$((number + 1))
-	done
-	echo '	boot'
-	echo '}'
+	if [ $entries = 1 ]; then echo 'terminal_output serial'; else echo 'terminal_output serial console'; fi
+	# a framebuffer is there only under UEFI; L1 may ask for it
+	echo 'if [ "$grub_platform" = efi ]; then insmod all_video; fi'
+	cat "$root/entries"
 } >"$config"
 
 mkdir -p "$(dirname "$out")"

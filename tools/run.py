@@ -6,15 +6,15 @@ Without --l1, L1 is Debian's Linux with kvm_intel, which runs small guests (L2) 
 The same L1 runs --bare, without Socle, to compare. `make run` calls this; `make help` explains its variables.
 """
 import argparse
+import fcntl
 import os
-import re
 import signal
 import sys
-import tempfile
 
 import image
 import l1
 import machine
+import report
 
 
 def parse_arguments():
@@ -31,6 +31,8 @@ def parse_arguments():
     add("--no-l1", action="store_true", help="boot Socle without any module, for `--options check`")
     add("--iso", metavar="FILE", help="boot this image as it is")
     add("--save-iso", metavar="FILE", help="make the image, and run nothing")
+    add("--menu", action="store_true", help="with --save-iso: an image for real machines, with a menu: the L1 that is named,"
+        " the Linux demo, `check`")
     add("--machine", default="auto", help="auto, bochs, kvm, or tcg (QEMU without VT-x)")
     add("--model", default="", help="the emulated processor: " + ", ".join(machine.MODELS) +
         ", or a name of the emulator's own")
@@ -39,9 +41,10 @@ def parse_arguments():
     add("--firmware", default="bios", help="bios or uefi")
     add("--ips", default="50000000", help="Bochs: instructions in an emulated second")
     add("--ignore-bad-msrs", action="store_true", help="Bochs: no #GP for MSRs that it lacks (Linux as L1: always so)")
-    add("--timeout", type=int, default=300, help="seconds")
+    add("--timeout", default="300", help="seconds of the emulator's processor time (Bochs), else of the clock")
     add("--until", action="append", help="a pattern that ends the run (default: DONE, L1 DONE, socle: halted)")
-    add("--folder", help="where the console log and the emulator's files go (default: a new one in /tmp)")
+    add("--folder", help="where the console log and the emulator's files go (default: build/run, or the next\n"
+        "one that no other run is in)")
     add("--quiet", action="store_true", help="do not show the console")
     return parser.parse_args()
 
@@ -51,23 +54,41 @@ def split_modules(text):
     return [part.strip() for part in (text.split(";") if ";" in text else text.split()) if part.strip()]
 
 
+def make_menu(args):
+    """The image of `make iso`: L1 if one is named, the Linux demo, and a look at the machine."""
+    entries = []
+    if args.l1:
+        entries.append((os.path.basename(args.l1) + " on Socle", {
+            "l1": args.l1, "l1_args": args.l1_args, "modules": split_modules(args.modules), "options": args.options}))
+    # a real machine has a screen too, and a clock of its own
+    demo, _ = l1.linux(args.steps, "kvm", None, more="console=tty0")
+    entries.append(("Demo: Linux with KVM on Socle, small guests on that", {**demo, "options": args.options}))
+    entries.append(("Check what this machine has and lacks", {"options": ("check " + args.options).strip()}))
+    for _, what in entries:
+        what["elf"] = args.elf
+    image.make_menu(args.save_iso, entries)
+
+
 def make_image(args, chosen, folder):
     """The image to boot, and what its L1 wants of the emulator."""
-    settings = {"ips": int(args.ips)}
+    settings = {"ips": number(args.ips, "--ips")}
     if args.iso:
         image.check_file(args.iso, "--iso")
-        return args.iso, settings
+        return args.iso, {**settings, "ignore_bad_msrs": 1}  # it may be a Linux
     out = args.save_iso or os.path.join(folder, "image.iso")
     modules = split_modules(args.modules)
     if args.l1 or args.no_l1:
         what = {"l1": args.l1, "l1_args": args.l1_args, "modules": modules}
         if args.l1:
             image.check_file(args.l1, "L1")
-            if args.ignore_bad_msrs or image.image_kind(args.l1) == "linux":
+            is_linux = image.image_kind(args.l1) == "linux"
+            if args.ignore_bad_msrs or is_linux:
                 settings["ignore_bad_msrs"] = 1
+            if is_linux and "console=" not in args.l1_args:
+                print("run: note: L1_ARGS has no console=ttyS0: this Linux will show nothing here", flush=True)
     else:
-        model = args.model or (machine.DEFAULT_MODEL if args.firmware != "uefi" else "skylake_x")
-        what, settings = l1.linux(args.steps, chosen, model, int(args.ips), args.l1_args)
+        model = args.model or machine.default_model(args.firmware)
+        what, settings = l1.linux(args.steps, chosen, model, settings["ips"], args.l1_args)
         what["modules"] += modules
     for path in modules:
         image.check_file(path.split(" ")[0], "MODULES")
@@ -79,83 +100,73 @@ def make_image(args, chosen, folder):
     return out, settings
 
 
-def exit_lines(own, level):
-    """The counters of one level, most frequent first, from lines such as `exits L1 CPUID=12 CR_ACCESS=3`."""
-    counts = {}
-    for line in own:
-        if re.match(r"exits %s\b" % level, line):
-            for name, count in re.findall(r"(\w+)=(\d+)", line):
-                counts[name] = counts.get(name, 0) + int(count)
-    words = ["%s %d" % item for item in sorted(counts.items(), key=lambda item: -item[1])]
-    return sum(counts.values()), words
+def claim_folder(base):
+    """`base`, or base-2, base-3... if another run is in it; and the lock, which lasts as long as this process."""
+    for number in range(1, 1000):
+        folder = os.path.abspath(base if number == 1 else "%s-%d" % (base, number))
+        os.makedirs(folder, exist_ok=True)
+        lock = open(os.path.join(folder, "lock"), "w", encoding="ascii")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return folder, lock
+        except BlockingIOError:
+            lock.close()
+    raise machine.MachineError("%s and 998 more folders are in use by other runs" % base)
 
 
-def wrapped(title, words, width=100):
-    lines, line = [], "  %-12s" % title
-    for word in words:
-        if len(line) + len(word) + 2 > width:
-            lines.append(line)
-            line = " " * 14
-        line += ("" if line.strip() in ("", title) else ", ") + word
-    return lines + [line]
+def number(text, what):
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise machine.MachineError("%s=%s: say a number, 1 or more" % (what, text))
+    return value
 
 
-def summary(result, bare):
-    """One screen about the run."""
-    ended = {"marker": "to its end", "exit": "until the machine stopped", "timeout": "NOT to its end: timeout",
-             "reboot": "NOT to its end: the machine rebooted"}[result.ended]
-    lines = ["-" * 100, "  %-12s%s" % ("machine", result.machine),
-             "  %-12s%.1f s, %s" % ("wall time", result.seconds, ended)]
-    if bare:
-        lines += ["  %-12s%s" % ("Socle", "not there (bare boot)")]
-    else:
-        own = result.own()
-        lines += ["  %-12s%s" % ("CPUs in VMX", machine.cpus_in_vmx(result))]
-        for level in "L1", "L2":
-            total, words = exit_lines(own, level)
-            lines += wrapped("%s's exits" % level, ["%d" % total] if not words else ["%d:" % total + " " + words[0]]
-                             + words[1:])
-    for line in result.lines:
-        if re.match(r"(L2 says|L2 UP|SELFTEST|KVMLET guest end|RESULT .*FAIL)", line):
-            lines.append("  %-12s%s" % ("guests" if not any("guests" in have for have in lines) else "", line))
-    lines += ["  %-12s%s" % ("log", os.path.join(result.folder, "serial.txt")), "-" * 100]
-    return "\n".join(lines)
-
-
-def verdict(result):
-    """0 if the run reached its end and nothing said that it went wrong."""
-    wrong = result.having(r"^socle: (panic|fatal|error)|SELFTEST .* FAIL|L1 FAILED|Kernel panic|L1 STEP .* rc=[1-9]")
-    return 0 if result.ended in ("marker", "exit") and not wrong else 1
+def boot(args, folder):
+    """Makes the image and runs it; the exit status."""
+    chosen = machine.choose_machine(args.machine)
+    settings = {"cpus": args.cpus, "mem": args.mem, "firmware": args.firmware, "model": args.model}
+    config = machine.make_config(**settings)
+    timeout = number(args.timeout, "TIMEOUT")
+    if args.menu:
+        make_menu(args)
+        return 0
+    iso, more = make_image(args, chosen, folder)
+    if args.save_iso:
+        return 0
+    settings.update(more)
+    if chosen == "bochs":
+        machine.find_bochs(args.model)
+    print("run: %s; end by Ctrl-C or after %d s" % (machine.describe(chosen, config), timeout), flush=True)
+    try:
+        result = machine.run_image(
+            iso, machine=chosen, timeout=timeout, until=args.until or machine.END_MARKERS, folder=folder,
+            on_line=None if args.quiet else lambda line: report.shown(line) and print(line, flush=True), **settings)
+    finally:
+        if not args.iso:
+            os.unlink(iso)
+    failure = report.why_failed(result, timeout, halt_is_good="check" in args.options.split() or args.no_l1)
+    print(report.summary(result, failure, args.bare))
+    return 1 if failure else 0
 
 
 def main():
     args = parse_arguments()
-    for number in signal.SIGTERM, signal.SIGHUP:
-        signal.signal(number, lambda *_: sys.exit(1))
-    folder = os.path.abspath(args.folder) if args.folder else tempfile.mkdtemp(prefix="socle-run-")
-    os.makedirs(folder, exist_ok=True)
+    for signal_number in signal.SIGTERM, signal.SIGHUP:
+        signal.signal(signal_number, lambda *_: sys.exit(1))
+    folder = args.folder
     try:
-        chosen = machine.choose_machine(args.machine)
-        settings = {"cpus": args.cpus, "mem": args.mem, "firmware": args.firmware, "model": args.model}
-        config = machine.make_config(**settings)
-        iso, more = make_image(args, chosen, folder)
-        if args.save_iso:
-            return 0
-        settings.update(more)
-        if chosen == "bochs":
-            machine.find_bochs(args.model)
-        print("run: %s; end by Ctrl-C or after %d s" % (machine.describe(chosen, config), args.timeout), flush=True)
-        result = machine.run_image(
-            iso, machine=chosen, timeout=args.timeout, until=args.until or machine.END_MARKERS, folder=folder,
-            on_line=None if args.quiet else lambda line: print(line, flush=True), **settings)
+        folder, lock = claim_folder(args.folder or os.path.join(image.ROOT, "build", "run"))
+        with lock:
+            return boot(args, folder)
     except machine.MachineError as error:
         sys.exit("run: " + str(error))
     except BrokenPipeError:
         os._exit(1)  # whoever read our output has seen enough
     except KeyboardInterrupt:
         sys.exit("\nrun: interrupted; console log in %s/serial.txt" % folder)
-    print(summary(result, args.bare))
-    return verdict(result)
 
 
 if __name__ == "__main__":

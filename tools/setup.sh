@@ -69,12 +69,14 @@ if [ "$(id -u)" != 0 ]; then
 		exit 1
 	fi
 fi
+log=$(mktemp "${TMPDIR:-/tmp}/socle-setup.XXXXXX")
+trap 'rm -f "$log"' EXIT
 say "installing $packages"
 export DEBIAN_FRONTEND=noninteractive
 install() {
 	# shellcheck disable=SC2086
 	$root apt-get -qq -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 --no-install-recommends install $packages \
-		>/tmp/socle-setup.$$ 2>&1
+		>"$log" 2>&1
 }
 for try in 1 2 3 4 5; do
 	if install; then
@@ -82,10 +84,9 @@ for try in 1 2 3 4 5; do
 		[ -n "$packages" ] || break
 		continue
 	fi
-	say "not yet: $(grep '^E:' /tmp/socle-setup.$$ | head -n 1); updating the package lists (try $try)"
+	say "not yet: $(grep '^E:' "$log" | head -n 1); updating the package lists (try $try)"
 	$root apt-get -qq -o DPkg::Lock::Timeout=300 update >/dev/null 2>&1 || sleep $((try * 4))
 done
-rm -f /tmp/socle-setup.$$
 packages=$(missing | tr '\n' ' ')
 [ -z "$packages" ] || { say "still missing after apt-get install: $packages"; exit 1; }
 say "done"

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: MIT
 """What the user types wrong at the host's tools gets one line, not a traceback."""
 import os
+import re
 import subprocess
 
 import pytest
 from conftest import ELF, ROOT, guest_image, machine
+
+import report
+import run as runner
 
 
 def run(*arguments):
@@ -21,6 +25,8 @@ def run(*arguments):
     (("--mem", "8"), "less than"),
     (("--cpus", "none"), "say a number"),
     (("--cpus", "0"), "say a number"),
+    (("--timeout", "soon", "--no-l1"), "TIMEOUT=soon: say a number"),
+    (("--steps", "selftest,nosuch"), "there is no step nosuch; there are clock"),
     (("--model", "pentium9", "--no-l1"), "MODEL=pentium9: say one of penryn"),
     (("--bare", "--l1", "README.md"), "neither a multiboot image nor a Linux bzImage"),
     (("--modules", "/nowhere/initrd"), "no such file: /nowhere/initrd"),
@@ -33,10 +39,75 @@ def test_bad_argument(arguments, said):
     assert len(output.strip().splitlines()) == 1, output
 
 
-def test_memory_too_small_for_l1():
-    code, output = run("--l1", guest_image("basic"), "--mem", "32", "--modules",
-                       os.path.join(ROOT, "build", "socle.debug"), "--timeout", "1")
-    assert "Traceback" not in output and code != 0
+def test_memory_too_small_for_l1(tmp_path):
+    big = tmp_path / "big"
+    big.write_bytes(bytes(12 << 20))
+    code, output = run("--l1", guest_image("basic"), "--mem", "32", "--modules", str(big))
+    assert code != 0 and "MEM=32 is too small for L1's files of 12 MiB; say MEM=48" in output, output
+
+
+@pytest.mark.parametrize("arguments, said", (
+    (("--cpus", "15", "--no-l1"), "CPUS=15: this emulator takes at most 14"),
+    (("--iso", "GARBAGE"), "the emulator ended by itself: "),
+))
+def test_emulator_that_cannot_run(arguments, said, tmp_path):
+    """An emulator that dies is no success, and what it said last is the last line."""
+    (tmp_path / "GARBAGE").write_bytes(b"no boot sector" * 1000)
+    code, output = run(*[str(tmp_path / word) if word == "GARBAGE" else word for word in arguments],
+                       "--machine", "bochs", "--folder", str(tmp_path / "run"))
+    assert code != 0 and "Traceback" not in output, output
+    assert said in output.strip().splitlines()[-1], output
+
+
+def ended(ended_by, *lines):
+    return machine.Result(list(lines), ended_by, 1.0, "folder", "machine")
+
+
+@pytest.mark.parametrize("result, reason", (
+    (ended("marker", "SUMMARY 3 passed, 0 failed", "DONE"), None),
+    (ended("marker", "SUMMARY 3 passed, 1 failed", "DONE"), "SUMMARY 3 passed, 1 failed"),
+    (ended("marker", "FAIL test: wrong at rip 0", "SUMMARY 3 passed, 1 failed", "DONE"), "FAIL test"),
+    (ended("marker", "socle: CPU 0: triple fault of L1; the machine stops", "socle: error: halted"), "triple fault"),
+    (ended("marker", "socle: error: no L1 image: the first module is missing", "socle: error: halted"), "no L1 image"),
+    (ended("marker", "socle: panic: assertion failed", "socle: halted"), "assertion"),
+    (ended("marker", "socle: halted"), "Socle halted"),
+    (ended("timeout", "L1 said this"), "TIMEOUT=20 for more); the last line of the console: L1 said this"),
+    (ended("reboot", "again"), "second time"),
+    (ended("exit", "L1 STEP selftest rc=1"), "rc=1"),
+    (ended("exit", "[ 1.0] Kernel panic - not syncing", "power off"), "Kernel panic"),
+    (ended("exit", "power off"), None),
+))
+def test_verdict(result, reason):
+    failure = report.why_failed(result, 10, halt_is_good=False)
+    assert (reason is None) == (failure is None) and (reason or "") in (failure or ""), failure
+    last = report.summary(result, failure, bare=False).splitlines()[-1]
+    assert last.startswith("  ended") and (failure or "to its end" in last or "off" in last), last
+
+
+def test_summary_states_no_number_that_it_does_not_know():
+    silent = report.summary(ended("marker", "socle: cpu 0: in VMX operation, APIC ID 0", "DONE"), None, bare=False)
+    assert "not known: this L1 does not ask" in silent and "'s exits" not in silent, silent
+    asked = report.summary(ended("marker", "socle: cpu 0: in VMX operation, APIC ID 0",
+                                 "socle: exits L1 CPUID=3 WRMSR=5", "DONE"), None, bare=False)
+    assert "L1's exits  8: WRMSR 5, CPUID 3" in asked and "L2's exits  none" in asked, asked
+
+
+def test_folder_in_use_is_not_shared(tmp_path):
+    first, lock = runner.claim_folder(str(tmp_path / "run"))
+    second, other = runner.claim_folder(str(tmp_path / "run"))
+    assert first != second and second.endswith("run-2")
+    lock.close()
+    other.close()
+
+
+def test_odd_characters_in_variables(tmp_path):
+    """Blanks and apostrophes in the user's paths and words reach run.py whole."""
+    folder = tmp_path / "my dir's"
+    folder.mkdir()
+    l1 = folder / "no such kernel"
+    done = subprocess.run(["make", "-s", "-C", ROOT, "O=" + os.environ.get("O", "build"), "run", "L1=%s" % l1],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, text=True, timeout=300)
+    assert done.returncode != 0 and "no such file: %s" % l1 in done.stdout, done.stdout
 
 
 def test_kvm_is_refused_without_nested_vtx():
@@ -47,6 +118,12 @@ def test_kvm_is_refused_without_nested_vtx():
 
 
 def test_help_lists_every_goal():
+    """All that `make` can be asked for, from the makefile itself, and all variables that have a default."""
+    with open(os.path.join(ROOT, "Makefile"), encoding="utf-8") as file:
+        makefile = file.read()
+    goals = re.search(r"^\.PHONY: (.*)$", makefile, re.M).group(1).split()
+    variables = re.search(r"^export (L1 .*)$", makefile, re.M).group(1).split()
     output = subprocess.run(["make", "-C", ROOT, "help"], stdout=subprocess.PIPE, check=True, text=True).stdout
-    for word in ("make run", "make test", "make iso", "lint", "L1=", "FIRMWARE=", "MACHINE=", "MODEL=", "OPTIONS="):
-        assert word in output
+    unsaid = [goal for goal in goals if goal not in ("all", "elf", "FORCE") and not re.search(r"\b%s\b" % goal, output)]
+    unsaid += [name for name in variables if name + "=" not in output]
+    assert not unsaid

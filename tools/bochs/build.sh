@@ -39,21 +39,25 @@ fetch_source() {	# FOLDER: leaves the tarball in it
 
 # ---- the build -------------------------------------------------------------------------------------------------------
 
-show_progress() {	# LOG PID: one line that moves, or a line every half minute where nobody watches
-	local count last=-1
-	while kill -0 "$2" 2>/dev/null; do
-		count=$(grep -c -- ' -c ' "$1" || true)
+# As long as `COMMAND...` is true: one line that moves, or a line every half minute where nobody watches.
+show_progress() {	# LOG COMMAND...
+	local count last=-1 log=$1
+	shift
+	while "$@" 2>/dev/null; do
+		count=$(grep -c -- ' -c ' "$log" 2>/dev/null || true)
 		if [ -t 2 ]; then
 			printf '\remulator: compiling, %s of about %s files ' "$count" $objects >&2
 			sleep 1
 		else
 			[ "$count" = "$last" ] || say "compiling, $count of about $objects files"
 			last=$count
-			for _ in $(seq 30); do kill -0 "$2" 2>/dev/null && sleep 1; done
+			for _ in $(seq 30); do "$@" 2>/dev/null && sleep 1; done
 		fi
 	done
 	[ ! -t 2 ] || echo >&2
 }
+
+still_locked() { ! flock -n 9; }
 
 build() {
 	local work=$cache/build.$key log=$cache/bochs-build.log make_pid tool
@@ -73,9 +77,15 @@ build() {
 		(cd "$work/bochs-3.0" && ./configure $options) >"$log" 2>&1 || return 1
 		: >"$work/configured"
 	fi
-	make -C "$work/bochs-3.0" -j"$(nproc)" >>"$log" 2>&1 &
+	# In a process group of its own, which ends with this script: a job in the background does not hear Ctrl-C, and
+	# would go on compiling with the lock in its hands.
+	set -m
+	make -C "$work/bochs-3.0" -j"$(nproc)" >>"$log" 2>&1 9>&- &
 	make_pid=$!
-	show_progress "$log" $make_pid
+	set +m
+	trap 'kill -- -'$make_pid' 2>/dev/null || true' EXIT
+	trap 'say "broken off; the next call goes on from here"; exit 130' INT TERM HUP
+	show_progress "$log" kill -0 $make_pid
 	wait $make_pid || { tail -n 5 "$log" >&2; return 1; }
 	strip -o "$work/bochs" "$work/bochs-3.0/bochs" || return 1
 	mkdir -p "$home"
@@ -91,7 +101,11 @@ fi
 if [ ! -x "$home/bochs" ]; then
 	mkdir -p "$cache"
 	exec 9>"$cache/bochs.lock"
-	flock -n 9 || { say "another build of it is running; waiting"; flock 9; }
+	if ! flock -n 9; then
+		say "another build of it is running; waiting for that one"
+		show_progress "$cache/bochs-build.log" still_locked
+	fi
+	flock 9
 	if [ ! -x "$home/bochs" ]; then
 		say "building Bochs 3.0, once, into $home (some minutes)"
 		build || {
