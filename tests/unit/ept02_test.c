@@ -4,6 +4,8 @@
  * in the environment: steps for each (`make model`).
  */
 #include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "tests/unit/cmocka_all.h"
 #include "tests/unit/ept_model.h"
@@ -13,15 +15,15 @@
 /* With `alone` the CPUs keep to one EPT12: the budget is used up by one EPT02. */
 static void run_steps(u64 seed, u64 tables, u32 share, bool alone, u64 count)
 {
-	build_world(seed, tables, share);
+	model_build(seed, tables, share);
 	for (int i = 0; i < 3000; i++)
-		step_edit();
-	while (now < count) {
-		run_step(alone);
-		if (now % 4096 == 0)
-			check_cache(vcpus[cpu].nested.ept);
+		model_edit();
+	while (model_now < count) {
+		model_step(alone);
+		if (model_now % 4096 == 0)
+			model_check_cache(model_vcpus[model_cpu].nested.ept);
 	}
-	free_world();
+	model_free();
 }
 
 /* "a translation may be old only if no INVEPT came since" */
@@ -80,20 +82,20 @@ static void test_flags_lose_no_write(void **state)
 	pthread_t l1;
 
 	(void)state;
-	build_world(6, 32, 2048);
-	cpu = 0;
-	role = (struct ept12_role){ roles[1].eptp, false };
-	memory[1][0] = EPT_RWX | (TABLE_BASE + 8 * PAGE_SIZE);
-	memory[8][0] = EPT_RWX | (TABLE_BASE + 16 * PAGE_SIZE);
-	memory[16][0] = EPT_RWX | (TABLE_BASE + 28 * PAGE_SIZE);
-	race_entry = &memory[28][ept_index(RACE_ADDRESS, 1)];
+	model_build(6, 32, 2048);
+	model_cpu = 0;
+	role = (struct ept12_role){ model_roles[1].eptp, false };
+	model_memory[1][0] = EPT_RWX | (MODEL_TABLE_BASE + 8 * PAGE_SIZE);
+	model_memory[8][0] = EPT_RWX | (MODEL_TABLE_BASE + 16 * PAGE_SIZE);
+	model_memory[16][0] = EPT_RWX | (MODEL_TABLE_BASE + 28 * PAGE_SIZE);
+	race_entry = &model_memory[28][ept_index(RACE_ADDRESS, 1)];
 	*race_entry = EPT_RWX | MEMTYPE_WB << EPT_MEMTYPE_SHIFT | 0x20000000;
 	race_over = false;
 	assert_int_equal(pthread_create(&l1, NULL, count_in_entry, &count), 0);
 	for (; rounds < 300000; rounds++) {
 		__atomic_fetch_and(race_entry, ~(u64)(EPT_ACCESSED | EPT_DIRTY), __ATOMIC_RELAXED);
 		do
-			result = ept12_walk(&vcpus[0], &role, RACE_ADDRESS, EPT_WRITE, &walk);
+			result = ept12_walk(&model_vcpus[0], &role, RACE_ADDRESS, EPT_WRITE, &walk);
 		while (result == EPT12_RETRY);
 		assert_int_equal(result, EPT12_OK);
 		assert_int_equal(*race_entry & (EPT_ACCESSED | EPT_DIRTY), EPT_ACCESSED | EPT_DIRTY);
@@ -101,7 +103,7 @@ static void test_flags_lose_no_write(void **state)
 	__atomic_store_n(&race_over, true, __ATOMIC_RELAXED);
 	pthread_join(l1, NULL);
 	assert_int_equal(*race_entry >> COUNTER_SHIFT, count % (1u << (64 - COUNTER_SHIFT)));
-	free_world();
+	model_free();
 }
 
 int main(void)
@@ -115,10 +117,6 @@ int main(void)
 
 	setvbuf(stdout, NULL, _IONBF, 0);
 	failed = cmocka_run_group_tests(tests, NULL, NULL);
-	printf("accesses %llu, violations %llu, misconfigurations %llu, absent %llu, full logs %llu, flushes "
-	       "%llu\n",
-	       (unsigned long long)steps_ok, (unsigned long long)steps_violation,
-	       (unsigned long long)steps_misconfig, (unsigned long long)steps_absent,
-	       (unsigned long long)steps_log_full, (unsigned long long)flushes);
+	model_print_counts();
 	return failed;
 }

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The MSR lists of entry and exit, and what becomes of a bad entry of one. SDM: "Loading MSRs", "Saving
+ * MSRs".
+ */
+#include "tests/unit/cmocka_all.h"
+
+#include "kernel/msr.h"
+#include "kernel/x86.h"
+#include "tests/unit/l2_support.h"
+
+static void processor_without_rtm_debugging(void)
+{
+	fake_debugctl_reserved |= DEBUGCTL_RTM;
+}
+
+/* SDM "Loading MSRs": after the checks on guest state, whatever bit of IA32_DEBUGCTL is at fault. */
+static void msr_list_waits_for_debugctl(void **state UNUSED)
+{
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	W(entry_controls, R(entry_controls) | ENTRY_LOAD_DEBUG);
+	W(guest_debugctl, DEBUGCTL_RTM);
+	W(entry_msr_load_count, 1);
+	W(entry_msr_load_addr, M_SPARE);
+	l1_write64(M_SPARE, MSR_IA32_LSTAR);
+	l1_write64(M_SPARE + 8, 0x1234);
+	fake_msr_set(MSR_IA32_LSTAR, 1);
+	l1_enter(EXIT_VMLAUNCH);
+	assert_false(machine_in_l2());
+	assert_int_equal(R(exit_reason), EXIT_REASON_ENTRY_FAILURE | EXIT_ENTRY_FAIL_GUEST);
+	assert_int_equal(fake_msr_get(MSR_IA32_LSTAR), 1);
+}
+
+static void msr_lists_load_and_store(void **state UNUSED)
+{
+	l2_prepare_lists(2, 1, 1);
+	l2_put_msr(P_ENTRY, 0, MSR_IA32_LSTAR, 0, 0x1111);
+	l2_put_msr(P_ENTRY, 1, MSR_IA32_STAR, 0, 0x2222);
+	l2_put_msr(P_STORE, 0, MSR_IA32_LSTAR, 0, 0);
+	l2_put_msr(P_LOAD, 0, MSR_IA32_LSTAR, 0, 0x3333);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_true(machine_in_l2());
+	assert_int_equal(fake_msr_get(MSR_IA32_LSTAR), 0x1111);
+	assert_int_equal(fake_msr_get(MSR_IA32_STAR), 0x2222);
+	fake_msr_set(MSR_IA32_LSTAR, 0x4444);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_int_equal(l1_read64(P_STORE + 8), 0x4444);
+	assert_int_equal(fake_msr_get(MSR_IA32_LSTAR), 0x3333);
+	assert_int_equal(fake_msr_get(MSR_IA32_STAR), 0x2222);
+}
+
+static void entry_list_fails_with_its_index(void **state UNUSED)
+{
+	static const struct {
+		u32 msr, reserved;
+		u64 value;
+	} bad[] = {
+		{ MSR_IA32_LSTAR, 1, 0 }, /* reserved bits */
+		{ MSR_IA32_FS_BASE, 0, 0 },
+		{ MSR_IA32_GS_BASE, 0, 0 },
+		{ 0x808, 0, 0 }, /* x2APIC */
+		{ MSR_IA32_SMM_MONITOR_CTL, 0, 0 },
+		{ MSR_IA32_BIOS_UPDT_TRIG, 0, 0 },
+		{ MSR_IA32_LSTAR, 0, BIT(47) }, /* WRMSR would fault */
+		{ 0x12345, 0, 0 },
+	};
+
+	l2_prepare_lists(3, 0, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		l2_put_msr(P_ENTRY, 0, MSR_IA32_STAR, 0, 7);
+		l2_put_msr(P_ENTRY, 1, bad[i].msr, bad[i].reserved, bad[i].value);
+		l2_put_msr(P_ENTRY, 2, MSR_IA32_STAR, 0, 9);
+		assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+		assert_false(machine_in_l2());
+		assert_int_equal(machine_field(VMCS_guest_rip), 0x300000);
+		assert_true(R(exit_reason) == (EXIT_ENTRY_FAIL_MSR | EXIT_REASON_ENTRY_FAILURE));
+		assert_int_equal(R(exit_qualification), 2);
+		assert_int_equal(fake_msr_get(MSR_IA32_STAR), 7);
+	}
+}
+
+/* SDM: VM entry leaves CR0.CD and NW alone, and so does the exit of an entry that fails behind the checks. */
+static void cd_stays_l1s_over_a_failed_list(void **state UNUSED)
+{
+	l2_prepare_lists(1, 0, 0);
+	l2_put_msr(P_ENTRY, 0, 0x12345, 0, 0);
+	W(guest_cr0, R(guest_cr0) | CR0_CD);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_false(machine_in_l2());
+	assert_true(R(exit_reason) == (EXIT_ENTRY_FAIL_MSR | EXIT_REASON_ENTRY_FAILURE));
+	assert_int_equal(machine_field(VMCS_guest_cr0) & CR0_CD, 0);
+	assert_int_equal(R(guest_cr0) & CR0_CD, CR0_CD);
+}
+
+static void list_beyond_the_limit_fails_there(void **state UNUSED)
+{
+	l2_prepare_lists(513, 0, 0);
+	for (unsigned int n = 0; n < 513; n++)
+		l2_put_msr(P_ENTRY, n, MSR_IA32_STAR, 0, n);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_false(machine_in_l2());
+	assert_int_equal(R(exit_qualification), 513);
+}
+
+static void a_bad_store_list_aborts(void **state UNUSED)
+{
+	l2_prepare_lists(0, 1, 0);
+	l2_put_msr(P_STORE, 0, MSR_IA32_SMBASE, 0, 0);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	l2_assert_aborted(VMX_ABORT_STORE_MSR);
+}
+
+static void a_bad_load_list_aborts(void **state UNUSED)
+{
+	l2_prepare_lists(0, 0, 1);
+	l2_put_msr(P_LOAD, 0, MSR_IA32_FS_BASE, 0, 0);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	l2_assert_aborted(VMX_ABORT_LOAD_MSR);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		MACHINE_TEST_BOTH(msr_lists_load_and_store),
+		MACHINE_TEST_BOTH(entry_list_fails_with_its_index),
+		MACHINE_TEST_BOTH(cd_stays_l1s_over_a_failed_list),
+		MACHINE_TEST_BOTH(list_beyond_the_limit_fails_there),
+		MACHINE_TEST_BOTH(a_bad_store_list_aborts),
+		MACHINE_TEST_BOTH(a_bad_load_list_aborts),
+		MACHINE_TEST_BEFORE(msr_list_waits_for_debugctl, "", processor_without_rtm_debugging),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
