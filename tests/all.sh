@@ -10,7 +10,7 @@ out=$(readlink -m "${O:-build}")
 export O=$out
 python=/usr/bin/python3
 report=$out/test-report
-passed=0 failed=0 broken=()
+passed=0 failed=0 broken=() no_fuzzers=
 mkdir -p "$report"
 start=$(date +%s)
 
@@ -22,6 +22,7 @@ count() {	# PASSED FAILED
 
 finish() {
 	[ ${#broken[@]} = 0 ] || printf 'FAILED: %s\n' "${broken[@]}"
+	[ -z "$no_fuzzers" ] || printf 'NOT RUN: %s\n' "$no_fuzzers"
 	printf '\n%d passed, %d failed\n' "$passed" "$failed"
 	[ "$failed" = 0 ] && [ "$passed" != 0 ]
 	exit $?
@@ -72,6 +73,7 @@ if [ "${1:-}" != system ]; then
 	fi
 	echo "$good passed, $bad failed"
 	count "$good" "$bad"
+	no_fuzzers=$(sed -n 's/^unit: \(no fuzzer was run.*\)/\1/p' "$report/unit.txt")
 fi
 
 step "emulator and L1 image"
