@@ -4,17 +4,27 @@
  * counted; EBX = 2 returns the VMREADs (RAX) and VMWRITEs (RDX) of the register
  * numbered ECX (enum reg); EBX = 3 returns in RAX the number ECX of struct
  * nested_counters; EBX = 4 sets L0's own wish for page faults, which nobody but L0
- * must notice. All are this CPU's. Anything else, and L1 outside VMX operation, see exit.c.
+ * must notice; EBX = 5 returns in RAX the checksum of piece ECX of Socle's own code and constants, in RDX how
+ * many pieces there are; EBX = 6 returns in RAX how much is in use of resource ECX (audit.h); these two and 4
+ * from ring 0 only. All are this CPU's. Anything else, and L1 outside VMX operation, see exit.c.
  * A Socle on another one asks it to print as well, after itself.
  */
 #include "kernel/hw/vmx.h"
 #include "kernel/log.h"
 #include "kernel/percpu.h"
 #include "kernel/print.h"
+#include "vmx/audit.h"
 #include "vmx/event.h"
 #include "vmx/exit.h"
 
-enum { CALL_PRINT = 1, CALL_REGISTER = 2, CALL_NESTED = 3, CALL_PF_WISH = 4 };
+enum {
+	CALL_PRINT = 1,
+	CALL_REGISTER = 2,
+	CALL_NESTED = 3,
+	CALL_PF_WISH = 4,
+	CALL_CHECKSUM = 5,
+	CALL_RESOURCE = 6,
+};
 
 /*
  * ECX of CALL_PF_WISH: bit 14 of the exception bitmap (mask and match are in ESI and EDI); and whether this
@@ -138,6 +148,20 @@ static void set_pf_wish(struct vcpu *vcpu)
 		vcpu_set_pf_wish(vcpu, wish);
 }
 
+/* Whether Socle is whole is for L1's kernel to ask, not for its applications. */
+static enum action audit_call(struct vcpu *vcpu, u32 call, u32 index)
+{
+	if (vcpu_cpl(vcpu))
+		return event_inject_ud(vcpu);
+	if (call == CALL_RESOURCE) {
+		vcpu->gpr[GPR_RAX] = audit_resource(vcpu, index);
+	} else {
+		vcpu->gpr[GPR_RAX] = index < audit_piece_count() ? audit_piece_checksum(index) : ~0ull;
+		vcpu->gpr[GPR_RDX] = audit_piece_count();
+	}
+	return ACTION_SKIP;
+}
+
 enum action debug_call(struct vcpu *vcpu)
 {
 	u32 reg = (u32)vcpu->gpr[GPR_RCX];
@@ -161,6 +185,8 @@ enum action debug_call(struct vcpu *vcpu)
 		vcpu->gpr[GPR_RAX] = reg < REG_COUNT ? vcpu->reg_counters.reads[reg] : ~0ull;
 		vcpu->gpr[GPR_RDX] = reg < REG_COUNT ? vcpu->reg_counters.writes[reg] : ~0ull;
 		return ACTION_SKIP;
+	case CALL_CHECKSUM:
+	case CALL_RESOURCE: return audit_call(vcpu, (u32)vcpu->gpr[GPR_RBX], reg);
 	case CALL_NESTED: vcpu->gpr[GPR_RAX] = nested_counter(vcpu, reg); return ACTION_SKIP;
 	default: return event_inject_ud(vcpu);
 	}

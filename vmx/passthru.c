@@ -256,3 +256,8 @@ void passthru_unmap_scratch(gpa_t gpa)
 		WRITE_ONCE(*entry, 0);
 	unlock();
 }
+
+u32 passthru_tables_used(void)
+{
+	return POOL_PAGES - __atomic_load_n(&passthru.pool.free_count, __ATOMIC_RELAXED);
+}

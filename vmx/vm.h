@@ -61,4 +61,7 @@ void passthru_split(gpa_t gpa);
 bool passthru_map_scratch(gpa_t gpa, hpa_t scratch);
 void passthru_unmap_scratch(gpa_t gpa);
 
+/* How many tables of EPT01's fixed number are used up; none comes back. */
+u32 passthru_tables_used(void);
+
 #endif

@@ -9,6 +9,7 @@
 #include "kernel/msr.h"
 #include "kernel/x86.h"
 #include "tests/unit/l2_support.h"
+#include "vmx/exit.h"
 
 /* Instructions that exit on newer processors whatever the controls say: #UD for L1, L1's exit if L2 has them.
  */
@@ -135,15 +136,50 @@ static void emulation_skips_and_honours_mtf(void **state UNUSED)
 	assert_int_equal(R(guest_pending_debug), PENDING_DEBUG_BS);
 }
 
+/* The debug call for resources, by L1: all that VMX operation takes is given back. */
+enum { CALL_CHECKSUM = 5, CALL_RESOURCE = 6, RESOURCES_OF_VMX = 7 };
+
+static u64 ask(u64 call, u64 index)
+{
+	machine_vcpu->gpr[GPR_RAX] = DEBUG_CALL_MAGIC;
+	machine_vcpu->gpr[GPR_RBX] = call;
+	machine_vcpu->gpr[GPR_RCX] = index;
+	EXIT_NOW(.reason = EXIT_VMCALL);
+	return machine_vcpu->gpr[GPR_RAX];
+}
+
 static void vmxoff_cancels_everything(void **state UNUSED)
 {
-	l1_run_l2();
+	l2_run_pae();
 	EXIT_NOW(.reason = EXIT_CPUID);
+	W(proc2_controls, PROC2_EPT | PROC2_UNRESTRICTED_GUEST | PROC2_VPID);
+	W(vpid, 7);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_int_equal(ask(CALL_RESOURCE, 3), 1); /* VPIDs */
+	assert_int_equal(ask(CALL_RESOURCE, 0), 1); /* active VMCSs */
+	assert_int_equal(ask(CALL_RESOURCE, 1), 1); /* EPT02s */
+	assert_int_not_equal(ask(CALL_RESOURCE, 2), 0);
 	assert_int_equal(l1_vmxoff(), 0);
+	for (unsigned int i = 0; i < RESOURCES_OF_VMX; i++)
+		assert_int_equal(ask(CALL_RESOURCE, i), 0);
+	assert_true(ask(CALL_RESOURCE, 100) == ~0ull);
 	for (unsigned int i = 0; i < NESTED_VMCS_COUNT; i++)
 		assert_true(machine_vcpu->nested.slots[i].gpa == NO_VMCS);
 	assert_null(machine_vcpu->nested.current);
 	assert_int_equal(fake_current_vmcs(), machine_vcpu->vmcs01.region.v);
+}
+
+/* From ring 0 only, and no piece beyond the image's. */
+static void the_audit_is_for_l1s_kernel(void **state UNUSED)
+{
+	ask(CALL_CHECKSUM, 0);
+	assert_true(ask(CALL_CHECKSUM, 1 << 20) == ~0ull);
+	machine_set_field(VMCS_guest_ss_ar, machine_field(VMCS_guest_ss_ar) | AR_DPL);
+	for (u64 call = CALL_CHECKSUM; call <= CALL_RESOURCE; call++) {
+		assert_int_equal(ask(call, 0), DEBUG_CALL_MAGIC);
+		assert_int_equal(machine_pending() & INTR_INFO_VECTOR, VEC_UD);
+	}
 }
 
 /* L1 may switch EPTs by VMFUNC of L2's without an exit. */
@@ -182,6 +218,7 @@ int main(void)
 		MACHINE_TEST(an_exception_of_l0s_making_asks_l1, "intercept=cr"),
 		MACHINE_TEST(emulation_skips_and_honours_mtf, "intercept=cr"),
 		MACHINE_TEST_BOTH(vmxoff_cancels_everything),
+		MACHINE_TEST(the_audit_is_for_l1s_kernel, ""),
 		MACHINE_TEST(vmfunc_switches_epts, ""),
 	};
 

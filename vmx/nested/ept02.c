@@ -357,13 +357,23 @@ void ept02_drop_all(struct vcpu *vcpu)
 		if (!root->used)
 			continue;
 		/* vmcs02 may be running on the active one. */
-		if (root != cache->active) {
+		if (root != cache->active || !vcpu->nested.in_l2) {
 			ept02_root_free(cache, root);
 			continue;
 		}
 		ept02_empty_table(cache, root->table);
 		tlb_flush_ept(root->pointer);
 	}
+}
+
+void ept02_count(const struct vcpu *vcpu, struct nested_resources *out)
+{
+	const struct ept02_cache *cache = vcpu->nested.ept;
+
+	for (unsigned int i = 0; i < cache->root_limit; i++)
+		out->ept02_roots += cache->roots[i].used;
+	out->ept02_tables = cache->count - cache->free_count;
+	out->steps = cache->step_count;
 }
 
 void nested_ept01_changed(struct vcpu *vcpu)

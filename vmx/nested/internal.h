@@ -209,7 +209,9 @@ enum action ept02_violation(
  * nobody wants it. */
 bool ept02_absent_finish(struct vcpu *vcpu);
 void ept02_invept(struct vcpu *vcpu, u64 type, u64 eptp);
+/* Empties all; while no L2 runs, the roots go too. */
 void ept02_drop_all(struct vcpu *vcpu);
+void ept02_count(const struct vcpu *vcpu, struct nested_resources *out);
 bool eptp12_valid(u64 eptp, const struct vmx_caps *caps); /* SDM: EPTP checks of VM entry */
 
 /* ---- ve.c ---- */
@@ -222,5 +224,6 @@ void vpid02_init(struct vcpu *vcpu); /* per CPU, at start */
 /* Hardware VPID for vmcs02; flushes where the SDM says that an entry does. */
 u16 vpid02_for_entry(struct vcpu *vcpu, struct nested_vmcs *slot);
 void vpid02_invvpid(struct vcpu *vcpu, u64 type, u16 vpid12, u64 linear);
+u64 vpid02_count(const struct vcpu *vcpu);
 
 #endif

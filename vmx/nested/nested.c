@@ -121,6 +121,16 @@ void slot_make_current(struct vcpu *vcpu, struct nested_vmcs *slot)
 	shadow_link(vcpu, slot);
 }
 
+struct nested_resources nested_resources(struct vcpu *vcpu)
+{
+	struct nested_resources out = { .vpids = vpid02_count(vcpu) };
+
+	for (unsigned int i = 0; i < NESTED_VMCS_COUNT; i++)
+		out.active_vmcs += vcpu->nested.slots[i].gpa != NO_VMCS;
+	ept02_count(vcpu, &out);
+	return out;
+}
+
 void nested_leave_vmx(struct vcpu *vcpu)
 {
 	struct nested *nested = &vcpu->nested;
@@ -137,6 +147,7 @@ void nested_leave_vmx(struct vcpu *vcpu)
 			slot_release(vcpu, &nested->slots[i]);
 	shadow_disable(vcpu);
 	ept02_drop_all(vcpu);
+	vpid02_invvpid(vcpu, INVVPID_ALL, 0, 0);
 	nested->vmxon = false;
 	nested->vmxon_pointer = NO_VMCS;
 	cr_update_masks(vcpu);

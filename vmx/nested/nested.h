@@ -89,7 +89,15 @@ struct nested {
 	struct nested_counters counters;
 };
 
+/* How much of each bounded thing this CPU has in use: all 0 outside VMX operation. */
+struct nested_resources {
+	u64 active_vmcs, ept02_roots, ept02_tables, vpids;
+	u64 steps; /* pages of absent memory that an L2's instruction is being stepped over */
+};
+
 /* ---- doors for vmx/ ---- */
+
+struct nested_resources nested_resources(struct vcpu *vcpu);
 
 /* Once per CPU, before the vCPU runs: makes the slots from boot-time pages.  */
 void nested_init(struct vcpu *vcpu);

@@ -29,6 +29,15 @@ void vpid02_init(struct vcpu *vcpu)
 	vcpu->nested.vpid = page_alloc();
 }
 
+u64 vpid02_count(const struct vcpu *vcpu)
+{
+	u64 count = 0;
+
+	for (unsigned int i = 0; i < VPID_COUNT; i++)
+		count += vcpu->nested.vpid->entry[i].vpid12 != 0;
+	return count;
+}
+
 /* The index of L1's VPID, or VPID_COUNT. */
 static unsigned int find(const struct vpid02_map *map, u16 vpid12)
 {
