@@ -73,26 +73,49 @@ static enum status give_gdt(struct l1_start *start)
 	return STATUS_OK;
 }
 
-enum status l1_load(struct boot_info *info, struct l1_start *start)
-{
-	enum status status;
-	const void *image;
-	i64 header;
-	u64 size;
+enum l1_kind { L1_LINUX, L1_MULTIBOOT2, L1_MULTIBOOT1, L1_OTHER };
 
-	*start = (struct l1_start){ 0 };
+/* By the content; `header` is the offset of a multiboot header. */
+static enum l1_kind identify(const struct boot_info *info, i64 *header)
+{
+	const void *image = image_get(info);
+	u64 size = info->modules[0].size;
+
+	if (l1_linux_is(image, size))
+		return L1_LINUX;
+	*header = l1_multiboot2_find(image, size);
+	if (*header >= 0)
+		return L1_MULTIBOOT2;
+	*header = l1_multiboot1_find(image, size);
+	return *header >= 0 ? L1_MULTIBOOT1 : L1_OTHER;
+}
+
+enum status l1_check(const struct boot_info *info)
+{
+	i64 header;
+
 	if (!info->module_count)
 		return STATUS_L1_MISSING;
+	switch (identify(info, &header)) {
+	case L1_LINUX: return l1_linux_check(info);
+	case L1_OTHER: return STATUS_L1_UNKNOWN;
+	default: return STATUS_OK;
+	}
+}
+
+enum status l1_load(struct boot_info *info, struct l1_start *start)
+{
+	enum status status = l1_check(info);
+	i64 header;
+
+	*start = (struct l1_start){ 0 };
+	if (status != STATUS_OK)
+		return status;
 	l1_space_init(info);
-	image = image_get(info);
-	size = info->modules[0].size;
-	if (l1_linux_is(image, size))
-		status = l1_linux_load(info, start);
-	else if ((header = l1_multiboot2_find(image, size)) >= 0)
-		status = l1_multiboot2_load(info, (u32)header, start);
-	else if ((header = l1_multiboot1_find(image, size)) >= 0)
-		status = l1_multiboot1_load(info, (u32)header, start);
-	else
-		return STATUS_L1_UNKNOWN;
+	switch (identify(info, &header)) {
+	case L1_LINUX: status = l1_linux_load(info, start); break;
+	case L1_MULTIBOOT2: status = l1_multiboot2_load(info, (u32)header, start); break;
+	default: status = l1_multiboot1_load(info, (u32)header, start); break;
+	}
 	return status == STATUS_OK ? give_gdt(start) : status;
 }

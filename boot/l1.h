@@ -22,6 +22,12 @@ struct l1_start {
 	const char *kind; /* "Linux", "multiboot1", "multiboot2": for the log */
 };
 
+/*
+ * What can be said of L1's image without loading it: asked before the machine is taken over, so that a wrong file
+ * is told at once. l1_load() asks again.
+ */
+enum status l1_check(const struct boot_info *info);
+
 enum status l1_load(struct boot_info *info, struct l1_start *start);
 
 #endif

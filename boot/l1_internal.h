@@ -8,6 +8,8 @@
 #include "boot/l1.h"
 
 bool l1_linux_is(const void *image, u64 size);
+/* The setup header, the command line's length and the number of modules. */
+enum status l1_linux_check(const struct boot_info *info);
 enum status l1_linux_load(struct boot_info *info, struct l1_start *start);
 
 /* The header's offset in the image, or -1. */

@@ -257,6 +257,24 @@ static void copy_header(u8 *bp, const u8 *image)
 	bp[HDR_TYPE_OF_LOADER] = LOADER_UNDEFINED;
 }
 
+static enum status check(const struct boot_info *info, struct linux_image *k)
+{
+	enum status status = header_read(phys_to_ptr(HPA(info->modules[0].base)), info->modules[0].size, k);
+
+	if (status != STATUS_OK)
+		return status;
+	if (info->module_count > 2)
+		return status_with(STATUS_L1_MODULES, "Linux takes one further module, its initrd");
+	return strlen(info->modules[0].cmdline) > k->cmdline_max ? STATUS_L1_CMDLINE : STATUS_OK;
+}
+
+enum status l1_linux_check(const struct boot_info *info)
+{
+	struct linux_image k;
+
+	return check(info, &k);
+}
+
 enum status l1_linux_load(struct boot_info *info, struct l1_start *start)
 {
 	const char *cmdline = info->modules[0].cmdline;
@@ -267,13 +285,9 @@ enum status l1_linux_load(struct boot_info *info, struct l1_start *start)
 	const u8 *image;
 	u8 *bp;
 
-	status = header_read(phys_to_ptr(HPA(info->modules[0].base)), info->modules[0].size, &k);
+	status = check(info, &k);
 	if (status != STATUS_OK)
 		return status;
-	if (info->module_count > 2)
-		return STATUS_L1_MODULES;
-	if (length > k.cmdline_max)
-		return STATUS_L1_CMDLINE;
 	status = place(&k, &at);
 	if (status != STATUS_OK)
 		return status;

@@ -47,7 +47,7 @@ static enum status read_module(const u8 *body, u32 size, struct boot_info *out)
 	if (size < sizeof(range) + 1)
 		return status_with(STATUS_BOOT_INFO, "module");
 	if (out->module_count == BOOT_MODULE_MAX)
-		return STATUS_L1_MODULES;
+		return status_with(STATUS_L1_MODULES, "Socle hands on at most %u", BOOT_MODULE_MAX - 1);
 	memcpy(range, body, sizeof(range));
 	if (range[1] < range[0])
 		return status_with(STATUS_BOOT_INFO, "module's end before its start");

@@ -159,9 +159,11 @@ start_gdt_pointer_high:
 	.word	start_gdt_pointer - start_gdt - 1
 	.quad	start_gdt
 no_execute_disable_text:
-	.asciz	"socle: error: the processor has no execute-disable; enable it in the firmware's setup\r\n"
+	.ascii	"socle: error: the processor has no execute-disable; enable it in the firmware's setup"
+	.ascii	"\r\nsocle: error: halted\r\n\0"
 no_long_mode_text:
-	.asciz	"socle: error: the processor has no 64-bit mode; use an Intel processor with VT-x\r\n"
+	.ascii	"socle: error: the processor has no 64-bit mode; use an Intel processor with VT-x"
+	.ascii	"\r\nsocle: error: halted\r\n\0"
 
 	.section .bss
 	.balign 4096

@@ -11,6 +11,7 @@
 #include "kernel/cmdline.h"
 #include "kernel/hw/cpu.h"
 #include "kernel/hw/phys.h"
+#include "kernel/log.h"
 #include "mm/host_map.h"
 #include "mm/memmap.h"
 #include "mm/page_alloc.h"
@@ -69,6 +70,9 @@ enum status window_choose(const struct boot_info *info, u32 cpus, u32 parked)
 			(struct memmap_range){ info->modules[i].base, info->modules[i].size, 0 };
 	clear[avoid.count++] = (struct memmap_range){ info->info_base, info->info_size, 0 };
 	clear[avoid.count++] = (struct memmap_range){ (u64)image_start - IMAGE_BASE, image_size(), 0 };
+	if (options.reserve && (size & (SIZE_2M - 1)))
+		log_warn("reserve= is taken as %llu KiB, in whole 2 MiB",
+			 (unsigned long long)(ALIGN_UP(size, SIZE_2M) >> 10));
 	size = ALIGN_UP(size, SIZE_2M);
 	all = (struct memmap_avoid){ clear, avoid.count + efi_map_boot_services(info, clear + avoid.count) };
 	base = memmap_find_high(size, SIZE_2M, SIZE_1M, SIZE_4G, all);

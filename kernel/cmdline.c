@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One row per option: its name and the function that reads its value. Words are separated by blanks.
+ * Reads the command line by the table options.def. Words are separated by blanks; the last value of an option
+ * that stands there twice counts, as when a line is edited at GRUB's prompt, and cmdline_note() says so.
  */
 #include "kernel/cmdline.h"
 
+#include "kernel/print.h"
 #include "kernel/string.h"
 
 struct options options;
@@ -11,10 +13,19 @@ struct options options;
 #define WORD_MAX 64
 
 struct option {
-	const char *name;
+	const char *name, *values, *meaning;
 	bool (*parse)(const char *value, void *where);
 	void *where;
 };
+
+/* The names of all options, for whoever misspelt one: the console has no README. */
+static const char all_names[] =
+#define OPTION(name, values, meaning, parse, where) " " name
+#include "kernel/options.def"
+#undef OPTION
+	;
+
+static char note[80]; /* the last thing that was odd but taken */
 
 static bool parse_number(const char *s, u64 *value)
 {
@@ -64,6 +75,22 @@ static bool parse_size(const char *value, void *where)
 	return true;
 }
 
+/* Below this an L2's one access might not find its tables. */
+#define EPT02_MIN (288u << 10)
+
+static bool parse_ept02(const char *value, void *where)
+{
+	u64 size;
+
+	if (!parse_size(value, &size))
+		return false;
+	if (size < EPT02_MIN)
+		print_format(note, sizeof(note), "ept02= is taken as %u KiB, the least that works",
+			     EPT02_MIN >> 10);
+	*(u64 *)where = MAX(size, (u64)EPT02_MIN);
+	return true;
+}
+
 static bool parse_on_off(const char *value, void *where)
 {
 	bool on = !strcmp(value, "on");
@@ -96,22 +123,47 @@ static bool parse_log(const char *value, void *where)
 	return false;
 }
 
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+/* The rest of a value as people write it for other programs: the one speed and format that there is. */
+static bool is_8n1_at_115200(const char *rest)
+{
+	static const char *const forms[] = { "", ",115200", ",115200n8", ",115200,8n1" };
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(forms); i++)
+		if (!strcmp(rest, forms[i]))
+			return true;
+	return false;
+}
+
 static bool parse_console(const char *value, void *where)
 {
 	static const struct {
 		const char *name;
 		u16 port;
-	} ports[] = {
-		{ "com1", 0x3f8 }, { "com2", 0x2f8 }, { "com3", 0x3e8 }, { "com4", 0x2e8 }, { "none", 0 }
-	};
+	} ports[] = { { "com1", 0x3f8 },  { "com2", 0x2f8 },  { "com3", 0x3e8 },
+		      { "com4", 0x2e8 },  { "ttys0", 0x3f8 }, { "ttys1", 0x2f8 },
+		      { "ttys2", 0x3e8 }, { "ttys3", 0x2e8 }, { "none", 0 } };
+	char name[WORD_MAX];
+	const char *comma = strchr(value, ',');
+	size_t len = comma ? (size_t)(comma - value) : strlen(value);
 	u64 port;
 
+	for (size_t i = 0; i < len; i++)
+		name[i] = lower(value[i]);
+	name[len] = '\0';
+	if (!is_8n1_at_115200(value + len))
+		return false;
 	for (unsigned int i = 0; i < ARRAY_SIZE(ports); i++)
-		if (!strcmp(value, ports[i].name)) {
+		if (!strcmp(name, ports[i].name)) {
 			*(u16 *)where = ports[i].port;
 			return true;
 		}
-	if (!parse_number(value, &port) || port < 0x100 || port > 0xfff8)
+	/* A UART's eight registers are aligned; another port would be the middle of somebody's. */
+	if (!parse_number(name, &port) || port < 0x100 || port > 0xfff8 || (port & 7))
 		return false;
 	*(u16 *)where = (u16)port;
 	return true;
@@ -169,44 +221,65 @@ static bool parse_pfec(const char *value, void *where)
 }
 
 static const struct option rows[] = {
-	{ "log", parse_log, &options.log },
-	{ "console", parse_console, &options.console_port },
-	{ "reserve", parse_size, &options.reserve },
-	{ "cpus", parse_count, &options.cpus },
-	{ "intercept", parse_intercept, &options.intercept },
-	{ "intercept-pf", parse_pfec, NULL },
-	{ "shadow-vmcs", parse_on_off, &options.shadow_vmcs },
-	{ "vpid", parse_on_off, &options.vpid },
-	{ "ept-large", parse_on_off, &options.ept_large },
-	{ "ibpb", parse_on_off, &options.ibpb },
-	{ "flush", parse_on_off, &options.flush },
-	{ "ept02", parse_size, &options.ept02_budget },
+#define OPTION(name, values, meaning, parse, where) { name, values, meaning, parse, where },
+#include "kernel/options.def"
+#undef OPTION
 };
 
-static enum status parse_word(const char *word)
+static bool take_value(const struct option *row, const char *equals)
+{
+	if (!row->parse) {
+		*(bool *)row->where = true;
+		return !equals;
+	}
+	return equals && row->parse(equals + 1, row->where);
+}
+
+static enum status parse_word(const char *word, u64 *seen)
 {
 	const char *equals = strchr(word, '=');
 	size_t len = equals ? (size_t)(equals - word) : strlen(word);
 
-	if (!strcmp(word, "check")) {
-		options.check = true;
-		return STATUS_OK;
-	}
 	for (unsigned int i = 0; i < ARRAY_SIZE(rows); i++) {
 		if (strlen(rows[i].name) != len || strncmp(word, rows[i].name, len))
 			continue;
-		if (!equals || !rows[i].parse(equals + 1, rows[i].where))
-			return status_with(STATUS_OPTION_VALUE, "%s", word);
+		if (!take_value(&rows[i], equals))
+			return status_with(STATUS_OPTION_VALUE, "%s' has a value that it cannot have: %s%s%s",
+					   word, rows[i].name, *rows[i].values ? "=" : " stands by itself",
+					   rows[i].values);
+		if (*seen & BIT(i))
+			print_format(note, sizeof(note), "option %s is given twice: the last one counts",
+				     rows[i].name);
+		*seen |= BIT(i);
 		return STATUS_OK;
 	}
-	return status_with(STATUS_OPTION_UNKNOWN, "%s", word);
+	return status_with(STATUS_OPTION_UNKNOWN, "%s'; there are%s", word, all_names);
+}
+
+const char *cmdline_note(void)
+{
+	return *note ? note : NULL;
+}
+
+void cmdline_help(void (*line)(const char *text))
+{
+	char text[160];
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(rows); i++) {
+		print_format(text, sizeof(text), "  %s%s%s: %s", rows[i].name, *rows[i].values ? "=" : "",
+			     rows[i].values, rows[i].meaning);
+		line(text);
+	}
 }
 
 enum status cmdline_parse(const char *line)
 {
 	enum status first = STATUS_OK;
 	char word[WORD_MAX];
+	u64 seen = 0;
 
+	static_assert(ARRAY_SIZE(rows) <= 64, "seen");
+	*note = '\0';
 	options = (struct options){ .log = LOG_INFO,
 				    .console_port = 0x3f8,
 				    .shadow_vmcs = true,
@@ -223,8 +296,9 @@ enum status cmdline_parse(const char *line)
 		memcpy(word, line, MIN(len, sizeof(word) - 1));
 		word[MIN(len, sizeof(word) - 1)] = '\0';
 		if (len && first == STATUS_OK)
-			first = len < sizeof(word) ? parse_word(word)
-						   : status_with(STATUS_OPTION_UNKNOWN, "%s", word);
+			first = len < sizeof(word) ? parse_word(word, &seen)
+						   : status_with(STATUS_OPTION_UNKNOWN, "%s'; there are%s",
+								 word, all_names);
 		else if (len && !strncmp(word, "console=", 8))
 			(void)parse_console(word + 8, &options.console_port);
 		line += len + (line[len] != '\0');

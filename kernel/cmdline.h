@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Socle's own command line. Parsed once, before anything else is decided; constant afterwards.
+ * Socle's own command line. Parsed once, before anything else is decided; constant afterwards. options.def says
+ * what each option means and what it may be.
  */
 #ifndef KERNEL_CMDLINE_H
 #define KERNEL_CMDLINE_H
@@ -15,25 +16,32 @@
 #define INTERCEPT_CR3 BIT(2)
 
 struct options {
-	enum log_level log;	 /* log=error|warn|info|debug */
-	u16 console_port;	 /* console=com1|com2|com3|com4|none|0xPORT; 0: none */
-	u64 reserve;		 /* reserve=SIZE: L0's window in bytes; 0: by the number of CPUs */
-	u32 cpus;		 /* cpus=N; 0: all */
-	u64 intercept;		 /* intercept=cr,pf,...: INTERCEPT_* */
-	u32 intercept_pfec_mask; /* intercept-pf=MASK:MATCH: #PF error codes wanted, with INTERCEPT_PF */
+	enum log_level log;
+	u16 console_port;	 /* 0: none */
+	u64 reserve;		 /* L0's window in bytes; 0: by the number of CPUs */
+	u32 cpus;		 /* 0: all */
+	u64 intercept;		 /* INTERCEPT_* */
+	u32 intercept_pfec_mask; /* #PF error codes wanted, with INTERCEPT_PF */
 	u32 intercept_pfec_match;
-	bool shadow_vmcs; /* shadow-vmcs=on|off */
-	bool vpid;	  /* vpid=on|off */
-	bool ept_large;	  /* ept-large=on|off: 2 MiB and 1 GiB pages in EPT01 and EPT02 */
-	bool ibpb;	  /* ibpb=on|off: branch-prediction barrier at each exit from L2 to L1 */
-	bool flush;	  /* flush=on|off: processor's buffers and L1 data cache before an L2 */
-	bool check;	  /* check: report, then halt */
-	u64 ept02_budget; /* ept02=SIZE: memory for EPT02 pages per CPU; 0: default */
+	bool shadow_vmcs;
+	bool vpid;
+	bool ept_large; /* 2 MiB and 1 GiB pages in EPT01 and EPT02 */
+	bool ibpb;
+	bool flush;
+	bool check;
+	bool help;
+	u64 ept02_budget; /* bytes per CPU; 0: default */
 };
 
 extern struct options options;
 
 /* Sets `options` to the defaults, then to what `line` says. */
 enum status cmdline_parse(const char *line);
+
+/* What cmdline_parse() found odd but took, in one line; NULL if nothing. Printed when there is a console. */
+const char *cmdline_note(void);
+
+/* Calls `line` for each option with its name, values and meaning: `help`. */
+void cmdline_help(void (*line)(const char *text));
 
 #endif

@@ -9,7 +9,7 @@
 #include "kernel/hw/cpu.h"
 #include "kernel/print.h"
 
-#define LINE_MAX 256
+#define LINE_MAX 512
 
 static void (*log_sink)(const char *text, size_t len);
 static u32 log_lock;	  /* any CPU, atomic */

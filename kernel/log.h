@@ -19,6 +19,8 @@ void log_set_sink(void (*sink)(const char *text, size_t len));
 /* For a CPU that panics: whoever holds the lock will not give it back. */
 void log_break_lock(void);
 
+/* A report that the user asked for: log= does not filter it. */
+#define log_report(...) log_line(LOG_ERROR, __VA_ARGS__)
 #define log_error(...) log_line(LOG_ERROR, __VA_ARGS__)
 #define log_warn(...) log_line(LOG_WARN, __VA_ARGS__)
 #define log_info(...) log_line(LOG_INFO, __VA_ARGS__)

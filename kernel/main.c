@@ -125,6 +125,11 @@ static void main_in_window(void)
 	vcpu_run(cpu->vcpu);
 }
 
+static void print_option(const char *text)
+{
+	log_report("%s", text);
+}
+
 static enum status read_loader(u32 magic, u32 info)
 {
 	enum status parsed = multiboot2_parse(magic, info, &boot_info);
@@ -149,6 +154,12 @@ void kernel_main(u32 magic, u32 info)
 	trap_load();
 	must(read_loader(magic, info));
 	log_info("Socle " VERSION ", a microhypervisor for VMX in VMX");
+	if (cmdline_note())
+		log_warn("%s", cmdline_note());
+	if (options.help) {
+		cmdline_help(print_option);
+		halt();
+	}
 	if (options.check) {
 		caps_report();
 		halt();
@@ -158,8 +169,7 @@ void kernel_main(u32 magic, u32 info)
 		log_warn("no ACPI table names the processors: Socle runs on this one, and others that L1 "
 			 "starts run outside it");
 	must(caps_init());
-	if (!boot_info.module_count)
-		must(STATUS_L1_MISSING);
+	must(l1_check(&boot_info));
 	must(smp_check(&acpi_cpus, options.cpus));
 	must(choose_window());
 	window_relocate();

@@ -17,7 +17,7 @@ static const struct {
 #undef STATUS
 };
 
-static char detail[80];
+static char detail[300]; /* all names of options fit */
 
 enum status status_with(enum status status, const char *fmt, ...)
 {
@@ -46,7 +46,7 @@ void status_format(enum status status, char *buf, size_t n)
 
 void status_report(enum status status)
 {
-	char text[240];
+	char text[480];
 
 	status_format(status, text, sizeof(text));
 	log_error("error: %s", text);

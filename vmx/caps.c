@@ -264,7 +264,7 @@ enum status caps_compare(void)
 
 static void report_row(const char *name, enum need need, bool available)
 {
-	log_info("  %s %s%s", available ? "yes" : "NO ", name, need == REQUIRED ? " (required)" : "");
+	log_report("  %s %s%s", available ? "yes" : "NO ", name, need == REQUIRED ? " (required)" : "");
 }
 
 bool caps_report(void)
@@ -272,7 +272,7 @@ bool caps_report(void)
 	enum status status = STATUS_NO_VMX;
 	bool vmx = cpu_has_vmx();
 
-	log_info("check: what this processor has");
+	log_report("check: what this processor has");
 	report_row("VT-x", REQUIRED, vmx);
 	if (vmx) {
 		read_caps(&vmx_caps);
@@ -290,6 +290,6 @@ bool caps_report(void)
 	}
 	if (status != STATUS_OK)
 		status_report(status);
-	log_info("check: Socle %s run on this processor", status == STATUS_OK ? "can" : "cannot");
+	log_report("check: Socle %s run on this processor", status == STATUS_OK ? "can" : "cannot");
 	return status == STATUS_OK;
 }

@@ -4,7 +4,7 @@ import os
 import struct
 
 import pytest
-from conftest import RUNS, assert_halts_with, boot, guest_image, l1
+from conftest import RUNS, assert_halts_with, boot, guest_image, l1, show
 
 MODEL = "ivy_bridge"
 
@@ -35,16 +35,31 @@ def patched(data, offset, form, *values):
     return bytes(data)
 
 
-@pytest.mark.parametrize("option", ("log=loud", "reserve=much", "cpus=0", "console=com9", "shadow-vmcs=perhaps",
-                                    "intercept=everything", "ept02=-1", "intercept-pf=5"))
+@pytest.mark.parametrize("option", ("log=loud", "reserve=much", "cpus=0", "console=com9", "console=0x3f9",
+                                    "shadow-vmcs=perhaps", "intercept=everything", "ept02=-1", "intercept-pf=5"))
 def test_bad_value(option):
     assert_halts_with(boot(guest_image("basic"), options=option, model=MODEL), "option '%s' has a value" % option,
-                      "README")
+                      "cannot have: %s=" % option.split("=")[0])
+
+
+def test_help():
+    result = boot(None, options="help", model=MODEL)
+    assert result.having(r"^socle:   log=error\|warn\|info\|debug: ") and result.having("^socle: .*halted"), show(result)
+
+
+def test_check_is_not_filtered():
+    result = boot(None, options="check log=error", model=MODEL)
+    assert result.having("^socle: check: Socle can run on this processor"), show(result)
+
+
+def test_l1_image_is_looked_at_before_the_machine_is_taken(made):
+    result = boot(write(made, "text2", b"This is no kernel.\n" * 100), model=MODEL)
+    assert not result.having("in VMX operation"), show(result)
 
 
 def test_unknown_option():
     assert_halts_with(boot(guest_image("basic"), options="nonsense", model=MODEL), "unknown option 'nonsense'",
-                      "README")
+                      "there are log console")
 
 
 # the second one is 0 when it is rounded up to whole large pages in 64 bits

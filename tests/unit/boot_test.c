@@ -657,7 +657,11 @@ static void options_are_parsed(void **state UNUSED)
 						 "intercept=foo",
 						 "intercept-pf=1",
 						 "intercept-pf=1:x",
-						 "console=0x10" };
+						 "console=0x10",
+						 "console=0x3f9",
+						 "console=com1,57600",
+						 "check=1",
+						 "vpid" };
 	static const char *const unknown[] = {
 		"foo", "foo=1", "lo=1", "log2=info",
 		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa=1"
@@ -686,6 +690,51 @@ static void options_are_parsed(void **state UNUSED)
 			fail_msg("%s", unknown[i]);
 }
 
+/* What people write for other programs, and what they repeat at the boot loader's prompt. */
+static void options_are_taken_as_people_write_them(void **state UNUSED)
+{
+	static const char *const com2[] = { "console=COM2", "console=ttyS1", "console=com2,115200n8",
+					    "console=0x2F8" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(com2); i++) {
+		assert_int_equal(cmdline_parse(com2[i]), STATUS_OK);
+		assert_int_equal(options.console_port, 0x2f8);
+		assert_null(cmdline_note());
+	}
+	assert_int_equal(cmdline_parse("log=error vpid=off log=debug"), STATUS_OK);
+	assert_int_equal(options.log, LOG_DEBUG);
+	assert_string_equal(cmdline_note(), "option log is given twice: the last one counts");
+	assert_int_equal(cmdline_parse("ept02=4K"), STATUS_OK);
+	assert_int_equal(options.ept02_budget, 288 << 10);
+	assert_string_equal(cmdline_note(), "ept02= is taken as 288 KiB, the least that works");
+}
+
+static char help[4000];
+
+static void keep_line(const char *text)
+{
+	strcat(strcat(help, text), "\n");
+}
+
+/* A wrong value is told with what is allowed, an unknown name with all names: there is no README at a
+ * console. */
+static void wrong_options_name_what_is_allowed(void **state UNUSED)
+{
+	char text[480];
+
+	status_format(cmdline_parse("shadow-vmcs=maybe"), text, sizeof(text));
+	assert_non_null(
+		strstr(text, "'shadow-vmcs=maybe' has a value that it cannot have: shadow-vmcs=on|off;"));
+	status_format(cmdline_parse("check=1"), text, sizeof(text));
+	assert_non_null(strstr(text, "check stands by itself"));
+	status_format(cmdline_parse("nonsense"), text, sizeof(text));
+	assert_non_null(strstr(text, "unknown option 'nonsense'; there are log console "));
+	assert_non_null(strstr(text, " ept02; put"));
+	cmdline_help(keep_line);
+	assert_non_null(strstr(help, "  log=error|warn|info|debug: how much"));
+	assert_non_null(strstr(help, "\n  check: report"));
+}
+
 static void every_status_has_its_line(void **state UNUSED)
 {
 	char text[512];
@@ -698,9 +747,9 @@ static void every_status_has_its_line(void **state UNUSED)
 	}
 	status_with(STATUS_OPTION_UNKNOWN, "%s", "bar=1");
 	status_format(STATUS_OPTION_UNKNOWN, text, sizeof(text));
-	assert_non_null(strstr(text, "'bar=1'"));
+	assert_non_null(strstr(text, "'bar=1"));
 	status_report(STATUS_OPTION_UNKNOWN);
-	assert_non_null(strstr(fake_log(), "'bar=1'"));
+	assert_non_null(strstr(fake_log(), "'bar=1"));
 }
 
 #define ASSERT_PRINTS(...)                                                                                   \
@@ -794,6 +843,8 @@ int main(void)
 		cmocka_unit_test_setup(multiboot2_images, setup),
 		cmocka_unit_test_setup(madt_gives_the_processors, setup),
 		cmocka_unit_test_setup(options_are_parsed, setup),
+		cmocka_unit_test_setup(options_are_taken_as_people_write_them, setup),
+		cmocka_unit_test_setup(wrong_options_name_what_is_allowed, setup),
 		cmocka_unit_test_setup(every_status_has_its_line, setup),
 		cmocka_unit_test_setup(print_is_like_the_librarys, setup),
 		cmocka_unit_test_setup(the_map_is_sorted_and_strict, setup),
