@@ -115,8 +115,11 @@ static const u8 *rsdp_find(void)
 	return found ? found : rsdp_search(0xe0000, 0x20000);
 }
 
-/* The table `signature` among those that `root` (RSDT: 4-byte entries, XSDT: 8-byte ones) lists. */
-static const u8 *table_in(u64 root, u32 width, const char *signature, u32 *length)
+/*
+ * The table `signature` among those that `root` (RSDT: 4-byte entries, XSDT: 8-byte ones) lists, behind
+ * *before others of that name, of which *before is less by those that are there.
+ */
+static const u8 *table_in(u64 root, u32 width, const char *signature, u32 *before, u32 *length)
 {
 	u32 root_length;
 	const u8 *p = table_get(root, width == 8 ? "XSDT" : "RSDT", &root_length);
@@ -124,13 +127,24 @@ static const u8 *table_in(u64 root, u32 width, const char *signature, u32 *lengt
 	for (u32 at = sizeof(struct acpi_header); p && at + width <= root_length; at += width) {
 		const u8 *table = table_get(width == 8 ? get64(p + at) : get32(p + at), signature, length);
 
-		if (table)
+		if (table && !(*before)--)
 			return table;
 	}
 	return NULL;
 }
 
+const u8 *acpi_table_at(u64 pa, const char *signature, u32 *length)
+{
+	return table_get(pa, signature, length);
+}
+
 const u8 *acpi_find_table(const u8 *rsdp, u32 rsdp_size, bool bios, const char *signature, u32 *length)
+{
+	return acpi_find_table_of(rsdp, rsdp_size, bios, signature, 0, length);
+}
+
+const u8 *acpi_find_table_of(const u8 *rsdp, u32 rsdp_size, bool bios, const char *signature, u32 index,
+			     u32 *length)
 {
 	const u8 *table = NULL;
 
@@ -143,8 +157,8 @@ const u8 *acpi_find_table(const u8 *rsdp, u32 rsdp_size, bool bios, const char *
 		return NULL;
 	/* Revision 2 has the XSDT's address, under a checksum of its own. */
 	if (rsdp[15] >= 2 && rsdp_size >= RSDP_V2_SIZE && sum_is_zero(rsdp, RSDP_V2_SIZE))
-		table = table_in(get64(rsdp + 24), 8, signature, length);
-	return table ? table : table_in(get32(rsdp + 16), 4, signature, length);
+		table = table_in(get64(rsdp + 24), 8, signature, &index, length);
+	return table ? table : table_in(get32(rsdp + 16), 4, signature, &index, length);
 }
 
 static void cpu_add(struct acpi_cpus *out, u32 apic_id)

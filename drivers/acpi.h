@@ -29,5 +29,11 @@ void acpi_find_cpus(const u8 *rsdp, u32 rsdp_size, bool bios, struct acpi_cpus *
  * contents are as untrusted as its checksum, which is not asked for.  Boot only.
  */
 const u8 *acpi_find_table(const u8 *rsdp, u32 rsdp_size, bool bios, const char *signature, u32 *length);
+/* The same for one of several: those of the XSDT first, then those of the RSDT, which may be the same again.
+ */
+const u8 *acpi_find_table_of(const u8 *rsdp, u32 rsdp_size, bool bios, const char *signature, u32 index,
+			     u32 *length);
+/* The table at this address, which another table names. */
+const u8 *acpi_table_at(u64 pa, const char *signature, u32 *length);
 
 #endif

@@ -9,6 +9,7 @@
 #include "boot/l1.h"
 #include "boot/window.h"
 #include "drivers/acpi.h"
+#include "drivers/acpi_sleep.h"
 #include "drivers/uart.h"
 #include "kernel/cmdline.h"
 #include "kernel/log.h"
@@ -104,6 +105,15 @@ static void log_l1(const struct l1_start *start)
 		 line[length] ? "..." : "");
 }
 
+/* As the firmware left its tables; then L1 gets them without what is refused. */
+static void find_sleep(void)
+{
+	struct acpi_sleep sleep;
+
+	acpi_find_sleep(boot_info.rsdp, boot_info.rsdp_size, !boot_info.efi, &sleep);
+	acpi_hide_sleep(boot_info.rsdp, boot_info.rsdp_size, !boot_info.efi);
+}
+
 /* On the BSP's own stack, in the window. */
 static void main_in_window(void)
 {
@@ -111,6 +121,7 @@ static void main_in_window(void)
 	struct l1_start start;
 
 	must(vmx_cpu_init());
+	find_sleep();
 	must(vm_init());
 	log_info("level %u: on %s", cpuid_level(), cpuid_level() ? "another Socle" : "the processor");
 	must(smp_start(ap_main));
