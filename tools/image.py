@@ -24,6 +24,15 @@ def image_kind(path):
     return None
 
 
+def split_module(text):
+    """File and command line from `FILE ARGS...`: the file's name may have blanks in it, as far as such a file is there."""
+    words = text.split(" ")
+    for count in range(len(words), 0, -1):
+        if os.path.isfile(" ".join(words[:count])):
+            return " ".join(words[:count]), " ".join(words[count:])
+    return words[0], " ".join(words[1:])
+
+
 def check_file(path, what):
     if not os.path.isfile(path):
         raise MachineError("%s: no such file: %s" % (what, path))
@@ -35,9 +44,9 @@ def entry(l1=None, l1_args="", modules=(), options="", elf=None, bare=False, gru
     """mkiso.sh's arguments for one entry. modules: strings `FILE ARGS...`. bare: L1 itself is what GRUB boots.
     grub: a command for GRUB to do before."""
     command = ["-g", grub]
-    modules = list(modules)
-    for module in modules:
-        check_file(module.split(" ", 1)[0], "MODULES")
+    modules = [split_module(module) for module in modules]
+    for file, _ in modules:
+        check_file(file, "MODULES")
     if l1:
         check_file(l1, "L1")
     if bare:
@@ -53,9 +62,9 @@ def entry(l1=None, l1_args="", modules=(), options="", elf=None, bare=False, gru
             raise MachineError("no %s: say `make` first" % elf)
         command += ["-k", elf, "-a", options]
         if l1:
-            modules.insert(0, (l1 + " " + l1_args).strip())
-    for module in modules:
-        command += ["-m", module]
+            modules.insert(0, (l1, l1_args))
+    for file, line in modules:
+        command += ["-m", file, "-c", line]
     return command
 
 

@@ -154,6 +154,11 @@ def check_model(binary, model):
 
 
 def bochs_command(folder, iso, config):
+    # Its configuration cannot say every name that a folder may have: all are names in the folder where it runs.
+    link = os.path.join(folder, "boot.iso")
+    if os.path.lexists(link):
+        os.unlink(link)
+    os.symlink(iso, link)
     model = config["model"] or default_model(config["firmware"])
     binary = find_bochs(model)
     if config["cpus"] > BOCHS_CPU_MAX:
@@ -180,30 +185,30 @@ def bochs_command(folder, iso, config):
         "memory: guest=%d, host=%d" % (config["mem"], min(config["mem"], 1024)),
     ]
     if config["firmware"] == "uefi":
-        lines.append("ata0-master: type=cdrom, path=%s, status=inserted" % iso)
+        lines.append("ata0-master: type=cdrom, path=boot.iso, status=inserted")
         lines.append("boot: cdrom")
     else:
-        lines.append("ata0-master: type=disk, path=%s, mode=volatile, journal=%s/journal" % (iso, folder))
+        lines.append("ata0-master: type=disk, path=boot.iso, mode=volatile, journal=journal")
         lines.append("boot: disk")
     lines += [
-        "com1: enabled=1, mode=file, dev=%s/serial.txt" % folder,
+        "com1: enabled=1, mode=file, dev=serial.txt",
         "clock: sync=none, time0=1700000000",
-        "log: %s/bochs.log" % folder,
+        "log: bochs.log",
         "panic: action=fatal",
         "error: action=report",
         "info: action=ignore",
     ]
     with open(os.path.join(folder, "bochsrc"), "w", encoding="ascii") as rc:
         rc.write("\n".join(lines) + "\n")
-    command = [binary, "-q", "-f", os.path.join(folder, "bochsrc")]
+    command = [binary, "-q", "-f", "bochsrc"]
     if old:  # Debian's binary has the debugger compiled in
         with open(os.path.join(folder, "commands"), "w", encoding="ascii") as commands:
             commands.write("c\n")
-        command += ["-rc", os.path.join(folder, "commands")]
+        command += ["-rc", "commands"]
     return command
 
 
-def qemu_command(machine, folder, iso, config):
+def qemu_command(machine, iso, config):
     accel = ["-accel", "kvm", "-cpu", "host,+vmx"] if machine == "kvm" else ["-accel", "tcg", "-cpu", "max"]
     if machine == "tcg" and config["model"]:
         accel[-1] = config["model"]
@@ -211,7 +216,7 @@ def qemu_command(machine, folder, iso, config):
     if config["firmware"] == "uefi":
         firmware = ["-bios", first_file("OVMF", "ovmf", "/usr/share/ovmf/OVMF.fd", "/usr/share/OVMF/OVMF.fd")]
     return ["qemu-system-x86_64", "-machine", "q35", *accel, "-smp", str(config["cpus"]), "-m", str(config["mem"]),
-            *firmware, "-cdrom", iso, "-boot", "d", "-serial", "file:%s/serial.txt" % folder, "-display", "none",
+            *firmware, "-cdrom", iso.replace(",", ",,"), "-boot", "d", "-serial", "file:serial.txt", "-display", "none",
             "-net", "none", "-no-reboot", "-monitor", "none"]
 
 
@@ -337,7 +342,7 @@ def run_image(iso, machine="auto", timeout=300, until=END_MARKERS, grace=1.0, on
     if machine == "bochs":
         command = bochs_command(folder, iso, config)
     else:
-        command = qemu_command(machine, folder, iso, config)
+        command = qemu_command(machine, iso, config)
 
     lines, ended, stop_at, boots = [], None, None, 0
     ends = [re.compile(pattern) for pattern in until]

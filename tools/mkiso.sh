@@ -3,9 +3,9 @@
 #
 # mkiso.sh: makes a GRUB image that boots on BIOS and on UEFI, as a CD, a USB stick or a disk.
 #
-#   mkiso.sh -o OUT.iso -k socle.elf [-a OPTIONS] [-m 'FILE ARGS']...     Socle, with modules (the first one is L1)
-#   mkiso.sh -o OUT.iso -b multiboot|multiboot2|linux -k IMAGE [-a ARGS] [-m 'FILE ARGS']...
-#                                                                         the same image bare, without Socle
+#   mkiso.sh -o OUT.iso -k socle.elf [-a OPTIONS] [-m FILE [-c ARGS]]...     Socle, with modules (the first one is L1)
+#   mkiso.sh -o OUT.iso -b multiboot|multiboot2|linux -k IMAGE [-a ARGS] [-m FILE [-c ARGS]]...
+#                                                                            the same image bare, without Socle
 # -g 'COMMAND' is done by GRUB before the boot (for tests, such as `wrmsr 0x3a 1`).
 # -e TITLE begins one more entry: the image then has a menu, on the screen and on the serial port, whose first entry is
 # taken after 10 seconds.
@@ -51,11 +51,11 @@ quote() {
 	printf '%s' "$result"
 }
 
-out='' title=Socle kernel='' arguments='' before='' protocol=multiboot2 modules=() entries=0
+out='' title=Socle kernel='' arguments='' before='' protocol=multiboot2 modules=() lines=() entries=0
 
 # What was said since the last -e, as an entry of GRUB's.
 end_entry() {
-	local module_command module file rest number=0
+	local module_command number
 	[ -n "$kernel" ] || usage
 	case $protocol in
 	multiboot) module_command=module ;;
@@ -68,29 +68,27 @@ end_entry() {
 	{
 		[ -z "$before" ] || echo "	$before"
 		echo "	$protocol /boot/$added$(quote "$arguments")"
-		for module in ${modules[@]+"${modules[@]}"}; do
-			file=${module%% *} rest=
-			[ "$file" = "$module" ] || rest=${module#* }
-			add_file "$file" "module$entries$number"
-			[ "$protocol" != linux ] || rest=
-			echo "	$module_command /boot/$added$(quote "$rest")"
-			number=$((number + 1))
+		for number in ${modules[@]+"${!modules[@]}"}; do
+			add_file "${modules[$number]}" "module$entries$number"
+			[ "$protocol" != linux ] || lines[number]=
+			echo "	$module_command /boot/$added$(quote "${lines[$number]}")"
 		done
 		echo '	boot'
 		echo '}'
 	} >>"$root/entries"
 	entries=$((entries + 1))
-	kernel='' arguments='' before='' protocol=multiboot2 modules=()
+	kernel='' arguments='' before='' protocol=multiboot2 modules=() lines=()
 }
 
-while getopts o:k:a:b:m:g:e: option; do
+while getopts o:k:a:b:m:c:g:e: option; do
 	case $option in
 	o) out=$OPTARG ;;
 	k) kernel=$OPTARG ;;
 	a) arguments=$OPTARG ;;
 	b) protocol=$OPTARG ;;
 	g) before=$OPTARG ;;
-	m) modules+=("$OPTARG") ;;
+	m) modules+=("$OPTARG") lines+=('') ;;
+	c) lines[${#lines[@]} - 1]=$OPTARG ;;
 	e)
 		[ -z "$kernel" ] || end_entry
 		title=$OPTARG

@@ -50,7 +50,9 @@ def parse_arguments():
 
 
 def split_modules(text):
-    """One string for each module: files, or with `;` between them files with their command lines."""
+    """One string for each module: files, or with `;` between them files with their command lines; or one file."""
+    if os.path.isfile(text):
+        return [text]
     return [part.strip() for part in (text.split(";") if ";" in text else text.split()) if part.strip()]
 
 
@@ -90,9 +92,10 @@ def make_image(args, chosen, folder):
         model = args.model or machine.default_model(args.firmware)
         what, settings = l1.linux(args.steps, chosen, model, settings["ips"], args.l1_args)
         what["modules"] += modules
-    for path in modules:
-        image.check_file(path.split(" ")[0], "MODULES")
-    biggest = sum(os.path.getsize(path.split(" ")[0]) for path in [what["l1"], *what["modules"]] if path)
+    for module in modules:
+        image.check_file(image.split_module(module)[0], "MODULES")
+    biggest = sum(os.path.getsize(path) for path in
+                  [what["l1"], *(image.split_module(module)[0] for module in what["modules"])] if path)
     if biggest >> 20 > machine.parse_size(args.mem) // 3:
         raise machine.MachineError("MEM=%s is too small for L1's files of %d MiB; say MEM=%d" % (
             args.mem, biggest >> 20, (biggest >> 20) * 4))

@@ -5,7 +5,7 @@ import re
 import subprocess
 
 import pytest
-from conftest import ELF, ROOT, guest_image, machine
+from conftest import ELF, ROOT, guest_image, image, machine
 
 import report
 import run as runner
@@ -59,6 +59,19 @@ def test_emulator_that_cannot_run(arguments, said, tmp_path):
     assert said in output.strip().splitlines()[-1], output
 
 
+def test_iso_has_a_menu(tmp_path):
+    """`make iso L1=...`: that L1 first, then the demo, then the look at the machine."""
+    made = str(tmp_path / "socle.iso")
+    code, output = run("--menu", "--save-iso", made, "--l1", guest_image("basic"))
+    assert code == 0, output
+    code, output = run("--iso", made, "--machine", "bochs", "--cpus", "2", "--ips", "20000000", "--folder",
+                       str(tmp_path / "run"))
+    assert code == 0, output
+    for word in ("basic.elf on Socle", "Demo: Linux with KVM on Socle", "Check what this machine has and lacks",
+                 "SUMMARY 12 passed, 0 failed"):
+        assert word in output, output
+
+
 def ended(ended_by, *lines):
     return machine.Result(list(lines), ended_by, 1.0, "folder", "machine")
 
@@ -98,6 +111,15 @@ def test_folder_in_use_is_not_shared(tmp_path):
     assert first != second and second.endswith("run-2")
     lock.close()
     other.close()
+
+
+def test_module_with_blanks_in_its_name(tmp_path):
+    name = str(tmp_path / "my initrd")
+    assert image.split_module(name + " root=x") == (str(tmp_path / "my"), "initrd root=x")
+    (tmp_path / "my initrd").write_bytes(b"")
+    assert image.split_module(name + " root=x y") == (name, "root=x y")
+    assert runner.split_modules(name) == [name]
+    assert runner.split_modules("a b") == ["a", "b"] and runner.split_modules("a b; c") == ["a b", "c"]
 
 
 def test_odd_characters_in_variables(tmp_path):
