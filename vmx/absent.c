@@ -11,6 +11,7 @@
 #include "kernel/panic.h"
 #include "kernel/string.h"
 #include "mm/page_alloc.h"
+#include "vmx/event.h"
 #include "vmx/tlb.h"
 #include "vmx/vcpu.h"
 #include "vmx/vm.h"
@@ -21,25 +22,17 @@ void absent_init(struct vcpu *vcpu)
 	memset(vcpu->absent.scratch, 0xff, PAGE_SIZE);
 }
 
-static void mtf_set(bool on)
-{
-	u64 controls = vmcs_read(VMCS_proc_controls);
-
-	vmcs_write(VMCS_proc_controls, on ? controls | PROC_MTF : controls & ~(u64)PROC_MTF);
-}
-
 bool absent_step(struct vcpu *vcpu, gpa_t gpa)
 {
 	struct absent *absent = &vcpu->absent;
 	u64 page = gpa.v & ~(PAGE_SIZE - 1);
 
 	ASSERT(vcpu->vmcs == &vcpu->vmcs01);
-	if (!absent->stepping)
-		mtf_set(true);
+	event_set_step(vcpu, STEP_ABSENT, true);
 	absent->stepping = true;
 	/* No instruction touches so many pages; should one, it starts again with the oldest taken away. */
 	if (absent->count == ABSENT_MAX) {
-		passthru_unmap_scratch(GPA(absent->pages[0]));
+		passthru_unmap_scratch(GPA(absent->pages[0]), ptr_to_phys(absent->scratch));
 		memmove(&absent->pages[0], &absent->pages[1], sizeof(absent->pages[0]) * (ABSENT_MAX - 1));
 		absent->count--;
 		tlb_flush_ept(vm.ept01_pointer);
@@ -53,10 +46,10 @@ void absent_finish(struct vcpu *vcpu)
 	struct absent *absent = &vcpu->absent;
 
 	for (u32 i = 0; i < absent->count; i++)
-		passthru_unmap_scratch(GPA(absent->pages[i]));
+		passthru_unmap_scratch(GPA(absent->pages[i]), ptr_to_phys(absent->scratch));
 	absent->count = 0;
 	absent->stepping = false;
 	tlb_flush_ept(vm.ept01_pointer);
 	memset(absent->scratch, 0xff, PAGE_SIZE);
-	mtf_set(false);
+	event_set_step(vcpu, STEP_ABSENT, false);
 }

@@ -145,12 +145,18 @@ void event_requeue_vectoring(struct vcpu *vcpu)
 	vcpu->pending_valid = true;
 }
 
-/* A single step of the current guest: the boundary behind what is being delivered. */
-static void set_step(struct vcpu *vcpu, bool on)
+void event_set_step(struct vcpu *vcpu, u32 why, bool on)
 {
-	u64 controls = vmcs_read(VMCS_proc_controls) & ~(u64)PROC_MTF;
+	struct vmcs *vmcs = vcpu->vmcs;
+	bool before = vmcs->steps;
+	u64 controls;
 
-	if (on || (vcpu->nested.in_l2 ? nested_needs_mtf(vcpu) : vcpu->absent.stepping))
+	vmcs->steps = (u8)(on ? vmcs->steps | why : vmcs->steps & ~why);
+	if (before == !!vmcs->steps)
+		return;
+	controls = vmcs_read(VMCS_proc_controls) & ~(u64)PROC_MTF;
+	/* vmcs02's may be L1's own wish as well. */
+	if (vmcs->steps || (vcpu->nested.in_l2 && v12_has_proc(&vcpu->nested.current->v12, PROC_MTF)))
 		controls |= PROC_MTF;
 	vmcs_write(VMCS_proc_controls, controls);
 }
@@ -159,19 +165,18 @@ void event_machine_check(struct vcpu *vcpu)
 {
 	static const struct event event = { .vector = VEC_MC, .type = INTR_TYPE_HARD_EXCEPTION };
 
+	/* The boundary behind what is being delivered. */
 	if (vcpu->pending_valid) {
-		set_step(vcpu, true);
-		if (vcpu->nested.in_l2)
-			vcpu->nested.current->dirty |= GROUP_CTL;
+		event_set_step(vcpu, STEP_MACHINE_CHECK, true);
 		return;
 	}
+	event_set_step(vcpu, STEP_MACHINE_CHECK, false);
 	vcpu->machine_check_pending = false;
 	/* Nothing is injected into wait-for-SIPI; another one must not find this one unfinished. */
 	if (vcpu->nested.aborted || vcpu_reg(vcpu, REG_ACTIVITY) == ACTIVITY_WAIT_FOR_SIPI) {
 		wrmsr(MSR_IA32_MCG_STATUS, 0);
 		return;
 	}
-	set_step(vcpu, false);
 	if (vcpu->nested.in_l2)
 		nested_machine_check(vcpu, &event);
 	else

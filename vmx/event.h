@@ -42,6 +42,12 @@ void event_skip_instruction(struct vcpu *vcpu);
  */
 u64 event_nmi_interruptibility(struct vcpu *vcpu);
 
+/*
+ * The one writer of the current VMCS's monitor trap flag but for the merge of L1's own wish: on while one of
+ * the reasons `why` (STEP_*) is left. Costs nothing where that changes nothing.
+ */
+void event_set_step(struct vcpu *vcpu, u32 why, bool on);
+
 /* Open: the current guest exits as soon as an NMI can be delivered to it, with virtual NMIs a virtual one. */
 void event_set_nmi_window(struct vcpu *vcpu, bool open);
 /* The entry finds a debug exception to deliver. */

@@ -244,16 +244,17 @@ bool passthru_map_scratch(gpa_t gpa, hpa_t scratch)
 	return entry;
 }
 
-void passthru_unmap_scratch(gpa_t gpa)
+void passthru_unmap_scratch(gpa_t gpa, hpa_t scratch)
 {
-	u64 *entry;
+	unsigned int level;
+	u64 leaf;
 
 	if (!is_covered(gpa.v))
 		return;
 	lock();
-	entry = ptab_entry(&passthru.ept, gpa.v, 1);
-	if (entry)
-		WRITE_ONCE(*entry, 0);
+	/* Another CPU's scratch page may stand there by now, which that CPU takes away. */
+	if (ptab_lookup(&passthru.ept, gpa.v, &leaf, &level) && level == 1 && (leaf & PTE_ADDR) == scratch.v)
+		WRITE_ONCE(*ptab_entry(&passthru.ept, gpa.v, 1), 0);
 	unlock();
 }
 

@@ -19,6 +19,7 @@
 #include "mm/page_alloc.h"
 #include "vmx/caps.h"
 #include "vmx/entry.h"
+#include "vmx/event.h"
 #include "vmx/exit.h"
 #include "vmx/tlb.h"
 #include "vmx/vm.h"
@@ -39,6 +40,8 @@ void vcpu_load_vmcs(struct vcpu *vcpu, struct vmcs *vmcs)
 	if (vcpu->vmcs) {
 		regcache_flush(&vcpu->vmcs->cache);
 		ASSERT(!vcpu->vmcs->cache.dirty);
+		/* Such a step changes tables that the next guest may run on: it ends before its VMCS is left. */
+		ASSERT(!(vcpu->vmcs->steps & STEP_ABSENT));
 	}
 	vmcs_load(vmcs);
 	vcpu->vmcs = vmcs;
@@ -183,6 +186,14 @@ static void set_segment(struct vcpu *vcpu, enum seg seg, u16 selector, u64 base,
 	vcpu_set_reg(vcpu, REG_SEG_AR(seg), ar);
 }
 
+/* What an INIT finds on its way to vmcs01's guest is gone, with what L0 began for it. */
+static void drop_events(struct vcpu *vcpu)
+{
+	vcpu->pending_valid = false;
+	vcpu->nmi_pending = vcpu->machine_check_pending = false;
+	event_set_step(vcpu, STEP_MACHINE_CHECK, false);
+}
+
 /* What INIT leaves alone (MSRs, TSC, x87 and vector state, CR0.CD and NW) is left alone here. */
 void vcpu_init_reset(struct vcpu *vcpu)
 {
@@ -190,8 +201,7 @@ void vcpu_init_reset(struct vcpu *vcpu)
 
 	memset(vcpu->gpr, 0, sizeof(vcpu->gpr));
 	vcpu->gpr[GPR_RDX] = cpuid(CPUID_LEAF_FEATURES, 0).eax;
-	vcpu->pending_valid = false;
-	vcpu->nmi_pending = vcpu->machine_check_pending = false;
+	drop_events(vcpu);
 	vcpu_set_reg(vcpu, REG_RIP, 0xfff0);
 	vcpu_set_reg(vcpu, REG_RSP, 0);
 	vcpu_set_reg(vcpu, REG_RFLAGS, RFLAGS_FIXED1);
@@ -233,8 +243,7 @@ void vcpu_take_init(struct vcpu *vcpu)
 		vcpu_init_reset(vcpu);
 		return;
 	}
-	vcpu->pending_valid = false;
-	vcpu->nmi_pending = vcpu->machine_check_pending = false;
+	drop_events(vcpu);
 	vcpu_set_reg(vcpu, REG_PENDING_DEBUG, 0);
 	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, 0);
 	vcpu_set_reg(vcpu, REG_ACTIVITY, ACTIVITY_WAIT_FOR_SIPI);

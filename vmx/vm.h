@@ -55,11 +55,11 @@ bool passthru_retype(const struct mtrr *mtrr);
 void passthru_split(gpa_t gpa);
 
 /*
- * Absent memory for one instruction: a page of the window (or of a hole) is mapped to the scratch
- * page, or unmapped.
+ * Absent memory for one instruction: a page of the window (or of a hole) is mapped to the caller's scratch
+ * page; or unmapped, if that is what stands there: memory of L1's never goes.  Any CPU; the caller flushes.
  */
 bool passthru_map_scratch(gpa_t gpa, hpa_t scratch);
-void passthru_unmap_scratch(gpa_t gpa);
+void passthru_unmap_scratch(gpa_t gpa, hpa_t scratch);
 
 /* How many tables of EPT01's fixed number are used up; none comes back. */
 u32 passthru_tables_used(void);

@@ -28,6 +28,15 @@ enum vmcs_field {
 enum { VMCS_TYPE_CONTROL, VMCS_TYPE_READ_ONLY, VMCS_TYPE_GUEST, VMCS_TYPE_HOST };
 enum { VMCS_WIDTH_16, VMCS_WIDTH_64, VMCS_WIDTH_32, VMCS_WIDTH_NATURAL };
 
+/* What L0 single-steps a guest for: reasons for the monitor trap flag beside L1's own wish. */
+enum step {
+	STEP_ABSENT = 1 << 0,	     /* over an access to memory that is not there: absent.c, ept02_absent.c */
+	STEP_MACHINE_CHECK = 1 << 1, /* to the boundary where one can be delivered */
+	STEP_NMI = 1 << 2,	     /* likewise, where no window opens */
+	STEP_INIT = 1 << 3,	     /* to the boundary behind what an entry injects */
+	STEP_ALL = 0xf,
+};
+
 /*
  * One hardware VMCS.  Belongs to one CPU for its whole life; nobody else
  * touches it.
@@ -37,6 +46,7 @@ struct vmcs {
 	bool launched;	 /* VMRESUME, not VMLAUNCH */
 	bool injecting;	 /* its event-injection field is valid: event_commit() wrote it, no entry came yet */
 	bool nmi_window; /* NMI-window exiting is on, for an NMI that L0 holds: event_commit() */
+	u8 steps;	 /* STEP_*: the monitor trap flag is on for these: event_set_step() */
 	struct regcache cache;
 };
 

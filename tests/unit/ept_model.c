@@ -176,9 +176,10 @@ bool passthru_map_scratch(gpa_t gpa, hpa_t scratch)
 	abort();
 }
 
-void passthru_unmap_scratch(gpa_t gpa)
+void passthru_unmap_scratch(gpa_t gpa, hpa_t scratch)
 {
 	(void)gpa;
+	(void)scratch;
 	abort();
 }
 
@@ -193,16 +194,11 @@ static u64 proc_controls[MODEL_CPUS];
 unsigned int model_cpu_count = MODEL_CPUS;
 unsigned int model_cpu; /* that acts now */
 
-u64 vmcs_read(enum vmcs_field field)
+void event_set_step(struct vcpu *vcpu, u32 why, bool on)
 {
-	CHECK(field == VMCS_proc_controls, "field %x", field);
-	return proc_controls[model_cpu];
-}
-
-void vmcs_write(enum vmcs_field field, u64 value)
-{
-	CHECK(field == VMCS_proc_controls, "field %x", field);
-	proc_controls[model_cpu] = value;
+	(void)vcpu;
+	CHECK(why == STEP_ABSENT, "step %x", why);
+	proc_controls[model_cpu] = on ? PROC_MTF : 0;
 }
 
 static struct exit_record reflected;

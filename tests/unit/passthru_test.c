@@ -37,9 +37,15 @@ static void another_cpus_scratch_is_no_memory(void **state)
 	(void)state;
 	assert_true(passthru_map_scratch(GPA(MMIO), HPA(M_WINDOW + PAGE_SIZE)));
 	assert_false(vm_ept01_lookup(GPA(MMIO), &found));
-	passthru_unmap_scratch(GPA(MMIO));
+	/* Who does not own it does not take it away. */
+	passthru_unmap_scratch(GPA(MMIO), HPA(M_WINDOW + 2 * PAGE_SIZE));
+	assert_false(vm_ept01_lookup(GPA(MMIO), &found));
+	passthru_unmap_scratch(GPA(MMIO), HPA(M_WINDOW + PAGE_SIZE));
 	assert_true(vm_ept01_lookup(GPA(MMIO), &found));
 	assert_int_equal(found.hpa, ALIGN_DOWN(MMIO, found.size));
+	/* Nor memory of L1's, whoever asks. */
+	passthru_unmap_scratch(GPA(M_SPARE), HPA(M_WINDOW + PAGE_SIZE));
+	assert_true(vm_ept01_lookup(GPA(M_SPARE), &found));
 }
 
 static void processor_with_52_bits(void)

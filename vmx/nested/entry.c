@@ -129,9 +129,7 @@ static enum action take_held_init(struct vcpu *vcpu, struct nested_vmcs *slot, c
 		keep_cache_bits(vcpu, l1);
 		return nested_reflect_init(vcpu);
 	}
-	vmcs_write(VMCS_proc_controls, vmcs_read(VMCS_proc_controls) | PROC_MTF);
-	/* The controls are merged anew at the next entry. */
-	slot->dirty |= GROUP_CTL;
+	event_set_step(vcpu, STEP_INIT, true);
 	return ACTION_RESUME;
 }
 

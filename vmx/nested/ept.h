@@ -177,6 +177,12 @@ struct ept02_root {
 	bool stale; /* an INVEPT came: compare before use */
 };
 
+/* Where an instruction that is being stepped may write to the page of ones. */
+struct ept02_step {
+	u64 address;		 /* of the page, L2's */
+	struct ept02_root *root; /* whose tables were changed; NULL: EPT01 */
+};
+
 /* All members: the owning CPU only. */
 struct ept02_cache {
 	u8 *pages; /* constant after init, as the next three */
@@ -198,7 +204,7 @@ struct ept02_cache {
 	struct ept02_root *retry; /* L1 was given a violation of it, which it may have repaired; or NULL */
 	u64 retry_l2gpa, retry_need;
 	u8 *absent;		   /* a page of ones: what L2 sees of memory that is not there */
-	u64 steps[EPT02_STEP_MAX]; /* where it is writable for the instruction that is being stepped */
+	struct ept02_step steps[EPT02_STEP_MAX]; /* where it is writable for the instruction that is stepped */
 	u32 step_count;
 	struct nested_counters *counters;
 };

@@ -249,7 +249,6 @@ static enum action reflect(struct vcpu *vcpu, const struct ept12_fault *fault)
 {
 	struct exit_record record = exit_record_hardware(vcpu);
 
-	ept02_absent_finish(vcpu);
 	record.reason = fault->reason;
 	record.qualification = fault->qualification;
 	return nested_reflect(vcpu, &record);

@@ -17,32 +17,12 @@ void ept02_absent_init(struct ept02_cache *cache)
 	memset(cache->absent, 0xff, PAGE_SIZE);
 }
 
-bool nested_needs_mtf(struct vcpu *vcpu)
+/* The leaf for the address goes, whatever it leads to by now: the next access makes it anew. */
+static void drop_leaf(struct ept02_cache *cache, const struct ept02_root *root, u64 l2gpa)
 {
-	return vcpu->nested.ept->step_count || vcpu->nested.init_pending ||
-	       v12_has_proc(&vcpu->nested.current->v12, PROC_MTF);
-}
-
-/* vmcs02's, which L1's own wish and a held INIT (entry.c) share. */
-static void set_mtf(struct vcpu *vcpu, bool on)
-{
-	u64 controls = vmcs_read(VMCS_proc_controls) & ~(u64)PROC_MTF;
-
-	if (on || nested_needs_mtf(vcpu))
-		controls |= PROC_MTF;
-	vmcs_write(VMCS_proc_controls, controls);
-}
-
-static void unmap(struct vcpu *vcpu, u64 l2gpa)
-{
-	struct ept02_cache *cache = vcpu->nested.ept;
 	u32 table;
 
-	if (!cache->active) {
-		passthru_unmap_scratch(GPA(l2gpa));
-		return;
-	}
-	for (table = cache->active->table; table != EPT02_NONE;) {
+	for (table = root->table; table != EPT02_NONE;) {
 		const struct ept02_table *t = &cache->tables[table];
 		unsigned int index = ept_index(l2gpa, t->level);
 		u64 entry = ept02_entries(cache, table)[index];
@@ -57,19 +37,33 @@ static void unmap(struct vcpu *vcpu, u64 l2gpa)
 	}
 }
 
+/* In the tables that the step changed, whatever L2 runs on now. */
+static void undo(struct vcpu *vcpu, const struct ept02_step *step)
+{
+	struct ept02_cache *cache = vcpu->nested.ept;
+
+	if (step->root) {
+		drop_leaf(cache, step->root, step->address);
+		tlb_flush_ept(step->root->pointer);
+	} else {
+		passthru_unmap_scratch(GPA(step->address), page_phys(cache->absent));
+		tlb_flush_ept(vcpu->vm->ept01_pointer);
+	}
+}
+
 /* No instruction writes to so many pages; should one, it starts again with the oldest taken away. */
 static void remember(struct vcpu *vcpu, u64 l2gpa)
 {
 	struct ept02_cache *cache = vcpu->nested.ept;
 
 	if (cache->step_count == EPT02_STEP_MAX) {
-		unmap(vcpu, cache->steps[0]);
+		undo(vcpu, &cache->steps[0]);
 		memmove(&cache->steps[0], &cache->steps[1], sizeof(cache->steps[0]) * (EPT02_STEP_MAX - 1));
 		cache->step_count--;
 	}
-	if (!cache->step_count)
-		set_mtf(vcpu, true);
-	cache->steps[cache->step_count++] = ALIGN_DOWN(l2gpa, PAGE_SIZE);
+	event_set_step(vcpu, STEP_ABSENT, true);
+	cache->steps[cache->step_count++] =
+		(struct ept02_step){ ALIGN_DOWN(l2gpa, PAGE_SIZE), cache->active };
 }
 
 struct ept01_mapping ept02_absent_map(struct vcpu *vcpu, u64 l2gpa, bool write)
@@ -109,11 +103,10 @@ bool ept02_absent_finish(struct vcpu *vcpu)
 	if (likely(!cache->step_count))
 		return false;
 	for (u32 i = 0; i < cache->step_count; i++)
-		unmap(vcpu, cache->steps[i]);
+		undo(vcpu, &cache->steps[i]);
 	cache->step_count = 0;
-	tlb_flush_ept(cache->active ? cache->active->pointer : vcpu->vm->ept01_pointer);
 	memset(cache->absent, 0xff, PAGE_SIZE);
-	set_mtf(vcpu, false);
+	event_set_step(vcpu, STEP_ABSENT, false);
 	return (vcpu->exit_reason & 0xffff) == EXIT_MTF &&
 	       !v12_has_proc(&vcpu->nested.current->v12, PROC_MTF);
 }

@@ -199,6 +199,8 @@ struct ept02_root *ept02_root_make(struct ept02_cache *cache, const struct ept12
 
 void ept02_root_free(struct ept02_cache *cache, struct ept02_root *root)
 {
+	/* A step is over before another root can be chosen, and the one that it changed is in use. */
+	ASSERT(!cache->step_count || cache->steps[0].root != root);
 	ept02_empty_table(cache, root->table);
 	put_table(cache, root->table);
 	root->used = false;

@@ -232,12 +232,12 @@ bool nested_precedes_nmi(struct vcpu *vcpu)
 	       (v12_has_pin(v12, PIN_PREEMPTION_TIMER) && !vmcs_read(VMCS_preemption_timer_value));
 }
 
-/* The boundary behind what comes first, where no NMI window opens. */
-static void step_to_nmi(struct vcpu *vcpu)
+enum nmi_way { NMI_STAYS, NMI_BY_WINDOW, NMI_BY_STEP };
+
+static void wait_for_nmi(struct vcpu *vcpu, enum nmi_way way)
 {
-	vmcs_write(VMCS_proc_controls, vmcs_read(VMCS_proc_controls) | PROC_MTF);
-	/* The controls are merged anew at L1's next entry. */
-	vcpu->nested.current->dirty |= GROUP_CTL;
+	event_set_nmi_window(vcpu, way == NMI_BY_WINDOW);
+	event_set_step(vcpu, STEP_NMI, way == NMI_BY_STEP);
 }
 
 /*
@@ -254,7 +254,7 @@ void nested_held_nmi(struct vcpu *vcpu)
 	/* SDM "Other Causes of VM Exits": "in the wait-for-SIPI state, NMIs are blocked", and make no exit.
 	 */
 	if (vcpu_reg(vcpu, REG_ACTIVITY) == ACTIVITY_WAIT_FOR_SIPI || !nmi_is_l1s(vcpu)) {
-		event_set_nmi_window(vcpu, false);
+		wait_for_nmi(vcpu, NMI_STAYS);
 		return;
 	}
 	if (!vcpu->pending_valid && !(interruptibility & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)) &&
@@ -264,9 +264,9 @@ void nested_held_nmi(struct vcpu *vcpu)
 	}
 	/* An NMI that is injected blocks the next ones. */
 	if (blocked || (vcpu->pending_valid && vcpu->pending.type == INTR_TYPE_NMI))
-		step_to_nmi(vcpu);
+		wait_for_nmi(vcpu, NMI_BY_STEP);
 	else
-		event_set_nmi_window(vcpu, true);
+		wait_for_nmi(vcpu, NMI_BY_WINDOW);
 }
 
 /*

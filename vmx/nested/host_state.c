@@ -119,8 +119,8 @@ enum action nested_vmx_abort(struct vcpu *vcpu, struct nested_vmcs *slot, enum v
 	vcpu->pending_valid = false;
 	vcpu->nmi_pending = false;
 	vcpu->nested.aborted = true;
-	vcpu->nested.in_l2 = false;
-	vcpu_load_vmcs(vcpu, &vcpu->vmcs01);
+	if (vcpu->nested.in_l2)
+		nested_leave_l2(vcpu);
 	/* What an exit outside PAE paging left there is "undefined"; an entry to a host that has it checks
 	 * them. */
 	for (enum reg reg = REG_PDPTE0; reg <= REG_PDPTE3; reg++)

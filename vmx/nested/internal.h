@@ -177,6 +177,11 @@ enum action nested_load_host_state(struct vcpu *vcpu, struct nested_vmcs *slot,
 				   const struct inherited *inherited);
 enum action nested_vmx_abort(struct vcpu *vcpu, struct nested_vmcs *slot, enum vmx_abort code);
 
+/* ---- leave.c ---- */
+/* L2 is no longer what runs: ends what L0 has begun in vmcs02 and for its guest, then loads vmcs01. Every
+ * path out of L2 comes here; what L0 still holds for the guest (vcpu->pending) has been handed over. */
+void nested_leave_l2(struct vcpu *vcpu);
+
 /* ---- reflect.c ---- */
 /* L2 ends: vmcs02 -> vmcs12, L1's host state -> vmcs01, MSR lists; a failure there is a VMX abort. */
 enum action nested_reflect(struct vcpu *vcpu, const struct exit_record *record);

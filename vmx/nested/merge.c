@@ -368,10 +368,8 @@ void merge_vmcs02(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_s
 		merge_constant(vcpu);
 	if (dirty & GROUP_CTL)
 		merge_controls(vcpu, slot);
-	if (!slot->entered || (dirty & GROUP_CTL) || proc12 != slot->last.proc12) {
+	if (!slot->entered || (dirty & GROUP_CTL) || proc12 != slot->last.proc12)
 		vmcs_write(VMCS_proc_controls, proc_controls(vcpu, &slot->v12));
-		slot->vmcs02.nmi_window = false;
-	}
 	slot->last.proc12 = proc12;
 	if (dirty & (GROUP_SEG | GROUP_RARE))
 		copy_groups(vcpu, slot, GROUP_SEG | GROUP_RARE);

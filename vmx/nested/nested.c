@@ -137,10 +137,8 @@ void nested_leave_vmx(struct vcpu *vcpu)
 
 	if (!nested->vmxon)
 		return;
-	if (nested->in_l2)
-		vcpu->pending_valid = false;
-	vcpu_load_vmcs(vcpu, &vcpu->vmcs01);
-	nested->in_l2 = false;
+	/* L2's own VMXOFF is L1's exit. */
+	ASSERT(!nested->in_l2 && vcpu->vmcs == &vcpu->vmcs01);
 	slot_make_current(vcpu, NULL);
 	for (unsigned int i = 0; i < NESTED_VMCS_COUNT; i++)
 		if (nested->slots[i].gpa != NO_VMCS)

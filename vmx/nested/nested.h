@@ -121,8 +121,6 @@ enum action nested_nmi(struct vcpu *vcpu);
 /* A held NMI before an entry of L2: L1's exit now, or looked at again as soon as it may come; else L2's own.
  */
 void nested_held_nmi(struct vcpu *vcpu);
-/* The monitor trap flag is on in vmcs02, by L1's wish or for what L0 does. */
-bool nested_needs_mtf(struct vcpu *vcpu);
 /* Directly after the entry, for the virtual TPR is below its threshold. */
 bool nested_exits_by_tpr(struct vcpu *vcpu, const struct vmcs12 *v12);
 /* What the processor finds at the entry comes before any NMI. */
@@ -141,7 +139,7 @@ enum pdpte_result { PDPTE_OK, PDPTE_FAULT, PDPTE_REFLECTED };
 enum pdpte_result nested_load_pdptes(struct vcpu *vcpu, u64 cr3);
 
 /* L1's INIT while it is in VMX operation and not in L2; VMXOFF or VM entry release it. */
-void nested_leave_vmx(struct vcpu *vcpu); /* everything of VMX operation is cancelled (VMXOFF, shutdown) */
+void nested_leave_vmx(struct vcpu *vcpu); /* everything of VMX operation is cancelled (VMXOFF) */
 
 /* EPT01 changed: this CPU's EPT02s are dropped. */
 void nested_ept01_changed(struct vcpu *vcpu);

@@ -140,7 +140,6 @@ enum action nested_reflect(struct vcpu *vcpu, const struct exit_record *record)
 
 	ASSERT(vcpu->nested.in_l2 && vcpu->vmcs == &slot->vmcs02);
 	vcpu->nested.counters.reflections++;
-	ept02_absent_finish(vcpu);
 	save_guest_state(vcpu, slot);
 	exit_record_save(vcpu, v12, record);
 	inherited = inherit_from_l2(vcpu, v12);
@@ -151,8 +150,7 @@ enum action nested_reflect(struct vcpu *vcpu, const struct exit_record *record)
 	/* L2 went to long mode by itself, but L1 is to be a 32-bit host. */
 	if ((inherited.efer & EFER_LMA) && !v12_has_exit(v12, EXIT_HOST_64))
 		return nested_vmx_abort(vcpu, slot, VMX_ABORT_HOST_LONG_MODE);
-	vcpu->nested.in_l2 = false;
-	vcpu_load_vmcs(vcpu, &vcpu->vmcs01);
+	nested_leave_l2(vcpu);
 	/*
 	 * L1 expects of a VM exit that the processor keeps the branch predictions of its guests from it; to
 	 * the processor, both are guests.  SDM: "Indirect Branch Predictor Barrier".
@@ -195,8 +193,7 @@ static void cancel_entry(struct vcpu *vcpu, struct nested_vmcs *slot)
 		vcpu->machine_check_pending |= vcpu->pending.vector == VEC_MC;
 	}
 	vcpu->pending_valid = false;
-	vcpu->nested.in_l2 = false;
-	vcpu_load_vmcs(vcpu, &vcpu->vmcs01);
+	nested_leave_l2(vcpu);
 }
 
 /*
