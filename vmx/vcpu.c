@@ -40,7 +40,8 @@ void vcpu_load_vmcs(struct vcpu *vcpu, struct vmcs *vmcs)
 	if (vcpu->vmcs) {
 		regcache_flush(&vcpu->vmcs->cache);
 		ASSERT(!vcpu->vmcs->cache.dirty);
-		/* Such a step changes tables that the next guest may run on: it ends before its VMCS is left. */
+		/* Such a step changes tables that the next guest may run on: it ends before its VMCS is left.
+		 */
 		ASSERT(!(vcpu->vmcs->steps & STEP_ABSENT));
 	}
 	vmcs_load(vmcs);

@@ -30,7 +30,7 @@ enum { VMCS_WIDTH_16, VMCS_WIDTH_64, VMCS_WIDTH_32, VMCS_WIDTH_NATURAL };
 
 /* What L0 single-steps a guest for: reasons for the monitor trap flag beside L1's own wish. */
 enum step {
-	STEP_ABSENT = 1 << 0,	     /* over an access to memory that is not there: absent.c, ept02_absent.c */
+	STEP_ABSENT = 1 << 0, /* over an access to memory that is not there: absent.c, ept02_absent.c */
 	STEP_MACHINE_CHECK = 1 << 1, /* to the boundary where one can be delivered */
 	STEP_NMI = 1 << 2,	     /* likewise, where no window opens */
 	STEP_INIT = 1 << 3,	     /* to the boundary behind what an entry injects */

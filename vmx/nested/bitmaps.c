@@ -26,7 +26,7 @@ void bitmaps_init(const void *msr_bitmap01)
 			l0_words[l0_word_count++] = (u16)i;
 }
 
-/* Reads L1's page once. Absent memory reads as ones: all intercepted. */
+/* Reads L1's page once. ROM is one too; absent memory reads as ones: all intercepted. */
 static void copy_page(struct vcpu *vcpu, u64 gpa, void *merged)
 {
 	const void *l1 = guest_mem_page(vcpu, GPA(ALIGN_DOWN(gpa, PAGE_SIZE)));
@@ -34,7 +34,7 @@ static void copy_page(struct vcpu *vcpu, u64 gpa, void *merged)
 	if (l1)
 		memcpy(merged, l1, PAGE_SIZE);
 	else
-		memset(merged, 0xff, PAGE_SIZE);
+		guest_mem_read(vcpu, GPA(ALIGN_DOWN(gpa, PAGE_SIZE)), merged, PAGE_SIZE);
 }
 
 static void merge_msr_page(struct vcpu *vcpu, u64 gpa, u64 *merged)

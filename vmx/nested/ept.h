@@ -203,8 +203,9 @@ struct ept02_cache {
 	u64 clock;
 	struct ept02_root *retry; /* L1 was given a violation of it, which it may have repaired; or NULL */
 	u64 retry_l2gpa, retry_need;
-	u8 *absent;		   /* a page of ones: what L2 sees of memory that is not there */
-	struct ept02_step steps[EPT02_STEP_MAX]; /* where it is writable for the instruction that is stepped */
+	u8 *absent; /* a page of ones: what L2 sees of memory that is not there */
+	struct ept02_step
+		steps[EPT02_STEP_MAX]; /* where it is writable for the instruction that is stepped */
 	u32 step_count;
 	struct nested_counters *counters;
 };

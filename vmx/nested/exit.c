@@ -74,6 +74,8 @@ static enum action exit_decide(struct vcpu *vcpu)
 		return nested_reflect(vcpu, &record);
 	}
 	event_requeue_vectoring(vcpu);
+	if (unlikely(tpr_is_l0s(vcpu->nested.current)) && tpr_emulate(vcpu, &action))
+		return action;
 	action = exit_dispatch(vcpu);
 	if (unlikely(vcpu->pf_wish_alternates) && vcpu->nested.in_l2)
 		vcpu_alternate_pf_wish(vcpu);

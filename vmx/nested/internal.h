@@ -144,6 +144,28 @@ void bitmaps_merge_io(struct vcpu *vcpu, struct nested_vmcs *slot);
 struct pf_intercept merge_pf(struct pf_intercept l0, struct pf_intercept l1);
 bool pf_intercept_wants(struct pf_intercept p, u32 pfec);
 
+/* ---- addresses.c ---- */
+void addresses_init(struct vcpu *vcpu); /* per CPU, at start: the stand-ins */
+/* The pages that hardware uses, when L1's controls are merged. */
+void addresses_merge(struct vcpu *vcpu, struct nested_vmcs *slot);
+/* Each entry with `stand_ins`: they show again what L1 and L2 read there. */
+void addresses_fill(struct vcpu *vcpu, struct nested_vmcs *slot);
+
+/* ---- tpr.c ---- */
+/* L2's writes to its TPR are L0's to make. */
+static inline bool tpr_is_l0s(const struct nested_vmcs *slot)
+{
+	return slot->tpr_relaxed || (slot->stand_ins & BIT(STAND_IN_APIC));
+}
+/* The MSR bitmap has been merged: the TPR's MSR joins it if it is L0's. */
+void tpr_prepare(struct nested_vmcs *slot);
+/* The processor refused vmcs02. True: it may have been L1's threshold, which L0 looks after from now on. */
+bool tpr_relax(struct vcpu *vcpu);
+/* L2 ends: the processor's part again. */
+void tpr_restore(struct nested_vmcs *slot);
+/* An exit of L2's that L1 does not want, while tpr_is_l0s(). True: it was a write to the TPR. */
+bool tpr_emulate(struct vcpu *vcpu, enum action *action);
+
 /* ---- msr_area.c: VM-entry MSR load, VM-exit MSR store and load lists ---- */
 /* Returns 0, or the index (from 1) of the entry that failed. */
 u32 msr_area_load(struct vcpu *vcpu, u64 gpa, u32 count, bool entry);

@@ -11,6 +11,7 @@
  *  - the monitor trap flag and the NMI window: closed here, so that vmcs02 holds again what merge.c wrote.
  *    Their reasons stay and are looked at again at the next entry: a held NMI (nmi_pending) and a machine
  *    check are L1's now, a held INIT waits for L1's VMXOFF or next entry;
+ *  - the TPR threshold that L0 looks after (tpr.c): the processor's again at the next entry;
  *  - an event that L0 held (vcpu->pending): vmcs12's IDT-vectoring information, or L1's to keep, before
  *    anybody comes here; the field that injects it is cleared here if no entry has consumed it;
  *  - registers that are dirty in the cache: vcpu_load_vmcs() writes them to vmcs02, where they belong;
@@ -30,6 +31,7 @@ static void end_what_was_begun(struct vcpu *vcpu, struct vmcs *vmcs02)
 	ept02_absent_finish(vcpu);
 	event_set_step(vcpu, STEP_ALL, false);
 	event_set_nmi_window(vcpu, false);
+	tpr_restore(vcpu->nested.current);
 	if (vmcs02->injecting)
 		vmcs_write(VMCS_entry_intr_info, 0);
 	vmcs02->injecting = false;
@@ -40,7 +42,8 @@ void nested_leave_l2(struct vcpu *vcpu)
 	struct vmcs *vmcs02 = vcpu->vmcs;
 
 	ASSERT(vcpu->nested.in_l2 && vmcs02 == &vcpu->nested.current->vmcs02 && !vcpu->pending_valid);
-	if (unlikely(vmcs02->steps | vmcs02->injecting | vmcs02->nmi_window))
+	if (unlikely(vmcs02->steps | vmcs02->injecting | vmcs02->nmi_window |
+		     vcpu->nested.current->tpr_relaxed))
 		end_what_was_begun(vcpu, vmcs02);
 	vcpu->nested.in_l2 = false;
 	vcpu_load_vmcs(vcpu, &vcpu->vmcs01);

@@ -3,17 +3,16 @@
  * vmcs02 = what L1 asked in vmcs12, plus what L0 needs, minus what L0
  * forbids.  Each control word is one expression; a field is written when L1
  * wrote it since the last entry.  The checks (check_*.c) have passed and
- * vmcs02 is current.  The bitmaps' pages are bitmaps.c's, EPT pointer and VPID
- * ept*.c's and vpid.c's.  SDM: "VM Entries", "VM-Execution Control Fields".
+ * vmcs02 is current.  The bitmaps' pages are bitmaps.c's, other pages that L1
+ * names addresses.c's, EPT pointer and VPID ept*.c's and vpid.c's.  SDM: "VM Entries", "VM-Execution Control
+ * Fields".
  */
 #include "kernel/cmdline.h"
 #include "kernel/x86.h"
 #include "mm/page_alloc.h"
 #include "vmx/exit.h"
-#include "vmx/guest_mem.h"
 #include "vmx/nested/internal.h"
 #include "vmx/tlb.h"
-#include "vmx/vm.h"
 
 /* Controls of L1's that go through to vmcs02 as they stand, by word. */
 #define PIN_L1 (PIN_EXTERNAL_INTERRUPT | PIN_PREEMPTION_TIMER | PIN_POSTED_INTERRUPTS)
@@ -133,56 +132,16 @@ static u64 cr4_mask_l0(struct vcpu *vcpu)
 	return vcpu_intercepts_cr(vcpu) ? ~0ull : vmx_caps.cr4_fixed1 & ~cr_l1_cr4_allowed();
 }
 
-/* A page that hardware reads and writes for L2: L1's if it is RAM, else one that nobody looks at. */
-static u64 data_page(struct vcpu *vcpu, u64 gpa)
+static u32 proc_controls(struct vcpu *vcpu, const struct nested_vmcs *slot)
 {
-	static u8 absent[PAGE_SIZE] ALIGNED(PAGE_SIZE);
-
-	if (guest_mem_page(vcpu, GPA(ALIGN_DOWN(gpa, PAGE_SIZE))))
-		return gpa;
-	return page_phys(absent).v + (gpa & (PAGE_SIZE - 1));
-}
-
-static u32 proc_controls(struct vcpu *vcpu, const struct vmcs12 *v12)
-{
+	const struct vmcs12 *v12 = &slot->v12;
 	u32 l0 = PROC_L0;
 
 	if (vcpu_intercepts_cr(vcpu))
 		l0 |= PROC_CR3_LOAD_EXITING | PROC_CR3_STORE_EXITING;
+	if (tpr_is_l0s(slot))
+		l0 |= PROC_CR8_LOAD_EXITING;
 	return caps_control(vmx_caps.proc, (v12->proc_controls & PROC_L1) | l0);
-}
-
-/*
- * SDM "Issues Pertaining to Page Size and TLB Management": virtualized APIC accesses are "guaranteed to apply
- * only if translations to the APIC-access address use a 4-KByte page". With EPT12 that is L1's business; an
- * L2 without it has EPT01 under it, which L1 knows nothing of.
- */
-static void map_apic_page_small(struct vcpu *vcpu, gpa_t gpa)
-{
-	struct ept01_mapping mapping;
-
-	if (!vm_ept01_lookup(gpa, &mapping))
-		return;
-	if (mapping.size > PAGE_SIZE)
-		passthru_split(gpa);
-	/* Another CPU may have split it: what this one holds is its own to flush. */
-	tlb_flush_ept(vcpu->vm->ept01_pointer);
-}
-
-static void merge_apic_pages(struct vcpu *vcpu, const struct vmcs12 *v12)
-{
-	if (v12_has_proc(v12, PROC_TPR_SHADOW))
-		vmcs_write(VMCS_virtual_apic_addr, data_page(vcpu, v12->virtual_apic_addr));
-	/* Compared with, never accessed: L0's window is not reachable by an address in EPT02. */
-	if (v12_has_proc2(v12, PROC2_APIC_ACCESS)) {
-		vmcs_write(VMCS_apic_access_addr, v12->apic_access_addr);
-		if (!v12_has_proc2(v12, PROC2_EPT))
-			map_apic_page_small(vcpu, GPA(v12->apic_access_addr));
-	}
-	if (v12_has_pin(v12, PIN_POSTED_INTERRUPTS)) {
-		vmcs_write(VMCS_posted_intr_nv, v12->posted_intr_nv);
-		vmcs_write(VMCS_posted_intr_desc_addr, data_page(vcpu, v12->posted_intr_desc_addr));
-	}
 }
 
 static void merge_controls(struct vcpu *vcpu, struct nested_vmcs *slot)
@@ -195,7 +154,7 @@ static void merge_controls(struct vcpu *vcpu, struct nested_vmcs *slot)
 	vmcs_write(VMCS_exit_controls, caps_control(vmx_caps.exit, (v12->exit_controls & EXIT_L1) | exit_l0));
 	merge_exception_bitmap(vcpu, slot);
 	copy_groups(vcpu, slot, GROUP_CTL);
-	merge_apic_pages(vcpu, v12);
+	addresses_merge(vcpu, slot);
 	if (v12_has_proc(v12, PROC_IO_BITMAPS)) {
 		vmcs_write(VMCS_io_bitmap_a, page_phys(slot->io_bitmap02).v);
 		vmcs_write(VMCS_io_bitmap_b, page_phys(slot->io_bitmap02 + PAGE_SIZE).v);
@@ -369,7 +328,7 @@ void merge_vmcs02(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_s
 	if (dirty & GROUP_CTL)
 		merge_controls(vcpu, slot);
 	if (!slot->entered || (dirty & GROUP_CTL) || proc12 != slot->last.proc12)
-		vmcs_write(VMCS_proc_controls, proc_controls(vcpu, &slot->v12));
+		vmcs_write(VMCS_proc_controls, proc_controls(vcpu, slot));
 	slot->last.proc12 = proc12;
 	if (dirty & (GROUP_SEG | GROUP_RARE))
 		copy_groups(vcpu, slot, GROUP_SEG | GROUP_RARE);
@@ -378,7 +337,10 @@ void merge_vmcs02(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_s
 	merge_cr_shadows(slot, l1);
 	merge_each_entry(vcpu, slot);
 	bitmaps_merge_msr(vcpu, slot);
+	tpr_prepare(slot);
 	bitmaps_merge_io(vcpu, slot);
+	if (unlikely(slot->stand_ins))
+		addresses_fill(vcpu, slot);
 	merge_translation(vcpu, slot);
 	slot->entered = true;
 }

@@ -57,6 +57,7 @@ void nested_init(struct vcpu *vcpu)
 	probe_access_rights(vcpu, &nested->slots[0]);
 	if (back)
 		vcpu_load_vmcs(vcpu, back);
+	addresses_init(vcpu);
 	ept02_init(vcpu);
 	vpid02_init(vcpu);
 }

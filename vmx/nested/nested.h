@@ -22,6 +22,14 @@ enum action;
 #define NO_VMCS (~0ull)	     /* the current-VMCS pointer when there is none */
 #define NESTED_VMCS_COUNT 64 /* vmcs12s that a CPU keeps active at once */
 
+/* Pages of this CPU's in the place of one that L1 names but does not have: addresses.c. */
+enum stand_in {
+	STAND_IN_APIC,	  /* for the virtual-APIC page */
+	STAND_IN_POSTED,  /* for the posted-interrupt descriptor's */
+	STAND_IN_NOWHERE, /* for the APIC-access page: mapped by no EPT */
+	STAND_IN_COUNT,
+};
+
 /*
  * One active vmcs12 of this CPU and everything that L0 made for it.  An
  * active vmcs12 stays here until VMCLEAR, VMXOFF or eviction: then it is
@@ -43,6 +51,8 @@ struct nested_vmcs {
 	u8 *io_bitmap02;		     /* 8 KiB: A, then B */
 	void *page02;			     /* region of vmcs02 */
 	u64 merged_msr_bitmap;		     /* GPA that msr_bitmap02 was merged from; NO_VMCS: stale */
+	u8 stand_ins;			     /* BIT(STAND_IN_*): those that hardware reads and writes */
+	bool tpr_relaxed;		     /* until L2 ends: tpr.c */
 	u16 vpid02;			     /* hardware VPID: vpid.c */
 	struct {			     /* merge.c: what vmcs02 holds, so that it is not written again */
 		u64 cr0_shadow, cr4_shadow, tpr_threshold, entry_controls, eptp;
@@ -85,6 +95,7 @@ struct nested {
 	u64 clock;		     /* of last_used */
 	struct ept02_cache *ept;
 	struct vpid02_map *vpid;
+	u8 *stand_in[STAND_IN_COUNT]; /* constant after init */
 	struct check_failure failure;
 	struct nested_counters counters;
 };

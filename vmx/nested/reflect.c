@@ -238,6 +238,8 @@ enum action nested_hardware_vmfail(struct vcpu *vcpu, u32 error)
 {
 	/* L0's own part of vmcs02 is never at fault. */
 	ASSERT(vcpu->nested.in_l2 && error == VMXERR_ENTRY_CONTROLS);
+	if (tpr_relax(vcpu))
+		return ACTION_RESUME;
 	note_hardware_failure(vcpu);
 	log_debug("VM entry failed, by the processor: VM-instruction error %u\n", error);
 	cancel_entry(vcpu, vcpu->nested.current);
