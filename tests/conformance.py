@@ -97,12 +97,6 @@ def accident(result):
     return said[0] if said else ""
 
 
-def differences(bare, under):
-    """Pairs of lines that differ."""
-    pairs = itertools.zip_longest(guests.results(bare), guests.results(under), fillvalue="(no line)")
-    return [pair for pair in pairs if pair[0] != pair[1]]
-
-
 def differing_cases(bare, under, told, pairs):
     """The single cases behind differing lines of fuzzentry, replayed one by one."""
     found = []
@@ -111,7 +105,8 @@ def differing_cases(bare, under, told, pairs):
         if match:
             args = "seed=%s cases=%s detail %s" % (*match.groups(), told)
             runs = bare.boot("fuzzentry", args), under.boot("fuzzentry", args)
-            found += [("seed=%s %s" % (match.group(1), one), two) for one, two in differences(*runs) if "case=" in one]
+            found += [("seed=%s %s" % (match.group(1), one), two)
+                      for one, two in guests.differences("fuzzentry", *runs) if "case=" in one]
         if len(found) >= SHOWN:
             break
     return found
@@ -127,18 +122,18 @@ def compare(job):
     full = (args + " " + told).strip()
     one, two = bare.boot(name, full), under.boot(name, full)
     wrong = ["bare: " + accident(one)] * bool(accident(one)) + ["Socle: " + accident(two)] * bool(accident(two))
-    pairs = differences(one, two)
-    new = guests.failures(two) - guests.failures(one)
+    wrong += guests.unlisted(name, model, one)
+    pairs = guests.differences(name, one, two)
     lines = ["      bare:  %s\n      Socle: %s" % pair for pair in pairs[:SHOWN]]
     if name == "fuzzentry" and pairs and not wrong:
         lines += ["      bare:  %s\n      Socle: %s" % pair
                   for pair in differing_cases(bare, under, told, pairs)[:SHOWN]]
-    good = not wrong and not pairs and not new
+    good = not wrong and not pairs
     with SAY:
         print("%s %-12s %-10s %-31s %s%.0f s bare, %.0f s under Socle" % (
             "ok  " if good else "FAIL", name, model, options or "-", args + ", " if args else "", one.seconds,
             two.seconds), flush=True)
-        for line in wrong + sorted(new) + lines:
+        for line in wrong + lines:
             print(line if line.startswith("      ") else "      " + line, flush=True)
     return good
 
