@@ -148,6 +148,7 @@ struct place {
 #define PKRU_AD1 (1u << 2)
 #define PKRU_WD1 (1u << 3)
 #define USER_KEY1 (PTE_P | PTE_W | PTE_U | KEY1)
+#define USED (PTE_A | PTE_D) /* as the walks of a running L1 find its pages: nothing is left to set */
 
 static const struct place places[] = {
 	{ "plain", { PTE_P | PTE_W, PTE_P | PTE_W }, 0x10, 0, 0, false, 0 },
@@ -186,6 +187,17 @@ static const struct place places[] = {
 	{ "key_second", { PTE_P | PTE_W, USER_KEY1 }, 0xffc, CR4_PKE, 0, false, PKRU_AD1 },
 	{ "key_smap", { USER_KEY1, USER_KEY1 }, 0x10, CR4_PKE | CR4_SMAP, 0, false, PKRU_AD1 },
 	{ "key_without_pke", { USER_KEY1, USER_KEY1 }, 0x10, 0, 0, false, PKRU_AD1 },
+	{ "used", { PTE_P | PTE_W | USED, PTE_P | PTE_W | USED }, 0x10, 0, 0, false, 0 },
+	{ "used_read_only", { PTE_P | USED, PTE_P | USED }, 0x10, 0, 0, false, 0 },
+	{ "used_reserved", { PTE_P | PTE_W | USED | BIT(51), PTE_P | PTE_W | USED }, 0x10, 0, 0, false, 0 },
+	{ "used_user_smap",
+	  { PTE_P | PTE_W | PTE_U | USED, PTE_P | PTE_W | PTE_U | USED },
+	  0x10,
+	  CR4_SMAP,
+	  0,
+	  false,
+	  0 },
+	{ "used_key_write", { USER_KEY1 | USED, USER_KEY1 | USED }, 0x10, CR4_PKE, 0, false, PKRU_WD1 },
 };
 
 static bool cr4_possible(u64 bits)
@@ -223,16 +235,15 @@ TEST(places)
 	insn_prepare();
 	for (p = 0; p < ARRAY_SIZE(places); p++) {
 		const struct place *place = &places[p];
+		/* The emulator lets a supervisor into an access-disabled page: see deviations.md. */
+		bool told = place->pkru & PKRU_AD1 && place->cr4 && place->flags[1] & PTE_U;
 		u64 cr4, cr0;
 
 		if (!cr4_possible(place->cr4 | (place->pkru ? CR4_PKE : 0))) {
 			info("%s is not possible", place->name);
 			continue;
 		}
-		/* access-disabled pages: see deviations.md */
-		print("%s %s %s",
-		      place->pkru & PKRU_AD1 && place->cr4 && place->flags[1] & PTE_U ? "INFO" : "RESULT",
-		      test_name(), place->name);
+		print("%s %s %s", told ? "INFO" : "RESULT", test_name(), place->name);
 		for (k = 0; k < ARRAY_SIZE(list); k++) {
 			u64 region;
 			struct exec e;
@@ -272,6 +283,10 @@ TEST(places)
 			cr4_write(cr4);
 			cr0_write(cr0);
 			print(" %s=%s", insn_ops[list[k]].name, insn_outcome(&e, buf));
+			/* VMREAD and VMWRITE may be the emulator's own, by VMCS shadowing. */
+			if (told && under_socle() && list[k] != VMREAD && list[k] != VMWRITE)
+				CHECK(e.out.vector == VEC_PF &&
+				      e.out.error == (list[k] == VMPTRST ? 0x23 : 0x21));
 			if (!(*e0 & PTE_A) != !(place->flags[0] && e.out.vector != VEC_GP) &&
 			    !place->flags[0])
 				print("(accessed)");

@@ -812,6 +812,9 @@ static void access_at(u64 l2gpa)
 		CHECK(!((p->eptp ^ role->eptp) & EPTP_AD), "vmcs02's pointer %llx",
 		      (unsigned long long)p->eptp);
 	}
+	/* What hardware tells of the guest's own paging goes through. */
+	if (access & EPTV_TRANSLATED)
+		access |= (rnd(2) ? EPTV_RW_PAGE : 0) | (rnd(2) ? EPTV_NX_PAGE : 0);
 	need = access & (EPTV_READ | EPTV_WRITE);
 	if (access & EPTV_FETCH)
 		need |= role->user_exec && (access & EPTV_USER) ? EPT_USER_EXEC : EPT_EXEC;

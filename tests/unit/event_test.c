@@ -94,12 +94,61 @@ static void exceptions_combine(void **state UNUSED)
 	}
 }
 
+/* SDM "Information for VM Exits That Occur During Event Delivery": an NMI under delivery blocks NMIs. */
+static void an_nmi_that_l0_holds_is_vectoring_information(void **state UNUSED)
+{
+	const struct exit_record record = { .reason = EXIT_EPT_VIOLATION };
+
+	l1_run_l2();
+	machine_vcpu->pending = (struct event){ .vector = VEC_NMI, .type = INTR_TYPE_NMI };
+	machine_vcpu->pending_valid = true;
+	nested_reflect(machine_vcpu, &record);
+	regcache_flush(&machine_vcpu->vmcs->cache);
+	assert_false(machine_in_l2());
+	assert_int_equal(R(idt_vectoring_info), INTR_INFO_VALID | INTR_TYPE_NMI << 8 | VEC_NMI);
+	assert_int_equal(R(guest_interruptibility), INTERRUPTIBILITY_NMI);
+	/* A pending MTF is none. */
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	machine_vcpu->pending = (struct event){ .type = INTR_TYPE_OTHER };
+	machine_vcpu->pending_valid = true;
+	nested_reflect(machine_vcpu, &record);
+	regcache_flush(&machine_vcpu->vmcs->cache);
+	assert_int_equal(R(idt_vectoring_info), 0);
+}
+
+/* The first event gives way to the second; that it was an NMI is not forgotten. */
+static void an_exception_in_an_nmis_delivery_to_l2(void **state UNUSED)
+{
+	static const u8 types[] = { INTR_TYPE_NMI, INTR_TYPE_EXTERNAL };
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		const struct event fault = { .vector = VEC_PF,
+					     .type = INTR_TYPE_HARD_EXCEPTION,
+					     .has_error_code = true };
+
+		if (i == 0)
+			l1_run_l2();
+		l2_v12()->exception_bitmap = 0;
+		vcpu_set_reg(machine_vcpu, REG_INTERRUPTIBILITY, 0);
+		machine_vcpu->pending = (struct event){ .vector = VEC_NMI, .type = types[i] };
+		machine_vcpu->pending_valid = true;
+		nested_exception(machine_vcpu, &fault, 0x1234);
+		assert_true(machine_in_l2());
+		assert_int_equal(machine_vcpu->pending.vector, VEC_PF);
+		assert_int_equal(vcpu_reg(machine_vcpu, REG_INTERRUPTIBILITY),
+				 types[i] == INTR_TYPE_NMI ? INTERRUPTIBILITY_NMI : 0);
+		regcache_flush(&machine_vcpu->vmcs->cache);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		MACHINE_TEST_BOTH(vectoring_survives_l0s_own_exits),
 		MACHINE_TEST_BOTH(nmi_blocking_is_taken_back_for_an_nmi_delivered_again),
 		MACHINE_TEST(a_fault_in_an_nmis_delivery_leaves_nmis_blocked, "intercept=pf"),
+		MACHINE_TEST_BOTH(an_nmi_that_l0_holds_is_vectoring_information),
+		MACHINE_TEST_BOTH(an_exception_in_an_nmis_delivery_to_l2),
 		MACHINE_TEST(exceptions_combine, "shadow-vmcs=off"),
 	};
 

@@ -192,6 +192,9 @@ static void vmfunc_switches_epts(void **state UNUSED)
 	l2_v12()->vm_function_controls = 1;
 	l2_v12()->eptp_list_addr = list;
 	before = machine_field(VMCS_ept_pointer);
+	/* what lies behind the list is no part of it */
+	l1_write64(list + 512 * 8, second | 3 << EPTP_WALK_SHIFT | MEMTYPE_WB);
+	l1_write64(list + 511 * 8, second | 3 << EPTP_WALK_SHIFT | MEMTYPE_WB);
 	l1_write64(list + 8, second | 3 << EPTP_WALK_SHIFT | MEMTYPE_WB);
 	machine_vcpu->gpr[GPR_RAX] = 0;
 	machine_vcpu->gpr[GPR_RCX] = 1;
@@ -204,6 +207,9 @@ static void vmfunc_switches_epts(void **state UNUSED)
 	assert_false(machine_in_l2());
 	assert_int_equal(R(exit_reason), EXIT_VMFUNC);
 	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	machine_vcpu->gpr[GPR_RCX] = 511;
+	EXIT_NOW(.reason = EXIT_VMFUNC);
+	assert_true(machine_in_l2());
 	machine_vcpu->gpr[GPR_RCX] = 512;
 	EXIT_NOW(.reason = EXIT_VMFUNC);
 	assert_false(machine_in_l2());

@@ -173,6 +173,20 @@ static void launch_state_is_kept(void **state UNUSED)
 	assert_int_equal(l1_enter(EXIT_VMRESUME), VMXERR_VMRESUME_NOT_LAUNCHED);
 }
 
+/* SDM "VMCLEAR": the launch state of the VMCS in memory is clear, also where the processor does not hold it.
+ */
+static void vmclear_of_an_inactive_vmcs_clears_it(void **state UNUSED)
+{
+	l1_run_l2();
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_int_equal(l1_vmxoff(), 0);
+	l1_start_vmx();
+	assert_int_equal(l1_memory_insn(EXIT_VMCLEAR, M_VMCS(0)), 0);
+	assert_int_equal(l1_memory_insn(EXIT_VMPTRLD, M_VMCS(0)), 0);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), VMXERR_VMRESUME_NOT_LAUNCHED);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+}
+
 static void entries_fail_in_order(void **state UNUSED)
 {
 	u64 value;
@@ -259,6 +273,7 @@ int main(void)
 				    without_linear_address),
 		MACHINE_TEST_BOTH(slots_are_evicted_and_come_back),
 		MACHINE_TEST_BOTH(launch_state_is_kept),
+		MACHINE_TEST_BOTH(vmclear_of_an_inactive_vmcs_clears_it),
 		MACHINE_TEST_BOTH(entries_fail_in_order),
 		MACHINE_TEST_BOTH(invept_and_invvpid_check_their_operands),
 		MACHINE_TEST_BOTH(privilege_comes_first),

@@ -180,6 +180,41 @@ static void an_injected_nmi_blocks_until_l2_ends(void **state UNUSED)
 	assert_int_equal(R(exit_reason), EXIT_EXCEPTION_NMI);
 }
 
+/* With virtual NMIs what blocks L2's is not L1's; without them they are the same, and an NMI's exit blocks.
+ */
+static void whose_nmi_blocking_outlasts_the_exit(void **state UNUSED)
+{
+	static const struct {
+		u64 pin;
+		bool nmi, blocked_in_l2, blocked_in_l1;
+	} rows[] = {
+		{ PIN_NMI_EXITING | PIN_VIRTUAL_NMIS, false, true, false },
+		{ PIN_NMI_EXITING | PIN_VIRTUAL_NMIS, true, false, true },
+		{ 0, false, true, true },
+		{ 0, false, false, false },
+	};
+
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		W(pin_controls, caps12.pin.allowed0 | rows[i].pin);
+		assert_int_equal(l1_enter(i ? EXIT_VMRESUME : EXIT_VMLAUNCH), 0);
+		machine_set_field(VMCS_guest_interruptibility,
+				  rows[i].blocked_in_l2 ? INTERRUPTIBILITY_NMI : 0);
+		if (rows[i].nmi)
+			EXIT_NOW(NMI_EXIT);
+		else
+			EXIT_NOW(.reason = EXIT_CPUID);
+		assert_false(machine_in_l2());
+		if (machine_field(VMCS_guest_interruptibility) !=
+		    (rows[i].blocked_in_l1 ? INTERRUPTIBILITY_NMI : 0))
+			fail_msg("row %zu", i);
+		W(guest_interruptibility, 0);
+		machine_set_field(VMCS_guest_interruptibility, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -192,6 +227,7 @@ int main(void)
 		MACHINE_TEST_BOTH(a_pending_mtf_comes_before_an_nmi),
 		MACHINE_TEST_BOTH(an_nmi_at_the_entry_leaves_cd_and_nw_alone),
 		MACHINE_TEST_BOTH(an_injected_nmi_blocks_until_l2_ends),
+		MACHINE_TEST_BOTH(whose_nmi_blocking_outlasts_the_exit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
