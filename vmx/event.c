@@ -183,11 +183,13 @@ void event_machine_check(struct vcpu *vcpu)
 		queue_exception(vcpu, &event);
 }
 
+/*
+ * 16-bit code too goes on beyond FFFFH: only branches and what is pushed are cut to the operand size. Where
+ * the segment ends there, the fetch is the processor's to fault.
+ */
 static u64 wrap_rip(struct vcpu *vcpu, u64 rip)
 {
-	if (vcpu_is_64bit(vcpu))
-		return rip;
-	return vcpu_reg(vcpu, REG_CS_AR) & AR_DB ? (u32)rip : (u16)rip;
+	return vcpu_is_64bit(vcpu) ? rip : (u32)rip;
 }
 
 /* An instruction that traps, or one that ended under RF. */
@@ -213,8 +215,8 @@ void event_skip_instruction(struct vcpu *vcpu)
 	u64 next = rip + length;
 
 	cache->available = available;
-	/* The mode matters only where the addition carries out of the low 16 bits. */
-	if (unlikely((rip ^ next) >> 16))
+	/* The mode matters only where the addition carries out of the low 32 bits. */
+	if (unlikely((rip ^ next) >> 32))
 		next = wrap_rip(vcpu, next);
 	vcpu_set_reg(vcpu, REG_RIP, next);
 	if (unlikely(interruptibility & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)))

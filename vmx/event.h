@@ -30,7 +30,7 @@ void event_machine_check(struct vcpu *vcpu);
 void event_requeue_vectoring(struct vcpu *vcpu);
 
 /*
- * Advances RIP over the emulated instruction (wraps at 32 or 16 bits by mode), clears STI/MOV-SS
+ * Advances RIP over the emulated instruction (wraps at 32 bits outside 64-bit mode), clears STI/MOV-SS
  * blocking, raises TF's #DB.
  */
 void event_skip_instruction(struct vcpu *vcpu);

@@ -237,6 +237,9 @@ TEST_VMX(eptp_switching)
 	for (i = 0; i < ARRAY_SIZE(calls); i++) {
 		u64 eptp;
 
+		/* There where the processor has #VE, whatever the control is. */
+		if (caps_proc2(PROC2_VE))
+			vmwrite(F_EPTP_INDEX, 0x77);
 		vm_set_code(&vm, switch_eptp);
 		vm.regs.rax = calls[i].rax;
 		vm.regs.rcx = calls[i].rcx;
@@ -250,6 +253,8 @@ TEST_VMX(eptp_switching)
 		       : eptp == list[1] ? "second"
 					 : "?",
 		       reason == REASON_VMCALL ? vm.regs.rbx : 0);
+		if (caps_proc2(PROC2_VE))
+			result("index=%lx", vmread(F_EPTP_INDEX));
 		if (reason == REASON_VMFUNC)
 			vm_report(&vm, reason, "refused");
 	}

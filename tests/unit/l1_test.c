@@ -128,6 +128,27 @@ static void a_task_begins_without_a_stack(void **state UNUSED)
 	assert_true(ar & AR_G);
 }
 
+/* ---- RIP behind an emulated instruction ---- */
+
+/* 16-bit code goes on beyond FFFFH, for its segment may; 32 bits are the end outside 64-bit mode. */
+static void eip_ends_at_4_gib(void **state UNUSED)
+{
+	static const struct {
+		u32 ar;
+		u64 rip, next;
+	} cases[] = {
+		{ 0x9b, 0xfffe, 0x10000 }, { 0x9b, 0x1fffe, 0x20000 }, { 0xc09b, 0xfffe, 0x10000 },
+		{ 0xc09b, 0xfffffffe, 0 }, { 0x9b, 0xffffffff, 1 },    { 0xa09b, 0xfffffffe, 0x100000000 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		machine_set_field(VMCS_guest_cs_ar, cases[i].ar);
+		machine_set_field(VMCS_guest_rip, cases[i].rip);
+		EXIT_NOW(.reason = EXIT_CPUID, .length = 2);
+		assert_true(machine_field(VMCS_guest_rip) == cases[i].next);
+	}
+}
+
 /* ---- double faults ---- */
 
 /* SDM "Checks on VM-Entry Control Fields": no error code is delivered to real mode. */
@@ -486,6 +507,7 @@ int main(void)
 		MACHINE_TEST(a_tss_descriptor_is_checked_again, ""),
 		MACHINE_TEST(a_tss_descriptor_outside_ram, ""),
 		MACHINE_TEST(a_task_begins_without_a_stack, ""),
+		MACHINE_TEST(eip_ends_at_4_gib, ""),
 		MACHINE_TEST(a_double_fault_in_real_mode, ""),
 		MACHINE_TEST(msrs_of_a_hypervisor, ""),
 		MACHINE_TEST_BEFORE(new_features_with_other_msrs_are_hidden, "", processor_of_the_future),

@@ -233,7 +233,8 @@ static bool switch_eptp(struct vcpu *vcpu)
 	if (!eptp12_valid(eptp, &caps12))
 		return false;
 	slot->v12.ept_pointer = eptp;
-	if (v12_has_proc2(&slot->v12, PROC2_VE))
+	/* "If the processor supports the 1-setting of EPT-violation #VE", whatever the control is. */
+	if (caps12.proc2.allowed1 & PROC2_VE)
 		slot->v12.eptp_index = index;
 	merge_translation(vcpu, slot);
 	return true;
