@@ -15,6 +15,7 @@
 #include "mm/guest_walk.h"
 #include "mm/memmap.h"
 #include "vmx/caps.h"
+#include "vmx/watch.h"
 
 #define ROM_LOW 0xc0000ull
 #define ROM_LOW_END 0x100000ull
@@ -274,25 +275,44 @@ static enum guest_access_result translate(struct vcpu *vcpu, u64 va, size_t leng
 	return GUEST_ACCESS_OK;
 }
 
+static inline void move(struct vcpu *vcpu, gpa_t gpa, void *to, const void *from, size_t length)
+{
+	if (to)
+		guest_mem_read(vcpu, gpa, to, length);
+	else if (from)
+		guest_mem_write(vcpu, gpa, from, length);
+}
+
+static enum guest_access_result move_span(struct vcpu *vcpu, u64 va, u8 *to, const u8 *from, size_t length,
+					  u32 access, struct guest_fault *fault)
+{
+	struct span span;
+	enum guest_access_result result = translate(vcpu, va, length, access, &span, fault);
+
+	if (result != GUEST_ACCESS_OK)
+		return result;
+	move(vcpu, span.gpa[0], to, from, span.length[0]);
+	if (span.length[1])
+		move(vcpu, span.gpa[1], to ? to + span.length[0] : NULL, from ? from + span.length[0] : NULL,
+		     span.length[1]);
+	return GUEST_ACCESS_OK;
+}
+
 enum guest_access_result guest_linear_access(struct vcpu *vcpu, gva_t va, void *to, const void *from,
 					     size_t length, u32 access, struct guest_fault *fault)
 {
-	enum guest_access_result result;
-	struct span span = { .length = { length } };
+	gpa_t gpa;
 
-	if (!translate_quickly(vcpu, va.v, length, access, &span.gpa[0])) {
-		result = translate(vcpu, va.v, length, access, &span, fault);
+	if (likely(translate_quickly(vcpu, va.v, length, access, &gpa))) {
+		move(vcpu, gpa, to, from, length);
+	} else {
+		enum guest_access_result result = move_span(vcpu, va.v, to, from, length, access, fault);
+
 		if (result != GUEST_ACCESS_OK)
 			return result;
 	}
-	for (unsigned int i = 0; i < 2 && span.length[i]; i++) {
-		size_t offset = i ? span.length[0] : 0;
-
-		if (to)
-			guest_mem_read(vcpu, span.gpa[i], (u8 *)to + offset, span.length[i]);
-		if (from)
-			guest_mem_write(vcpu, span.gpa[i], (const u8 *)from + offset, span.length[i]);
-	}
+	if (watch_is_on(vcpu) && (to || from))
+		watch_memory_enabled(vcpu, va.v, length, from);
 	return GUEST_ACCESS_OK;
 }
 

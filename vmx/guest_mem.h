@@ -34,8 +34,8 @@ struct guest_fault {
 
 /*
  * Memory of the guest that runs now (L1 or L2) by linear address, with its own paging mode,
- * CPL, SMAP, SMEP, protection keys; sets A/D bits; L2's goes through EPT12.  On a fault `fault`
- * says what to inject and nothing was written.
+ * CPL, SMAP, SMEP, protection keys; sets A/D bits; L2's goes through EPT12; meets the guest's data
+ * breakpoints (vmx/watch.h).  On a fault `fault` says what to inject and nothing was written.
  */
 enum guest_access_result guest_linear_read(struct vcpu *vcpu, gva_t va, void *to, size_t length,
 					   struct guest_fault *fault);

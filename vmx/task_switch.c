@@ -64,17 +64,22 @@ static bool fail(struct fault *fault, u8 vector, u32 error_code)
 	return false;
 }
 
-/* Implicit supervisor accesses: descriptor tables and TSSs. */
-static bool system_access(struct vcpu *vcpu, u64 va, void *to, const void *from, size_t length,
-			  struct fault *fault)
+/* Implicit supervisor accesses: descriptor tables and TSSs. With neither `to` nor `from` it only asks. */
+static bool system_touch(struct vcpu *vcpu, u64 va, void *to, const void *from, size_t length, u32 access,
+			 struct fault *fault)
 {
 	struct guest_fault walk_fault;
 
-	if (guest_linear_access(vcpu, GVA(va), to, from, length, from ? WALK_WRITE : 0, &walk_fault) ==
-	    GUEST_ACCESS_OK)
+	if (guest_linear_access(vcpu, GVA(va), to, from, length, access, &walk_fault) == GUEST_ACCESS_OK)
 		return true;
 	*fault = (struct fault){ walk_fault.vector, walk_fault.error_code, walk_fault.cr2 };
 	return false;
+}
+
+static bool system_access(struct vcpu *vcpu, u64 va, void *to, const void *from, size_t length,
+			  struct fault *fault)
+{
+	return system_touch(vcpu, va, to, from, length, from ? WALK_WRITE : 0, fault);
 }
 
 static struct descriptor descriptor_decode(u64 raw)
@@ -138,30 +143,53 @@ static bool tss_check(const struct descriptor *tss, u16 selector, u32 source, st
 	return true;
 }
 
+/*
+ * Only what the SDM's "Task-State Segment" calls dynamic fields, and of a selector its 16 bits: a data
+ * breakpoint on another field is not met. All of it can be written, or nothing is.
+ */
+static bool old_task_save32(struct vcpu *vcpu, u64 base, u32 eip, u32 eflags, struct fault *fault)
+{
+	struct PACKED {
+		u32 eip, eflags, gpr[8];
+	} registers = { .eip = eip, .eflags = eflags };
+	u64 first = base + offsetof(struct tss32, eip), selectors = base + offsetof(struct tss32, selector);
+
+	OK_OR_RETURN(system_touch(vcpu, first, NULL, NULL,
+				  offsetof(struct tss32, ldt) - offsetof(struct tss32, eip), WALK_WRITE,
+				  fault));
+	for (unsigned int i = 0; i < 8; i++)
+		registers.gpr[i] = (u32)vcpu_gpr(vcpu, i);
+	OK_OR_RETURN(system_access(vcpu, first, NULL, &registers, sizeof(registers), fault));
+	for (unsigned int i = 0; i < 6; i++) {
+		u16 selector = (u16)vcpu_reg(vcpu, REG_SEG_SELECTOR(i));
+
+		OK_OR_RETURN(
+			system_access(vcpu, selectors + 4 * i, NULL, &selector, sizeof(selector), fault));
+	}
+	return true;
+}
+
+static bool old_task_save16(struct vcpu *vcpu, u64 base, u32 eip, u32 eflags, struct fault *fault)
+{
+	struct PACKED {
+		u16 ip, flags, gpr[8], selector[4];
+	} registers = { .ip = (u16)eip, .flags = (u16)eflags };
+
+	for (unsigned int i = 0; i < 8; i++)
+		registers.gpr[i] = (u16)vcpu_gpr(vcpu, i);
+	for (unsigned int i = 0; i < 4; i++)
+		registers.selector[i] = (u16)vcpu_reg(vcpu, REG_SEG_SELECTOR(i));
+	return system_access(vcpu, base + offsetof(struct tss16, ip), NULL, &registers, sizeof(registers),
+			     fault);
+}
+
 static bool old_task_save(struct vcpu *vcpu, u32 eip, u32 eflags, struct fault *fault)
 {
 	u64 base = vcpu_reg(vcpu, REG_TR_BASE);
-	struct tss32 t32;
-	struct tss16 t16;
 
-	if (is_tss32((u32)vcpu_reg(vcpu, REG_TR_AR))) {
-		OK_OR_RETURN(system_access(vcpu, base, &t32, NULL, sizeof(t32), fault));
-		t32.eip = eip;
-		t32.eflags = eflags;
-		for (unsigned int i = 0; i < 8; i++)
-			t32.gpr[i] = (u32)vcpu_gpr(vcpu, i);
-		for (unsigned int i = 0; i < 6; i++)
-			t32.selector[i] = (u16)vcpu_reg(vcpu, REG_SEG_SELECTOR(i));
-		return system_access(vcpu, base, NULL, &t32, sizeof(t32), fault);
-	}
-	OK_OR_RETURN(system_access(vcpu, base, &t16, NULL, sizeof(t16), fault));
-	t16.ip = (u16)eip;
-	t16.flags = (u16)eflags;
-	for (unsigned int i = 0; i < 8; i++)
-		t16.gpr[i] = (u16)vcpu_gpr(vcpu, i);
-	for (unsigned int i = 0; i < 4; i++)
-		t16.selector[i] = (u16)vcpu_reg(vcpu, REG_SEG_SELECTOR(i));
-	return system_access(vcpu, base, NULL, &t16, sizeof(t16), fault);
+	if (is_tss32((u32)vcpu_reg(vcpu, REG_TR_AR)))
+		return old_task_save32(vcpu, base, eip, eflags, fault);
+	return old_task_save16(vcpu, base, eip, eflags, fault);
 }
 
 static bool new_task_read(struct vcpu *vcpu, const struct descriptor *tss, struct task *task,
@@ -172,7 +200,9 @@ static bool new_task_read(struct vcpu *vcpu, const struct descriptor *tss, struc
 
 	memset(task, 0, sizeof(*task));
 	if (is_tss32(tss->ar)) {
-		OK_OR_RETURN(system_access(vcpu, tss->base, &t32, NULL, sizeof(t32), fault));
+		OK_OR_RETURN(system_access(vcpu, tss->base + offsetof(struct tss32, cr3), &t32.cr3, NULL,
+					   offsetof(struct tss32, io_map) - offsetof(struct tss32, cr3),
+					   fault));
 		*task = (struct task){ .cr3 = t32.cr3,
 				       .eip = t32.eip,
 				       .eflags = t32.eflags,
@@ -184,7 +214,8 @@ static bool new_task_read(struct vcpu *vcpu, const struct descriptor *tss, struc
 			task->selector[i] = (u16)t32.selector[i];
 		return true;
 	}
-	OK_OR_RETURN(system_access(vcpu, tss->base, &t16, NULL, sizeof(t16), fault));
+	OK_OR_RETURN(system_access(vcpu, tss->base + offsetof(struct tss16, ip), &t16.ip, NULL,
+				   sizeof(t16) - offsetof(struct tss16, ip), fault));
 	*task = (struct task){
 		.cr3 = (u32)vcpu_reg(vcpu, REG_CR3), .eip = t16.ip, .eflags = t16.flags, .ldt = t16.ldt
 	};
@@ -391,9 +422,11 @@ static bool switch_task(struct vcpu *vcpu, u16 selector, u32 source, u64 next_ri
 	OK_OR_RETURN(new_task_load(vcpu, &task, selector, tss, fault));
 	if (event && event->has_error_code)
 		OK_OR_RETURN(push_error_code(vcpu, event->error_code, is_tss32(tss.ar), fault));
-	/* The T flag of the new TSS: #DB with DR6.BT before its first instruction. */
+	/* The T flag of the new TSS: #DB with DR6.BT, and what data breakpoints met, before its first
+	 * instruction. */
 	if (task.trap) {
-		write_dr6(read_dr6() | DR6_BT);
+		write_dr6((read_dr6() & ~(u64)PENDING_DEBUG_B) | DR6_BT |
+			  (vcpu_reg(vcpu, REG_PENDING_DEBUG) & PENDING_DEBUG_B));
 		return fail(fault, VEC_DB, 0);
 	}
 	return true;
@@ -406,6 +439,7 @@ enum action exit_task_switch(struct vcpu *vcpu)
 	u64 next_rip = vcpu_reg(vcpu, REG_RIP);
 	struct event event = vcpu->pending;
 	bool delivers = source == SOURCE_IDT && vcpu->pending_valid;
+	u64 pending_debug = vcpu_reg(vcpu, REG_PENDING_DEBUG);
 	struct fault fault;
 
 	/* The event that led through the task gate is delivered by the switch itself. */
@@ -421,6 +455,8 @@ enum action exit_task_switch(struct vcpu *vcpu)
 			     ~(u64)(INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS));
 	if (switch_task(vcpu, (u16)qualification, source, next_rip, delivers ? &event : NULL, &fault))
 		return ACTION_RESUME;
+	/* What a switch that faults has met is not pending. */
+	vcpu_set_reg(vcpu, REG_PENDING_DEBUG, pending_debug);
 	/* A second exception in the delivery of the first can make a double fault. */
 	vcpu->pending_valid = delivers;
 	/* SDM "Error Code": EXT says that an event other than INT n, INT3 and INTO led to it. */

@@ -6,11 +6,13 @@
  */
 #include "tests/guest/legacy.h"
 
-static const char *const op_names[] = { "end",	    "vmxon",	"vmxoff",	 "vmclear",  "vmptrld",
-					"vmptrst",  "vmread",	"vmread_memory", "vmwrite",  "vmwrite_memory",
-					"vmlaunch", "vmresume", "invept",	 "invvpid",  "vmcall",
-					"cr0",	    "cr3",	"cr4",		 "load",     "store",
-					"efer",	    "task",	"invlpg",	 "task_iret" };
+static const char *const op_names[] = {
+	"end",	    "vmxon",	"vmxoff",	 "vmclear",   "vmptrld",
+	"vmptrst",  "vmread",	"vmread_memory", "vmwrite",   "vmwrite_memory",
+	"vmlaunch", "vmresume", "invept",	 "invvpid",   "vmcall",
+	"cr0",	    "cr3",	"cr4",		 "load",      "store",
+	"efer",	    "task",	"invlpg",	 "task_iret", "ltr"
+};
 
 struct legacy {
 	u32 cr3, cr4, steps, code, data, base;

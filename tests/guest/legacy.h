@@ -34,6 +34,7 @@ enum op {
 	TASK,
 	INVLPG,
 	TASK_IRET,
+	LTR,
 };
 
 struct step {

@@ -75,7 +75,7 @@ step:
 table:
 	.long	out, do_vmxon, do_vmxoff, do_vmclear, do_vmptrld, do_vmptrst, do_vmread, do_vmread_memory, do_vmwrite
 	.long	do_vmwrite_memory, do_vmlaunch, do_vmresume, do_invept, do_invvpid, do_vmcall, do_cr0, do_cr3, do_cr4
-	.long	do_load, do_store, do_efer, do_task, do_invlpg, do_task_iret
+	.long	do_load, do_store, do_efer, do_task, do_invlpg, do_task_iret, do_ltr
 do_vmxon:
 	vmxon	(%ecx)
 	jmp	done
@@ -160,6 +160,9 @@ do_task_iret:				/* the same by the link in the first TSS */
 legacy_task:
 	mov	current, %esi
 	jmp	done
+do_ltr:
+	ltr	%cx
+	jmp	done
 do_invlpg:
 	invlpg	(%ecx)
 	jmp	done
@@ -196,6 +199,9 @@ legacy_stubs:
 fault:
 	pop	%eax
 	pop	%ecx
+	mov	%ss, %edx			/* a task switch that faults has loaded no other segment */
+	mov	%edx, %ds
+	mov	%edx, %es
 	mov	current, %esi
 	mov	%eax, 20(%esi)
 	mov	%ecx, 24(%esi)

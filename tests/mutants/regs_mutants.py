@@ -1,6 +1,44 @@
 # SPDX-License-Identifier: MIT
-"""Mutants of what registers hold: RIP behind an emulated instruction."""
+"""Mutants of what registers hold: breakpoints that accesses of L0's meet, RIP behind an emulated instruction."""
 from mutant import Mutant
+
+WATCH, MEMORY, TASK = "vmx/watch.c", "vmx/guest_mem.c", "vmx/task_switch.c"
+
+WATCHES = [
+    Mutant("operands-not-watched", MEMORY,
+           [("\tif (watch_is_on(vcpu) && (to || from))\n", "\tif (false)\n")],
+           "watch: an_operand", "insn: watch_operand"),
+    Mutant("operands-of-l2-not-watched", MEMORY,
+           [("\tif (watch_is_on(vcpu) && (to || from))\n",
+             "\tif (!vcpu->nested.in_l2 && watch_is_on(vcpu) && (to || from))\n")],
+           None, "insn: watch_operand_l2"),
+    Mutant("what-is-only-asked-is-watched", MEMORY,
+           [("\tif (watch_is_on(vcpu) && (to || from))\n", "\tif (watch_is_on(vcpu))\n")],
+           None, "legacy: task_watches"),
+    Mutant("reads-watched-as-writes", MEMORY,
+           [("\t\twatch_memory_enabled(vcpu, va.v, length, from);", "\t\twatch_memory_enabled(vcpu, va.v, length, true);")],
+           None, "insn: watch_operand"),
+    Mutant("watched-at-the-first-byte", WATCH, [("begin <= last)", "begin <= first)")],
+           "watch: every_length_kind_and_place", "insn: watch_operand"),
+    Mutant("watched-unaligned", WATCH, [("begin = address[n] & ~mask;", "begin = address[n];")],
+           "watch: every_length_kind_and_place", "insn: watch_operand"),
+    Mutant("watched-while-disabled", WATCH, [("if ((found & BIT(n)) && is_enabled(dr7, n))", "if (found & BIT(n))")],
+           "watch: every_length_kind_and_place", "insn: watch_operand"),
+    Mutant("watched-not-around-the-end", WATCH,
+           [("\tif (!vcpu_is_64bit(vcpu) && last >> 32) {", "\tif (false) {")], "watch: around_the_end"),
+    Mutant("ports-watched-without-de", WATCH, [("\tif (vcpu_reg(vcpu, REG_CR4) & CR4_DE)\n", "")], "watch: ports"),
+    Mutant("breakpoint-left-by-a-fault", TASK,
+           [("\tvcpu_set_reg(vcpu, REG_PENDING_DEBUG, pending_debug);\n", "\t(void)pending_debug;\n")],
+           "l1: breakpoints_of_a_task_switch"),
+    Mutant("t-flag-forgets-breakpoints", TASK,
+           [(" |\n\t\t\t  (vcpu_reg(vcpu, REG_PENDING_DEBUG) & PENDING_DEBUG_B));", ");")],
+           None, "legacy: task_watches"),
+    Mutant("old-task-written-whole", TASK,
+           [("\tOK_OR_RETURN(system_access(vcpu, first, NULL, &registers, sizeof(registers), fault));",
+             "\tOK_OR_RETURN(system_access(vcpu, base + 4, NULL, &registers, 4, fault));\n"
+             "\tOK_OR_RETURN(system_access(vcpu, first, NULL, &registers, sizeof(registers), fault));")],
+           None, "legacy: task_watches"),
+]
 
 RIP = [
     Mutant("ip-wraps-at-64k", "vmx/event.c",
@@ -17,4 +55,4 @@ RIP = [
            None, "shadowing: eptp_switching", model="tigerlake"),
 ]
 
-MUTANTS = RIP
+MUTANTS = WATCHES + RIP

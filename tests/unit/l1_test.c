@@ -128,6 +128,22 @@ static void a_task_begins_without_a_stack(void **state UNUSED)
 	assert_true(ar & AR_G);
 }
 
+/* A switch that faults has met no data breakpoint, whatever it had read by then; one that does not, has. */
+static void breakpoints_of_a_task_switch(void **state UNUSED)
+{
+	for (u32 fault = 0; fault < 2; fault++) {
+		protected_mode();
+		l1_write32(NEW_TSS + 0x60, fault ? 0x0c : 0);
+		l1_write64(GDT + NEW_SELECTOR, 0x0000890000000067ull | (u64)NEW_TSS << 16);
+		write_dr0(NEW_TSS + 0x20);
+		machine_set_field(VMCS_guest_dr7, DR7_RESET | DR7_G0 | 3u << 16);
+		machine_set_field(VMCS_guest_pending_debug, BIT(1) | PENDING_DEBUG_ENABLED_BP);
+		EXIT_NOW(.reason = EXIT_TASK_SWITCH, .qualification = JMP_TO(NEW_SELECTOR));
+		assert_int_equal(machine_field(VMCS_guest_pending_debug),
+				 (fault ? 0 : BIT(0)) | BIT(1) | PENDING_DEBUG_ENABLED_BP);
+	}
+}
+
 /* ---- RIP behind an emulated instruction ---- */
 
 /* 16-bit code goes on beyond FFFFH, for its segment may; 32 bits are the end outside 64-bit mode. */
@@ -507,6 +523,7 @@ int main(void)
 		MACHINE_TEST(a_tss_descriptor_is_checked_again, ""),
 		MACHINE_TEST(a_tss_descriptor_outside_ram, ""),
 		MACHINE_TEST(a_task_begins_without_a_stack, ""),
+		MACHINE_TEST(breakpoints_of_a_task_switch, ""),
 		MACHINE_TEST(eip_ends_at_4_gib, ""),
 		MACHINE_TEST(a_double_fault_in_real_mode, ""),
 		MACHINE_TEST(msrs_of_a_hypervisor, ""),
