@@ -6,16 +6,17 @@
  */
 #include "boot/smp.h"
 
+#include "boot/trampoline.h"
 #include "drivers/apic.h"
 #include "kernel/bits.h"
+#include "kernel/cmdline.h"
 #include "kernel/desc.h"
 #include "kernel/hw/cpu.h"
 #include "kernel/hw/phys.h"
+#include "kernel/log.h"
 #include "kernel/panic.h"
-#include "kernel/string.h"
 #include "kernel/trap.h"
 #include "mm/host_map.h"
-#include "mm/memmap.h"
 
 #define STACK_PAGES 4
 #define STACK_STRIDE ((STACK_PAGES + 1) * PAGE_SIZE)
@@ -25,20 +26,14 @@ enum { STACK_MAIN, STACK_NMI, STACK_DOUBLE_FAULT, STACK_MACHINE_CHECK };
 #define ONLINE_OK 1u
 #define ONLINE_FAILED 2u
 
-/* An input from port 80h takes about a microsecond. */
-#define DELAY_PORT 0x80
+/* Microseconds. */
 #define INIT_DELAY 10000
 #define SIPI_DELAY 200
 #define ONLINE_DELAY 1000000
 
-extern const u8 trampoline_start[], trampoline_parameters[], trampoline_end[];
-
-struct trampoline_parameters {
-	u64 stack, function, argument, cr3;
-};
-
 static enum status ap_status; /* of the AP that is being started; before `online` is set */
 static u32 barrier_count;     /* any CPU, atomic */
+static u32 unheld_count;      /* BSP; any CPU reads: CPUs of L1's that never come to the barrier */
 
 static u64 stack_top(const struct percpu *cpu, u32 which)
 {
@@ -64,35 +59,13 @@ static void make_stacks(struct percpu *cpu)
 	desc_init(cpu, &stacks);
 }
 
-enum status smp_check(const struct acpi_cpus *found, u32 limit)
+void smp_create_cpus(const struct roster *roster)
 {
-	u32 total = found->count, self = apic_id();
-	bool named = false;
+	for (u32 i = 0; i < roster->count; i++) {
+		struct percpu *cpu = percpu_create(roster->apic_id[i], i >= roster->usable);
 
-	for (u32 i = 0; i < MIN(total, (u32)ACPI_CPU_MAX); i++)
-		named |= found->apic_id[i] == self;
-	total += !named;
-	if (total > ACPI_CPU_MAX)
-		return status_with(STATUS_MANY_CPUS, "%u", total);
-	if (limit > total)
-		return status_with(STATUS_TOO_MANY_CPUS, "%u", limit);
-	return STATUS_OK;
-}
-
-void smp_create_cpus(const struct acpi_cpus *found, u32 limit)
-{
-	u32 self = apic_id(), count = 1;
-
-	make_stacks(percpu_create(self, false));
-	for (u32 i = 0; i < found->count; i++) {
-		struct percpu *cpu;
-
-		if (found->apic_id[i] == self)
-			continue;
-		cpu = percpu_create(found->apic_id[i], limit && count >= limit);
 		ASSERT(cpu);
 		make_stacks(cpu);
-		count++;
 	}
 }
 
@@ -101,12 +74,6 @@ void smp_setup_this(struct percpu *cpu)
 	desc_load(cpu);
 	percpu_load(cpu);
 	trap_load();
-}
-
-static void delay(u32 microseconds)
-{
-	while (microseconds--)
-		(void)inb(DELAY_PORT);
 }
 
 void smp_report(struct percpu *cpu, enum status status)
@@ -122,61 +89,101 @@ static enum status wait_online(struct percpu *cpu)
 
 		if (online)
 			return online == ONLINE_OK ? STATUS_OK : ap_status;
-		delay(1);
+		apic_delay(1);
 	}
-	return status_with(STATUS_CPU_START, "%u", cpu->apic_id);
+	return status_with(STATUS_CPU_START, "%x", cpu->apic_id);
 }
 
-static enum status start_one(struct percpu *cpu, u8 page)
+static enum status start_one(struct percpu *cpu)
 {
 	apic_send_init(cpu->apic_id);
-	delay(INIT_DELAY);
-	apic_send_sipi(cpu->apic_id, page);
-	delay(SIPI_DELAY);
+	apic_delay(INIT_DELAY);
+	apic_send_sipi(cpu->apic_id, trampoline_page());
+	apic_delay(SIPI_DELAY);
 	if (!__atomic_load_n(&cpu->online, __ATOMIC_ACQUIRE))
-		apic_send_sipi(cpu->apic_id, page);
+		apic_send_sipi(cpu->apic_id, trampoline_page());
 	return wait_online(cpu);
 }
 
-static void write_trampoline(u8 *at, const struct percpu *cpu, void (*main)(struct percpu *cpu))
+/* Whoever starts uninvited finds nobody wanted, or another APIC ID. */
+static enum status start_in_trampoline(struct trampoline *at, struct percpu *cpu,
+				       void (*main)(struct percpu *cpu))
 {
-	const struct trampoline_parameters parameters = {
-		.stack = cpu->stack_top,
-		.function = (u64)main,
-		.argument = (u64)cpu,
-		.cr3 = read_cr3(),
-	};
+	enum status status;
 
-	memcpy(at, trampoline_start, (size_t)(trampoline_end - trampoline_start));
-	memcpy(at + (trampoline_parameters - trampoline_start), &parameters, sizeof(parameters));
+	at->stack = cpu->stack_top;
+	at->function = (u64)main;
+	at->argument = (u64)cpu;
+	at->cr3 = read_cr3();
+	__atomic_store_n(&at->wanted, cpu->apic_id, __ATOMIC_RELEASE);
+	status = start_one(cpu);
+	__atomic_store_n(&at->wanted, TRAMPOLINE_NOBODY, __ATOMIC_RELEASE);
+	return status;
 }
 
-enum status smp_start(void (*main)(struct percpu *cpu))
+/*
+ * What did not come into VMX operation may go on to be started by L1, outside. An INIT keeps one that never
+ * came from coming late; it is not held by one, for it is not in VMX operation.
+ */
+static enum status unheld(struct percpu *cpu, enum status status)
 {
-	static u8 saved[PAGE_SIZE];
-	u64 pa = memmap_find_low(PAGE_SIZE, PAGE_SIZE, 0x1000, 0xa0000, (struct memmap_avoid){ NULL, 0 });
-	enum status status = STATUS_OK;
-	u32 others = 0;
+	char why[64];
 
-	for (struct percpu *cpu; (cpu = percpu_next(others + 1)); others++)
-		if (!pa)
-			return status_with(STATUS_CPU_START, "%u", cpu->apic_id);
-	if (!others)
-		return STATUS_OK;
-	memcpy(saved, phys_to_ptr(HPA(pa)), PAGE_SIZE);
-	host_map_identity(pa, true);
-	for (u32 i = 1; i <= others && status == STATUS_OK; i++) {
-		write_trampoline(phys_to_ptr(HPA(pa)), percpu_next(i), main);
-		status = start_one(percpu_next(i), (u8)(pa >> PAGE_SHIFT));
+	if (status != STATUS_CPU_START) {
+		status_what(status, why, sizeof(why));
+		status = status_with(STATUS_CPU_UNHELD, "%x (%s)", cpu->apic_id, why);
 	}
-	host_map_identity(pa, false);
-	memcpy(phys_to_ptr(HPA(pa)), saved, PAGE_SIZE);
+	if (!options.unheld_cpus)
+		return status;
+	if (!cpu->online)
+		apic_send_init(cpu->apic_id);
+	log_warn("the CPU with APIC ID %x is not held: L1 can start it outside Socle", cpu->apic_id);
+	if (!cpu->parked)
+		__atomic_fetch_add(&unheld_count, 1, __ATOMIC_RELAXED);
+	return STATUS_OK;
+}
+
+static enum status start_all(struct trampoline *at, void (*main)(struct percpu *cpu))
+{
+	struct percpu *cpu;
+
+	for (u32 i = 1; (cpu = percpu_next(i)); i++) {
+		enum status status = start_in_trampoline(at, cpu, main);
+
+		if (status != STATUS_OK && !cpu->vmx)
+			status = unheld(cpu, status);
+		if (status != STATUS_OK)
+			return status;
+	}
+	return STATUS_OK;
+}
+
+enum status smp_start(u32 counted, void (*main)(struct percpu *cpu))
+{
+	enum status status = STATUS_OK;
+	struct trampoline *at;
+	u64 pa;
+
+	if (percpu_next(1)) {
+		at = trampoline_take();
+		if (!at)
+			return STATUS_NO_LOW_PAGE;
+		pa = (u64)trampoline_page() << PAGE_SHIFT;
+		host_map_identity(pa, true);
+		status = start_all(at, main);
+		host_map_identity(pa, false);
+		if (status == STATUS_OK && at->count != counted)
+			status = status_with(STATUS_CPUS_RESTLESS, "%u", at->count);
+	}
+	trampoline_give_back();
 	return status;
 }
 
 void smp_barrier(void)
 {
 	__atomic_fetch_add(&barrier_count, 1, __ATOMIC_ACQ_REL);
-	while (__atomic_load_n(&barrier_count, __ATOMIC_ACQUIRE) < percpu_count())
+	while (__atomic_load_n(&barrier_count, __ATOMIC_ACQUIRE) +
+		       __atomic_load_n(&unheld_count, __ATOMIC_RELAXED) <
+	       percpu_count())
 		cpu_pause();
 }

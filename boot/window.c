@@ -44,13 +44,13 @@ static u64 size_needed(u32 cpus, u32 parked)
 	return SHARED_SIZE + parked * PARKED_SIZE + cpus * (CPU_SIZE + MIN(ept02, SIZE_4G));
 }
 
-static bool fill_memmap(const struct boot_info *info)
+enum status window_read_map(const struct boot_info *info)
 {
 	memmap_init();
 	for (u32 i = 0; i < info->range_count; i++)
 		if (!memmap_add(info->ranges[i].base, info->ranges[i].size, info->ranges[i].type))
-			return false;
-	return true;
+			return status_with(STATUS_BOOT_INFO, "memory map's number of entries");
+	return STATUS_OK;
 }
 
 enum status window_choose(const struct boot_info *info, u32 cpus, u32 parked)
@@ -59,8 +59,6 @@ enum status window_choose(const struct boot_info *info, u32 cpus, u32 parked)
 	struct memmap_avoid avoid = { clear, 0 }, all;
 	u64 needed = size_needed(cpus, parked), size = options.reserve ? options.reserve : needed, base;
 
-	if (!fill_memmap(info))
-		return status_with(STATUS_BOOT_INFO, "memory map's number of entries");
 	if (size < needed)
 		return status_with(STATUS_RESERVE_SMALL, "%llu", (unsigned long long)(needed >> 10));
 	if (size > SIZE_4G)

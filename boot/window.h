@@ -9,10 +9,10 @@
 #include "boot/boot_info.h"
 #include "kernel/status.h"
 
-/*
- * Makes the memory map of `info`, chooses the window for `cpus` CPUs and the `parked` ones beyond
- * cpus=, and gives its pages to page_alloc.
- */
+/* Makes the memory map of `info`: first of all. */
+enum status window_read_map(const struct boot_info *info);
+
+/* Chooses the window for `cpus` CPUs and the `parked` ones besides, and gives its pages to page_alloc. */
 enum status window_choose(const struct boot_info *info, u32 cpus, u32 parked);
 
 /* Builds L0's page tables, copies the image into the window and goes on there. */

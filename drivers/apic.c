@@ -15,12 +15,14 @@
 #define APIC_REG_ICR_HIGH 0x310
 #define X2APIC_MSR_ID 0x802
 #define X2APIC_MSR_ICR 0x830
+#define DELAY_PORT 0x80
 
 #define ICR_INIT 0x500u
 #define ICR_STARTUP 0x600u
 #define ICR_NMI 0x400u
 #define ICR_ASSERT BIT(14)
 #define ICR_PENDING BIT(12)
+#define ICR_OTHERS 0xc0000u /* destination shorthand: all excluding self */
 #define APIC_BASE_X2APIC BIT(10)
 #define APIC_BASE_ADDRESS GENMASK(51, 12)
 
@@ -42,6 +44,11 @@ u32 apic_id(void)
 	return is_x2apic() ? (u32)rdmsr(X2APIC_MSR_ID) : *reg(APIC_REG_ID) >> 24;
 }
 
+bool apic_is_enabled(void)
+{
+	return rdmsr(MSR_IA32_APIC_BASE) & APIC_BASE_ENABLE;
+}
+
 static void send(u32 to, u32 command)
 {
 	if (is_x2apic()) {
@@ -59,9 +66,25 @@ void apic_send_init(u32 to)
 	send(to, ICR_INIT | (u32)ICR_ASSERT);
 }
 
+void apic_send_init_others(void)
+{
+	send(0, ICR_INIT | (u32)ICR_ASSERT | ICR_OTHERS);
+}
+
 void apic_send_sipi(u32 to, u8 page)
 {
 	send(to, ICR_STARTUP | (u32)ICR_ASSERT | page);
+}
+
+void apic_send_sipi_others(u8 page)
+{
+	send(0, ICR_STARTUP | (u32)ICR_ASSERT | ICR_OTHERS | page);
+}
+
+void apic_delay(u32 microseconds)
+{
+	while (microseconds--)
+		(void)inb(DELAY_PORT);
 }
 
 void apic_send_nmi(u32 to)

@@ -101,6 +101,16 @@ static bool parse_on_off(const char *value, void *where)
 	return true;
 }
 
+static bool parse_allow_refuse(const char *value, void *where)
+{
+	bool allow = !strcmp(value, "allow");
+
+	if (!allow && strcmp(value, "refuse"))
+		return false;
+	*(bool *)where = allow;
+	return true;
+}
+
 static bool parse_count(const char *value, void *where)
 {
 	u64 count;
@@ -282,6 +292,7 @@ enum status cmdline_parse(const char *line)
 	*note = '\0';
 	options = (struct options){ .log = LOG_INFO,
 				    .console_port = 0x3f8,
+				    .find_cpus = true,
 				    .shadow_vmcs = true,
 				    .vpid = true,
 				    .ept_large = true,

@@ -23,6 +23,8 @@ struct options {
 	u64 intercept;		 /* INTERCEPT_* */
 	u32 intercept_pfec_mask; /* #PF error codes wanted, with INTERCEPT_PF */
 	u32 intercept_pfec_match;
+	bool find_cpus;
+	bool unheld_cpus;
 	bool shadow_vmcs;
 	bool vpid;
 	bool ept_large; /* 2 MiB and 1 GiB pages in EPT01 and EPT02 */

@@ -5,11 +5,14 @@
  * with what the loader brought arrives here as a status: one line, and halt.
  */
 #include "boot/boot_info.h"
+#include "boot/census.h"
 #include "boot/int15.h"
 #include "boot/l1.h"
+#include "boot/roster.h"
 #include "boot/window.h"
 #include "drivers/acpi.h"
 #include "drivers/acpi_sleep.h"
+#include "drivers/apic.h"
 #include "drivers/uart.h"
 #include "kernel/cmdline.h"
 #include "kernel/log.h"
@@ -34,7 +37,9 @@ void kernel_main(u32 magic, u32 info);
 NORETURN void start_on_stack(u64 top, void (*function)(void));
 
 static struct boot_info boot_info;
-static struct acpi_cpus acpi_cpus;
+static struct acpi_cpus named;
+static struct census answered;
+static struct roster roster;
 
 /* For good: a machine that reset itself would only come back here. */
 static NORETURN void halt(void)
@@ -51,16 +56,20 @@ static void must(enum status status)
 	halt();
 }
 
-/* An AP of L1's waits for its SIPI in the run loop; one beyond cpus= stays in VMX operation, where no SIPI
- * wakes it. */
+/*
+ * An AP of L1's waits for its SIPI in the run loop; a parked one stays in VMX root operation, where INIT and
+ * SIPI do not wake it. It may differ from the others: nothing of L1's runs on it.
+ */
 static void ap_main(struct percpu *cpu)
 {
 	enum status status;
 
 	smp_setup_this(cpu);
-	status = caps_compare();
+	status = caps_may_vmxon();
 	if (status == STATUS_OK)
 		status = vmx_cpu_init();
+	if (status == STATUS_OK && !cpu->parked)
+		status = caps_compare();
 	if (status == STATUS_OK && !cpu->parked)
 		vcpu_create(cpu, &vm, NULL);
 	smp_report(cpu, status);
@@ -89,7 +98,18 @@ static void log_cpus(void)
 	if (percpu_count() > CPU_LINES_MAX)
 		log_info("cpu 0-%u: in VMX operation", percpu_count() - 1);
 	for (u32 i = 0; percpu_count() <= CPU_LINES_MAX && i < percpu_count(); i++)
-		log_info("cpu %u: in VMX operation, APIC ID %x", i, percpu_get(i)->apic_id);
+		if (percpu_get(i)->vmx)
+			log_info("cpu %u: in VMX operation, APIC ID %x", i, percpu_get(i)->apic_id);
+}
+
+static void log_roster(void)
+{
+	if (options.find_cpus)
+		log_info("processors: %u named by ACPI, %u answered; %u are L1's, %u are held", named.count,
+			 answered.count + 1, roster.usable, roster.count - roster.usable);
+	else if (!named.count)
+		log_warn("no ACPI table names the processors: Socle runs on this one, and others that L1 "
+			 "starts run outside it");
 }
 
 /* The beginning of the command line is enough to tell one L1 from another. */
@@ -124,7 +144,7 @@ static void main_in_window(void)
 	find_sleep();
 	must(vm_init());
 	log_info("level %u: on %s", cpuid_level(), cpuid_level() ? "another Socle" : "the processor");
-	must(smp_start(ap_main));
+	must(smp_start(answered.count, ap_main));
 	log_cpus();
 	if (!boot_info.efi)
 		must(int15_install());
@@ -151,12 +171,19 @@ static enum status read_loader(u32 magic, u32 info)
 	return parsed != STATUS_OK ? parsed : options_status;
 }
 
-static enum status choose_window(void)
+/* Before the window is chosen, for it has room for each of them. */
+static enum status find_cpus(void)
 {
-	u32 found = acpi_cpus.count ? acpi_cpus.count : 1;
-	u32 wanted = options.cpus && options.cpus < found ? options.cpus : found;
+	enum status status = STATUS_OK;
 
-	return window_choose(&boot_info, wanted, found - wanted);
+	acpi_find_cpus(boot_info.rsdp, boot_info.rsdp_size, !boot_info.efi, &named);
+	if (options.find_cpus)
+		status = census_take(&answered);
+	if (status == STATUS_OK)
+		status = roster_make(&named, &answered, apic_id(), options.cpus, &roster);
+	if (status == STATUS_OK)
+		log_roster();
+	return status;
 }
 
 void kernel_main(u32 magic, u32 info)
@@ -175,16 +202,13 @@ void kernel_main(u32 magic, u32 info)
 		caps_report();
 		halt();
 	}
-	acpi_find_cpus(boot_info.rsdp, boot_info.rsdp_size, !boot_info.efi, &acpi_cpus);
-	if (!acpi_cpus.count)
-		log_warn("no ACPI table names the processors: Socle runs on this one, and others that L1 "
-			 "starts run outside it");
 	must(caps_init());
 	must(l1_check(&boot_info));
-	must(smp_check(&acpi_cpus, options.cpus));
-	must(choose_window());
+	must(window_read_map(&boot_info));
+	must(find_cpus());
+	must(window_choose(&boot_info, roster.usable, roster.count - roster.usable));
 	window_relocate();
-	smp_create_cpus(&acpi_cpus, options.cpus);
+	smp_create_cpus(&roster);
 	if (percpu_count() > 1)
 		must(caps_check_smp());
 	smp_setup_this(percpu_get(0));

@@ -19,12 +19,12 @@ struct ALIGNED(64) percpu {
 	u32 id;		       /* constant after init; 0..n-1, index of percpu_get() */
 	u32 apic_id;	       /* constant after init */
 	struct vcpu *vcpu;     /* constant after vcpu_create(); NULL before */
-	struct vmx_cpu *vmx;   /* this CPU only, vmx's own */
+	struct vmx_cpu *vmx;   /* this CPU only, vmx's own; others: whether it is in VMX operation */
 	struct desc_cpu *desc; /* constant after init: GDT, TSS */
 	u64 stack_top;	       /* constant after init */
 	u32 online;	       /* any CPU, atomic: set once by its owner */
-	bool parked;	       /* constant after init: beyond cpus=; in VMX operation, so that INIT and SIPI
-				  of L1 cannot start it, and halted */
+	bool parked; /* constant after init: beyond cpus=, or named by no table; in VMX operation, so
+			that INIT and SIPI of L1 cannot start it, and halted */
 };
 
 static inline struct percpu *percpu_this(void)

@@ -18,6 +18,7 @@ static const struct {
 };
 
 static char detail[300]; /* all names of options fit */
+#define WHAT_MAX 400
 
 enum status status_with(enum status status, const char *fmt, ...)
 {
@@ -32,21 +33,28 @@ enum status status_with(enum status status, const char *fmt, ...)
 	return status;
 }
 
-void status_format(enum status status, char *buf, size_t n)
+void status_what(enum status status, char *buf, size_t n)
 {
 	const char *what = rows[status].what;
 	const char *hole = strchr(what, '%');
 
 	if (hole)
-		print_format(buf, n, "%.*s%s%s; %s", (int)(hole - what), what, detail, hole + 2,
-			     rows[status].advice);
+		print_format(buf, n, "%.*s%s%s", (int)(hole - what), what, detail, hole + 2);
 	else
-		print_format(buf, n, "%s; %s", what, rows[status].advice);
+		print_format(buf, n, "%s", what);
+}
+
+void status_format(enum status status, char *buf, size_t n)
+{
+	char what[WHAT_MAX];
+
+	status_what(status, what, sizeof(what));
+	print_format(buf, n, "%s; %s", what, rows[status].advice);
 }
 
 void status_report(enum status status)
 {
-	char text[480];
+	char text[600];
 
 	status_format(status, text, sizeof(text));
 	log_error("error: %s", text);

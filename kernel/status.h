@@ -25,6 +25,9 @@ enum status status_with(enum status status, const char *fmt, ...) PRINTF_LIKE(2,
 /* Prints `socle: error: <what>; <what to do>`. */
 void status_report(enum status status);
 
+/* What is wrong alone, detail filled in. */
+void status_what(enum status status, char *buf, size_t n);
+
 /* The row's text, detail filled in. */
 void status_format(enum status status, char *buf, size_t n);
 

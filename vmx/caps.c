@@ -10,6 +10,7 @@
 #include "kernel/hw/cpu.h"
 #include "kernel/log.h"
 #include "kernel/msr.h"
+#include "kernel/percpu.h"
 #include "kernel/string.h"
 #include "kernel/x86.h"
 #include "vmx/vmx.h"
@@ -230,13 +231,15 @@ enum status caps_check_smp(void)
 	return status_with(STATUS_VMX_CONTROL, "activity state wait-for-SIPI (or boot with cpus=1)");
 }
 
+enum status caps_may_vmxon(void)
+{
+	return cpu_has_vmx() ? check_feature_control() : STATUS_NO_VMX;
+}
+
 enum status caps_init(void)
 {
-	enum status status;
+	enum status status = caps_may_vmxon();
 
-	if (!cpu_has_vmx())
-		return STATUS_NO_VMX;
-	status = check_feature_control();
 	if (status != STATUS_OK)
 		return status;
 	read_caps(&vmx_caps);
@@ -246,17 +249,11 @@ enum status caps_init(void)
 enum status caps_compare(void)
 {
 	struct vmx_caps mine;
-	enum status status;
 
-	if (!cpu_has_vmx())
-		return STATUS_NO_VMX;
-	status = check_feature_control();
-	if (status != STATUS_OK)
-		return status;
 	read_caps(&mine);
 	if (memcmp(&mine, &vmx_caps, sizeof(mine)) == 0)
 		return STATUS_OK;
-	return status_with(STATUS_VMX_DIFFERS, "%s",
+	return status_with(STATUS_VMX_DIFFERS, "APIC ID %x: %s", percpu_this()->apic_id,
 			   mine.basic != vmx_caps.basic		? "VMX_BASIC"
 			   : mine.ept_vpid != vmx_caps.ept_vpid ? "EPT_VPID_CAP"
 								: "controls");

@@ -44,7 +44,10 @@ enum status caps_init(void);
 /* Whether L1 can have further CPUs, which wait for their SIPIs as guests. BSP, after caps_init(). */
 enum status caps_check_smp(void);
 
-/* AP: STATUS_OK if its capabilities equal the BSP's. */
+/* AP: STATUS_OK if it has VT-x and the firmware does not forbid it. */
+enum status caps_may_vmxon(void);
+
+/* AP, after that: STATUS_OK if its capabilities equal the BSP's. */
 enum status caps_compare(void);
 
 /* `check`: prints what the machine has and lacks, also without VT-x; true if Socle can run here. */

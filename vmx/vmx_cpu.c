@@ -13,7 +13,6 @@
 #include "kernel/percpu.h"
 #include "kernel/x86.h"
 #include "mm/page_alloc.h"
-#include "vmx/caps.h"
 
 static struct vmx_cpu vmx_cpus[PERCPU_MAX];
 
@@ -23,7 +22,6 @@ enum status vmx_cpu_init(void)
 	struct vmx_cpu *vmx = &vmx_cpus[cpu->id];
 	u64 cr4_wanted = CR4_VMXE;
 
-	cpu->vmx = vmx;
 	vmx->firmware_feature_control = rdmsr(MSR_IA32_FEATURE_CONTROL);
 	if (!(vmx->firmware_feature_control & FEATURE_CONTROL_LOCKED))
 		wrmsr(MSR_IA32_FEATURE_CONTROL,
@@ -35,12 +33,15 @@ enum status vmx_cpu_init(void)
 	if (cpuid(CPUID_LEAF_MAX, 0).eax >= CPUID_LEAF_EXTENDED_FEATURES &&
 	    (cpuid(CPUID_LEAF_EXTENDED_FEATURES, 0).ecx & CPUID_7_ECX_PKU))
 		cr4_wanted |= CR4_PKE;
-	write_cr0((read_cr0() | vmx_caps.cr0_fixed0) & vmx_caps.cr0_fixed1);
-	write_cr4((read_cr4() | vmx_caps.cr4_fixed0 | cr4_wanted) & vmx_caps.cr4_fixed1);
+	/* Its own MSRs: a parked CPU may differ from the BSP. */
+	write_cr0((read_cr0() | rdmsr(MSR_IA32_VMX_CR0_FIXED0)) & rdmsr(MSR_IA32_VMX_CR0_FIXED1));
+	write_cr4((read_cr4() | rdmsr(MSR_IA32_VMX_CR4_FIXED0) | cr4_wanted) &
+		  rdmsr(MSR_IA32_VMX_CR4_FIXED1));
 
 	vmx->vmxon_region = page_alloc();
-	*(u32 *)vmx->vmxon_region = (u32)(vmx_caps.basic & GENMASK(30, 0));
+	*(u32 *)vmx->vmxon_region = (u32)(rdmsr(MSR_IA32_VMX_BASIC) & GENMASK(30, 0));
 	if (hw_vmxon(ptr_to_phys(vmx->vmxon_region).v) != HW_VMX_OK)
-		return status_with(STATUS_VMXON_FAILED, "%u", cpu->id);
+		return STATUS_VMXON_FAILED;
+	cpu->vmx = vmx;
 	return STATUS_OK;
 }

@@ -14,7 +14,7 @@ struct vmx_cpu {
 	void *vmxon_region;
 };
 
-/* Each CPU, once, after caps_init() (BSP) or caps_compare() (AP). */
+/* Each CPU, once, after caps_init() (BSP) or caps_may_vmxon() (AP). percpu->vmx is set if it succeeds. */
 enum status vmx_cpu_init(void);
 
 #endif

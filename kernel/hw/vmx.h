@@ -8,6 +8,7 @@
 #ifndef KERNEL_HW_VMX_H
 #define KERNEL_HW_VMX_H
 
+#include "kernel/hw/cpu.h"
 #include "kernel/types.h"
 
 /* SDM "Conventions": VMsucceed, VMfailInvalid (CF), VMfailValid (ZF). */
@@ -18,12 +19,18 @@ static inline enum hw_vmx_result hw_vmx_result_make(bool cf, bool zf)
 	return cf ? HW_VMX_FAIL_INVALID : zf ? HW_VMX_FAIL_VALID : HW_VMX_OK;
 }
 
+/* Also a fault is a failure: #GP, where a control register or IA32_FEATURE_CONTROL does not allow it. */
 static inline enum hw_vmx_result hw_vmxon(u64 pa)
 {
-	bool cf, zf;
+	u8 failed = 1;
 
-	__asm__ volatile("vmxon %2" : "=@ccc"(cf), "=@ccz"(zf) : "m"(pa) : "memory");
-	return hw_vmx_result_make(cf, zf);
+	__asm__ volatile("1: vmxon %[pa]\n\t"
+			 "setbe %[failed]\n\t"
+			 "2:\n\t" CPU_EXTABLE("1b", "2b")
+			 : [failed] "+q"(failed)
+			 : [pa] "m"(pa)
+			 : "cc", "memory");
+	return failed ? HW_VMX_FAIL_INVALID : HW_VMX_OK;
 }
 
 static inline void hw_vmxoff(void)

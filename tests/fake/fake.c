@@ -241,6 +241,12 @@ __asm__(".data\n"
 	".skip 0x30000\n"
 	"image_data_end:\n"
 	"image_end:\n"
+	".globl trampoline_start, trampoline_parameters, trampoline_end\n"
+	"trampoline_start:\n"
+	".fill 0x100, 1, 0xc7\n"
+	"trampoline_parameters:\n"
+	".skip 40\n"
+	"trampoline_end:\n"
 	".text\n");
 
 void start_relocate(void *to, const void *from, u64 size, u64 cr3);
@@ -419,8 +425,12 @@ void fake_io_in(u32 value)
 	io_in = value;
 }
 
+void (*fake_input_hook)(void);
+
 u8 inb(u16 port UNUSED)
 {
+	if (fake_input_hook)
+		fake_input_hook();
 	return (u8)io_in;
 }
 
@@ -668,6 +678,7 @@ void fake_reset(void)
 	control[4] = CR4_PAE | CR4_VMXE | CR4_PGE;
 	xcr0 = XCR0_X87 | XCR0_SSE;
 	io_in = ~0u;
+	fake_input_hook = NULL;
 	fake_pkru = fake_verws = 0;
 	fake_debugctl_reserved = GENMASK(63, 16) | GENMASK(5, 3);
 	log_used = 0;

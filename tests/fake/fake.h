@@ -62,6 +62,7 @@ extern u32 fake_verws;					     /* so many so far */
 extern bool (*fake_machine_check)(struct trap_frame *frame); /* Socle's hook */
 extern u64 fake_debugctl_reserved;			     /* bits that WRMSR of IA32_DEBUGCTL refuses */
 void fake_io_in(u32 value);				     /* what each IN reads from now on */
+extern void (*fake_input_hook)(void); /* before each INB: time passes by them; NULL: none */
 
 extern struct percpu fake_cpu;
 

@@ -354,7 +354,7 @@ OTHERS = [
     Mutant("window-for-one-cpu", "boot/window.c", [("cpus * (CPU_SIZE + MIN", "!!cpus * (CPU_SIZE + MIN")],
            "window: more_cpus_take_more"),
     Mutant("memory-map-overflow-unseen", "boot/window.c",
-           [("info->ranges[i].type))\n\t\t\treturn false;", "info->ranges[i].type))\n\t\t\treturn true;")],
+           [("info->ranges[i].type))\n\t\t\treturn status", "info->ranges[i].type) && 0)\n\t\t\treturn status")],
            "window: a_map_with_too_many_entries"),
     Mutant("window-need-wraps", "boot/window.c", [("MIN(ept02, SIZE_4G)", "ept02")],
            "window: the_option_is_held_against_the_need"),
