@@ -130,8 +130,8 @@ guest-tests:
 unit: setup-test
 	@$(MAKE) --no-print-directory -C tests/unit O=$(call from_below,$(O))/unit run
 
-# Line coverage of vmx/nested by the host tests; all fuzzers for FUZZ_SECONDS each; EPT02 against the model for MODEL_STEPS
-# in each of its worlds; the mutants, which tests must notice.
+# Line coverage of vmx/ by the host tests, held against its floors (RAISE=1 raises them); all fuzzers for FUZZ_SECONDS each;
+# EPT02 against the model for MODEL_STEPS in each of its worlds.
 coverage fuzz model: setup-test
 	@$(MAKE) --no-print-directory -C tests/unit O=$(call from_below,$(O))/unit $@
 
@@ -192,7 +192,7 @@ help:
 #h   make guests          real hypervisors as L1, real systems as L2, at length; GROUP=linux params life l2 l3 socle qemu xen mixed,
 #h                         TIMES=3
 #h   make guest-tests     build the guest tests' images
-#h   make coverage        of vmx/nested by the host tests
+#h   make coverage        of vmx/ by the host tests, file by file; RAISE=1 raises the floors
 #h   make fuzz            all fuzzers, FUZZ_SECONDS=300 each
 #h   make model           EPT02 against a model of TLBs, MODEL_STEPS=1000000
 #h   make mutants         wrong Socles, each of which a test must notice (half an hour)

@@ -74,6 +74,16 @@ if [ "${1:-}" != system ]; then
 	echo "$good passed, $bad failed"
 	count "$good" "$bad"
 	no_fuzzers=$(sed -n 's/^unit: \(no fuzzer was run.*\)/\1/p' "$report/unit.txt")
+
+	step "coverage of vmx/ by the host tests"
+	if make --no-print-directory coverage >"$report/coverage.txt" 2>&1; then
+		count 1 0
+	else
+		grep '^coverage: vmx' "$report/coverage.txt" || tail -n 20 "$report/coverage.txt"
+		broken+=("coverage ($report/coverage.txt)")
+		count 0 1
+	fi
+	tail -n 1 "$report/coverage.txt"
 fi
 
 step "emulator and L1 image"
