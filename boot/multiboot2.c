@@ -221,7 +221,11 @@ enum status multiboot2_parse(u32 magic, u32 info, struct boot_info *out)
 			break;
 		at += (u32)ALIGN_UP(head[1], 8);
 	}
-	if (!out->range_count && out->efi_map_size)
-		return use_efi_map(out);
+	if (!out->range_count && out->efi_map_size) {
+		enum status status = use_efi_map(out);
+
+		if (status != STATUS_OK)
+			return status;
+	}
 	return out->range_count ? STATUS_OK : STATUS_NO_MEMORY_MAP;
 }

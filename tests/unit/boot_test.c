@@ -166,6 +166,16 @@ static void damaged_tags_are_a_status(void **state UNUSED)
 	tag(17, efi_map, 8 + BOOT_EFI_MAP_SPACE + 8);
 	tags_end();
 	assert_int_equal(multiboot2_parse(MAGIC, INFO, &info), STATUS_BOOT_INFO);
+	/* the firmware's map alone, shorter than one descriptor (found by the fuzzer) */
+	tags_begin();
+	tag(17, efi_map, 8 + 40);
+	tags_end();
+	assert_int_equal(multiboot2_parse(MAGIC, INFO, &info), STATUS_NO_MEMORY_MAP);
+	tags_begin();
+	tag(17, efi_map, 8 + 48);
+	tags_end();
+	assert_int_equal(multiboot2_parse(MAGIC, INFO, &info), STATUS_OK);
+	assert_int_equal(info.range_count, 1);
 	/* a memory map with entries that are too small */
 	good_tags();
 	tag(6, "\4\0\0\0\0\0\0\0", 8);
