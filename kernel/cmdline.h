@@ -30,6 +30,7 @@ struct options {
 	bool ept_large; /* 2 MiB and 1 GiB pages in EPT01 and EPT02 */
 	bool ibpb;
 	bool flush;
+	bool counters; /* the debug call from any privilege level of L1, not from ring 0 alone */
 	bool check;
 	bool help;
 	u64 ept02_budget; /* bytes per CPU; 0: default */

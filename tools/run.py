@@ -64,7 +64,8 @@ def make_menu(args):
             "l1": args.l1, "l1_args": args.l1_args, "modules": split_modules(args.modules), "options": args.options}))
     # a real machine has a screen too, and a clock of its own
     demo, _ = l1.linux(args.steps, "kvm", None, more="console=tty0")
-    entries.append(("Demo: Linux with KVM on Socle, small guests on that", {**demo, "options": args.options}))
+    demo["options"] = (args.options + " " + l1.SOCLE_OPTIONS).strip()
+    entries.append(("Demo: Linux with KVM on Socle, small guests on that", demo))
     entries.append(("Check what this machine has and lacks", {"options": ("check " + args.options).strip()}))
     for _, what in entries:
         what["elf"] = args.elf
@@ -78,7 +79,7 @@ def make_image(args, chosen, folder):
         image.check_file(args.iso, "--iso")
         return args.iso, {**settings, "ignore_bad_msrs": 1}  # it may be a Linux
     out = args.save_iso or os.path.join(folder, "image.iso")
-    modules = split_modules(args.modules)
+    modules, options = split_modules(args.modules), args.options
     if args.l1 or args.no_l1:
         what = {"l1": args.l1, "l1_args": args.l1_args, "modules": modules}
         if args.l1:
@@ -92,6 +93,7 @@ def make_image(args, chosen, folder):
         model = args.model or machine.default_model(args.firmware)
         what, settings = l1.linux(args.steps, chosen, model, settings["ips"], args.l1_args)
         what["modules"] += modules
+        options = (options + " " + l1.SOCLE_OPTIONS).strip()
     for module in modules:
         image.check_file(image.split_module(module)[0], "MODULES")
     biggest = sum(os.path.getsize(path) for path in
@@ -99,7 +101,7 @@ def make_image(args, chosen, folder):
     if biggest >> 20 > machine.parse_size(args.mem) // 3:
         raise machine.MachineError("MEM=%s is too small for L1's files of %d MiB; say MEM=%d" % (
             args.mem, biggest >> 20, (biggest >> 20) * 4))
-    image.make_iso(out, options=args.options, elf=args.elf, bare=args.bare, **what)
+    image.make_iso(out, options=options, elf=args.elf, bare=args.bare, **what)
     return out, settings
 
 

@@ -157,10 +157,17 @@ enum action exit_triple_fault(struct vcpu *vcpu)
 	return ACTION_STOP;
 }
 
-/* SDM "VMCALL": outside VMX operation #UD. The debug call is Socle's own, from any privilege level of L1. */
+/* The debug call is Socle's own, for L1's ring 0: its applications must not keep L0 busy. */
+static bool is_debug_call(struct vcpu *vcpu)
+{
+	return (u32)vcpu->gpr[GPR_RAX] == DEBUG_CALL_MAGIC && !vcpu->nested.in_l2 &&
+	       (options.counters || !vcpu_cpl(vcpu));
+}
+
+/* SDM "VMCALL": outside VMX operation #UD. */
 enum action exit_vmcall(struct vcpu *vcpu)
 {
-	if ((u32)vcpu->gpr[GPR_RAX] == DEBUG_CALL_MAGIC && !vcpu->nested.in_l2)
+	if (is_debug_call(vcpu))
 		return debug_call(vcpu);
 	if (vcpu->nested.vmxon && !vcpu->nested.in_l2)
 		return nested_vmcall(vcpu);

@@ -60,7 +60,7 @@ void cpuid_init(void);
 /* How many Socles are below this one: 0 on the processor itself. */
 u32 cpuid_level(void);
 
-/* ---- counters.c: VMCALL with EAX = DEBUG_CALL_MAGIC, from any privilege level ---- */
+/* ---- counters.c: VMCALL with EAX = DEBUG_CALL_MAGIC, from ring 0 (with counters=on, any) ---- */
 #define DEBUG_CALL_MAGIC 0x50434c53u
 enum action debug_call(struct vcpu *vcpu);
 

@@ -60,7 +60,8 @@ def boots(row, build, bare):
         what["l1"], _, what["l1_args"] = image_path(row.modules[-1], build).partition(" ")
     else:
         what["modules"] = [image_path(name, build) for name in row.modules]
-    what.update(bare=bare, options="" if bare else row.options)
+    options = (row.options + " " + l1.SOCLE_OPTIONS).strip() if row.steps else row.options
+    what.update(bare=bare, options="" if bare else options)
     return what, settings
 
 

@@ -67,6 +67,7 @@ def boot_linux(steps="selftest", more="", model="ivy_bridge", options="", bare=F
     """Boots the Linux KVM L1 of tests/l1."""
     what, wanted = l1.linux(steps, settings.get("machine_name", "bochs"), model, more=more)
     wanted.update(settings)
+    options = (options + " " + l1.SOCLE_OPTIONS).strip()
     return boot(what["l1"], what["l1_args"], what["modules"], options=options, bare=bare, model=model, **wanted)
 
 

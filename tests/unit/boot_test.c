@@ -662,6 +662,7 @@ static void options_are_parsed(void **state UNUSED)
 						 "cpus=0",
 						 "cpus=-1",
 						 "shadow-vmcs=maybe",
+						 "counters=yes",
 						 "console=com9",
 						 "intercept=cr,",
 						 "intercept=foo",

@@ -632,11 +632,11 @@ static void pf_wish_by_the_debug_call(void **state UNUSED)
 	EXIT_NOW(.reason = EXIT_VMCALL);
 	assert_true(machine_field(VMCS_exception_bitmap) & BIT(VEC_PF));
 	assert_int_equal(machine_field(VMCS_pf_mask), PFEC_W);
-	/* L1's applications may not ask */
+	/* L1's applications may not ask: to them it is VMCALL in VMX root operation */
 	machine_vcpu->gpr[GPR_RSI] = PFEC_P;
 	machine_set_field(VMCS_guest_ss_ar, machine_field(VMCS_guest_ss_ar) | AR_DPL);
 	EXIT_NOW(.reason = EXIT_VMCALL);
-	assert_int_equal(machine_pending() & INTR_INFO_VECTOR, VEC_UD);
+	assert_int_equal(machine_pending() & INTR_INFO_VECTOR, VEC_GP);
 	assert_int_equal(machine_field(VMCS_pf_mask), PFEC_W);
 	machine_set_field(VMCS_guest_ss_ar, machine_field(VMCS_guest_ss_ar) & ~(u64)AR_DPL);
 	machine_vcpu->gpr[GPR_RCX] = 2; /* none, by turns */
