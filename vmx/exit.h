@@ -51,6 +51,12 @@ u64 cr_l1_cr4_allowed(void);
  */
 bool msr_read(struct vcpu *vcpu, u32 index, u64 *value);
 bool msr_write(struct vcpu *vcpu, u32 index, u64 value);
+/* Once on each CPU, before its guest runs. */
+void msr_cpu_init(void);
+/* IA32_DEBUGCTL's bits of `value` that the processor takes now. */
+u64 msr_debugctl_taken(u64 value);
+/* REQUEST_MTRRS_CHANGED, before an entry: the types of memory follow, on all CPUs. */
+void msr_apply_mtrrs(struct vcpu *vcpu);
 
 /* ---- exit_cpu.c ---- */
 /* CPUID as L1 sees it. */

@@ -148,26 +148,33 @@ static bool write_feature_control(struct vcpu *vcpu, u64 value)
 	return true;
 }
 
-/*
- * Other CPUs flush at their next exit, with no kick: the SDM's procedure ("MTRR Considerations in MP
- * Systems") has every processor write its own MTRRs with interrupts off before any of them goes on,
- * and each such write exits.
- */
+/* A list may write them thousands of times: EPT01 follows once, at the next entry. */
 static bool write_mtrr(struct vcpu *vcpu, u32 index, u64 value)
 {
 	bool changed;
 
 	if (!mtrr_write(&vcpu->mtrr, index, value, &changed))
 		return false;
-	if (!changed || !passthru_retype(&vcpu->mtrr))
-		return true;
-	for (u32 i = 0; i < percpu_count(); i++) {
-		struct vcpu *other = percpu_get(i)->vcpu;
-
-		if (other)
-			__atomic_fetch_or(&other->request, REQUEST_EPT01_CHANGED, __ATOMIC_RELEASE);
-	}
+	if (changed)
+		__atomic_fetch_or(&vcpu->request, REQUEST_MTRRS_CHANGED, __ATOMIC_RELAXED);
 	return true;
+}
+
+/*
+ * Other CPUs flush at their next exit, with no kick: the SDM's procedure ("MTRR Considerations in MP
+ * Systems") has every processor write its own MTRRs with interrupts off before any of them goes on,
+ * and each such write exits.
+ */
+void msr_apply_mtrrs(struct vcpu *vcpu)
+{
+	if (!passthru_retype(&vcpu->mtrr))
+		return;
+	for (u32 i = 0; i < percpu_count(); i++) {
+		struct vcpu *each = percpu_get(i)->vcpu;
+
+		if (each)
+			__atomic_fetch_or(&each->request, REQUEST_EPT01_CHANGED, __ATOMIC_RELEASE);
+	}
 }
 
 /* The APIC's page must not come to lie over L0's memory. */

@@ -60,29 +60,36 @@ void mtrr_read_hardware(struct mtrr *mtrr)
 	}
 }
 
-/* The register behind an MSR number, or NULL. */
-static u64 *msr_register(struct mtrr *mtrr, u32 index)
+/* The place of an MSR in struct mtrr, as a number of u64; -1: it is none. */
+#define PLACE(member) ((int)(offsetof(struct mtrr, member) / sizeof(u64)))
+static_assert(sizeof(struct mtrr) == (1 + MTRR_FIXED_COUNT + 2 * MTRR_VARIABLE_MAX) * sizeof(u64),
+	      "nothing but registers");
+
+static int place_of(u32 index)
 {
 	u32 variable = index - MSR_IA32_MTRR_PHYSBASE0;
 
 	if (!mtrr_exists)
-		return NULL;
-	if (index == MSR_IA32_MTRR_DEF_TYPE)
-		return &mtrr->def_type;
+		return -1;
 	if (variable < 2 * variable_count())
-		return variable & 1 ? &mtrr->variable[variable / 2].mask : &mtrr->variable[variable / 2].base;
-	if (mtrr_cap & MTRRCAP_FIX)
-		for (u32 i = 0; i < MTRR_FIXED_COUNT; i++)
-			if (fixed_ranges[i].msr == index)
-				return &mtrr->fixed[i];
-	return NULL;
+		return PLACE(variable) + (int)variable;
+	if (index == MSR_IA32_MTRR_DEF_TYPE)
+		return PLACE(def_type);
+	if (!(mtrr_cap & MTRRCAP_FIX))
+		return -1;
+	/* In the order of fixed_ranges[]. */
+	if (index == MSR_IA32_MTRR_FIX64K_00000)
+		return PLACE(fixed);
+	if (index - MSR_IA32_MTRR_FIX16K_80000 < 2)
+		return PLACE(fixed) + 1 + (int)(index - MSR_IA32_MTRR_FIX16K_80000);
+	if (index - MSR_IA32_MTRR_FIX4K_C0000 < 8)
+		return PLACE(fixed) + 3 + (int)(index - MSR_IA32_MTRR_FIX4K_C0000);
+	return -1;
 }
 
 bool mtrr_is_msr(u32 index)
 {
-	struct mtrr none;
-
-	return msr_register(&none, index) != NULL;
+	return place_of(index) >= 0;
 }
 
 static bool type_valid(u64 type)
@@ -111,21 +118,21 @@ static bool value_valid(u32 index, u64 value)
 
 bool mtrr_read(const struct mtrr *mtrr, u32 index, u64 *value)
 {
-	struct mtrr copy = *mtrr;
-	const u64 *reg = msr_register(&copy, index);
+	int place = place_of(index);
 
-	if (!reg)
+	if (place < 0)
 		return false;
-	*value = *reg;
+	*value = ((const u64 *)mtrr)[place];
 	return true;
 }
 
 bool mtrr_write(struct mtrr *mtrr, u32 index, u64 value, bool *changed)
 {
-	u64 *reg = msr_register(mtrr, index);
+	int place = place_of(index);
+	u64 *reg = (u64 *)mtrr + place;
 
 	*changed = false;
-	if (!reg || !value_valid(index, value))
+	if (place < 0 || !value_valid(index, value))
 		return false;
 	*changed = *reg != value;
 	*reg = value;

@@ -5,15 +5,21 @@
  * it is touched, from a fixed budget of tables. Memory types are L1's MTRRs'.
  * SDM: "The Extended Page Table Mechanism (EPT)", "EPT and Memory Typing".
  *
+ * When L1 changes its MTRRs, the root's entries are *parked*: they keep where
+ * they lead and lose their permissions, and what lies below is typed anew when
+ * it is touched, a table at a time. So no write of L1's costs more than a walk.
+ *
  * Entries change in place by single 64-bit stores under a lock that is taken
- * only here, on the first touch of MMIO, at MTRR writes and at accesses to
- * absent memory: never on the way of an ordinary exit. Reading needs no lock.
+ * only here, on the first touch of MMIO and of what is parked, at changes of
+ * MTRRs and at accesses to absent memory: never on the way of an ordinary exit,
+ * and never for longer than a table of each level takes. Reading needs no lock.
  */
 #include "vmx/vm.h"
 
 #include "kernel/cmdline.h"
 #include "kernel/hw/cpu.h"
 #include "kernel/hw/phys.h"
+#include "kernel/log.h"
 #include "kernel/msr.h"
 #include "kernel/string.h"
 #include "kernel/x86.h"
@@ -35,6 +41,8 @@ struct passthru {
 	struct mtrr mtrr; /* under the lock: what the types of EPT01 follow */
 	u64 eager_end;	  /* constant after init */
 	bool running;	  /* constant after init: tables come from the pool */
+	bool few, none;	  /* under the lock: the pool's two warnings are due */
+	bool none_said;	  /* under the lock */
 };
 static struct passthru passthru;
 
@@ -45,15 +53,32 @@ static void lock(void)
 			cpu_pause();
 }
 
+/* What there is to say is said when others can go on. */
 static void unlock(void)
 {
+	bool few = passthru.few, none = passthru.none;
+
+	passthru.few = passthru.none = false;
 	__atomic_store_n(&passthru.lock, 0, __ATOMIC_RELEASE);
+	if (unlikely(few))
+		log_warn("EPT01: three quarters of the tables for MMIO and memory types are used");
+	if (unlikely(none))
+		log_warn("EPT01: no table is left: MMIO in new places gets #GP, memory types stay as they "
+			 "are");
 }
 
 static void *table_alloc(void *context)
 {
+	void *table;
+
 	(void)context;
-	return passthru.running ? pool_get(&passthru.pool) : page_alloc();
+	if (!passthru.running)
+		return page_alloc();
+	table = pool_get(&passthru.pool);
+	passthru.few = table && passthru.pool.free_count == POOL_PAGES / 4;
+	passthru.none = !table && !passthru.none_said;
+	passthru.none_said |= passthru.none;
+	return table;
 }
 
 static u64 leaf_bits(u32 type)
@@ -103,6 +128,102 @@ enum status passthru_init(const struct mtrr *mtrr)
 	return STATUS_OK;
 }
 
+/* ---- memory types that follow the MTRRs ---- */
+
+static bool is_parked(u64 entry)
+{
+	return entry && !(entry & EPT_RWX);
+}
+
+static bool is_leaf(u64 entry, unsigned int level)
+{
+	return level == 1 || (entry & EPT_LEAF);
+}
+
+/* What stands in a leaf's place: nothing, where a page stood in for absent memory: who steps there maps it
+ * again. */
+static u64 typed(u64 leaf, u64 gpa, u32 type)
+{
+	u64 bits = leaf & ~(u64)(EPT_MEMTYPE | EPT_RWX);
+
+	return (leaf & PTE_ADDR) == gpa ? bits | leaf_bits(type) : 0;
+}
+
+static void park_entries(u64 *table)
+{
+	for (unsigned int i = 0; i < 512; i++)
+		if (table[i] & EPT_RWX)
+			WRITE_ONCE(table[i], table[i] & ~(u64)EPT_RWX);
+}
+
+/* All leaves of the table have one type; the tables below it wait for their own touch. */
+static void type_entries(u64 *table, u64 gpa, unsigned int level, u32 type)
+{
+	for (unsigned int i = 0; i < 512; i++, gpa += ptab_level_size(level)) {
+		u64 entry = table[i];
+
+		if (!entry)
+			continue;
+		WRITE_ONCE(table[i], is_leaf(entry, level) ? typed(entry, gpa, type) : entry & ~(u64)EPT_RWX);
+	}
+}
+
+/* The MTRRs cut through this leaf: smaller ones, parked. An empty pool leaves it, with its old type. */
+static void split_parked(u64 *entry, unsigned int level)
+{
+	u64 *table = table_alloc(NULL);
+	u64 old = *entry;
+
+	if (!table) {
+		WRITE_ONCE(*entry, old | EPT_RWX);
+		return;
+	}
+	if (level == 2)
+		old &= ~(u64)EPT_LEAF;
+	for (unsigned int i = 0; i < 512; i++)
+		table[i] = old + i * ptab_level_size(level - 1);
+	__atomic_store_n(entry, ptr_to_phys(table).v | EPT_RWX, __ATOMIC_RELEASE);
+}
+
+/* Below a present link every present entry is of these MTRRs. */
+static void take_up_entry(u64 *entry, u64 gpa, unsigned int level)
+{
+	u64 end;
+	u32 type = mtrr_type(&passthru.mtrr, gpa, &end);
+	bool uniform = end - gpa >= ptab_level_size(level);
+
+	if (!is_leaf(*entry, level)) {
+		u64 *table = phys_to_ptr(HPA(*entry & PTE_ADDR));
+
+		if (uniform)
+			type_entries(table, gpa, level - 1, type);
+		else
+			park_entries(table);
+		__atomic_store_n(entry, *entry | EPT_RWX, __ATOMIC_RELEASE);
+	} else if (uniform) {
+		WRITE_ONCE(*entry, typed(*entry, gpa, type));
+	} else {
+		split_parked(entry, level);
+	}
+}
+
+/* The way to `gpa` as far as there is one, with the types of the MTRRs as they are. Under the lock. */
+static void take_up(u64 gpa)
+{
+	u64 *table = vm.ept01_root;
+
+	for (unsigned int level = passthru.ept.format->levels;; level--) {
+		u64 size = ptab_level_size(level);
+		u64 *entry = &table[gpa / size & 511];
+
+		if (is_parked(*entry))
+			take_up_entry(entry, ALIGN_DOWN(gpa, size), level);
+		if (!*entry || is_leaf(*entry, level))
+			return;
+		table = phys_to_ptr(HPA(*entry & PTE_ADDR));
+	}
+}
+
 /*
  * The largest aligned chunk around `gpa` that has one type and is clear of the window and of what is
  * mapped.
@@ -126,12 +247,13 @@ static bool map_on_demand(u64 gpa)
 	return false;
 }
 
-/* Another CPU may have mapped it meanwhile. */
+/* Another CPU may have mapped it meanwhile, or parked it. */
 static bool map_if_absent(u64 gpa, u64 *leaf, unsigned int *level)
 {
 	bool found;
 
 	lock();
+	take_up(gpa);
 	found = ptab_lookup(&passthru.ept, gpa, leaf, level) ||
 		(map_on_demand(gpa) && ptab_lookup(&passthru.ept, gpa, leaf, level));
 	unlock();
@@ -167,41 +289,6 @@ bool vm_ept01_lookup(gpa_t gpa, struct ept01_mapping *out)
 	return out->hpa == ALIGN_DOWN(gpa.v, out->size);
 }
 
-/* One leaf follows the MTRRs; where they cut through it, it is split. An empty pool leaves the old type. */
-static void retype_leaf(u64 *entry, u64 va, unsigned int level)
-{
-	u64 size = ptab_level_size(level), end;
-	u32 type = mtrr_type(&passthru.mtrr, va, &end);
-
-	if (end >= va + size) {
-		WRITE_ONCE(*entry, (*entry & ~(u64)EPT_MEMTYPE) | (u64)type << EPT_MEMTYPE_SHIFT);
-		return;
-	}
-	while (va < ALIGN_DOWN(va, size) + size) {
-		type = mtrr_type(&passthru.mtrr, va, &end);
-		end = MIN(end, ALIGN_DOWN(va, size) + size);
-		if (!ptab_map(&passthru.ept, va, va, end - va, leaf_bits(type)))
-			return;
-		if (!(end & (size - 1)))
-			return;
-		va = end;
-	}
-}
-
-static void retype_table(u64 *table, u64 va, unsigned int level)
-{
-	for (unsigned int i = 0; i < 512; i++, va += ptab_level_size(level)) {
-		u64 entry = table[i];
-
-		if (!(entry & EPT_RWX))
-			continue;
-		if (level == 1 || (entry & EPT_LEAF))
-			retype_leaf(&table[i], va, level);
-		else
-			retype_table(phys_to_ptr(HPA(entry & PTE_ADDR)), va, level - 1);
-	}
-}
-
 /*
  * While L1 has its MTRRs off (a step of the SDM's procedure for changing them on all processors) the
  * types stay what they were: L1's caches are off then by its own CR0.CD.
@@ -216,17 +303,24 @@ bool passthru_retype(const struct mtrr *mtrr)
 	changed = memcmp(&passthru.mtrr, mtrr, sizeof(*mtrr)) != 0;
 	if (changed) {
 		passthru.mtrr = *mtrr;
-		retype_table(vm.ept01_root, 0, passthru.ept.format->levels);
+		park_entries(vm.ept01_root);
 	}
 	unlock();
 	return changed;
+}
+
+/* The entry of 4 KiB, or NULL: the pool is empty. Under the lock. */
+static u64 *small_entry(gpa_t gpa)
+{
+	take_up(gpa.v);
+	return ptab_entry(&passthru.ept, gpa.v, 1);
 }
 
 /* An empty pool leaves it large. */
 void passthru_split(gpa_t gpa)
 {
 	lock();
-	ptab_entry(&passthru.ept, gpa.v, 1);
+	small_entry(gpa);
 	unlock();
 }
 
@@ -237,7 +331,7 @@ bool passthru_map_scratch(gpa_t gpa, hpa_t scratch)
 	if (!is_covered(gpa.v))
 		return false;
 	lock();
-	entry = ptab_entry(&passthru.ept, gpa.v, 1);
+	entry = small_entry(gpa);
 	if (entry)
 		WRITE_ONCE(*entry, scratch.v | leaf_bits(MEMTYPE_WB));
 	unlock();
@@ -252,6 +346,7 @@ void passthru_unmap_scratch(gpa_t gpa, hpa_t scratch)
 	if (!is_covered(gpa.v))
 		return;
 	lock();
+	take_up(gpa.v);
 	/* Another CPU's scratch page may stand there by now, which that CPU takes away. */
 	if (ptab_lookup(&passthru.ept, gpa.v, &leaf, &level) && level == 1 && (leaf & PTE_ADDR) == scratch.v)
 		WRITE_ONCE(*ptab_entry(&passthru.ept, gpa.v, 1), 0);

@@ -52,9 +52,13 @@ static inline void trace(struct vcpu *vcpu, struct vmcs *vmcs, u32 reason)
 
 static void handle_requests(struct vcpu *vcpu)
 {
-	u64 request = __atomic_exchange_n(&vcpu->request, 0, __ATOMIC_ACQ_REL);
+	u64 request;
 
 	if (request & REQUEST_EPT01_CHANGED) {
+	/* It asks all CPUs, and so this one, to forget what they hold. */
+	if (READ_ONCE(vcpu->request) & REQUEST_MTRRS_CHANGED)
+		msr_apply_mtrrs(vcpu);
+	request = __atomic_exchange_n(&vcpu->request, 0, __ATOMIC_ACQ_REL);
 		tlb_flush_ept_all();
 		nested_ept01_changed(vcpu);
 	}

@@ -56,6 +56,7 @@ enum action {
 #define REQUEST_EPT01_CHANGED BIT(1) /* flush this CPU's translations, drop EPT02s */
 #define REQUEST_STOP BIT(2)	     /* the machine stops */
 #define REQUEST_MACHINE_CHECK BIT(3) /* a machine check hit L0 */
+#define REQUEST_MTRRS_CHANGED BIT(4) /* of this CPU, by this CPU: EPT01 has not followed yet */
 
 /* An event to be injected at the next entry of the current VMCS. */
 struct event {

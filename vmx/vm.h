@@ -46,8 +46,8 @@ bool vm_ept01_lookup(gpa_t gpa, struct ept01_mapping *out);
 enum status passthru_init(const struct mtrr *mtrr);
 
 /*
- * L1's MTRRs on some CPU have changed: memory types of EPT01 follow.  True: some did; the caller has
- * all CPUs flush.
+ * L1's MTRRs on some CPU have changed: memory types of EPT01 follow, each when it is touched.  True: some
+ * will; the caller has all CPUs flush.
  */
 bool passthru_retype(const struct mtrr *mtrr);
 
