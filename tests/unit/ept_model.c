@@ -909,6 +909,9 @@ static u32 count_tables(struct ept02_cache *cache, u32 table)
 		u64 entry = ept02_entries(cache, table)[i];
 
 		CHECK(ept02_is_filled(t, i) || !entry, "entry %llx is not filled", (unsigned long long)entry);
+		CHECK((t->links[i / 64] >> i % 64 & 1) ==
+			      (ept02_is_filled(t, i) && !ept_is_leaf(entry, t->level)),
+		      "entry %llx is a link, or is not", (unsigned long long)entry);
 		if (!ept02_is_filled(t, i) || ept_is_leaf(entry, t->level))
 			continue;
 		u32 child = ept02_child(cache, entry);
@@ -927,7 +930,8 @@ void model_check_cache(struct ept02_cache *cache)
 
 	for (u32 i = cache->free; i != EPT02_NONE; i = cache->tables[i].parent) {
 		for (unsigned int j = 0; j < EPT_ENTRIES; j++)
-			CHECK(!ept02_entries(cache, i)[j], "a free table is not empty");
+			CHECK(!ept02_entries(cache, i)[j] || ept02_is_filled(&cache->tables[i], j),
+			      "an entry of a free table would not be cleared");
 		free++;
 	}
 	for (unsigned int i = 0; i < EPT02_ROOTS; i++)

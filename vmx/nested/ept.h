@@ -153,12 +153,13 @@ static inline u64 ept12_need(const struct ept12_role *role, u64 access)
  * without permissions is "parked": hardware cannot follow it, the table below it waits for its next use.
  */
 struct ept02_table {
-	u64 filled[EPT_ENTRIES / 64];
-	u64 source; /* GPA of L1's table, or EPT02_DIRECT */
-	u32 parent; /* EPT02_NONE: a root; of a free table: the next free one */
-	u16 index;  /* in the parent */
-	u8 level;   /* 0: free */
-	bool stale; /* parked by an INVEPT: to be compared with L1's table before use */
+	u64 filled[EPT_ENTRIES / 64]; /* of a free table: to be cleared before it is used */
+	u64 links[EPT_ENTRIES / 64];  /* of the filled ones: those that lead to a table */
+	u64 source;		      /* GPA of L1's table, or EPT02_DIRECT */
+	u32 parent;		      /* EPT02_NONE: a root; of a free table: the next free one */
+	u16 index;		      /* in the parent */
+	u8 level;		      /* 0: free */
+	bool stale;		      /* parked by an INVEPT: to be compared with L1's table before use */
 };
 
 /* One table of L1's that was found to be RAM. */
@@ -190,7 +191,7 @@ struct ept02_cache {
 	u64 *snapshots; /* L1's entries that the filled ones were made from, a page per table */
 	struct ept02_table *tables;
 	u32 count;
-	u32 free; /* first free table; its page is all zero */
+	u32 free; /* first free table */
 	u32 free_count;
 	u32 hand;	/* where reclaim within an EPT02 goes on */
 	u32 sync_share; /* constant after init: entries compared at once after an INVEPT */

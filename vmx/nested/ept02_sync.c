@@ -17,6 +17,15 @@ struct sync {
 	u32 left;
 };
 
+/* In entries compared: what a table costs besides, and an entry that has changed. */
+#define COST_TABLE 16
+#define COST_CHANGED 4
+
+static inline void charge(struct sync *sync, u32 entries)
+{
+	sync->left -= MIN(sync->left, entries);
+}
+
 /* Bits of L1's entry that mean something: the others may change unnoticed. */
 static u64 meaning(const struct ept12_role *role, unsigned int level, bool leaf)
 {
@@ -44,6 +53,7 @@ static void sync_entry(struct sync *sync, u32 table, unsigned int index, u64 now
 
 	if (!changed)
 		return;
+	charge(sync, COST_CHANGED);
 	if ((changed & ~(EPT_PERMISSIONS | EPT_ACCESSED | EPT_DIRTY)) ||
 	    !ept12_entry_valid(sync->role, now, level)) {
 		ept02_drop_entry(cache, table, index);
@@ -98,6 +108,7 @@ static void sync_table(struct sync *sync, u32 table)
 	u64 *entries = ept02_entries(sync->cache, table);
 
 	t->stale = false;
+	charge(sync, COST_TABLE);
 	if (!now) {
 		ept02_empty_table(sync->cache, table);
 		return;
@@ -105,14 +116,14 @@ static void sync_table(struct sync *sync, u32 table)
 	for (unsigned int word = 0; word < ARRAY_SIZE(t->filled); word++) {
 		if (t->level == 1 && t->filled[word] == ~0ull &&
 		    is_unchanged(&now[word * WORD_ENTRIES], &snapshot[word * WORD_ENTRIES])) {
-			sync->left -= MIN(sync->left, (u32)WORD_ENTRIES);
+			charge(sync, WORD_ENTRIES);
 			continue;
 		}
 		for (u64 bits = t->filled[word]; bits; bits &= bits - 1) {
 			unsigned int index = word * WORD_ENTRIES + (unsigned int)__builtin_ctzll(bits);
 			u64 value = READ_ONCE(now[index]);
 
-			sync->left -= sync->left ? 1 : 0;
+			charge(sync, 1);
 			if (unlikely(value != snapshot[index]))
 				sync_entry(sync, table, index, value);
 			if (t->level > 1 && ept02_is_filled(t, index) &&

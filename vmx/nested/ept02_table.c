@@ -2,7 +2,9 @@
 /*
  * Tables and roots of this CPU's EPT02s, out of a fixed budget that is set
  * aside at start. When it is used up the least recently used EPT02 goes;
- * when there is only one, parts of it that the caller does not hold. What
+ * when there is only one, parts of it that the caller does not hold. Tables
+ * are freed without a look at their leaves, which are cleared when the table
+ * is used again: L1 can make L0 drop all of them by one instruction. What
  * the entries say is ept02.c's and ept02_sync.c's.
  */
 #include "kernel/panic.h"
@@ -33,15 +35,27 @@ void ept02_table_init(struct ept02_cache *cache, u64 budget)
 
 void ept02_set_entry(struct ept02_cache *cache, u32 table, unsigned int index, u64 entry)
 {
-	cache->tables[table].filled[index / 64] |= BIT(index % 64);
+	struct ept02_table *t = &cache->tables[table];
+
+	t->filled[index / 64] |= BIT(index % 64);
+	if (!ept_is_leaf(entry, t->level))
+		t->links[index / 64] |= BIT(index % 64);
 	WRITE_ONCE(ept02_entries(cache, table)[index], entry);
 }
 
-/* Its entries are empty and no link leads to it. */
+/* With the tables below it. No link leads to it. */
 static void put_table(struct ept02_cache *cache, u32 table)
 {
-	cache->tables[table].level = 0;
-	cache->tables[table].parent = cache->free;
+	struct ept02_table *t = &cache->tables[table];
+
+	for (unsigned int word = 0; word < ARRAY_SIZE(t->links) && t->level > 1; word++)
+		for (u64 bits = t->links[word]; bits; bits &= bits - 1) {
+			unsigned int index = word * 64 + (unsigned int)__builtin_ctzll(bits);
+
+			put_table(cache, ept02_child(cache, ept02_entries(cache, table)[index]));
+		}
+	t->level = 0;
+	t->parent = cache->free;
 	cache->free = table;
 	cache->free_count++;
 }
@@ -51,17 +65,15 @@ bool ept02_drop_entry(struct ept02_cache *cache, u32 table, unsigned int index)
 	struct ept02_table *t = &cache->tables[table];
 	u64 *entry = &ept02_entries(cache, table)[index];
 	u64 old = *entry;
-	u32 child;
 
 	if (!ept02_is_filled(t, index))
 		return false;
 	t->filled[index / 64] &= ~BIT(index % 64);
+	t->links[index / 64] &= ~BIT(index % 64);
 	WRITE_ONCE(*entry, 0);
 	if (ept_is_leaf(old, t->level))
 		return false;
-	child = ept02_child(cache, old);
-	ept02_empty_table(cache, child);
-	put_table(cache, child);
+	put_table(cache, ept02_child(cache, old));
 	return true;
 }
 
@@ -86,18 +98,13 @@ static bool is_above(const struct ept02_cache *cache, u32 table, u32 held)
 	return false;
 }
 
-static bool has_links(struct ept02_cache *cache, u32 table)
+static bool has_links(const struct ept02_table *t)
 {
-	const struct ept02_table *t = &cache->tables[table];
+	u64 any = 0;
 
-	for (unsigned int word = 0; word < ARRAY_SIZE(t->filled) && t->level > 1; word++)
-		for (u64 bits = t->filled[word]; bits; bits &= bits - 1) {
-			unsigned int index = word * 64 + (unsigned int)__builtin_ctzll(bits);
-
-			if (!ept_is_leaf(ept02_entries(cache, table)[index], t->level))
-				return true;
-		}
-	return false;
+	for (unsigned int word = 0; word < ARRAY_SIZE(t->links); word++)
+		any |= t->links[word];
+	return any;
 }
 
 static struct ept02_root *lru_root(struct ept02_cache *cache, const struct ept02_root *keep)
@@ -124,13 +131,22 @@ static void reclaim_within(struct ept02_cache *cache, struct ept02_root *root, u
 		const struct ept02_table *t = &cache->tables[table];
 
 		cache->hand = table + 1 < cache->count ? table + 1 : 0;
-		if (!t->level || t->parent == EPT02_NONE || is_above(cache, table, keep) ||
-		    has_links(cache, table))
+		if (!t->level || t->parent == EPT02_NONE || is_above(cache, table, keep) || has_links(t))
 			continue;
 		ept02_drop_entry(cache, t->parent, t->index);
 		wanted--;
 	}
 	tlb_flush_ept(root->pointer);
+}
+
+/* What was in it when it was freed. */
+static void clear_entries(struct ept02_cache *cache, u32 table)
+{
+	const struct ept02_table *t = &cache->tables[table];
+
+	for (unsigned int word = 0; word < ARRAY_SIZE(t->filled); word++)
+		for (u64 bits = t->filled[word]; bits; bits &= bits - 1)
+			ept02_entries(cache, table)[word * 64 + (unsigned int)__builtin_ctzll(bits)] = 0;
 }
 
 u32 ept02_table_get(struct ept02_cache *cache, struct ept02_root *root, u32 keep)
@@ -152,6 +168,7 @@ u32 ept02_table_get(struct ept02_cache *cache, struct ept02_root *root, u32 keep
 	table = cache->free;
 	cache->free = cache->tables[table].parent;
 	cache->free_count--;
+	clear_entries(cache, table);
 	cache->tables[table] = (struct ept02_table){ .parent = EPT02_NONE };
 	return table;
 }
@@ -201,7 +218,6 @@ void ept02_root_free(struct ept02_cache *cache, struct ept02_root *root)
 {
 	/* A step is over before another root can be chosen, and the one that it changed is in use. */
 	ASSERT(!cache->step_count || cache->steps[0].root != root);
-	ept02_empty_table(cache, root->table);
 	put_table(cache, root->table);
 	root->used = false;
 	if (cache->active == root)
