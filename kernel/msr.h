@@ -38,8 +38,12 @@
 #define MSR_IA32_SMBASE 0x09e
 #define MSR_IA32_PMC0 0x0c1
 #define MSR_IA32_UMWAIT_CONTROL 0x0e1
+#define MSR_MEMORY_CTRL 0x033
+#define MEMORY_CTRL_UC_LOCK_DISABLE BIT(28) /* a locked access to other than write-back memory faults */
+#define MSR_TRACE_HUB_STH_ACPIBAR_BASE 0x080
 #define MSR_IA32_CORE_CAPABILITIES 0x0cf
-#define CORE_CAP_RAR BIT(1) /* remote action requests */
+#define CORE_CAP_RAR BIT(1)		/* remote action requests */
+#define CORE_CAP_UC_LOCK_DISABLE BIT(4) /* MSR_MEMORY_CTRL has it */
 #define MSR_PLATFORM_INFO 0x0ce
 #define MSR_IA32_MPERF 0x0e7
 #define MSR_IA32_APERF 0x0e8

@@ -245,14 +245,17 @@ static bool xcr0_is_valid(u64 value)
 	return true;
 }
 
-/* CPL 0 and CR4.OSXSAVE were checked by the processor before the exit. */
+/*
+ * SDM "XSETBV": #GP(0) "if the current privilege level is not 0", and that comes before the exit; an emulated
+ * processor may exit first, so it is asked. CR4.OSXSAVE is the processor's to check. What it refuses of bits
+ * that CPUID has (a rule newer than Socle) is #GP as well, and not Socle's own.
+ */
 enum action exit_xsetbv(struct vcpu *vcpu)
 {
 	u64 value = (u32)vcpu->gpr[GPR_RAX] | vcpu->gpr[GPR_RDX] << 32;
 
-	if ((u32)vcpu->gpr[GPR_RCX] != 0 || !xcr0_is_valid(value))
+	if (vcpu_cpl(vcpu) || (u32)vcpu->gpr[GPR_RCX] != 0 || !xcr0_is_valid(value) || !xsetbv_safe(0, value))
 		return event_inject_gp(vcpu, 0);
-	xsetbv(0, value);
 	return ACTION_SKIP;
 }
 

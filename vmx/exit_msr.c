@@ -71,7 +71,7 @@ bool msr_read(struct vcpu *vcpu, u32 index, u64 *value)
 	if (is_hidden(index) || !rdmsr_safe(index, value))
 		return false;
 	if (index == MSR_IA32_CORE_CAPABILITIES)
-		*value &= ~CORE_CAP_RAR;
+		*value &= ~(CORE_CAP_RAR | CORE_CAP_UC_LOCK_DISABLE);
 	return true;
 }
 
@@ -177,12 +177,64 @@ void msr_apply_mtrrs(struct vcpu *vcpu)
 	}
 }
 
-/* The APIC's page must not come to lie over L0's memory. */
+static bool is_partly_ram(u64 page)
+{
+	for (size_t i = 0; i < memmap_count(); i++) {
+		const struct memmap_range *range = memmap_get(i);
+
+		if ((range->type == MEMMAP_USABLE || range->type == MEMMAP_ACPI) &&
+		    page < range->base + range->size && range->base < page + PAGE_SIZE)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The APIC's page must not come to lie over L0's memory; nor over L1's RAM, which L0 reads and writes in
+ * pieces of any size: SDM "Local APIC Register Address Map" calls other than aligned 32-bit accesses
+ * undefined.
+ */
 static bool write_apic_base(u64 value)
 {
-	if (memmap_in_window(value & APIC_BASE_ADDR, PAGE_SIZE))
+	u64 page = value & APIC_BASE_ADDR;
+	bool moves = (value ^ rdmsr(MSR_IA32_APIC_BASE)) & APIC_BASE_ADDR;
+
+	if (memmap_in_window(page, PAGE_SIZE) || (moves && is_partly_ram(page)))
 		return false;
 	return wrmsr_safe(MSR_IA32_APIC_BASE, value);
+}
+
+/*
+ * SDM "Features to Disable Bus Locks": with UC-lock disable, a locked access to other than write-back memory
+ * faults at any CPL, and with CR0.CD, which is L1's in L0 too, all memory is such. So L1 has no such feature
+ * (neither IA32_CORE_CAPABILITIES nor CPUID names it). Bit 29, #AC for split locks, is L1's: L0 has none.
+ */
+static bool write_memory_ctrl(u64 value)
+{
+	return !(value & MEMORY_CTRL_UC_LOCK_DISABLE) && wrmsr_safe(MSR_MEMORY_CTRL, value);
+}
+
+void msr_cpu_init(void)
+{
+	u64 value;
+
+	if (rdmsr_safe(MSR_MEMORY_CTRL, &value) && (value & MEMORY_CTRL_UC_LOCK_DISABLE))
+		wrmsr_safe(MSR_MEMORY_CTRL, value & ~MEMORY_CTRL_UC_LOCK_DISABLE);
+}
+
+/* IA32_DEBUGCTL's bits of `value` that the processor takes now: L1 can take features away. */
+u64 msr_debugctl_taken(u64 value)
+{
+	u64 taken = 0;
+
+	for (u64 left = value & vmx_caps.debugctl_valid; left; left &= left - 1) {
+		u64 bit = left & -left;
+
+		if (wrmsr_safe(MSR_IA32_DEBUGCTL, bit & ~(u64)DEBUGCTL_EFFECTIVE))
+			taken |= bit;
+		wrmsr(MSR_IA32_DEBUGCTL, 0);
+	}
+	return taken;
 }
 
 bool msr_write(struct vcpu *vcpu, u32 index, u64 value)
@@ -198,6 +250,9 @@ bool msr_write(struct vcpu *vcpu, u32 index, u64 value)
 	case MSR_IA32_SYSENTER_EIP: return write_linear(VMCS_guest_sysenter_eip, value);
 	case MSR_IA32_FEATURE_CONTROL: return write_feature_control(vcpu, value);
 	case MSR_IA32_APIC_BASE: return write_apic_base(value);
+	case MSR_MEMORY_CTRL: return write_memory_ctrl(value);
+	/* As where the firmware has locked it: it would lay the trace hub over any memory. */
+	case MSR_TRACE_HUB_STH_ACPIBAR_BASE: return false;
 	case MSR_IA32_MISC_ENABLE:
 		/* Execute-disable is L0's too: its page tables use it. */
 		return wrmsr_safe(index, value & ~MISC_ENABLE_XD_DISABLE);

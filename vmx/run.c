@@ -16,6 +16,7 @@
 #include "vmx/entry.h"
 #include "vmx/event.h"
 #include "vmx/exit.h"
+#include "vmx/late.h"
 #include "vmx/tlb.h"
 #include "vmx/vcpu.h"
 
@@ -54,11 +55,11 @@ static void handle_requests(struct vcpu *vcpu)
 {
 	u64 request;
 
-	if (request & REQUEST_EPT01_CHANGED) {
 	/* It asks all CPUs, and so this one, to forget what they hold. */
 	if (READ_ONCE(vcpu->request) & REQUEST_MTRRS_CHANGED)
 		msr_apply_mtrrs(vcpu);
 	request = __atomic_exchange_n(&vcpu->request, 0, __ATOMIC_ACQ_REL);
+	if (request & REQUEST_EPT01_CHANGED) {
 		tlb_flush_ept_all();
 		nested_ept01_changed(vcpu);
 	}
@@ -96,10 +97,8 @@ static void nmi_hook(struct trap_frame *frame)
 static bool machine_check_hook(struct trap_frame *frame)
 {
 	struct vcpu *vcpu = percpu_this()->vcpu;
-	u64 status;
 
-	if (!rdmsr_safe(MSR_IA32_MCG_STATUS, &status) ||
-	    (status & (MCG_STATUS_RIPV | MCG_STATUS_EIPV)) != MCG_STATUS_RIPV)
+	if (!late_machine_check_is_l1s())
 		return false;
 	if (vcpu)
 		request_before_entry(vcpu, REQUEST_MACHINE_CHECK, frame);
@@ -164,22 +163,24 @@ static inline void prepare(struct vcpu *vcpu)
 		verw(GDT_DATA);
 }
 
-/* Runs the guest until it exits; the register cache is forgotten before anything else can look. */
-static inline struct vmcs *enter(struct vcpu *vcpu)
+/*
+ * Runs the guest until it exits; the register cache is forgotten before anything else can look. False: it has
+ * not run, and is to be entered (again).
+ */
+static inline bool enter(struct vcpu *vcpu)
 {
 	enum enter_result result;
 	struct vmcs *vmcs;
 	u32 reason;
 
-	for (;;) {
-		prepare(vcpu);
-		result = vmx_enter(vcpu);
-		if (likely(result == ENTER_EXITED))
-			break;
+	prepare(vcpu);
+	result = vmx_enter(vcpu);
+	if (unlikely(result != ENTER_EXITED)) {
 		if (result == ENTER_FAIL_VALID && vcpu->nested.in_l2)
 			entry_of_l2_failed(vcpu);
 		else if (result != ENTER_REQUEST)
 			entry_failed(vcpu, result);
+		return false;
 	}
 	vmcs = vcpu->vmcs;
 	regcache_reset(&vmcs->cache);
@@ -189,10 +190,14 @@ static inline struct vmcs *enter(struct vcpu *vcpu)
 	if (likely(!(reason & EXIT_REASON_ENTRY_FAILURE))) {
 		vcpu->pending_valid = false;
 		vmcs->launched = true;
-	} else if (!vcpu->nested.in_l2)
+		return true;
+	}
+	if (vcpu->nested.in_l2)
+		return true;
+	if (!late_mend(vcpu))
 		panic("VM entry of L1 failed late: reason %u, qualification %llx", reason & 0xffff,
 		      (unsigned long long)vcpu_reg(vcpu, REG_EXIT_QUALIFICATION));
-	return vmcs;
+	return false;
 }
 
 /* The other CPUs stop before their next entry; the NMI makes them exit now. */
@@ -294,11 +299,13 @@ void vcpu_run(struct vcpu *vcpu)
 	trap_set_machine_check_hook(machine_check_hook);
 	panic_set_dump(panic_dump);
 	for (;;) {
-		struct vmcs *vmcs = enter(vcpu);
-		u32 reason = vcpu->exit_reason & 0xffff;
 		enum action action;
+		u32 reason;
 
-		trace(vcpu, vmcs, reason);
+		if (unlikely(!enter(vcpu)))
+			continue;
+		reason = vcpu->exit_reason & 0xffff;
+		trace(vcpu, vcpu->vmcs, reason);
 		if (unlikely(vcpu->absent.stepping) && reason != EXIT_EPT_VIOLATION)
 			absent_finish(vcpu);
 		action = vcpu->nested.in_l2 ? handle_l2(vcpu, reason) : handle_l1(vcpu, reason);

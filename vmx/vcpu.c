@@ -310,6 +310,7 @@ struct vcpu *vcpu_create(struct percpu *cpu, struct vm *the_vm, const struct l1_
 	vcpu->feature_control = cpu->vmx->firmware_feature_control;
 	vcpu->ibpb = options.ibpb && (cpuid(CPUID_LEAF_EXTENDED_FEATURES, 0).edx & CPUID_7_EDX_IBRS);
 	choose_flushes(vcpu);
+	msr_cpu_init();
 	mtrr_read_hardware(&vcpu->mtrr);
 	absent_init(vcpu);
 	vmcs_init(&vcpu->vmcs01, page_alloc(), &vcpu->reg_counters);

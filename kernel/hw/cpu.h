@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The privileged instructions that are not VMX's, one function each. Host builds put tests/fake/kernel/hw
- * before this folder. rdmsr_safe() and wrmsr_safe() survive a #GP through the exception table (trap.S).
+ * before this folder. What ends in _safe() survives a #GP through the exception table (trap.S).
  */
 #ifndef KERNEL_HW_CPU_H
 #define KERNEL_HW_CPU_H
@@ -121,9 +121,18 @@ static inline u64 xgetbv(u32 index)
 	return (u64)hi << 32 | lo;
 }
 
-static inline void xsetbv(u32 index, u64 value)
+/* False if the processor refuses the value. Needs CR4.OSXSAVE. */
+static inline bool xsetbv_safe(u32 index, u64 value)
 {
-	asm volatile("xsetbv" : : "c"(index), "a"((u32)value), "d"((u32)(value >> 32)) : "memory");
+	u8 ok = 0;
+
+	asm volatile("1: xsetbv\n\t"
+		     "movb $1, %[ok]\n\t"
+		     "2:\n\t" CPU_EXTABLE("1b", "2b")
+		     : [ok] "+r"(ok)
+		     : "c"(index), "a"((u32)value), "d"((u32)(value >> 32))
+		     : "memory");
+	return ok;
 }
 
 /* Needs CR4.PKE. */

@@ -402,9 +402,14 @@ u64 xgetbv(u32 index UNUSED)
 	return xcr0;
 }
 
-void xsetbv(u32 index UNUSED, u64 value)
+u64 fake_xcr0_refused;
+
+bool xsetbv_safe(u32 index UNUSED, u64 value)
 {
+	if (value & fake_xcr0_refused)
+		return false;
 	xcr0 = value;
+	return true;
 }
 
 u32 fake_pkru, fake_verws;

@@ -61,6 +61,7 @@ extern u32 fake_pkru;
 extern u32 fake_verws;					     /* so many so far */
 extern bool (*fake_machine_check)(struct trap_frame *frame); /* Socle's hook */
 extern u64 fake_debugctl_reserved;			     /* bits that WRMSR of IA32_DEBUGCTL refuses */
+extern u64 fake_xcr0_refused;				     /* bits that XSETBV refuses */
 void fake_io_in(u32 value);				     /* what each IN reads from now on */
 extern void (*fake_input_hook)(void); /* before each INB: time passes by them; NULL: none */
 

@@ -32,6 +32,13 @@ static bool wants_always(struct vcpu *vcpu UNUSED)
 	return true;
 }
 
+/* SDM "XSETBV": outside ring 0 it is #GP(0), before the exit; exit_xsetbv() says so where a processor exited
+ * first. */
+static bool wants_xsetbv(struct vcpu *vcpu)
+{
+	return !vcpu_cpl(vcpu);
+}
+
 /* ---- SDM: "Other Causes of VM Exits" ---- */
 
 /* SDM: "Exceptions".  An NMI (the same reason) never comes here: nested_nmi() has taken it. */

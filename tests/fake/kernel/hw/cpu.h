@@ -49,7 +49,7 @@ FAKE_REGISTER('d', dr, 7)
 #undef FAKE_REGISTER
 
 u64 xgetbv(u32 index);
-void xsetbv(u32 index, u64 value);
+bool xsetbv_safe(u32 index, u64 value);
 u32 rdpkru(void);
 u64 rdtsc(void);
 u8 inb(u16 port);
