@@ -13,6 +13,7 @@
 #define BOOT_MODULE_MAX 32
 #define BOOT_STRING_SPACE 16384
 #define BOOT_EFI_MAP_SPACE 65536
+#define BOOT_KEPT_SPACE 16384
 
 struct boot_module {
 	u64 base;
@@ -50,6 +51,9 @@ struct boot_info {
 	u32 efi_descriptor_size;
 	u32 efi_descriptor_version;
 	u8 efi_map[BOOT_EFI_MAP_SPACE] ALIGNED(8);
+	u32 kept_size; /* bytes of kept: */
+	u8 kept[BOOT_KEPT_SPACE] ALIGNED(
+		8);		  /* whole tags that L1 gets as they came, each padded to 8 bytes */
 	u64 info_base, info_size; /* where the loader's own structure lies */
 	u32 string_used;
 	char strings[BOOT_STRING_SPACE];
@@ -57,5 +61,9 @@ struct boot_info {
 
 /* Reads the tags at physical address `info` (left in EBX by a loader that left `magic` in EAX). */
 enum status multiboot2_parse(u32 magic, u32 info, struct boot_info *out);
+
+/* The body of the first kept tag of this type (boot/multiboot_tags.h), and its bytes; NULL: the loader gave
+ * none. */
+const u8 *boot_info_kept(const struct boot_info *info, u32 type, u32 *size);
 
 #endif

@@ -17,6 +17,8 @@
 #define ELF_MACHINE_X86_64 62
 #define ELF_PT_LOAD 1
 #define SEGMENT_MAX 64
+#define ELF32_SECTION_SIZE 40u
+#define ELF64_SECTION_SIZE 64u
 
 struct elf_ident {
 	u32 magic;
@@ -27,13 +29,13 @@ struct elf_ident {
 
 struct elf32_rest {
 	u32 entry, phoff, shoff, flags;
-	u16 ehsize, phentsize, phnum;
+	u16 ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
 } PACKED;
 
 struct elf64_rest {
 	u64 entry, phoff, shoff;
 	u32 flags;
-	u16 ehsize, phentsize, phnum;
+	u16 ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
 } PACKED;
 
 struct elf32_phdr {
@@ -46,8 +48,8 @@ struct elf64_phdr {
 };
 
 struct elf_view {
-	u64 entry, phoff;
-	u32 phentsize, phnum;
+	u64 entry, phoff, shoff;
+	u32 phentsize, phnum, shentsize, shnum, shstrndx;
 	bool is64;
 };
 
@@ -82,10 +84,12 @@ static enum status view_header(const u8 *image, u64 size, struct elf_view *view)
 	view->is64 = ident.class == ELF_CLASS_64;
 	if (view->is64) {
 		memcpy(&r64, image + sizeof(ident), sizeof(r64));
-		*view = (struct elf_view){ r64.entry, r64.phoff, r64.phentsize, r64.phnum, true };
+		*view = (struct elf_view){ r64.entry,	  r64.phoff, r64.shoff,	   r64.phentsize, r64.phnum,
+					   r64.shentsize, r64.shnum, r64.shstrndx, true };
 	} else if (ident.class == ELF_CLASS_32) {
 		memcpy(&r32, image + sizeof(ident), sizeof(r32));
-		*view = (struct elf_view){ r32.entry, r32.phoff, r32.phentsize, r32.phnum, false };
+		*view = (struct elf_view){ r32.entry,	  r32.phoff, r32.shoff,	   r32.phentsize, r32.phnum,
+					   r32.shentsize, r32.shnum, r32.shstrndx, false };
 	} else {
 		return status_with(STATUS_L1_ELF, "class");
 	}
@@ -149,7 +153,7 @@ enum status elf_extent(const void *image, u64 size, u64 *low, u64 *high, u64 *en
 	return STATUS_OK;
 }
 
-void elf_copy(const void *image, u64 size)
+void elf_copy(const void *image, u64 size, u64 offset)
 {
 	struct elf_view view;
 
@@ -161,8 +165,21 @@ void elf_copy(const void *image, u64 size)
 
 		if (s.type != ELF_PT_LOAD || !s.memsz)
 			continue;
-		to = phys_to_ptr(HPA(s.paddr));
+		to = phys_to_ptr(HPA((u32)(s.paddr + offset)));
 		memcpy(to, (const u8 *)image + s.offset, s.filesz);
 		memset(to + s.filesz, 0, s.memsz - s.filesz);
 	}
+}
+
+bool elf_sections_get(const void *image, u64 size, struct elf_sections *sections)
+{
+	struct elf_view view;
+
+	if (!elf_is(image, size) || view_header(image, size, &view) != STATUS_OK || !view.shnum ||
+	    view.shentsize < (view.is64 ? ELF64_SECTION_SIZE : ELF32_SECTION_SIZE) || view.shoff > size ||
+	    (u64)view.shentsize * view.shnum > size - view.shoff)
+		return false;
+	*sections = (struct elf_sections){ (const u8 *)image + view.shoff, view.shnum, view.shentsize,
+					   view.shstrndx, view.is64 };
+	return true;
 }

@@ -23,8 +23,8 @@ struct l1_start {
 };
 
 /*
- * What can be said of L1's image without loading it: asked before the machine is taken over, so that a wrong file
- * is told at once. l1_load() asks again.
+ * What can be said of L1's image without loading it: asked before the machine is taken over, so that a wrong
+ * file is told at once. l1_load() asks again.
  */
 enum status l1_check(const struct boot_info *info);
 

@@ -69,14 +69,19 @@ static bool module_move(struct boot_module *m, u64 min, u64 max)
 	return true;
 }
 
-enum status l1_space_claim(u64 base, u64 size, const char *what)
+bool l1_space_is_free(u64 base, u64 size)
 {
 	if (!size || base + size < base || !memmap_is_usable(base, size))
-		return status_with(STATUS_L1_NO_ROOM, "%s", what);
+		return false;
 	for (size_t i = 0; i < space.claim_count; i++)
 		if (overlap(base, size, space.clear[i].base, space.clear[i].size))
-			return status_with(STATUS_L1_NO_ROOM, "%s", what);
-	if (!claim_add(base, size))
+			return false;
+	return true;
+}
+
+enum status l1_space_claim(u64 base, u64 size, const char *what)
+{
+	if (!l1_space_is_free(base, size) || !claim_add(base, size))
 		return status_with(STATUS_L1_NO_ROOM, "%s", what);
 	for (u32 i = 0; i < space.info->module_count; i++) {
 		struct boot_module *m = &space.info->modules[i];
@@ -87,16 +92,22 @@ enum status l1_space_claim(u64 base, u64 size, const char *what)
 	return STATUS_OK;
 }
 
-u64 l1_space_find(u64 size, u64 align, u64 min, u64 max)
+u64 l1_space_find_from(u64 size, u64 align, u64 min, u64 max, bool high)
 {
-	u64 base = memmap_find_low(size, align, min, max, occupied_or_kept());
+	u64 (*find)(u64, u64, u64, u64, struct memmap_avoid) = high ? memmap_find_high : memmap_find_low;
+	u64 base = find(size, align, min, max, occupied_or_kept());
 
 	if (!base)
-		base = memmap_find_low(size, align, min, max, occupied());
+		base = find(size, align, min, max, occupied());
 	if (!base || !claim_add(base, size))
 		return 0;
 	memset(phys_to_ptr(HPA(base)), 0, size);
 	return base;
+}
+
+u64 l1_space_find(u64 size, u64 align, u64 min, u64 max)
+{
+	return l1_space_find_from(size, align, min, max, false);
 }
 
 enum status l1_space_move_module(u32 index, u64 min, u64 max)

@@ -4,27 +4,13 @@
  * damaged structure is a status.  Multiboot2 specification: "Boot information".
  */
 #include "boot/boot_info.h"
+#include "boot/multiboot_tags.h"
 #include "kernel/bits.h"
 #include "kernel/hw/phys.h"
 #include "kernel/string.h"
 
 #define MB2_LOADER_MAGIC 0x36d76289u
 #define MB2_SIZE_MAX (1u << 20)
-
-enum {
-	TAG_END = 0,
-	TAG_CMDLINE = 1,
-	TAG_LOADER = 2,
-	TAG_MODULE = 3,
-	TAG_MMAP = 6,
-	TAG_FRAMEBUFFER = 8,
-	TAG_EFI32 = 11,
-	TAG_EFI64 = 12,
-	TAG_ACPI_OLD = 14,
-	TAG_ACPI_NEW = 15,
-	TAG_EFI_MMAP = 17,
-	TAG_EFI_BS = 18,
-};
 
 /* Copies a string of at most `size` bytes into the information's own space. */
 static const char *keep_string(struct boot_info *out, const u8 *s, u32 size)
@@ -164,28 +150,54 @@ static enum status use_efi_map(struct boot_info *out)
 	return STATUS_OK;
 }
 
+/* The whole tag, for an L1 that understands it. */
+static enum status keep_tag(const u8 *tag, u32 size, struct boot_info *out)
+{
+	u32 padded = (u32)ALIGN_UP(size, 8);
+
+	if (padded > BOOT_KEPT_SPACE - out->kept_size)
+		return status_with(STATUS_BOOT_INFO, "size of all tags");
+	memcpy(out->kept + out->kept_size, tag, size);
+	out->kept_size += padded;
+	return STATUS_OK;
+}
+
+const u8 *boot_info_kept(const struct boot_info *info, u32 type, u32 *size)
+{
+	u32 head[2];
+
+	for (u32 at = 0; at < info->kept_size; at += (u32)ALIGN_UP(head[1], 8)) {
+		memcpy(head, info->kept + at, sizeof(head));
+		if (head[0] == type) {
+			*size = head[1] - 8;
+			return info->kept + at + 8;
+		}
+	}
+	return NULL;
+}
+
 static enum status read_tag(u32 type, const u8 *body, u32 size, struct boot_info *out)
 {
 	switch (type) {
-	case TAG_CMDLINE:
+	case MB2_TAG_CMDLINE:
 		out->cmdline = keep_string(out, body, size);
 		return out->cmdline ? STATUS_OK : status_with(STATUS_BOOT_INFO, "command line");
-	case TAG_LOADER:
+	case MB2_TAG_LOADER:
 		out->loader_name = keep_string(out, body, size);
 		return out->loader_name ? STATUS_OK : status_with(STATUS_BOOT_INFO, "name of the loader");
-	case TAG_MODULE: return read_module(body, size, out);
-	case TAG_MMAP: return read_mmap(body, size, out);
-	case TAG_FRAMEBUFFER: read_framebuffer(body, size, &out->framebuffer); break;
-	case TAG_EFI64:
+	case MB2_TAG_MODULE: return read_module(body, size, out);
+	case MB2_TAG_MMAP: return read_mmap(body, size, out);
+	case MB2_TAG_FRAMEBUFFER: read_framebuffer(body, size, &out->framebuffer); break;
+	case MB2_TAG_EFI64:
 		if (size >= 8)
 			memcpy(&out->efi_system_table, body, 8);
 		out->efi = true;
 		break;
-	case TAG_EFI32:
-	case TAG_EFI_BS: out->efi = true; break;
-	case TAG_ACPI_OLD: read_rsdp(body, size, 20, out); break;
-	case TAG_ACPI_NEW: read_rsdp(body, size, 36, out); break;
-	case TAG_EFI_MMAP: return read_efi_map(body, size, out);
+	case MB2_TAG_EFI32:
+	case MB2_TAG_EFI_BS: out->efi = true; break;
+	case MB2_TAG_ACPI_OLD: read_rsdp(body, size, 20, out); break;
+	case MB2_TAG_ACPI_NEW: read_rsdp(body, size, 36, out); break;
+	case MB2_TAG_EFI_MMAP: return read_efi_map(body, size, out);
 	}
 	return STATUS_OK;
 }
@@ -210,11 +222,13 @@ enum status multiboot2_parse(u32 magic, u32 info, struct boot_info *out)
 		enum status status;
 
 		memcpy(head, base + at, sizeof(head));
-		if (head[0] == TAG_END)
+		if (head[0] == MB2_TAG_END)
 			break;
 		if (head[1] < 8 || head[1] > total - at)
 			return status_with(STATUS_BOOT_INFO, "size of tag %u", head[0]);
 		status = read_tag(head[0], base + at + 8, head[1] - 8, out);
+		if (status == STATUS_OK && mb2_info_answer(head[0]) == MB2_KEPT)
+			status = keep_tag(base + at, head[1], out);
 		if (status != STATUS_OK)
 			return status;
 		if (ALIGN_UP(head[1], 8) > total - at)

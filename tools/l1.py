@@ -74,9 +74,9 @@ def linux(steps="selftest", machine="bochs", model=None, ips=50_000_000, more=""
 def xen(pvh=False):
     """The same for Debian's Xen, with a dom0 that ends the machine at once: paravirtualized, or with `pvh` a guest in VMX."""
     home = made_by("xen.sh")
-    words = "xen com1=115200,8n1 console=com1 loglvl=all noreboot dom0_mem="
+    words = "com1=115200,8n1 console=com1 loglvl=all noreboot dom0_mem="
     words += "192M dom0=pvh dom0-iommu=none" if pvh else "128M"
-    kernel = " cryptomgr.notests panic=-1" + (" earlyprintk=xen,keep" if pvh else "")
+    kernel = " panic=-1 cryptomgr.notests" + (" earlyprintk=xen,keep" if pvh else "")
     image = {"l1": os.path.join(home, "xen.elf"), "l1_args": words,
              "modules": [os.path.join(home, "vmlinuz") + kernel, os.path.join(home, "dom0.cpio")]}
     return image, {"ignore_bad_msrs": 1}

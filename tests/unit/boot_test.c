@@ -42,6 +42,7 @@ static int setup(void **state UNUSED)
 {
 	fake_reset();
 	memset(&info, 0, sizeof(info));
+	info.loader_name = "";
 	memmap_init();
 	memmap_add(0, 0x9fc00, MEMMAP_USABLE);
 	memmap_add(0x100000, 0x7f00000, MEMMAP_USABLE);
