@@ -17,7 +17,7 @@
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 
-struct PACKED step {
+struct PACKED move {
 	u8 what, which;
 	u64 value;
 };
@@ -83,7 +83,7 @@ static void check_hardware_state(void)
 }
 
 /* Exits that the controls of the guest that runs allow, and qualifications that they can have. */
-static void guest_exits(const struct step *s)
+static void guest_exits(const struct move *s)
 {
 	struct machine_exit e = { .reason = reasons[s->which % ARRAY_SIZE(reasons)] };
 
@@ -130,7 +130,7 @@ static void guest_exits(const struct step *s)
 	machine_exit(&e);
 }
 
-static void apply(const struct step *s)
+static void apply(const struct move *s)
 {
 	static const u32 memory_insns[] = { EXIT_VMXON, EXIT_VMCLEAR, EXIT_VMPTRLD };
 	u32 encoding = vmcs12_fields[s->which % VMCS12_FIELD_COUNT].encoding;
@@ -197,8 +197,8 @@ static bool ended(void)
 
 static void run(const u8 *data, size_t size)
 {
-	for (size_t at = 0; at + sizeof(struct step) <= size && !ended(); at += sizeof(struct step)) {
-		struct step s;
+	for (size_t at = 0; at + sizeof(struct move) <= size && !ended(); at += sizeof(struct move)) {
+		struct move s;
 
 		memcpy(&s, data + at, sizeof(s));
 		apply(&s);
