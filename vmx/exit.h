@@ -32,8 +32,11 @@ u64 cr_l1_cr4(struct vcpu *vcpu);
  * TLB are the caller's.
  */
 void cr_set_l1_cr0(struct vcpu *vcpu, u64 value);
-/* CR0.CD and NW, which neither entries nor exits change. */
-u64 cr_cache_bits(void);
+/*
+ * What CR0 is behind a VM entry or exit that loads this field.  SDM "Loading Guest Control Registers, Debug
+ * Registers, and MSRs" and "Loading Host ...": reserved bits, ET, CD and NW are not loaded.
+ */
+u64 cr_loaded_cr0(u64 field);
 void cr_set_l1_cr4(struct vcpu *vcpu, u64 value);
 /* IA32_EFER of the guest that runs now, with the VM-entry control "IA-32e mode guest" following LMA. */
 void cr_set_efer(struct vcpu *vcpu, u64 value);

@@ -22,6 +22,8 @@
 #define CR0_DEFINED                                                                                          \
 	(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
 
+#define CR0_LOADED (~(CR0_ET | GENMASK(15, 6) | BIT(17) | GENMASK(28, 19) | CR0_NW | CR0_CD))
+
 /* Exit qualification of a control-register access. */
 #define QUAL_CR(q) ((q)&0xf)
 #define QUAL_TYPE(q) (((q) >> 4) & 3)
@@ -50,9 +52,9 @@ u64 cr_l1_cr4(struct vcpu *vcpu)
 	return (vcpu_reg(vcpu, REG_CR4) & ~vmx_caps.cr4_fixed0) | (vcpu->cr4_shadow & vmx_caps.cr4_fixed0);
 }
 
-u64 cr_cache_bits(void)
+u64 cr_loaded_cr0(u64 field)
 {
-	return read_cr0() & (CR0_CD | CR0_NW);
+	return (field & CR0_LOADED) | CR0_ET | (read_cr0() & (CR0_CD | CR0_NW));
 }
 
 /* CR0.CD and NW are not in the VMCS as far as the processor is concerned: the register itself keeps them. */

@@ -12,17 +12,15 @@ WATCHES = [
            [("\tif (watch_is_on(vcpu) && (to || from))\n",
              "\tif (!vcpu->nested.in_l2 && watch_is_on(vcpu) && (to || from))\n")],
            None, "insn: watch_operand_l2"),
-    Mutant("what-is-only-asked-is-watched", MEMORY,
-           [("\tif (watch_is_on(vcpu) && (to || from))\n", "\tif (watch_is_on(vcpu))\n")],
-           None, "legacy: task_watches"),
     Mutant("reads-watched-as-writes", MEMORY,
            [("\t\twatch_memory_enabled(vcpu, va.v, length, from);", "\t\twatch_memory_enabled(vcpu, va.v, length, true);")],
            None, "insn: watch_operand"),
-    Mutant("watched-at-the-first-byte", WATCH, [("begin <= last)", "begin <= first)")],
+    Mutant("watched-at-the-first-byte", WATCH, [("begin <= last)", "begin <= first && last)")],
            "watch: every_length_kind_and_place", "insn: watch_operand"),
     Mutant("watched-unaligned", WATCH, [("begin = address[n] & ~mask;", "begin = address[n];")],
            "watch: every_length_kind_and_place", "insn: watch_operand"),
-    Mutant("watched-while-disabled", WATCH, [("if ((found & BIT(n)) && is_enabled(dr7, n))", "if (found & BIT(n))")],
+    Mutant("watched-while-disabled", WATCH,
+           [("if ((found & BIT(n)) && is_enabled(dr7, n))", "if ((found & BIT(n)) && (dr7 || is_enabled(dr7, n)))")],
            "watch: every_length_kind_and_place", "insn: watch_operand"),
     Mutant("watched-not-around-the-end", WATCH,
            [("\tif (!vcpu_is_64bit(vcpu) && last >> 32) {", "\tif (false) {")], "watch: around_the_end"),
@@ -55,4 +53,20 @@ RIP = [
            None, "shadowing: eptp_switching", model="tigerlake"),
 ]
 
-MUTANTS = WATCHES + RIP
+LOADED = [
+    Mutant("reserved-bits-of-cr0-loaded", "vmx/exit_cr.c",
+           [("\treturn (field & CR0_LOADED) | CR0_ET |", "\treturn (field & (CR0_LOADED | BIT(17) | BIT(6))) | CR0_ET |")],
+           "entry: fields_that_are_not_loaded", "exits: odd_fields_held"),
+    Mutant("et-loaded", "vmx/exit_cr.c",
+           [("\treturn (field & CR0_LOADED) | CR0_ET |", "\treturn (field & (CR0_LOADED | CR0_ET)) |")],
+           "entry: fields_that_are_not_loaded", "exits: cr0_reserved", "intercept=cr"),
+    Mutant("cr0-shadow-of-the-raw-field", "vmx/nested/merge.c",
+           [("\tu64 cr0 = (vcpu_reg_hot(vcpu, REG_CR0) & ~mask0)", "\tu64 cr0 = (v12->guest_cr0 & ~mask0)"),
+            ("static void merge_cr_shadows(struct vcpu *vcpu,", "static void merge_cr_shadows(struct vcpu *vcpu UNUSED,")],
+           None, "exits: cr0_reserved", "intercept=cr"),
+    Mutant("dr7-loaded-raw", "vmx/nested/merge.c",
+           [("\treturn (field & ~DR7_RESERVED0) | DR7_FIXED1;", "\treturn field;")],
+           "entry: fields_that_are_not_loaded", "exits: odd_fields_held"),
+]
+
+MUTANTS = WATCHES + RIP + LOADED

@@ -9,6 +9,7 @@
 #include "kernel/msr.h"
 #include "kernel/x86.h"
 #include "tests/unit/l2_support.h"
+#include "vmx/exit.h"
 
 static void processor_with_metrics(void)
 {
@@ -98,6 +99,51 @@ static void cr3_reaches_vmcs02_in_hlt_too(void **state UNUSED)
 	}
 }
 
+/*
+ * SDM "Loading Guest Control Registers, Debug Registers, and MSRs": what is not loaded of CR0, and the fixed
+ * bits of DR7, in vmcs02 and in what L1 finds saved, however early L2 ends.
+ */
+static void fields_that_are_not_loaded(void **state UNUSED)
+{
+	enum { RUNS, NMI, INIT, LIST };
+	const u64 reserved = GENMASK(28, 19) | BIT(17) | GENMASK(15, 6);
+	u64 cr0;
+
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	cr0 = (R(guest_cr0) & ~(CR0_CD | CR0_NW)) | CR0_ET;
+	W(pin_controls, R(pin_controls) | PIN_NMI_EXITING | PIN_VIRTUAL_NMIS);
+	W(entry_controls, R(entry_controls) | ENTRY_LOAD_DEBUG);
+	W(exit_controls, R(exit_controls) | EXIT_SAVE_DEBUG);
+	for (unsigned int how = RUNS; how <= LIST; how++) {
+		struct vcpu *vcpu = machine_vcpu;
+
+		W(guest_cr0, (cr0 & ~CR0_ET) | reserved | CR0_CD);
+		W(guest_dr7, 0x1f000);
+		W(host_cr0, R(host_cr0) | reserved);
+		W(entry_msr_load_count, how == LIST);
+		W(entry_msr_load_addr, P_ENTRY);
+		l1_write64(P_ENTRY, BIT(32));
+		vcpu->nmi_pending = how == NMI;
+		vcpu->nested.init_pending = how == INIT;
+		vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, how == NMI ? INTERRUPTIBILITY_NMI : 0);
+		assert_int_equal(l1_enter(how == RUNS ? EXIT_VMLAUNCH : EXIT_VMRESUME), 0);
+		if (how == RUNS) {
+			assert_true(machine_in_l2());
+			assert_int_equal(machine_field(VMCS_guest_cr0), cr0);
+			assert_int_equal(machine_field(VMCS_guest_dr7), 0x12400);
+			EXIT_NOW(.reason = EXIT_CPUID);
+		}
+		assert_false(machine_in_l2());
+		assert_int_equal(cr_l1_cr0(vcpu) & (reserved | CR0_CD | CR0_ET), CR0_ET);
+		if (how == LIST)
+			continue;
+		assert_int_equal(R(guest_cr0), cr0);
+		assert_int_equal(R(guest_dr7), 0x12400);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -105,6 +151,8 @@ int main(void)
 		MACHINE_TEST_BEFORE(all_counters_may_be_loaded, "", processor_with_metrics),
 		MACHINE_TEST_BOTH(segments_are_checked_when_v86_ends),
 		MACHINE_TEST_BOTH(cr3_reaches_vmcs02_in_hlt_too),
+		MACHINE_TEST_BOTH(fields_that_are_not_loaded),
+		MACHINE_TEST(fields_that_are_not_loaded, "intercept=cr"),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -98,18 +98,7 @@ static struct l1_state l1_state_read(struct vcpu *vcpu, const struct vmcs12 *v12
 	}
 	if (!v12_has_entry(v12, ENTRY_LOAD_PAT))
 		l1.pat = vmcs_read(VMCS_guest_pat);
-	if (unlikely(vcpu_intercepts_cr(vcpu) || v12->entry_msr_load_count || vcpu->nested.init_pending))
-		l1.cache_bits = vcpu_reg(vcpu, REG_CR0) & (CR0_CD | CR0_NW);
 	return l1;
-}
-
-/*
- * L2's state is loaded, but the processor will not see it before L1 takes it
- * over: CD and NW are L1's, as the processor's own entry leaves them.
- */
-static void keep_cache_bits(struct vcpu *vcpu, const struct l1_state *l1)
-{
-	vcpu_set_reg(vcpu, REG_CR0, (vcpu_reg(vcpu, REG_CR0) & ~(CR0_CD | CR0_NW)) | l1->cache_bits);
 }
 
 /*
@@ -119,16 +108,14 @@ static void keep_cache_bits(struct vcpu *vcpu, const struct l1_state *l1)
  * finds; a pending MTF VM exit is injected into no IDT and gives way.
  * "Wait-for-SIPI" goes on blocking INITs.
  */
-static enum action take_held_init(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1)
+static enum action take_held_init(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	const struct vmcs12 *v12 = &slot->v12;
 
 	if (v12->guest_activity_state == ACTIVITY_WAIT_FOR_SIPI || nested_exits_by_tpr(vcpu, v12))
 		return ACTION_RESUME;
-	if (!vcpu->pending_valid || vcpu->pending.type == INTR_TYPE_OTHER) {
-		keep_cache_bits(vcpu, l1);
+	if (!vcpu->pending_valid || vcpu->pending.type == INTR_TYPE_OTHER)
 		return nested_reflect_init(vcpu);
-	}
 	event_set_step(vcpu, STEP_INIT, true);
 	return ACTION_RESUME;
 }
@@ -181,15 +168,13 @@ static enum action commit(struct vcpu *vcpu, struct nested_vmcs *slot, bool laun
 	if (v12_has_entry(v12, ENTRY_LOAD_PERF_GLOBAL))
 		msr_write(vcpu, MSR_IA32_PERF_GLOBAL_CTRL, v12->guest_perf_global_ctrl);
 	failed = msr_area_load(vcpu, v12->entry_msr_load_addr, (u32)v12->entry_msr_load_count, true);
-	if (failed) {
-		keep_cache_bits(vcpu, &l1);
+	if (failed)
 		return fail_late(vcpu, slot, EXIT_ENTRY_FAIL_MSR, failed);
-	}
 	v12->launched = 1;
 	if (unlikely(vcpu->flush_l1d))
 		msr_write(vcpu, MSR_IA32_FLUSH_CMD, FLUSH_CMD_L1D);
 	if (unlikely(vcpu->nested.init_pending))
-		return take_held_init(vcpu, slot, &l1);
+		return take_held_init(vcpu, slot);
 	return ACTION_RESUME;
 }
 

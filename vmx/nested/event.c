@@ -157,15 +157,8 @@ enum action nested_exception(struct vcpu *vcpu, const struct event *event, u64 q
 	return ACTION_RESUME;
 }
 
-/* If the processor has not entered L2 yet, CD and NW are the field's: it leaves those of CR0 alone. */
-static void settle_cache_bits(struct vcpu *vcpu)
-{
-	vcpu_set_reg(vcpu, REG_CR0, (vcpu_reg(vcpu, REG_CR0) & ~(CR0_CD | CR0_NW)) | cr_cache_bits());
-}
-
 void nested_machine_check(struct vcpu *vcpu, const struct event *event)
 {
-	settle_cache_bits(vcpu);
 	nested_exception(vcpu, event, 0);
 }
 
@@ -190,7 +183,6 @@ static enum action reflect_nmi(struct vcpu *vcpu)
 	static const struct event nmi = { .vector = VEC_NMI, .type = INTR_TYPE_NMI };
 
 	vcpu->nmi_pending = false;
-	settle_cache_bits(vcpu);
 	return reflect_exception(vcpu, &nmi, 0);
 }
 

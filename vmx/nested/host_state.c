@@ -73,8 +73,7 @@ static void load_host_registers(struct vcpu *vcpu, const struct vmcs12 *v12,
 	cr_set_l1_cr4(vcpu, v12->host_cr4);
 	if (vcpu_reg(vcpu, REG_EFER) != efer)
 		cr_set_efer(vcpu, efer);
-	cr_set_l1_cr0(vcpu,
-		      (v12->host_cr0 & ~(CR0_CD | CR0_NW)) | (inherited->cr0 & (CR0_CD | CR0_NW)) | CR0_ET);
+	cr_set_l1_cr0(vcpu, cr_loaded_cr0(v12->host_cr0));
 	vmcs_write_fast(VMCS_guest_debugctl, 0);
 	vmcs_write_fast(VMCS_guest_sysenter_cs, v12->host_sysenter_cs);
 	vmcs_write_fast(VMCS_guest_sysenter_esp, v12->host_sysenter_esp);

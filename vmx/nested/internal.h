@@ -129,7 +129,6 @@ bool check_guest(const struct vmcs12 *v12, const struct check_env *env, struct c
 /* L1's own registers that L2 starts with where vmcs12's entry controls do not load them. */
 struct l1_state {
 	u64 efer, dr7, debugctl, pat;
-	u64 cache_bits; /* of CR0: VM entry leaves CD and NW alone; read only where that matters */
 };
 void merge_vmcs02(struct vcpu *vcpu, struct nested_vmcs *slot,
 		  const struct l1_state *l1); /* vmcs02 loaded; writes what is dirty */
@@ -188,7 +187,6 @@ void exit_record_save(struct vcpu *vcpu, struct vmcs12 *v12, const struct exit_r
 /* ---- host_state.c ---- */
 /* What an exit does not load: L1 takes it over from L2, or keeps its own if no state of L2's was loaded. */
 struct inherited {
-	u64 cr0;  /* CD and NW */
 	u64 efer; /* without "load IA32_EFER": all but LMA and LME */
 	u64 pat;  /* without "load IA32_PAT" */
 	bool nmi_blocked;

@@ -174,13 +174,12 @@ static void merge_controls(struct vcpu *vcpu, struct nested_vmcs *slot)
 	vmcs_write(VMCS_cr4_guest_host_mask, v12->cr4_guest_host_mask | cr4_mask_l0(vcpu));
 }
 
-/* SDM: "Guest/Host Masks and Read Shadows for CR0 and CR4". */
-static void merge_cr_shadows(struct nested_vmcs *slot, const struct l1_state *l1)
+/* SDM: "Guest/Host Masks and Read Shadows for CR0 and CR4".  merge_registers() has said what CR0 will be. */
+static void merge_cr_shadows(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	const struct vmcs12 *v12 = &slot->v12;
 	u64 mask0 = v12->cr0_guest_host_mask, mask4 = v12->cr4_guest_host_mask;
-	u64 guest0 = (v12->guest_cr0 & ~(CR0_CD | CR0_NW)) | l1->cache_bits;
-	u64 cr0 = (guest0 & ~mask0) | (v12->cr0_read_shadow & mask0);
+	u64 cr0 = (vcpu_reg_hot(vcpu, REG_CR0) & ~mask0) | (v12->cr0_read_shadow & mask0);
 	u64 cr4 = (v12->guest_cr4 & ~mask4) | (v12->cr4_read_shadow & mask4);
 
 	if (!slot->entered || slot->last.cr0_shadow != cr0)
@@ -223,6 +222,16 @@ static u64 guest_debugctl(const struct vmcs12 *v12, const struct l1_state *l1)
 	return (l1->debugctl & ~DEBUGCTL_BTF) | (v12->guest_debugctl & DEBUGCTL_BTF);
 }
 
+/* SDM, the same chapter: "bit 12 and bits 15:14 are always 0 and bit 10 is always 1". */
+static u64 loaded_dr7(u64 field)
+{
+	return (field & ~DR7_RESERVED0) | DR7_FIXED1;
+}
+
+/*
+ * What the registers hold behind the entry, not what the fields say: where L2 ends before the processor has
+ * loaded them (a held NMI or INIT, a machine check, a failed list), this is what L1 finds saved.
+ */
 static void merge_registers(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1)
 {
 	const struct vmcs12 *v12 = &slot->v12;
@@ -230,7 +239,7 @@ static void merge_registers(struct vcpu *vcpu, struct nested_vmcs *slot, const s
 	vcpu_set_reg(vcpu, REG_RIP, v12->guest_rip);
 	vcpu_set_reg(vcpu, REG_RSP, v12->guest_rsp);
 	vcpu_set_reg(vcpu, REG_RFLAGS, v12->guest_rflags);
-	vcpu_set_reg(vcpu, REG_CR0, v12->guest_cr0);
+	vcpu_set_reg(vcpu, REG_CR0, cr_loaded_cr0(v12->guest_cr0));
 	vcpu_set_reg(vcpu, REG_CR3, v12->guest_cr3);
 	vcpu_set_reg(vcpu, REG_CR4, v12->guest_cr4);
 	vcpu_set_reg(vcpu, REG_EFER, guest_efer(v12, l1));
@@ -239,7 +248,8 @@ static void merge_registers(struct vcpu *vcpu, struct nested_vmcs *slot, const s
 	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, v12->guest_interruptibility);
 	vcpu_set_reg(vcpu, REG_ACTIVITY, v12->guest_activity_state);
 	vcpu_set_reg(vcpu, REG_PENDING_DEBUG, v12->guest_pending_debug);
-	vcpu_set_reg(vcpu, REG_DR7, v12_has_entry(v12, ENTRY_LOAD_DEBUG) ? v12->guest_dr7 : l1->dr7);
+	vcpu_set_reg(vcpu, REG_DR7,
+		     v12_has_entry(v12, ENTRY_LOAD_DEBUG) ? loaded_dr7(v12->guest_dr7) : l1->dr7);
 	vmcs_write(VMCS_guest_debugctl, guest_debugctl(v12, l1));
 	vmcs_write(VMCS_guest_pat, v12_has_entry(v12, ENTRY_LOAD_PAT) ? v12->guest_pat : l1->pat);
 }
@@ -334,7 +344,7 @@ void merge_vmcs02(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_s
 		copy_groups(vcpu, slot, GROUP_SEG | GROUP_RARE);
 	merge_registers(vcpu, slot, l1);
 	merge_pdptes(vcpu, &slot->v12);
-	merge_cr_shadows(slot, l1);
+	merge_cr_shadows(vcpu, slot);
 	merge_each_entry(vcpu, slot);
 	bitmaps_merge_msr(vcpu, slot);
 	tpr_prepare(slot);

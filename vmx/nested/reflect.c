@@ -110,7 +110,6 @@ static void save_guest_state(struct vcpu *vcpu, struct nested_vmcs *slot)
 static struct inherited inherit_from_l2(struct vcpu *vcpu, const struct vmcs12 *v12)
 {
 	struct inherited inherited = {
-		.cr0 = vcpu_reg_hot(vcpu, REG_CR0),
 		.efer = vcpu_reg_hot(vcpu, REG_EFER),
 	};
 
@@ -174,7 +173,6 @@ enum action nested_reflect_init(struct vcpu *vcpu)
 static struct inherited inherit_from_l1(struct vcpu *vcpu)
 {
 	return (struct inherited){
-		.cr0 = cr_l1_cr0(vcpu),
 		.efer = vcpu_reg_hot(vcpu, REG_EFER),
 		.pat = vmcs_read(VMCS_guest_pat),
 	};
