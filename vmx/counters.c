@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The debug call: VMCALL with EAX = DEBUG_CALL_MAGIC. EBX = 1 prints what was
- * counted; EBX = 2 returns the VMREADs (RAX) and VMWRITEs (RDX) of the register
+ * The debug call: VMCALL with EAX = DEBUG_CALL_MAGIC. EBX = 1 prints the exits that
+ * were counted; EBX = 7 those, and what the register caches and each CPU did, for
+ * tests; EBX = 2 returns the VMREADs (RAX) and VMWRITEs (RDX) of the register
  * numbered ECX (enum reg); EBX = 3 returns in RAX the number ECX of struct
  * nested_counters; EBX = 4 sets L0's own wish for page faults, which nobody but L0
  * must notice; EBX = 5 returns in RAX the checksum of piece ECX of Socle's own code and constants, in RDX how
@@ -26,6 +27,7 @@ enum {
 	CALL_PF_WISH = 4,
 	CALL_CHECKSUM = 5,
 	CALL_RESOURCE = 6,
+	CALL_PRINT_ALL = 7,
 };
 
 /*
@@ -164,19 +166,26 @@ static enum action audit_call(struct vcpu *vcpu, u32 call, u32 index)
 	return ACTION_SKIP;
 }
 
+static enum action print_call(u32 call)
+{
+	if (call == CALL_PRINT_ALL)
+		print_cpus();
+	print_level("exits L1", 1);
+	print_level("exits L2", 2);
+	if (call == CALL_PRINT_ALL)
+		print_registers();
+	if (cpuid_level())
+		hw_vmcall(DEBUG_CALL_MAGIC, call);
+	return ACTION_SKIP;
+}
+
 enum action debug_call(struct vcpu *vcpu)
 {
-	u32 reg = (u32)vcpu->gpr[GPR_RCX];
+	u32 call = (u32)vcpu->gpr[GPR_RBX], reg = (u32)vcpu->gpr[GPR_RCX];
 
-	switch ((u32)vcpu->gpr[GPR_RBX]) {
+	switch (call) {
 	case CALL_PRINT:
-		print_cpus();
-		print_level("exits L1", 1);
-		print_level("exits L2", 2);
-		print_registers();
-		if (cpuid_level())
-			hw_vmcall(DEBUG_CALL_MAGIC, CALL_PRINT);
-		return ACTION_SKIP;
+	case CALL_PRINT_ALL: return print_call(call);
 	case CALL_PF_WISH:
 		/* It costs L1 exits: not for its applications to ask, whatever the options. */
 		if (vcpu_cpl(vcpu))
@@ -188,7 +197,7 @@ enum action debug_call(struct vcpu *vcpu)
 		vcpu->gpr[GPR_RDX] = reg < REG_COUNT ? vcpu->reg_counters.writes[reg] : ~0ull;
 		return ACTION_SKIP;
 	case CALL_CHECKSUM:
-	case CALL_RESOURCE: return audit_call(vcpu, (u32)vcpu->gpr[GPR_RBX], reg);
+	case CALL_RESOURCE: return audit_call(vcpu, call, reg);
 	case CALL_NESTED: vcpu->gpr[GPR_RAX] = nested_counter(vcpu, reg); return ACTION_SKIP;
 	default: return event_inject_ud(vcpu);
 	}

@@ -171,7 +171,7 @@ static void print_counters(void)
 	u32 eax = 0x50434c53;
 
 	if (under_socle())
-		asm volatile("vmcall" : "+a"(eax) : "b"(1) : "ecx", "edx", "memory", "cc");
+		asm volatile("vmcall" : "+a"(eax) : "b"(7) : "ecx", "edx", "memory", "cc");
 }
 
 static void cpuids_of_l2(struct vm *vms, u32 count)

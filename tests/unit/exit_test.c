@@ -182,6 +182,21 @@ static void the_audit_is_for_l1s_kernel(void **state UNUSED)
 	}
 }
 
+/* A person asks for the exits; what the register caches did is for tests that ask for it. */
+static void counters_are_printed_as_asked(void **state UNUSED)
+{
+	enum { CALL_PRINT = 1, CALL_PRINT_ALL = 7 };
+
+	EXIT_NOW(.reason = EXIT_CPUID);
+	ask(CALL_PRINT, 0);
+	assert_non_null(strstr(fake_log(), "exits L1"));
+	assert_null(strstr(fake_log(), "registers"));
+	assert_null(strstr(fake_log(), "VMX on"));
+	ask(CALL_PRINT_ALL, 0);
+	assert_non_null(strstr(fake_log(), "registers"));
+	assert_non_null(strstr(fake_log(), "cpu 0: VMX on"));
+}
+
 /* L1 may switch EPTs by VMFUNC of L2's without an exit. */
 static void vmfunc_switches_epts(void **state UNUSED)
 {
@@ -225,6 +240,7 @@ int main(void)
 		MACHINE_TEST(emulation_skips_and_honours_mtf, "intercept=cr"),
 		MACHINE_TEST_BOTH(vmxoff_cancels_everything),
 		MACHINE_TEST(the_audit_is_for_l1s_kernel, ""),
+		MACHINE_TEST(counters_are_printed_as_asked, ""),
 		MACHINE_TEST(vmfunc_switches_epts, ""),
 	};
 
