@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Socle's own command line. Parsed once, before anything else is decided; constant afterwards. options.def says
- * what each option means and what it may be.
+ * Socle's own command line. Parsed once, before anything else is decided; constant afterwards. options.def
+ * says what each option means and what it may be.
  */
 #ifndef KERNEL_CMDLINE_H
 #define KERNEL_CMDLINE_H

@@ -7,10 +7,9 @@
  * nested_counters; EBX = 4 sets L0's own wish for page faults, which nobody but L0
  * must notice; EBX = 5 returns in RAX the checksum of piece ECX of Socle's own code and constants, in RDX how
  * many pieces there are; EBX = 6 returns in RAX how much is in use of resource ECX (audit.h); these two and 4
- * from ring 0 only, whatever the options: what prints takes millions of instructions, so exit.c lets no program
- * of L1's come here, but with counters=on. All are this CPU's. Anything else, and L1 outside VMX operation, see
- * exit.c.
- * A Socle on another one asks it to print as well, after itself.
+ * from ring 0 only, whatever the options: what prints takes millions of instructions, so exit.c lets no
+ * program of L1's come here, but with counters=on. All are this CPU's. Anything else, and L1 outside VMX
+ * operation, see exit.c. A Socle on another one asks it to print as well, after itself.
  */
 #include "kernel/hw/vmx.h"
 #include "kernel/log.h"

@@ -5,9 +5,8 @@
  * it is touched, from a fixed budget of tables. Memory types are L1's MTRRs'.
  * SDM: "The Extended Page Table Mechanism (EPT)", "EPT and Memory Typing".
  *
- * When L1 changes its MTRRs, the root's entries are *parked*: they keep where
- * they lead and lose their permissions, and what lies below is typed anew when
- * it is touched, a table at a time. So no write of L1's costs more than a walk.
+ * What L1 changes of its MTRRs is noted here, and the types follow by
+ * ept01_types.c when memory is touched.
  *
  * Entries change in place by single 64-bit stores under a lock that is taken
  * only here, on the first touch of MMIO and of what is parked, at changes of
@@ -28,6 +27,7 @@
 #include "mm/pool.h"
 #include "mm/ptab.h"
 #include "vmx/caps.h"
+#include "vmx/ept01_types.h"
 #include "vmx/mtrr.h"
 #include "vmx/vmx.h"
 
@@ -81,11 +81,6 @@ static void *table_alloc(void *context)
 	return table;
 }
 
-static u64 leaf_bits(u32 type)
-{
-	return EPT_RWX | (u64)type << EPT_MEMTYPE_SHIFT;
-}
-
 /* Maps [from, to) with the types of the MTRRs, without the window. False: no table left. */
 static bool map_range(u64 from, u64 to)
 {
@@ -102,7 +97,7 @@ static bool map_range(u64 from, u64 to)
 		}
 		if (from < window && end > window)
 			end = window;
-		if (!ptab_map(&passthru.ept, from, from, end - from, leaf_bits(type)))
+		if (!ptab_map(&passthru.ept, from, from, end - from, ept01_leaf_bits(type)))
 			return false;
 		from = end;
 	}
@@ -128,100 +123,10 @@ enum status passthru_init(const struct mtrr *mtrr)
 	return STATUS_OK;
 }
 
-/* ---- memory types that follow the MTRRs ---- */
-
-static bool is_parked(u64 entry)
-{
-	return entry && !(entry & EPT_RWX);
-}
-
-static bool is_leaf(u64 entry, unsigned int level)
-{
-	return level == 1 || (entry & EPT_LEAF);
-}
-
-/* What stands in a leaf's place: nothing, where a page stood in for absent memory: who steps there maps it
- * again. */
-static u64 typed(u64 leaf, u64 gpa, u32 type)
-{
-	u64 bits = leaf & ~(u64)(EPT_MEMTYPE | EPT_RWX);
-
-	return (leaf & PTE_ADDR) == gpa ? bits | leaf_bits(type) : 0;
-}
-
-static void park_entries(u64 *table)
-{
-	for (unsigned int i = 0; i < 512; i++)
-		if (table[i] & EPT_RWX)
-			WRITE_ONCE(table[i], table[i] & ~(u64)EPT_RWX);
-}
-
-/* All leaves of the table have one type; the tables below it wait for their own touch. */
-static void type_entries(u64 *table, u64 gpa, unsigned int level, u32 type)
-{
-	for (unsigned int i = 0; i < 512; i++, gpa += ptab_level_size(level)) {
-		u64 entry = table[i];
-
-		if (!entry)
-			continue;
-		WRITE_ONCE(table[i], is_leaf(entry, level) ? typed(entry, gpa, type) : entry & ~(u64)EPT_RWX);
-	}
-}
-
-/* The MTRRs cut through this leaf: smaller ones, parked. An empty pool leaves it, with its old type. */
-static void split_parked(u64 *entry, unsigned int level)
-{
-	u64 *table = table_alloc(NULL);
-	u64 old = *entry;
-
-	if (!table) {
-		WRITE_ONCE(*entry, old | EPT_RWX);
-		return;
-	}
-	if (level == 2)
-		old &= ~(u64)EPT_LEAF;
-	for (unsigned int i = 0; i < 512; i++)
-		table[i] = old + i * ptab_level_size(level - 1);
-	__atomic_store_n(entry, ptr_to_phys(table).v | EPT_RWX, __ATOMIC_RELEASE);
-}
-
-/* Below a present link every present entry is of these MTRRs. */
-static void take_up_entry(u64 *entry, u64 gpa, unsigned int level)
-{
-	u64 end;
-	u32 type = mtrr_type(&passthru.mtrr, gpa, &end);
-	bool uniform = end - gpa >= ptab_level_size(level);
-
-	if (!is_leaf(*entry, level)) {
-		u64 *table = phys_to_ptr(HPA(*entry & PTE_ADDR));
-
-		if (uniform)
-			type_entries(table, gpa, level - 1, type);
-		else
-			park_entries(table);
-		__atomic_store_n(entry, *entry | EPT_RWX, __ATOMIC_RELEASE);
-	} else if (uniform) {
-		WRITE_ONCE(*entry, typed(*entry, gpa, type));
-	} else {
-		split_parked(entry, level);
-	}
-}
-
 /* The way to `gpa` as far as there is one, with the types of the MTRRs as they are. Under the lock. */
 static void take_up(u64 gpa)
 {
-	u64 *table = vm.ept01_root;
-
-	for (unsigned int level = passthru.ept.format->levels;; level--) {
-		u64 size = ptab_level_size(level);
-		u64 *entry = &table[gpa / size & 511];
-
-		if (is_parked(*entry))
-			take_up_entry(entry, ALIGN_DOWN(gpa, size), level);
-		if (!*entry || is_leaf(*entry, level))
-			return;
-		table = phys_to_ptr(HPA(*entry & PTE_ADDR));
-	}
+	ept01_take_up(vm.ept01_root, gpa, &passthru.mtrr, table_alloc);
 }
 
 /*
@@ -303,7 +208,7 @@ bool passthru_retype(const struct mtrr *mtrr)
 	changed = memcmp(&passthru.mtrr, mtrr, sizeof(*mtrr)) != 0;
 	if (changed) {
 		passthru.mtrr = *mtrr;
-		park_entries(vm.ept01_root);
+		ept01_park(vm.ept01_root);
 	}
 	unlock();
 	return changed;
@@ -333,7 +238,7 @@ bool passthru_map_scratch(gpa_t gpa, hpa_t scratch)
 	lock();
 	entry = small_entry(gpa);
 	if (entry)
-		WRITE_ONCE(*entry, scratch.v | leaf_bits(MEMTYPE_WB));
+		WRITE_ONCE(*entry, scratch.v | ept01_leaf_bits(MEMTYPE_WB));
 	unlock();
 	return entry;
 }

@@ -2,37 +2,38 @@
 """Mutants of what bounds the cost of L1's operations, and of what keeps L1 from the processor under L0."""
 from mutant import Mutant
 
-PASSTHRU, MSR, TABLE = "vmx/passthru.c", "vmx/exit_msr.c", "vmx/nested/ept02_table.c"
+PASSTHRU, TYPES = "vmx/passthru.c", "vmx/ept01_types.c"
+MSR, TABLE = "vmx/exit_msr.c", "vmx/nested/ept02_table.c"
 
 MUTANTS = [
     # memory types
-    Mutant("parked-tables-not-parked-below", PASSTHRU,
-           [("\t\telse\n\t\t\tpark_entries(table);\n",
+    Mutant("parked-tables-not-parked-below", TYPES,
+           [("\t\telse\n\t\t\tept01_park(table);\n",
              "")],
            "passthru: any_ranges_and_any_touches"),
-    Mutant("uniform-tables-not-typed", PASSTHRU,
+    Mutant("uniform-tables-not-typed", TYPES,
            [("\t\tif (uniform)\n",
              "\t\tif (uniform && !gpa)\n"),
-            ("\t\telse\n\t\t\tpark_entries",
-             "\t\telse if (!uniform)\n\t\t\tpark_entries")],
+            ("\t\telse\n\t\t\tept01_park",
+             "\t\telse if (!uniform)\n\t\t\tept01_park")],
            "passthru: any_ranges_and_any_touches"),
-    Mutant("leaves-never-split", PASSTHRU,
+    Mutant("leaves-never-split", TYPES,
            [("\tbool uniform = end - gpa >= ptab_level_size(level);\n",
              "\tbool uniform = true;\n")],
            "passthru: types_follow_when_touched"),
-    Mutant("split-pieces-present", PASSTHRU,
+    Mutant("split-pieces-present", TYPES,
            [("\t\ttable[i] = old + i * ptab_level_size(level - 1);",
              "\t\ttable[i] = (old | EPT_RWX) + i * ptab_level_size(level - 1);")],
            "passthru: any_ranges_and_any_touches"),
-    Mutant("scratch-revived", PASSTHRU,
-           [("\treturn (leaf & PTE_ADDR) == gpa ? bits | leaf_bits(type) : 0;",
-             "\treturn (leaf & PTE_ADDR) == gpa + 1 ? 0 : bits | leaf_bits(type);")],
+    Mutant("scratch-revived", TYPES,
+           [("\treturn (leaf & PTE_ADDR) == gpa ? bits | ept01_leaf_bits(type) : 0;",
+             "\treturn (leaf & PTE_ADDR) == gpa + 1 ? 0 : bits | ept01_leaf_bits(type);")],
            "passthru: a_change_takes_scratch_pages_along"),
     Mutant("scratch-made-over-parked", PASSTHRU,
            [("\ttake_up(gpa.v);\n\treturn ptab_entry",
              "\treturn ptab_entry")],
            "passthru: a_change_takes_scratch_pages_along"),
-    Mutant("leaf-lost-without-a-table", PASSTHRU,
+    Mutant("leaf-lost-without-a-table", TYPES,
            [("\t\tWRITE_ONCE(*entry, old | EPT_RWX);\n\t\treturn;\n",
              "\t\treturn;\n")],
            "passthru: without_tables_types_stay"),
