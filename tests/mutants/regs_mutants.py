@@ -69,4 +69,15 @@ LOADED = [
            "entry: fields_that_are_not_loaded", "exits: odd_fields_held"),
 ]
 
-MUTANTS = WATCHES + RIP + LOADED
+TIME = [
+    Mutant("time-of-l0s-work", "vmx/nested/msr_area.c",
+           [("if (e->index != MSR_IA32_TSC || !tsc)", "if (e->index || !tsc)")],
+           "msr_area: the_time_is_the_exits", "exits: tsc_stored"),
+    Mutant("time-of-the-exit-before", "vmx/nested/msr_area.c", [("\tslot->exit_time.tsc = 0;\n", "")],
+           "msr_area: the_time_is_the_exits", "exits: tsc_stored_held"),
+    Mutant("time-taken-for-ever", "vmx/nested/msr_area.c",
+           [("\tif (slot->stores_time != wanted)\n", "\twanted |= slot->stores_time;\n\tif (slot->stores_time != wanted)\n")],
+           "msr_area: the_time_is_the_exits"),
+]
+
+MUTANTS = WATCHES + RIP + LOADED + TIME

@@ -122,10 +122,53 @@ static void a_bad_load_list_aborts(void **state UNUSED)
 	l2_assert_aborted(VMX_ABORT_LOAD_MSR);
 }
 
+/* What the processor takes at L2's exit, in vmcs02's own list. */
+static void take_time(u64 tsc)
+{
+	u64 at = machine_field(VMCS_exit_msr_store_addr);
+
+	assert_int_equal(machine_field(VMCS_exit_msr_store_count), 1);
+	assert_true(IS_ALIGNED(at, 16));
+	assert_int_equal(l1_read64(at), MSR_IA32_TSC);
+	l1_write64(at + 8, tsc);
+}
+
+/* SDM "Saving MSRs": each entry of L1's list has the time of the exit; L0 adds a list of its own only for
+ * that. */
+static void the_time_is_the_exits(void **state UNUSED)
+{
+	l2_prepare_lists(0, 3, 0);
+	fake_msr_set(MSR_IA32_TSC, 0x7777);
+	l2_put_msr(P_STORE, 0, MSR_IA32_TSC, 0, 0);
+	l2_put_msr(P_STORE, 1, MSR_IA32_LSTAR, 0, 0);
+	l2_put_msr(P_STORE, 2, MSR_IA32_TSC, 0, 0);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	take_time(0x1234);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_int_equal(l1_read64(P_STORE + 8), 0x1234);
+	assert_int_equal(l1_read64(P_STORE + 40), 0x1234);
+	/* No exit of this L2's yet: now. */
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_int_equal(l1_read64(P_STORE + 8), 0x7777);
+	/* Not asked for any more: nothing is taken, and what was taken before is not used. */
+	l2_put_msr(P_STORE, 0, MSR_IA32_STAR, 0, 0);
+	l2_put_msr(P_STORE, 2, MSR_IA32_STAR, 0, 0);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(machine_field(VMCS_exit_msr_store_count), 0);
+	l2_put_msr(P_STORE, 2, MSR_IA32_TSC, 0, 0);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_int_equal(l1_read64(P_STORE + 40), 0x7777);
+	W(exit_msr_store_count, 0);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(machine_field(VMCS_exit_msr_store_count), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		MACHINE_TEST_BOTH(msr_lists_load_and_store),
+		MACHINE_TEST_BOTH(the_time_is_the_exits),
 		MACHINE_TEST_BOTH(entry_list_fails_with_its_index),
 		MACHINE_TEST_BOTH(cd_stays_l1s_over_a_failed_list),
 		MACHINE_TEST_BOTH(list_beyond_the_limit_fails_there),

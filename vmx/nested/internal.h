@@ -169,6 +169,10 @@ bool tpr_emulate(struct vcpu *vcpu, enum action *action);
 /* Returns 0, or the index (from 1) of the entry that failed. */
 u32 msr_area_load(struct vcpu *vcpu, u64 gpa, u32 count, bool entry);
 u32 msr_area_store(struct vcpu *vcpu, u64 gpa, u32 count);
+/* vmcs02 is current and about to be entered: has the processor take the time of L2's exits, if L1's MSR-store
+ * list asks for it.  msr_area_init_slot(): it is made anew. */
+void msr_area_merge(struct vcpu *vcpu, struct nested_vmcs *slot);
+void msr_area_init_slot(struct nested_vmcs *slot);
 
 /* ---- exit_record.c ---- */
 /* An exit as L1 will read it in vmcs12.  exit_record_hardware() takes all of it from vmcs02. */

@@ -297,6 +297,8 @@ static void merge_each_entry(struct vcpu *vcpu, struct nested_vmcs *slot)
 		vmcs_write(VMCS_guest_intr_status, v12->guest_intr_status);
 	if (v12_has_pin(v12, PIN_PREEMPTION_TIMER))
 		vmcs_write(VMCS_preemption_timer_value, v12->preemption_timer_value);
+	if (unlikely(v12->exit_msr_store_count || slot->stores_time))
+		msr_area_merge(vcpu, slot);
 	slot->last.nmi_blocked = blocks_nmis(v12);
 	if (v12->entry_intr_info & INTR_INFO_VALID) {
 		vcpu->pending = (struct event){
@@ -318,11 +320,11 @@ static void merge_each_entry(struct vcpu *vcpu, struct nested_vmcs *slot)
 }
 
 /* What never changes in a vmcs02: L0's host state, and the lists and links that L0 does not use. */
-static void merge_constant(struct vcpu *vcpu)
+static void merge_constant(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	vcpu_write_host_state(vcpu);
 	vmcs_write(VMCS_vmcs_link_pointer, ~0ull);
-	vmcs_write(VMCS_exit_msr_store_count, 0);
+	msr_area_init_slot(slot);
 	vmcs_write(VMCS_exit_msr_load_count, 0);
 	vmcs_write(VMCS_entry_msr_load_count, 0);
 	vmcs_write(VMCS_entry_intr_info, 0);
@@ -334,7 +336,7 @@ void merge_vmcs02(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_s
 	u32 proc12 = (u32)slot->v12.proc_controls;
 
 	if (!slot->entered)
-		merge_constant(vcpu);
+		merge_constant(vcpu, slot);
 	if (dirty & GROUP_CTL)
 		merge_controls(vcpu, slot);
 	if (!slot->entered || (dirty & GROUP_CTL) || proc12 != slot->last.proc12)

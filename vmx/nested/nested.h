@@ -63,6 +63,13 @@ struct nested_vmcs {
 		bool nmi_blocked;  /* until L2 ends: L1 has "NMI exiting" without "virtual NMIs" */
 	} last;
 	struct ept02_root *ept02; /* NULL: L2 runs on EPT01, or none chosen yet */
+	/* vmcs02's own MSR-store list, of one entry, in use while L1's list has that MSR: msr_area.c. The
+	 * processor writes it. */
+	struct ALIGNED(16) {
+		u32 index, reserved;
+		u64 tsc; /* of L2's last exit since it was entered, or 0 */
+	} exit_time;
+	bool stores_time; /* vmcs02's count of it */
 };
 
 /* Why the last VM entry of L1's failed: for the log, the monitor and the tests. */
