@@ -195,8 +195,8 @@ static bool old_task_save(struct vcpu *vcpu, u32 eip, u32 eflags, struct fault *
 static bool new_task_read(struct vcpu *vcpu, const struct descriptor *tss, struct task *task,
 			  struct fault *fault)
 {
-	struct tss32 t32;
-	struct tss16 t16;
+	struct tss32 t32 = { 0 };
+	struct tss16 t16 = { 0 };
 
 	memset(task, 0, sizeof(*task));
 	if (is_tss32(tss->ar)) {

@@ -653,7 +653,7 @@ OTHERS = [
              "\tvalid = true;\n\tif (valid)\n\t\tvmcs_write(VMCS_guest_debugctl")],
            "caps: bits_that_the_processor_lacks_stay_out_of_the_vmcs"),
     Mutant("cd-loaded-by-an-nmi-at-the-entry", MERGE,
-           [("cr_loaded_cr0(v12->guest_cr0)", "cr_loaded_cr0(v12->guest_cr0) | (v12->guest_cr0 & CR0_CD)")],
+           [("cr_loaded_cr0(v12->guest_cr0)", "cr_loaded_cr0(v12->guest_cr0) | (v12->guest_cr0 & CR0_NW)")],
            "nmi: an_nmi_at_the_entry_leaves_cd_and_nw_alone"),
     Mutant("injected-nmi-unblocked-by-iret", MERGE,
            [("(injects || (v12->guest_interruptibility", "((injects && !v12) || (v12->guest_interruptibility")],

@@ -21,7 +21,7 @@ WATCHES = [
            "watch: every_length_kind_and_place", "insn: watch_operand"),
     Mutant("watched-while-disabled", WATCH,
            [("if ((found & BIT(n)) && is_enabled(dr7, n))", "if ((found & BIT(n)) && (dr7 || is_enabled(dr7, n)))")],
-           "watch: every_length_kind_and_place", "insn: watch_operand"),
+           "watch: bits_come_together", "insn: watch_operand"),
     Mutant("watched-not-around-the-end", WATCH,
            [("\tif (!vcpu_is_64bit(vcpu) && last >> 32) {", "\tif (false) {")], "watch: around_the_end"),
     Mutant("ports-watched-without-de", WATCH, [("\tif (vcpu_reg(vcpu, REG_CR4) & CR4_DE)\n", "")], "watch: ports"),
