@@ -25,6 +25,7 @@
 struct vcpu *machine_vcpu;
 void (*machine_before_start)(void);
 u32 machine_injected, machine_injected_error_code;
+u32 machine_refusals, machine_refusal;
 
 static const struct machine_exit *next_exit;
 static bool exited;
@@ -86,6 +87,11 @@ static void put_exit(const struct machine_exit *e)
 static enum enter_result step(struct vcpu *vcpu)
 {
 	(void)vcpu;
+	if (exited && machine_refusals) {
+		machine_refusals--;
+		machine_set_field(VMCS_vm_instruction_error, machine_refusal);
+		return ENTER_FAIL_VALID;
+	}
 	if (exited)
 		longjmp(back, 1);
 	exited = true;

@@ -41,6 +41,8 @@ struct machine_exit {
 /* The guest runs, ends in this exit, and Socle handles it up to the next entry. */
 void machine_exit(const struct machine_exit *exit);
 #define EXIT_NOW(...) machine_exit(&(const struct machine_exit){ __VA_ARGS__ })
+/* So many entries after the next exit are refused with this VM-instruction error. */
+extern u32 machine_refusals, machine_refusal;
 /* Interruption information of the last entry, as the processor found it: 0 if nothing was injected. */
 extern u32 machine_injected, machine_injected_error_code;
 /* Lets the guest be entered and exit by VMCALL-like nothing: what was pending is injected now. */

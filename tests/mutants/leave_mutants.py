@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""Mutants of what L0 has begun when L2 ends, and of the addresses in a VMCS of L1's."""
+from mutant import Mutant
+
+LEAVE, TPR, ADDRESSES = "vmx/nested/leave.c", "vmx/nested/tpr.c", "vmx/nested/addresses.c"
+LEFT = "leave: left_by_one_way"
+
+MUTANTS = [
+    # L2 ends.
+    Mutant("step-left-at-l2s-end", LEAVE, [("\tept02_absent_finish(vcpu);\n", "")], LEFT),
+    Mutant("trap-flag-left-at-l2s-end", LEAVE, [("\tevent_set_step(vcpu, STEP_ALL, false);\n", "")], LEFT),
+    Mutant("nmi-window-left-at-l2s-end", LEAVE, [("\tevent_set_nmi_window(vcpu, false);\n", "")], LEFT),
+    Mutant("injection-left-at-l2s-end", LEAVE, [("\tif (vmcs02->injecting)\n\t\tvmcs_write(VMCS_entry_intr_info, 0);\n", "")], LEFT),
+    Mutant("threshold-left-at-l2s-end", LEAVE, [("\ttpr_restore(vcpu->nested.current);\n", "")], LEFT),
+    Mutant("refused-entry-leaves-by-itself", "vmx/nested/reflect.c",
+           [("\tvcpu->pending_valid = false;\n\tnested_leave_l2(vcpu);\n",
+             "\tvcpu->pending_valid = false;\n\tvcpu->nested.in_l2 = false;\n\tvcpu_load_vmcs(vcpu, &vcpu->vmcs01);\n")],
+           LEFT),
+    Mutant("abort-leaves-by-itself", "vmx/nested/host_state.c",
+           [("\tif (vcpu->nested.in_l2)\n\t\tnested_leave_l2(vcpu);\n",
+             "\tvcpu->nested.in_l2 = false;\n\tvcpu_load_vmcs(vcpu, &vcpu->vmcs01);\n")], LEFT),
+    Mutant("step-undone-in-ept01-always", "vmx/nested/ept02_absent.c", [("\tif (step->root) {", "\tif (0) {")], LEFT,
+           "hostile: step_then_the_same"),
+    Mutant("step-of-no-tables", "vmx/nested/ept02_absent.c",
+           [("{ ALIGN_DOWN(l2gpa, PAGE_SIZE), cache->active };", "{ ALIGN_DOWN(l2gpa, PAGE_SIZE), NULL };")], LEFT),
+    Mutant("any-page-of-ept01-given-up", "vmx/passthru.c",
+           [("\tif (ptab_lookup(&passthru.ept, gpa.v, &leaf, &level) && level == 1 && (leaf & PTE_ADDR) == scratch.v)\n",
+             "\t(void)scratch;\n\tif (ptab_lookup(&passthru.ept, gpa.v, &leaf, &level) && level == 1)\n")],
+           "passthru: another_cpus_scratch_is_no_memory"),
+    Mutant("init-leaves-a-step-of-l1s", "vmx/vcpu.c",
+           [("\tevent_set_step(vcpu, STEP_MACHINE_CHECK, false);\n", "")], "leave: an_init_ends_a_step_of_l1s"),
+    # The TPR, where it is L0's.
+    Mutant("threshold-refuses-an-entry-of-l0s", TPR, [("\tif (slot->tpr_relaxed || ", "\tif (1 || slot->tpr_relaxed || ")],
+           "leave: l0_compares_with_the_threshold", "hostile: threshold_after_l2s_store"),
+    Mutant("threshold-forgotten", TPR,
+           [("\tif (v12_has_proc2(v12, PROC2_VIRTUAL_INTERRUPT) || (v12", "\tif (1 || (v12")],
+           "leave: l0_compares_with_the_threshold", "hostile: threshold_after_l2s_store"),
+    Mutant("threshold-by-cr8-alone", TPR, [("\tif (unlikely(tpr_is_l0s(slot)) && ", "\tif (0 && tpr_is_l0s(slot) && ")],
+           guest="hostile: threshold_by_x2apic"),
+    Mutant("cr8-takes-any-value", TPR, [("value > 0xf ? ", "value > ~1ull ? ")],
+           "leave: l0_compares_with_the_threshold", "hostile: threshold_after_l2s_store"),
+    Mutant("absent-tpr-keeps-a-value", "vmx/nested/internal.h",
+           [("\treturn slot->tpr_relaxed || (slot->stand_ins & BIT(STAND_IN_APIC));", "\treturn slot->tpr_relaxed;")],
+           "leave: an_absent_tpr_takes_no_value", "hostile: addresses_absent"),
+    # Addresses.
+    Mutant("posted-desc-raw", ADDRESSES,
+           [("own_or_stand_in(vcpu, slot, v12->posted_intr_desc_addr, STAND_IN_POSTED)", "v12->posted_intr_desc_addr")],
+           "addresses: each_address_becomes_what_the_table_says"),
+    Mutant("virtual-apic-raw", ADDRESSES,
+           [("own_or_stand_in(vcpu, slot, v12->virtual_apic_addr, STAND_IN_APIC)", "v12->virtual_apic_addr")],
+           "addresses: each_address_becomes_what_the_table_says"),
+    Mutant("apic-access-raw", ADDRESSES, [("\tif (unlikely(memmap_in_window(gpa, PAGE_SIZE))) {", "\tif (0) {")],
+           "addresses: each_address_becomes_what_the_table_says"),
+    Mutant("stand-in-for-two", ADDRESSES, [("v12->posted_intr_desc_addr, STAND_IN_POSTED)", "v12->posted_intr_desc_addr, STAND_IN_APIC)")],
+           "addresses: stand_ins_are_apart"),
+    Mutant("stand-in-filled-once", "vmx/nested/merge.c", [("\tif (unlikely(slot->stand_ins))\n", "\tif (unlikely(slot->stand_ins && !slot->entered))\n")],
+           "addresses: each_address_becomes_what_the_table_says"),
+    Mutant("stand-in-of-zeros", "vmx/nested/merge.c", [("\tif (unlikely(slot->stand_ins))\n", "\tif (0)\n")],
+           "addresses: each_address_becomes_what_the_table_says", "hostile: addresses_absent"),
+    Mutant("rom-is-absent-as-a-bitmap", "vmx/nested/bitmaps.c",
+           [("\t\tguest_mem_read(vcpu, GPA(ALIGN_DOWN(gpa, PAGE_SIZE)), merged, PAGE_SIZE);\n",
+             "\t\tmemset(merged, 0xff, PAGE_SIZE);\n")], "addresses: each_address_becomes_what_the_table_says"),
+    Mutant("apicbase-over-window", "vmx/exit_msr.c",
+           [("\tif (memmap_in_window(value & APIC_BASE_ADDR, PAGE_SIZE))\n", "\tif (0)\n")],
+           "addresses: the_apic_base_stays_off_the_window"),
+]
