@@ -86,7 +86,7 @@ static void use_msr_bitmap(u64 at, bool ram)
 
 /* A store list that is not there holds MSR numbers of ones: a VMX abort, from which no processor comes back.
  */
-static void use_exit_msr_store(u64 at, bool ram)
+static void use_exit_msr_store_addr(u64 at, bool ram)
 {
 	u64 *list = ptr_of(at);
 
@@ -102,7 +102,7 @@ static void use_exit_msr_store(u64 at, bool ram)
 		result("stored %x", list[1] == msr_read(MSR_STAR));
 }
 
-static void use_exit_msr_load(u64 at, bool ram)
+static void use_exit_msr_load_addr(u64 at, bool ram)
 {
 	u64 *list = ptr_of(at), before = msr_read(MSR_STAR);
 
@@ -121,7 +121,7 @@ static void use_exit_msr_load(u64 at, bool ram)
 	msr_write(MSR_STAR, before);
 }
 
-static void use_entry_msr_load(u64 at, bool ram)
+static void use_entry_msr_load_addr(u64 at, bool ram)
 {
 	u64 *list = ptr_of(at), before = msr_read(MSR_STAR);
 
@@ -159,7 +159,7 @@ static void use_pml_address(u64 at, bool ram)
 }
 
 /* The processor reads and writes the page: L2's TPR, with every threshold and by the MSR. */
-static void use_virtual_apic(u64 at, bool ram)
+static void use_virtual_apic_addr(u64 at, bool ram)
 {
 	u32 k;
 
@@ -186,7 +186,7 @@ static void use_virtual_apic(u64 at, bool ram)
 }
 
 /* Only compared. In L0's window nothing can match: L2 finds what is there, nothing. */
-static void use_apic_access(u64 at, bool ram)
+static void use_apic_access_addr(u64 at, bool ram)
 {
 	u32 ept, reason;
 
@@ -211,7 +211,7 @@ static void use_apic_access(u64 at, bool ram)
 }
 
 /* A notification that is pending at the entry: the processor takes the descriptor's requests. */
-static void use_posted_intr_desc(u64 at, bool ram)
+static void use_posted_intr_desc_addr(u64 at, bool ram)
 {
 	u32 *descriptor = ptr_of(at);
 	u8 *apic = page_alloc();
@@ -256,7 +256,7 @@ static void use_ept_pointer(u64 at, bool ram)
 	run();
 }
 
-static void use_eptp_list(u64 at, bool ram)
+static void use_eptp_list_addr(u64 at, bool ram)
 {
 	if (!caps_proc2(PROC2_VMFUNC | PROC2_EPT) || !(caps.vmfunc & 1))
 		return;
@@ -299,7 +299,7 @@ static void use_vmwrite_bitmap(u64 at, bool ram)
 	use_shadow_bitmap(F_VMWRITE_BITMAP, at, d_vmwrite);
 }
 
-static void use_ve_info(u64 at, bool ram)
+static void use_ve_info_addr(u64 at, bool ram)
 {
 	u64 page = addr_of(page_alloc());
 
@@ -317,7 +317,7 @@ static void use_ve_info(u64 at, bool ram)
 		result("reason=%x busy=%x", *(u32 *)ptr_of(at), *(u32 *)ptr_of(at + 4));
 }
 
-static void use_vmcs_link(u64 at, bool ram)
+static void use_vmcs_link_pointer(u64 at, bool ram)
 {
 	vm_create(&vm, VM_64, 0, d_vmcall);
 	if (ram) {
@@ -389,7 +389,7 @@ static void use_host_cr3(u64 at, bool ram)
 	cr3_write(vmread(F_GUEST_CR3));
 }
 
-/* Each row of Socle's table of addresses whose field is used; tests/lint compares the two. */
+/* Each row of Socle's table of addresses whose field is used: tests/lint/addresses.py compares the two. */
 static const struct {
 	const char *name;
 	void (*use)(u64 at, bool ram);
@@ -398,12 +398,17 @@ static const struct {
 	{                                                                                                    \
 #name, use_##name                                                                            \
 	}
-	ADDRESS(io_bitmap_a),	ADDRESS(io_bitmap_b),	   ADDRESS(msr_bitmap),	  ADDRESS(exit_msr_store),
-	ADDRESS(exit_msr_load), ADDRESS(entry_msr_load),   ADDRESS(pml_address),  ADDRESS(virtual_apic),
-	ADDRESS(apic_access),	ADDRESS(posted_intr_desc), ADDRESS(ept_pointer),  ADDRESS(eptp_list),
-	ADDRESS(vmread_bitmap), ADDRESS(vmwrite_bitmap),   ADDRESS(ve_info),	  ADDRESS(vmcs_link),
-	ADDRESS(guest_pdpte0),	ADDRESS(guest_pdpte1),	   ADDRESS(guest_pdpte2), ADDRESS(guest_pdpte3),
-	ADDRESS(guest_cr3),	ADDRESS(host_cr3),
+	ADDRESS(io_bitmap_a),	     ADDRESS(io_bitmap_b),
+	ADDRESS(msr_bitmap),	     ADDRESS(exit_msr_store_addr),
+	ADDRESS(exit_msr_load_addr), ADDRESS(entry_msr_load_addr),
+	ADDRESS(pml_address),	     ADDRESS(virtual_apic_addr),
+	ADDRESS(apic_access_addr),   ADDRESS(posted_intr_desc_addr),
+	ADDRESS(ept_pointer),	     ADDRESS(eptp_list_addr),
+	ADDRESS(vmread_bitmap),	     ADDRESS(vmwrite_bitmap),
+	ADDRESS(ve_info_addr),	     ADDRESS(vmcs_link_pointer),
+	ADDRESS(guest_pdpte0),	     ADDRESS(guest_pdpte1),
+	ADDRESS(guest_pdpte2),	     ADDRESS(guest_pdpte3),
+	ADDRESS(guest_cr3),	     ADDRESS(host_cr3),
 };
 
 static void aim(const char *place, u64 at, bool ram)
