@@ -64,6 +64,6 @@ MUTANTS = [
            [("\t\tguest_mem_read(vcpu, GPA(ALIGN_DOWN(gpa, PAGE_SIZE)), merged, PAGE_SIZE);\n",
              "\t\tmemset(merged, 0xff, PAGE_SIZE);\n")], "addresses: each_address_becomes_what_the_table_says"),
     Mutant("apicbase-over-window", "vmx/exit_msr.c",
-           [("\tif (memmap_in_window(value & APIC_BASE_ADDR, PAGE_SIZE))\n", "\tif (0)\n")],
+           [("\tif (memmap_in_window(page, PAGE_SIZE) || ", "\tif (")],
            "addresses: the_apic_base_stays_off_the_window"),
 ]
