@@ -260,6 +260,13 @@ step_disk() {
 # SECONDS: the RTC against the kernel's clock, the TSC and a timer's ticks
 step_clock() { kvmlet clock "$1"; }
 
+# the sleep states that ACPI offers, as the kernel has taken them
+step_sleep() {
+	local states=$($B dmesg | $B sed -n 's/.*ACPI: .*(supports \(.*\))/\1/p') file
+	echo "$me SLEEP supports $states"
+	for file in state mem_sleep; do echo "$me SLEEP $file $($B cat /sys/power/$file)"; done
+}
+
 # the end by the machine: no last word of kvmlet's
 step_end() {
 	finish_output

@@ -50,6 +50,11 @@ ROWS = (
         must=("^L1 ENDS by reboot",)),
     Row("poweroff", "linux", "end:poweroff", cpus=2, ended=("exit",), must=("^L1 ENDS by poweroff",), quick=True),
 
+    # S3 would be a way out of Socle: not offered, and the rest as it was
+    Row("sleep", "linux", "sleep", quick=True, compare="^L1 SLEEP state ",
+        bare=(r"^L1 SLEEP supports .*S3", "^L1 SLEEP mem.*deep"),
+        must=(r"^L1 SLEEP supports S0( S3)? S4 S5$", "^L1 SLEEP mem_sleep .*s2idle")),
+
     # ---- KVM's parameters, each off and on by itself, as the model has them ----
     Row("params-ivy", "params", "matrix:ept:vpid:unrestricted_guest:preemption_timer:flexpriority", compare=GUESTS,
         counts={"^SELFTEST .* PASS": 40}),

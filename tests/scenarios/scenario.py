@@ -21,12 +21,13 @@ NEVER = (r"^socle: (error: )?(panic|fatal|assertion)|^socle: error|FAILED|Kernel
 
 # steps: what the Linux L1 does (tests/l1/l1-steps.sh); or l1 and modules: images by name, `socle` and those of tests/guest;
 # or l1: one of XEN
-# must, never: patterns of lines; counts: {pattern: how many lines have it}; compare: lines that are the same bare
+# must, never: patterns of lines; bare: patterns that the bare processor has and Socle must not have
+# counts: {pattern: how many lines have it}; compare: lines that are the same bare
 # ended: how the run ends; until: a further pattern that ends it; more: for the kernel's command line
 # quick: also a test of `make test`
 XEN = ("xen", "xen-pvh")
 FIELDS = {"steps": "", "l1": None, "modules": (), "model": "ivy_bridge", "cpus": 1, "mem": 512, "firmware": "bios",
-          "ips": 50_000_000, "options": "", "more": "", "must": (), "never": (), "counts": None, "compare": None,
+          "ips": 50_000_000, "options": "", "more": "", "must": (), "never": (), "bare": (), "counts": None, "compare": None,
           "ended": ("marker", "exit"), "timeout": 580, "quick": False, "until": None}
 Row = collections.namedtuple("Row", ["name", "group", *FIELDS], defaults=FIELDS.values())
 
@@ -81,6 +82,8 @@ def judge(row, under, bare=None, allowed=(), warnings=()):
         never = "|".join((NEVER, *row.never)) + r"|^\S+ STEP .* rc=[1-9]"
         wrong += ["%s: says: %s" % (name, line) for line in result.lines if re.search(never, line)][:10]
         wrong += ["%s: no line has /%s/" % (name, pattern) for pattern in row.must if not result.having(pattern)]
+        wrong += ["%s: %s line has /%s/" % (name, "a" if result is under else "no", pattern) for pattern in row.bare
+                  if bool(result.having(pattern)) == (result is under)]
         wrong += ["%s: a warning of its own: %s" % (name, line) for line in result.having("^L[12] WARN ")
                   if not any(re.search(one, line) for one in warnings)]
         for step in row.steps.split(",") if row.steps else ():
