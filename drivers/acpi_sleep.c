@@ -126,6 +126,7 @@ void acpi_find_sleep(const u8 *rsdp, u32 rsdp_size, bool bios, struct acpi_sleep
 	memset(out, 0, sizeof(*out));
 	if (!fadt)
 		return;
+	out->has_fadt = true;
 	take_pm1(fadt, length, FADT_PM1A_CNT, FADT_X_PM1A_CNT, &out->pm1a, &out->pm1a_old);
 	take_pm1(fadt, length, FADT_PM1B_CNT, FADT_X_PM1B_CNT, &out->pm1b, &out->pm1b_old);
 	/* Whether hardware is "reduced" or not: what is there can be written. */

@@ -19,6 +19,7 @@ struct sleep_register {
 };
 
 struct acpi_sleep {
+	bool has_fadt;
 	struct sleep_register pm1a, pm1b; /* PM1a_CNT, PM1b_CNT: SLP_TYP is bits 12:10, SLP_EN bit 13 */
 	/* The same by the FADT's 32-bit fields, where the 64-bit ones that count for ACPI name another place.
 	 */

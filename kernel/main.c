@@ -13,6 +13,7 @@
 #include "drivers/acpi.h"
 #include "drivers/acpi_sleep.h"
 #include "drivers/apic.h"
+#include "drivers/chipset.h"
 #include "drivers/uart.h"
 #include "kernel/cmdline.h"
 #include "kernel/log.h"
@@ -129,8 +130,10 @@ static void log_l1(const struct l1_start *start)
 static void find_sleep(void)
 {
 	struct acpi_sleep sleep;
+	struct chipset_pm pm;
 
 	acpi_find_sleep(boot_info.rsdp, boot_info.rsdp_size, !boot_info.efi, &sleep);
+	chipset_find_pm(&sleep, &pm);
 	acpi_hide_sleep(boot_info.rsdp, boot_info.rsdp_size, !boot_info.efi);
 }
 

@@ -431,32 +431,52 @@ void fake_io_in(u32 value)
 }
 
 void (*fake_input_hook)(void);
+bool (*fake_port_in)(u16 port, unsigned int size, u32 *value);
+bool (*fake_port_out)(u16 port, unsigned int size, u32 value);
 
-u8 inb(u16 port UNUSED)
+static u32 port_in(u16 port, unsigned int size)
+{
+	u32 value;
+
+	return fake_port_in && fake_port_in(port, size, &value) ? value : io_in;
+}
+
+static void port_out(u16 port, unsigned int size, u32 value)
+{
+	if (fake_port_out)
+		fake_port_out(port, size, value);
+}
+
+u8 inb(u16 port)
 {
 	if (fake_input_hook)
 		fake_input_hook();
-	return (u8)io_in;
+	return (u8)port_in(port, 1);
 }
 
-u16 inw(u16 port UNUSED)
+u16 inw(u16 port)
 {
-	return (u16)io_in;
+	return (u16)port_in(port, 2);
 }
 
-u32 inl(u16 port UNUSED)
+u32 inl(u16 port)
 {
-	return io_in;
+	return port_in(port, 4);
 }
 
-void outb(u16 port UNUSED, u8 value UNUSED)
+void outb(u16 port, u8 value)
 {
+	port_out(port, 1, value);
 }
-void outw(u16 port UNUSED, u16 value UNUSED)
+
+void outw(u16 port, u16 value)
 {
+	port_out(port, 2, value);
 }
-void outl(u16 port UNUSED, u32 value UNUSED)
+
+void outl(u16 port, u32 value)
 {
+	port_out(port, 4, value);
 }
 
 /* ---- log and panic ---- */

@@ -64,6 +64,9 @@ extern u64 fake_debugctl_reserved;			     /* bits that WRMSR of IA32_DEBUGCTL re
 extern u64 fake_xcr0_refused;				     /* bits that XSETBV refuses */
 void fake_io_in(u32 value);				     /* what each IN reads from now on */
 extern void (*fake_input_hook)(void); /* before each INB: time passes by them; NULL: none */
+/* Ports of a test's own, of 1, 2 or 4 bytes: asked first if not NULL. False: not one of them. */
+extern bool (*fake_port_in)(u16 port, unsigned int size, u32 *value);
+extern bool (*fake_port_out)(u16 port, unsigned int size, u32 value);
 
 extern struct percpu fake_cpu;
 

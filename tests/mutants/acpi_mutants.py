@@ -5,6 +5,7 @@ from mutant import Mutant
 AML = "drivers/aml.c"
 SLEEP = "drivers/acpi_sleep.c"
 HIDE = "drivers/acpi_hide.c"
+CHIPSET = "drivers/chipset.c"
 
 MUTANTS = [
     Mutant("s3-value-allowed-if-s5s-too", SLEEP, [("return wanted & (u8)~both;", "return wanted;")],
@@ -36,4 +37,10 @@ MUTANTS = [
            "sleep: s3_gets_another_name"),
     Mutant("new-name-in-use", HIDE, [("if (!is_anywhere(found, name))", "if (name[0] || !is_anywhere(found, name))")],
            "sleep: the_new_name_is_free"),
+    Mutant("piix4-s3-allowed", CHIPSET, [("#define PIIX4_ALLOWED BIT(0)", "#define PIIX4_ALLOWED (BIT(0) | BIT(1))")],
+           "chipset: without_an_fadt_the_chipset_is_asked"),
+    Mutant("chipset-by-name-alone", CHIPSET, [("\tif (sleep->pm1a.space == SLEEP_IO)\n", "\tif (is_piix4(function) && 0)\n")],
+           "chipset: the_fadts_port_finds_the_function"),
+    Mutant("config-address-left-changed", CHIPSET, [("\toutl(PCI_CONFIG_ADDRESS, saved);\n", "\t(void)saved;\n")],
+           "chipset: the_fadts_port_finds_the_function"),
 ]
