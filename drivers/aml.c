@@ -288,12 +288,11 @@ static bool read_token(struct reader *r)
 static void read_block(struct reader *r)
 {
 	while (r->depth) {
-		const struct package *package = &r->packages[r->depth - 1];
-
 		if (!left(r)) {
 			r->depth--;
 		} else if (!read_token(r)) {
-			package = &r->packages[--r->depth];
+			const struct package *package = &r->packages[--r->depth];
+
 			r->found_count = package->found;
 			r->at = package->end;
 		}

@@ -26,6 +26,7 @@
 #include "mm/page_alloc.h"
 #include "vmx/caps.h"
 #include "vmx/exit.h"
+#include "vmx/sleep_page.h"
 #include "vmx/vcpu.h"
 #include "vmx/vm.h"
 #include "vmx/vmx_cpu.h"
@@ -134,6 +135,7 @@ static void find_sleep(void)
 
 	acpi_find_sleep(boot_info.rsdp, boot_info.rsdp_size, !boot_info.efi, &sleep);
 	chipset_find_pm(&sleep, &pm);
+	sleep_add_pages(&sleep);
 	acpi_hide_sleep(boot_info.rsdp, boot_info.rsdp_size, !boot_info.efi);
 }
 

@@ -11,6 +11,7 @@
 #include "kernel/hw/phys.h"
 #include "kernel/x86.h"
 #include "mm/ptab.h"
+#include "vmx/sleep_page.h"
 
 static bool is_parked(u64 entry)
 {
@@ -22,13 +23,20 @@ static bool is_leaf(u64 entry, unsigned int level)
 	return level == 1 || (entry & EPT_LEAF);
 }
 
+u64 ept01_leaf_bits_at(u64 gpa, u32 type)
+{
+	return ept01_leaf_bits(type) & ~(u64)(sleep_page_is(gpa) ? EPT_WRITE : 0);
+}
+
 /* What stands in a leaf's place: nothing, where a page stood in for absent memory: who steps there maps it
  * again. */
 static u64 typed(u64 leaf, u64 gpa, u32 type)
 {
 	u64 bits = leaf & ~(u64)(EPT_MEMTYPE | EPT_RWX);
 
-	return (leaf & PTE_ADDR) == gpa ? bits | ept01_leaf_bits(type) : 0;
+	if ((leaf & PTE_ADDR) == gpa)
+		return bits | ept01_leaf_bits_at(gpa, type);
+	return sleep_page_is(gpa) ? gpa | ept01_leaf_bits_at(gpa, type) : 0;
 }
 
 void ept01_park(u64 *table)

@@ -15,6 +15,10 @@ static inline u64 ept01_leaf_bits(u32 type)
 	return EPT_RWX | (u64)type << EPT_MEMTYPE_SHIFT;
 }
 
+/* The same at `gpa`: a page of a sleep register's, which no larger leaf contains, is for L0 alone to write
+ * to. */
+u64 ept01_leaf_bits_at(u64 gpa, u32 type);
+
 /* The types may be others from now on: the present entries of this table are parked. */
 void ept01_park(u64 *table);
 

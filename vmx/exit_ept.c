@@ -7,6 +7,7 @@
 #include "kernel/panic.h"
 #include "vmx/event.h"
 #include "vmx/exit.h"
+#include "vmx/sleep_page.h"
 #include "vmx/vm.h"
 
 enum action exit_ept_violation(struct vcpu *vcpu)
@@ -19,8 +20,12 @@ enum action exit_ept_violation(struct vcpu *vcpu)
 	    !(vcpu_reg(vcpu, REG_IDT_VECTORING_INFO) & INTR_INFO_VALID))
 		vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY,
 			     vcpu_reg(vcpu, REG_INTERRUPTIBILITY) | INTERRUPTIBILITY_NMI);
-	if (vm_ept01_lookup(gpa, &mapping))
+	if ((vcpu_reg(vcpu, REG_EXIT_QUALIFICATION) & EPTV_WRITE) && sleep_page_is(gpa.v)) {
+		if (sleep_page_store(vcpu, gpa))
+			return ACTION_SKIP;
+	} else if (vm_ept01_lookup(gpa, &mapping)) {
 		return ACTION_RESUME;
+	}
 	vcpu->window_accesses++;
 	if (!absent_step(vcpu, gpa))
 		return event_inject_gp(vcpu, 0);

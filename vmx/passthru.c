@@ -29,6 +29,7 @@
 #include "vmx/caps.h"
 #include "vmx/ept01_types.h"
 #include "vmx/mtrr.h"
+#include "vmx/sleep_page.h"
 #include "vmx/vmx.h"
 
 /* Tables for MMIO on demand and for splits by MTRR writes. Without 1 GiB pages each touched GiB takes one. */
@@ -87,17 +88,18 @@ static bool map_range(u64 from, u64 to)
 	u64 window = memmap_window_base(), window_end = window + memmap_window_size();
 
 	while (from < to) {
-		u64 end;
-		u32 type = mtrr_type(&passthru.mtrr, from, &end);
+		u64 end, guarded = sleep_page_next(from);
+		u64 bits = ept01_leaf_bits_at(from, mtrr_type(&passthru.mtrr, from, &end));
 
 		end = MIN(end, to);
+		end = MIN(end, from == guarded ? from + PAGE_SIZE : guarded);
 		if (from >= window && from < window_end) {
 			from = window_end;
 			continue;
 		}
 		if (from < window && end > window)
 			end = window;
-		if (!ptab_map(&passthru.ept, from, from, end - from, ept01_leaf_bits(type)))
+		if (!ptab_map(&passthru.ept, from, from, end - from, bits))
 			return false;
 		from = end;
 	}
@@ -243,6 +245,15 @@ bool passthru_map_scratch(gpa_t gpa, hpa_t scratch)
 	return entry;
 }
 
+/* Nothing, or the page of a sleep register's. */
+static u64 behind_scratch(u64 page)
+{
+	u64 end;
+
+	return sleep_page_is(page) ? page | ept01_leaf_bits_at(page, mtrr_type(&passthru.mtrr, page, &end))
+				   : 0;
+}
+
 void passthru_unmap_scratch(gpa_t gpa, hpa_t scratch)
 {
 	unsigned int level;
@@ -254,7 +265,7 @@ void passthru_unmap_scratch(gpa_t gpa, hpa_t scratch)
 	take_up(gpa.v);
 	/* Another CPU's scratch page may stand there by now, which that CPU takes away. */
 	if (ptab_lookup(&passthru.ept, gpa.v, &leaf, &level) && level == 1 && (leaf & PTE_ADDR) == scratch.v)
-		WRITE_ONCE(*ptab_entry(&passthru.ept, gpa.v, 1), 0);
+		WRITE_ONCE(*ptab_entry(&passthru.ept, gpa.v, 1), behind_scratch(gpa.v));
 	unlock();
 }
 

@@ -77,6 +77,15 @@ static inline u64 regcache_read(struct regcache *cache, enum reg reg)
 	return likely(cache->available & BIT(reg)) ? cache->value[reg] : regcache_fill(cache, reg);
 }
 
+/* For this exit `reg`, which the processor has left undefined, is known to be `value`; nothing reaches the
+ * VMCS. */
+static inline void regcache_know(struct regcache *cache, enum reg reg, u64 value)
+{
+	ASSERT(!(cache->dirty & BIT(reg)));
+	cache->value[reg] = value;
+	cache->available |= BIT(reg);
+}
+
 /*
  * Sets `reg`; it reaches the VMCS at the next flush.  A write of a value that is known to be there is
  * dropped.

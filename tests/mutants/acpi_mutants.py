@@ -6,6 +6,10 @@ AML = "drivers/aml.c"
 SLEEP = "drivers/acpi_sleep.c"
 HIDE = "drivers/acpi_hide.c"
 CHIPSET = "drivers/chipset.c"
+PAGE = "vmx/sleep_page.c"
+DECODE = "vmx/store_decode.c"
+PASSTHRU = "vmx/passthru.c"
+TYPES = "vmx/ept01_types.c"
 
 MUTANTS = [
     Mutant("s3-value-allowed-if-s5s-too", SLEEP, [("return wanted & (u8)~both;", "return wanted;")],
@@ -39,8 +43,50 @@ MUTANTS = [
            "sleep: the_new_name_is_free"),
     Mutant("piix4-s3-allowed", CHIPSET, [("#define PIIX4_ALLOWED BIT(0)", "#define PIIX4_ALLOWED (BIT(0) | BIT(1))")],
            "chipset: without_an_fadt_the_chipset_is_asked"),
-    Mutant("chipset-by-name-alone", CHIPSET, [("\tif (sleep->pm1a.space == SLEEP_IO)\n", "\tif (is_piix4(function) && 0)\n")],
+    Mutant("chipset-by-name-alone", CHIPSET, [("\tif (sleep->pm1a.space == SLEEP_IO)\n",
+             "\tif (is_piix4(function) && 0)\n")],
            "chipset: the_fadts_port_finds_the_function"),
     Mutant("config-address-left-changed", CHIPSET, [("\toutl(PCI_CONFIG_ADDRESS, saved);\n", "\t(void)saved;\n")],
            "chipset: the_fadts_port_finds_the_function"),
+    Mutant("sleep-page-writable", TYPES, [("(sleep_page_is(gpa) ? EPT_WRITE : 0)", "(gpa == ~0ull ? EPT_WRITE : 0)")],
+           "sleep_page: the_page_is_read_only"),
+    Mutant("sleep-page-gone-behind-a-step", PASSTHRU,
+             [("return sleep_page_is(page) ? page |", "return page == ~0ull ? page |")],
+           "sleep_page: other_writes_are_dropped"),
+    Mutant("sleep-page-of-the-first-byte", PAGE, [("PAGE_OF(gpa) <= PAGE_OF(places[i].last)",
+             "PAGE_OF(gpa) <= PAGE_OF(places[i].first)")],
+           "sleep_page: s3_is_dropped"),
+    Mutant("sleep-byte-at-its-own-address-alone", PAGE, [("if (place->deciding - at >= width)",
+             "if (place->deciding != at || !width)")],
+           "sleep_page: s3_is_dropped"),
+    Mutant("sleep-allowed-as-in-pm1b", PAGE, [("add(&sleep->control, sleep->pm1a_allowed,",
+             "add(&sleep->control, 0xff,")],
+           "sleep_page: s3_is_dropped"),
+    Mutant("sleep-store-in-a-delivery", PAGE, [("!(vcpu_reg(vcpu, REG_IDT_VECTORING_INFO) & INTR_INFO_VALID)", "own")],
+           "sleep_page: other_writes_are_dropped"),
+    Mutant("sleep-store-of-a-walk", PAGE, [("u64 own = EPTV_LINEAR_VALID | EPTV_TRANSLATED;",
+             "u64 own = EPTV_LINEAR_VALID;")],
+           "sleep_page: other_writes_are_dropped"),
+    Mutant("sleep-store-over-the-pages-end", PAGE, [(" ||\n\t    gpa.v % PAGE_SIZE + s.width > PAGE_SIZE)", ")")],
+           "sleep_page: other_writes_are_dropped"),
+    Mutant("sleep-store-length-of-the-exit", PAGE,
+             [("REG_EXIT_INSTRUCTION_LENGTH, s.length);", "REG_EXIT_INSTRUCTION_INFO, s.length);")],
+           "sleep_page: harmless_stores_are_carried_out"),
+    Mutant("l2-sleeps-through-ept12", "vmx/nested/ept02.c", [("if (sleep_page_store(vcpu, GPA(walk.gpa)))", "if (!root)")],
+           "sleep_page: an_l2_with_ept_is_refused_too"),
+    Mutant("l2-sleeps-without-ept12", "vmx/nested/ept02.c", [("if ((qualification & EPTV_WRITE) && sleep_page_is(gpa.v))",
+             "if (!qualification && sleep_page_is(gpa.v))")],
+           "sleep_page: an_l2_without_ept_is_refused_too"),
+    Mutant("store-rex-anywhere", DECODE, [("\t\tc->rex = 0;\n", "")], "sleep_page: plain_stores_are_decoded"),
+    Mutant("store-locked", DECODE, [("else if (!is_segment_prefix(byte))",
+             "else if (!is_segment_prefix(byte) && byte != 0xf0)")],
+           "sleep_page: nothing_else_is"),
+    Mutant("sleep-store-unwatched", PAGE,
+             [("REG_GUEST_LINEAR_ADDRESS), s.width, true);", "REG_GUEST_LINEAR_ADDRESS), s.width, false);")],
+           "sleep_page: a_breakpoint_sees_the_store"),
+    Mutant("sleep-page-opened-by-mtrrs", TYPES,
+             [("return bits | ept01_leaf_bits_at(gpa, type);", "return bits | ept01_leaf_bits(type);")],
+           "sleep_page: mtrrs_do_not_open_it"),
+    Mutant("sleep-page-lost-by-mtrrs", TYPES, [("sleep_page_is(gpa) ? gpa | ept01_leaf_bits_at(gpa, type) : 0", "0")],
+           "sleep_page: mtrrs_do_not_open_it"),
 ]

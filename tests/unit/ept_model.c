@@ -16,6 +16,7 @@
 #include "kernel/panic.h"
 #include "mm/page_alloc.h"
 #include "vmx/guest_mem.h"
+#include "vmx/sleep_page.h"
 #include "vmx/tlb.h"
 
 /* ---- the world: L1's memory, EPT01, the rest that the code under test asks for ---- */
@@ -160,6 +161,17 @@ bool guest_mem_write(struct vcpu *vcpu, gpa_t gpa, const void *from, size_t leng
 void event_requeue_vectoring(struct vcpu *vcpu)
 {
 	(void)vcpu;
+}
+
+/* There is no sleep register in this memory. */
+bool sleep_page_is(u64 gpa UNUSED)
+{
+	return false;
+}
+
+bool sleep_page_store(struct vcpu *vcpu UNUSED, gpa_t gpa UNUSED)
+{
+	return false;
 }
 
 enum action event_inject_gp(struct vcpu *vcpu, u32 error_code)

@@ -10,6 +10,7 @@
 #include "kernel/panic.h"
 #include "mm/page_alloc.h"
 #include "vmx/nested/ept.h"
+#include "vmx/sleep_page.h"
 #include "vmx/tlb.h"
 
 #define SYNC_SHARE 2048 /* entries compared at once: about what ten violations cost */
@@ -280,6 +281,8 @@ static enum action violation01(struct vcpu *vcpu, gpa_t gpa, u64 qualification)
 	struct ept01_mapping under;
 
 	restore_nmi_blocking(vcpu, qualification);
+	if ((qualification & EPTV_WRITE) && sleep_page_is(gpa.v))
+		return sleep_page_store(vcpu, gpa) ? ACTION_SKIP : ept02_absent_step01(vcpu, gpa);
 	return vm_ept01_lookup(gpa, &under) ? ACTION_RESUME : ept02_absent_step01(vcpu, gpa);
 }
 
@@ -322,7 +325,11 @@ enum action ept02_violation(struct vcpu *vcpu)
 		}
 		return reflect(vcpu, &fault);
 	}
-	if (!look_under(vcpu, walk.gpa, &under))
+	if (unlikely((access & EPTV_WRITE) && sleep_page_is(walk.gpa))) {
+		if (sleep_page_store(vcpu, GPA(walk.gpa)))
+			return ACTION_SKIP;
+		under = ept02_absent_map(vcpu, l2gpa, true);
+	} else if (!look_under(vcpu, walk.gpa, &under))
 		under = ept02_absent_map(vcpu, l2gpa, access & EPTV_WRITE);
 	fill(vcpu, root, l2gpa, &walk, &under);
 	restore_nmi_blocking(vcpu, qualification);
