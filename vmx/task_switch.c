@@ -199,6 +199,9 @@ static bool new_task_read(struct vcpu *vcpu, const struct descriptor *tss, struc
 	struct tss16 t16 = { 0 };
 
 	memset(task, 0, sizeof(*task));
+	/* A fault is the whole TSS's, though not all of it is read. */
+	OK_OR_RETURN(system_touch(vcpu, tss->base, NULL, NULL, is_tss32(tss->ar) ? sizeof(t32) : sizeof(t16),
+				  0, fault));
 	if (is_tss32(tss->ar)) {
 		OK_OR_RETURN(system_access(vcpu, tss->base + offsetof(struct tss32, cr3), &t32.cr3, NULL,
 					   offsetof(struct tss32, io_map) - offsetof(struct tss32, cr3),
