@@ -148,10 +148,13 @@ conformance: setup-test
 	@$(MAKE) --no-print-directory elf guest-tests
 	@$(PYTHON) tests/conformance.py
 
-# 14 PAE guests at once under Linux KVM on Socle, 140 iterations each; again with OPTIONS.
+# 14 PAE guests at once under Linux KVM on Socle, 140 iterations each, with OPTIONS; then the storm, a million operations on
+# each model, which goes on where it was broken off.
 soak: setup-test
 	@$(MAKE) --no-print-directory $(O)/socle.elf
+	@$(MAKE) --no-print-directory guest-tests
 	@$(PYTHON) tests/soak.py $(if $(MODEL),--model "$$MODEL") --options "$$OPTIONS"
+	@$(PYTHON) tests/storm.py $(if $(MODEL),--models "$$MODEL") $(if $(STORM_OPS),--ops $(STORM_OPS))
 
 # All that is tested; the last line is `N passed, N failed`.
 test: setup-test
@@ -198,7 +201,8 @@ help:
 #h   make mutants         wrong Socles, each of which a test must notice (half an hour)
 #h   make conformance     all guest tests on four models, and 200,000 generated VM entries on each; hours
 #h                        (MODELS=a,b IMAGES=a,b CONFORMANCE_SEEDS=20 or 5-9; goes on where it was broken off)
-#h   make soak            14 PAE guests at once under Linux KVM on Socle, 20 minutes at most
+#h   make soak            14 PAE guests at once under Linux KVM on Socle, 20 minutes at most; then a storm of hostile L1s and L2s,
+#h                        a million operations on tigerlake and haswell (MODEL=a,b STORM_OPS=100000; goes on where it stopped)
 #h   make emulator | l1   build the emulator, or the Linux L1, into the user's cache now
 #h   make format          clang-format over the C files
 #h   make setup           install all packages that any goal needs

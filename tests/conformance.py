@@ -81,7 +81,8 @@ def variants():
 
 def jobs():
     """(image, arguments, model, options) of every comparison."""
-    names = [name for name in setting("IMAGES", ",".join(conftest.guest_names())).split(",") if name]
+    names = setting("IMAGES", ",".join(conftest.guest_names())).split(",")
+    names = [name for name in names if name and name not in guests.ALONE]
     for model, options in variants():
         for name in names:
             seeds = list(ranges()) if name == "fuzzentry" else [""]

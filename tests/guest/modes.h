@@ -24,6 +24,7 @@ extern u64 modes_idt[];
 extern u8 modes_stubs[];
 
 /* Protected mode with 32-bit paging, flat segments, ring 0. */
+void modes_run(struct modes *m);
 void modes_init(struct modes *m, const void *code);
 void modes_go(struct modes *m);
 const char *modes_outcome(const struct modes *m, char buf[48]);
