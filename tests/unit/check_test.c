@@ -57,6 +57,20 @@ static void make(enum base base)
  */
 #define CONTROL_ROWS(ROW)                                                                                    \
 	ROW(LONG, (void)0, NULL, "", 0)                                                                      \
+	/* what looks like a breach and is none, and limits */                                               \
+	ROW(LONG, v12.vmread_bitmap = 1, NULL, "", 0)                                                        \
+	ROW(LONG, v12.vmwrite_bitmap = 1, NULL, "", 0)                                                       \
+	ROW(LONG, v12.ve_info_addr = 1, NULL, "", 0)                                                         \
+	ROW(LONG, v12.eptp_list_addr = 1, NULL, "", 0)                                                       \
+	ROW(LONG, v12.pml_address = 1, NULL, "", 0)                                                          \
+	ROW(LONG, (POSTED(), v12.posted_intr_nv = 0xff), NULL, "", 0)                                        \
+	ROW(LONG, (PROC2(PROC2_VMFUNC), v12.eptp_list_addr = 8), NULL, "", 0)                                \
+	ROW(LONG,                                                                                            \
+	    (PROC2(PROC2_VMFUNC), valid12_caps.vmfunc |= 2, v12.vm_function_controls = 2,                    \
+	     v12.eptp_list_addr = 8),                                                                        \
+	    NULL, "", 0)                                                                                     \
+	ROW(LONG, (v12.exit_msr_store_count = 2, v12.exit_msr_store_addr = ~0xfull), "exit_msr_store_addr",  \
+	    "fits", 0)                                                                                       \
 	ROW(PROTECTED, (void)0, NULL, "", 0)                                                                 \
 	ROW(PAE, (void)0, NULL, "", 0)                                                                       \
 	ROW(REAL, (void)0, NULL, "", 0)                                                                      \
@@ -168,6 +182,19 @@ static void make(enum base base)
 
 #define EVENT_ROWS(ROW)                                                                                      \
 	ROW(LONG, v12.entry_intr_info = 0x7fffffff, NULL, "", 0)                                             \
+	/* what looks like a breach and is none, and limits */                                               \
+	ROW(LONG,                                                                                            \
+	    (RESTRICTED(), v12.guest_cr0 &= ~(u64)CR0_PE, v12.entry_intr_info = INJECT(3, 13) | BIT(11)),    \
+	    NULL, "", 0)                                                                                     \
+	ROW(LONG, (v12.entry_intr_info = INJECT(3, 6), v12.entry_exception_error_code = BIT(16)), NULL, "",  \
+	    0)                                                                                               \
+	ROW(LONG, v12.entry_intr_info = INJECT(3, 31), NULL, "", 0)                                          \
+	ROW(LONG, (v12.entry_intr_info = INJECT(6, 3), v12.entry_instruction_length = 16),                   \
+	    "entry_instruction_length", "15", 0)                                                             \
+	ROW(LONG, (v12.entry_intr_info = INJECT(4, 3), v12.entry_instruction_length = 16),                   \
+	    "entry_instruction_length", "15", 0)                                                             \
+	ROW(LONG, (TPR_SHADOW(), v12.tpr_threshold = 0x10), "tpr_threshold", "0xf", 0)                       \
+	ROW(LONG, PIN(PIN_VIRTUAL_NMIS), "pin_controls", "NMI_EXITING", 0)                                   \
 	ROW(LONG, (v12.entry_intr_info = INJECT(0, 32), v12.guest_rflags |= RFLAGS_IF), NULL, "", 0)         \
 	ROW(LONG, v12.entry_intr_info = INJECT(1, 32), "entry_intr_info", "type != 1", 0)                    \
 	ROW(LONG, v12.entry_intr_info = INJECT(2, 2), NULL, "", 0)                                           \
@@ -206,6 +233,31 @@ static void make(enum base base)
 
 #define HOST_ROWS(ROW)                                                                                       \
 	ROW(LONG, (void)0, NULL, "", 0)                                                                      \
+	/* what looks like a breach and is none, and limits */                                               \
+	ROW(LONG, v12.host_ssp = 1, NULL, "", 0)                                                             \
+	ROW(LONG, (EXIT(EXIT_LOAD_CET), v12.host_ssp = BIT(40), v12.host_s_cet = BIT(40)), NULL, "", 0)      \
+	ROW(LONG, (EXIT(EXIT_LOAD_CET), v12.host_s_cet = BIT(10) | BIT(11) | 1), "host_s_cet", "s_cet", 0)   \
+	ROW(LONG, v12.host_es_selector |= 1, "host_es_selector", "SELECTOR", 0)                              \
+	ROW(LONG, v12.host_es_selector |= 2, "host_es_selector", "SELECTOR", 0)                              \
+	ROW(LONG, v12.host_es_selector |= 4, "host_es_selector", "SELECTOR", 0)                              \
+	ROW(LONG, v12.host_cs_selector |= 1, "host_cs_selector", "SELECTOR", 0)                              \
+	ROW(LONG, v12.host_cs_selector |= 2, "host_cs_selector", "SELECTOR", 0)                              \
+	ROW(LONG, v12.host_cs_selector |= 4, "host_cs_selector", "SELECTOR", 0)                              \
+	ROW(LONG, v12.host_ss_selector |= 1, "host_ss_selector", "SELECTOR", 0)                              \
+	ROW(LONG, v12.host_ss_selector |= 2, "host_ss_selector", "SELECTOR", 0)                              \
+	ROW(LONG, v12.host_ss_selector |= 4, "host_ss_selector", "SELECTOR", 0)                              \
+	ROW(LONG, v12.host_ds_selector |= 1, "host_ds_selector", "SELECTOR", 0)                              \
+	ROW(LONG, v12.host_ds_selector |= 2, "host_ds_selector", "SELECTOR", 0)                              \
+	ROW(LONG, v12.host_ds_selector |= 4, "host_ds_selector", "SELECTOR", 0)                              \
+	ROW(LONG, v12.host_fs_selector |= 1, "host_fs_selector", "SELECTOR", 0)                              \
+	ROW(LONG, v12.host_fs_selector |= 2, "host_fs_selector", "SELECTOR", 0)                              \
+	ROW(LONG, v12.host_fs_selector |= 4, "host_fs_selector", "SELECTOR", 0)                              \
+	ROW(LONG, v12.host_gs_selector |= 1, "host_gs_selector", "SELECTOR", 0)                              \
+	ROW(LONG, v12.host_gs_selector |= 2, "host_gs_selector", "SELECTOR", 0)                              \
+	ROW(LONG, v12.host_gs_selector |= 4, "host_gs_selector", "SELECTOR", 0)                              \
+	ROW(LONG, v12.host_tr_selector |= 1, "host_tr_selector", "SELECTOR", 0)                              \
+	ROW(LONG, v12.host_tr_selector |= 2, "host_tr_selector", "SELECTOR", 0)                              \
+	ROW(LONG, v12.host_tr_selector |= 4, "host_tr_selector", "SELECTOR", 0)                              \
 	ROW(LEGACY_HOST, (void)0, NULL, "", 0)                                                               \
 	ROW(PROTECTED, (void)0, NULL, "", 0)                                                                 \
 	ROW(LEGACY_HOST, EXIT(EXIT_HOST_64), "exit_controls", "!host_64", 0)                                 \
@@ -270,6 +322,24 @@ static void make(enum base base)
 
 #define GUEST_ROWS(ROW)                                                                                      \
 	ROW(LONG, v12.guest_cr0 &= ~CR0_NE, "guest_cr0", "must_be_1", 0)                                     \
+	/* what looks like a breach and is none, and limits */                                               \
+	ROW(LONG, v12.guest_efer = 0, "guest_efer", "is_ia32e", 0)                                           \
+	ROW(PROTECTED, v12.guest_efer = EFER_LMA | EFER_LME, "guest_efer", "is_ia32e", 0)                    \
+	ROW(LONG, (ENTRY(ENTRY_LOAD_CET), v12.guest_ssp = BIT(40), v12.guest_s_cet = BIT(40)), NULL, "", 0)  \
+	ROW(LONG, (ENTRY(ENTRY_LOAD_CET), v12.guest_s_cet = BIT(10) | BIT(11) | 1), "guest_s_cet", "s_cet",  \
+	    0)                                                                                               \
+	ROW(LONG, (v12.guest_dr7 = BIT(32), v12.guest_debugctl = ~0ull), NULL, "", 0)                        \
+	ROW(LONG, (ENTRY(ENTRY_LOAD_DEBUG), valid12_caps.debugctl_valid = 3, v12.guest_debugctl = 1), NULL,  \
+	    "", 0)                                                                                           \
+	ROW(LONG, v12.guest_perf_global_ctrl = ~0ull, NULL, "", 0)                                           \
+	ROW(LONG, v12.guest_bndcfgs = NON_CANONICAL | BIT(3), NULL, "", 0)                                   \
+	ROW(LONG, v12.guest_fs_base = BIT(40), NULL, "", 0)                                                  \
+	ROW(LONG, v12.guest_cs_ar = 0xa09f, NULL, "", 0)                                                     \
+	ROW(REAL, (v12.guest_cs_ar = 0xfb, v12.guest_ss_ar = 0xf3), "guest_ss_ar", "dpl_of(s) == 0", 0)      \
+	ROW(LONG, v12.guest_ds_ar = 0xc091, NULL, "", 0)                                                     \
+	ROW(LONG, (v12.guest_ldtr_selector = 8, v12.guest_ldtr_ar = 0x82), NULL, "", 0)                      \
+	ROW(LONG, (v12.guest_ldtr_selector = 12, v12.guest_ldtr_ar = 0x82), "guest_ldtr_selector",           \
+	    "SELECTOR_TI", 0)                                                                                \
 	ROW(LONG, v12.guest_cr0 |= BIT(40), "guest_cr0", "fixed1", 0)                                        \
 	ROW(PROTECTED, v12.guest_cr0 &= ~CR0_PE, "guest_cr0", "CR0_PG", 0)                                   \
 	ROW(PROTECTED, v12.guest_cr0 &= ~CR0_PG, NULL, "", 0)                                                \
@@ -403,6 +473,44 @@ static void make(enum base base)
 
 #define HOT_ROWS(ROW)                                                                                        \
 	ROW(LONG, (void)0, NULL, "", 0)                                                                      \
+	/* what looks like a breach and is none, and limits */                                               \
+	ROW(LONG,                                                                                            \
+	    (v12.guest_interruptibility = 2, v12.guest_rflags |= RFLAGS_TF, v12.guest_debugctl = 1,          \
+	     v12.guest_pending_debug = BIT(14)),                                                             \
+	    NULL, "", 0)                                                                                     \
+	ROW(LONG, (v12.guest_activity_state = 1, v12.entry_intr_info = INJECT(7, 1)),                        \
+	    "guest_activity_state", "takes", 0)                                                              \
+	ROW(LONG, (v12.guest_activity_state = 2, v12.entry_intr_info = INJECT(3, 1)),                        \
+	    "guest_activity_state", "takes", 0)                                                              \
+	ROW(LONG,                                                                                            \
+	    (v12.guest_activity_state = 1, v12.guest_interruptibility = 1, v12.guest_rflags |= RFLAGS_IF),   \
+	    "guest_activity_state", "shadow", 0)                                                             \
+	ROW(LONG, (v12.guest_activity_state = 1, v12.guest_interruptibility = 8), NULL, "", 0)               \
+	ROW(LONG, (v12.guest_interruptibility = 1, v12.guest_rflags |= RFLAGS_IF | RFLAGS_TF),               \
+	    "guest_pending_debug", "bs", 0)                                                                  \
+	ROW(LONG, (v12.guest_interruptibility = 8, v12.guest_rflags |= RFLAGS_TF), NULL, "", 0)              \
+	ROW(LONG, (v12.guest_activity_state = 1, v12.entry_intr_info = 0x306), NULL, "", 0)                  \
+	ROW(LONG, v12.entry_intr_info = 0x20, NULL, "", 0)                                                   \
+	ROW(LONG,                                                                                            \
+	    (v12.entry_intr_info = INJECT(0, 32), v12.guest_rflags |= RFLAGS_IF,                             \
+	     v12.guest_interruptibility = 8),                                                                \
+	    NULL, "", 0)                                                                                     \
+	ROW(LONG, (v12.entry_intr_info = INJECT(2, 2), PIN(PIN_NMI_EXITING | PIN_VIRTUAL_NMIS)), NULL, "",   \
+	    0)                                                                                               \
+	ROW(LONG,                                                                                            \
+	    (v12.entry_intr_info = INJECT(2, 2), PIN(PIN_NMI_EXITING | PIN_VIRTUAL_NMIS),                    \
+	     env.has_sgx = true, v12.guest_interruptibility = 16),                                           \
+	    NULL, "", 0)                                                                                     \
+	ROW(LONG,                                                                                            \
+	    (env.has_rtm = true, v12.guest_pending_debug = BIT(16) | BIT(12),                                \
+	     v12.guest_interruptibility = 8),                                                                \
+	    NULL, "", 0)                                                                                     \
+	ROW(PAE,                                                                                             \
+	    (NO_PROC2(PROC2_EPT), v12.guest_cr3 = VALID12_PDPTES | 8,                                        \
+	     valid12_memory[VALID12_PDPTES + 32] = 3),                                                       \
+	    NULL, "", 0)                                                                                     \
+	ROW(PROTECTED, (v12.guest_rip = BIT(32), v12.guest_cs_ar |= AR_L), "guest_rip", "fits", 0)           \
+	ROW(LONG, v12.guest_rflags = RFLAGS_IF, "guest_rflags", "FIXED1", 0)                                 \
 	ROW(PROTECTED, (void)0, NULL, "", 0)                                                                 \
 	ROW(PAE, (void)0, NULL, "", 0)                                                                       \
 	ROW(REAL, (void)0, NULL, "", 0)                                                                      \
