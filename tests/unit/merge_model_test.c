@@ -7,12 +7,18 @@
  */
 #include "tests/unit/cmocka_all.h"
 
+#include "kernel/cmdline.h"
 #include "kernel/msr.h"
 #include "kernel/x86.h"
 #include "tests/unit/l2_support.h"
 #include "vmx/vm.h"
 
-enum { ENTRIES = 2500, P_MSR12 = M_SPARE + 0x30000, P_IO12 = M_SPARE + 0x32000 };
+enum {
+	ENTRIES = 2500,
+	P_MSR12 = M_SPARE + 0x30000,
+	P_IO12 = M_SPARE + 0x32000,
+	P_APIC12 = M_SPARE + 0x40000
+};
 
 /* Controls whose bits in vmcs02 are L1's own. */
 #define PIN_OWN (PIN_EXTERNAL_INTERRUPT | PIN_PREEMPTION_TIMER)
@@ -24,7 +30,7 @@ enum { ENTRIES = 2500, P_MSR12 = M_SPARE + 0x30000, P_IO12 = M_SPARE + 0x32000 }
 #define PROC2_OWN                                                                                            \
 	(PROC2_DESC_TABLE_EXITING | PROC2_RDTSCP | PROC2_WBINVD_EXITING | PROC2_UNRESTRICTED_GUEST |         \
 	 PROC2_PAUSE_LOOP_EXITING | PROC2_RDRAND_EXITING | PROC2_INVPCID | PROC2_VMFUNC |                    \
-	 PROC2_RDSEED_EXITING | PROC2_XSAVES | PROC2_TSC_SCALING)
+	 PROC2_RDSEED_EXITING | PROC2_XSAVES | PROC2_TSC_SCALING | PROC2_VIRTUAL_INTERRUPT)
 /* Of IA32_EFER, what an entry without "load IA32_EFER" leaves alone. */
 #define EFER_KEPT (EFER_SCE | EFER_NXE)
 
@@ -49,6 +55,18 @@ static u64 some_of(u64 bits)
 
 /* ---- L1 chooses ---- */
 
+/* Those that go through as they stand, and that no rule looks at. */
+static void choose_free_fields(void)
+{
+	for (unsigned int row = 0; row < VMCS12_FIELD_COUNT; row++) {
+		const struct vmcs12_field *f = &vmcs12_fields[row];
+
+		if (f->flow == FLOW_IN && row != V12_cr3_target_count && !fake_is_removed(f->encoding))
+			assert_int_equal(l1_vmwrite(f->encoding, vmcs12_mask_width(f->encoding, rnd())), 0);
+	}
+	W(cr3_target_count, rnd() % 5);
+}
+
 static void choose_controls(void)
 {
 	u64 pin = some_of(PIN_OWN | PIN_NMI_EXITING), proc = some_of(PROC_OWN | PROC_MSR_BITMAPS), proc2;
@@ -60,6 +78,8 @@ static void choose_controls(void)
 		proc &= ~PROC_NMI_WINDOW;
 	proc |= some_of(PROC_IO_BITMAPS | PROC_CR3_LOAD_EXITING | PROC_CR3_STORE_EXITING);
 	proc2 = some_of(PROC2_OWN | PROC2_EPT | PROC2_VPID) | PROC2_EPT;
+	if ((proc & PROC_TPR_SHADOW) && (pin & PIN_EXTERNAL_INTERRUPT))
+		proc2 |= some_of(PROC2_VIRTUAL_INTERRUPT);
 	if (!(rnd() % 4))
 		proc2 &= ~(u64)(PROC2_EPT | PROC2_UNRESTRICTED_GUEST);
 	W(pin_controls, caps12.pin.allowed0 | pin);
@@ -70,6 +90,8 @@ static void choose_controls(void)
 	W(entry_controls, caps12.entry.allowed0 |
 				  some_of(ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER) |
 				  (rnd() % 2 ? ENTRY_IA32E_GUEST : 0));
+	choose_free_fields();
+	W(vpid, 1 + rnd() % 3);
 	W(exception_bitmap, (u32)rnd());
 	W(pf_mask, rnd() % 4);
 	W(pf_match, rnd() % 4);
@@ -95,7 +117,7 @@ static void choose_guest(void)
 			       : PICK(ACTIVITY_ACTIVE, ACTIVITY_HLT);
 
 	W(guest_efer, mode ? EFER_NXE : EFER_LME | EFER_LMA | some_of(EFER_NXE));
-	W(guest_cr0, CR0_PE | CR0_PG | CR0_NE | CR0_ET | some_of(CR0_TS | CR0_WP | CR0_CD));
+	W(guest_cr0, CR0_PE | CR0_PG | CR0_NE | CR0_ET | some_of(CR0_TS | CR0_WP | CR0_CD | CR0_NW));
 	W(guest_cr4, modes[mode] | CR4_VMXE | some_of(CR4_PGE | CR4_DE));
 	W(guest_cr3, M_SPARE + rnd() % 4 * 0x20);
 	W(guest_cs_ar, mode ? 0xc09b : 0xa09b);
@@ -115,7 +137,8 @@ static void choose_guest(void)
 	for (u32 n = 0; n < 4; n++)
 		assert_int_equal(l1_vmwrite(VMCS_guest_pdpte0 + 2 * n, (rnd() % 64) << 12 | 1), 0);
 	W(preemption_timer_value, (u32)rnd());
-	W(tpr_threshold, 0);
+	W(tpr_threshold, rnd() % 8);
+	W(guest_intr_status, rnd() & 0xffff);
 }
 
 static void choose_event(void)
@@ -140,6 +163,7 @@ static void choose_event(void)
 
 static void choose_pages(void)
 {
+	l1_write32(P_APIC12 + 0x80, 0xf0); /* VTPR, above all thresholds */
 	for (u32 n = 0; n < 8; n++) {
 		l1_write64(P_MSR12 + (rnd() & 0xff8), rnd());
 		l1_write64(P_IO12 + (rnd() & 0x1ff8), rnd());
@@ -175,6 +199,33 @@ static u64 forced(u64 wanted, struct control_cap cap)
 	return (wanted & cap.allowed1) | cap.allowed0;
 }
 
+static size_t writes02(u32 field)
+{
+	return fake_writes_of(machine_vcpu->nested.current->vmcs02.region.v, field);
+}
+
+/* A field is L1's if its control is 1; else nobody looks at it, and nobody writes it. */
+static void governed(u32 field, bool on, u64 wanted)
+{
+	if (on && machine_field(field) != wanted)
+		fail_msg("field %x is %llx instead of %llx", field, (unsigned long long)machine_field(field),
+			 (unsigned long long)wanted);
+	if (!on && writes02(field))
+		fail_msg("field %x is written for nothing", field);
+}
+
+/* What goes through as it stands. */
+static void check_rows(const struct vmcs12 *v12)
+{
+	for (unsigned int row = 0; row < VMCS12_FIELD_COUNT; row++) {
+		const struct vmcs12_field *f = &vmcs12_fields[row];
+
+		if ((f->flow == FLOW_COPY || f->flow == FLOW_IN) && row != V12_guest_interruptibility &&
+		    !fake_is_removed(f->encoding))
+			is(f->name, machine_field(f->encoding), (&v12->vpid)[row]);
+	}
+}
+
 static void check_controls02(const struct vmcs12 *v12, u64 proc2)
 {
 	u64 cr3 = PROC_CR3_LOAD_EXITING | PROC_CR3_STORE_EXITING;
@@ -185,7 +236,8 @@ static void check_controls02(const struct vmcs12 *v12, u64 proc2)
 	IS(proc_controls, forced((v12->proc_controls & (PROC_OWN | PROC_IO_BITMAPS)) | PROC_SECONDARY |
 					 PROC_MSR_BITMAPS | (forced_cr ? cr3 : v12->proc_controls & cr3),
 				 vmx_caps.proc));
-	IS(proc2_controls, forced((proc2 & PROC2_OWN) | PROC2_EPT | PROC2_VPID, vmx_caps.proc2));
+	IS(proc2_controls,
+	   forced((proc2 & PROC2_OWN) | PROC2_EPT | (options.vpid ? PROC2_VPID : 0), vmx_caps.proc2));
 	IS(exit_controls,
 	   forced((v12->exit_controls & EXIT_ACK_INTERRUPT) | EXIT_HOST_64 | EXIT_SAVE_DEBUG | EXIT_SAVE_PAT |
 			  EXIT_LOAD_PAT | EXIT_SAVE_EFER | EXIT_LOAD_EFER |
@@ -197,18 +249,22 @@ static void check_controls02(const struct vmcs12 *v12, u64 proc2)
 	IS(exception_bitmap, v12->exception_bitmap);
 	IS(pf_mask, v12->pf_mask);
 	IS(pf_match, v12->pf_match);
-	if (v12->proc_controls & PROC_TSC_OFFSETTING)
-		IS(tsc_offset, v12->tsc_offset);
-	if (proc2 & PROC2_TSC_SCALING)
-		IS(tsc_multiplier, v12->tsc_multiplier);
-	if (proc2 & PROC2_XSAVES)
-		IS(xss_exit_bitmap, v12->xss_exit_bitmap);
-	if (proc2 & PROC2_VMFUNC)
-		IS(vm_function_controls, 0);
-	if (v12->pin_controls & PIN_PREEMPTION_TIMER)
-		IS(preemption_timer_value, v12->preemption_timer_value);
+	governed(VMCS_tsc_offset, v12->proc_controls & PROC_TSC_OFFSETTING, v12->tsc_offset);
+	governed(VMCS_tsc_multiplier, proc2 & PROC2_TSC_SCALING, v12->tsc_multiplier);
+	governed(VMCS_xss_exit_bitmap, proc2 & PROC2_XSAVES, v12->xss_exit_bitmap);
+	governed(VMCS_vm_function_controls, proc2 & PROC2_VMFUNC, 0);
+	governed(VMCS_preemption_timer_value, v12->pin_controls & PIN_PREEMPTION_TIMER,
+		 v12->preemption_timer_value);
 	if (v12->proc_controls & PROC_TPR_SHADOW)
 		IS(tpr_threshold, v12->tpr_threshold);
+	governed(VMCS_guest_intr_status, proc2 & PROC2_VIRTUAL_INTERRUPT, v12->guest_intr_status);
+	if (!(v12->proc_controls & PROC_IO_BITMAPS))
+		assert_int_equal(writes02(VMCS_io_bitmap_a) + writes02(VMCS_io_bitmap_b), 0);
+	if (options.vpid)
+		assert_true(machine_field(VMCS_vpid) == machine_vcpu->nested.current->last.vpid &&
+			    machine_field(VMCS_vpid) > VPID_L1 && machine_field(VMCS_vpid) < 0x8000);
+	else
+		assert_int_equal(writes02(VMCS_vpid), 0);
 	IS(vmcs_link_pointer, ~0ull);
 	IS(entry_msr_load_count, 0);
 	IS(exit_msr_load_count, 0);
@@ -269,6 +325,8 @@ static void check_injected(const struct vmcs12 *v12)
 	bool blocks = (v12->pin_controls & PIN_NMI_EXITING) && !(v12->pin_controls & PIN_VIRTUAL_NMIS);
 
 	is("the event", machine_pending(), info & INTR_INFO_VALID ? info : 0);
+	if (info & INTR_INFO_VALID)
+		is("its type", machine_vcpu->pending.type, (info & INTR_INFO_TYPE) >> INTR_INFO_TYPE_SHIFT);
 	if ((info & INTR_INFO_VALID) && (info & INTR_INFO_ERROR_CODE))
 		IS(entry_exception_error_code, v12->entry_exception_error_code);
 	if ((info & INTR_INFO_VALID) && (info & INTR_INFO_TYPE) == INTR_TYPE_SOFT_INTERRUPT << 8)
@@ -331,12 +389,39 @@ static void remember(u64 *before)
 		before[i] = fake_get(vmcs02, kept[i]);
 }
 
+/* A VMCS that was cleared may hold anything: what Socle counts on it has written. */
+static void scramble(void)
+{
+	static const u32 fields[] = { VMCS_vm_function_controls,
+				      VMCS_exit_msr_store_count,
+				      VMCS_exit_msr_load_count,
+				      VMCS_entry_msr_load_count,
+				      VMCS_entry_intr_info,
+				      VMCS_tpr_threshold,
+				      VMCS_cr0_read_shadow,
+				      VMCS_cr4_read_shadow,
+				      VMCS_entry_controls,
+				      VMCS_ept_pointer,
+				      VMCS_vpid,
+				      VMCS_guest_intr_status,
+				      VMCS_proc_controls,
+				      VMCS_vmcs_link_pointer };
+	struct nested_vmcs *slot = machine_vcpu->nested.current;
+
+	if (!slot->entered)
+		for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+			fake_set(slot->vmcs02.region.v, fields[i], 0x8001);
+}
+
 static const struct vmcs12 *enter(bool controls)
 {
 	u64 before[ARRAY_SIZE(kept)];
 	struct nested_vmcs *slot = machine_vcpu->nested.current;
 	bool again = slot->entered && !controls;
 
+	/* an exit has cleared it */
+	machine_set_field(VMCS_guest_debugctl, PICK(0, 1, 3));
+	scramble();
 	look_at_l1();
 	remember(before);
 	fake_log_clear();
@@ -362,7 +447,7 @@ static void entries_are_merged_as_described(void **state UNUSED)
 		W(msr_bitmap, P_MSR12);
 		W(io_bitmap_a, P_IO12);
 		W(io_bitmap_b, P_IO12 + 0x1000);
-		W(virtual_apic_addr, M_SPARE + 0x40000);
+		W(virtual_apic_addr, P_APIC12);
 	}
 	for (unsigned int n = 0; n < ENTRIES; n++) {
 		unsigned int which = n / 5 % 2;
@@ -370,11 +455,19 @@ static void entries_are_merged_as_described(void **state UNUSED)
 		const struct vmcs12 *v12;
 		u64 proc2;
 
-		if (n % 5 == 0)
+		if (n % 5 == 0) {
+			if (!(rnd() % 8)) {
+				assert_int_equal(l1_memory_insn(EXIT_VMCLEAR, M_VMCS(which)), 0);
+				touched[which] = true;
+			}
 			assert_int_equal(l1_memory_insn(EXIT_VMPTRLD, M_VMCS(which)), 0);
+		}
 		touched[which] |= controls;
 		if (controls)
 			choose_controls();
+		/* the control that changes in every other entry */
+		if (!controls && !(rnd() % 4))
+			W(proc_controls, l2_v12()->proc_controls ^ PROC_INTERRUPT_WINDOW);
 		if (controls || rnd() % 8)
 			choose_guest();
 		choose_event();
@@ -385,6 +478,7 @@ static void entries_are_merged_as_described(void **state UNUSED)
 			continue;
 		entered++;
 		proc2 = v12->proc_controls & PROC_SECONDARY ? v12->proc2_controls : 0;
+		check_rows(v12);
 		check_controls02(v12, proc2);
 		check_cr(v12);
 		check_state(v12, proc2);
@@ -397,11 +491,21 @@ static void entries_are_merged_as_described(void **state UNUSED)
 		fail_msg("only %u entries", entered);
 }
 
+static void without_pause_loops(void)
+{
+	fake_remove_field(VMCS_ple_gap);
+	fake_remove_field(VMCS_ple_window);
+	fake_msr_set(MSR_IA32_VMX_PROCBASED_CTLS2,
+		     fake_msr_get(MSR_IA32_VMX_PROCBASED_CTLS2) & ~((u64)PROC2_PAUSE_LOOP_EXITING << 32));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		MACHINE_TEST_BOTH(entries_are_merged_as_described),
 		MACHINE_TEST(entries_are_merged_as_described, "intercept=cr"),
+		MACHINE_TEST(entries_are_merged_as_described, "vpid=off"),
+		MACHINE_TEST_BEFORE(entries_are_merged_as_described, "shadow-vmcs=on", without_pause_loops),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -152,6 +152,38 @@ static void window_pages_are_kept_from_hardware(void **state UNUSED)
 	assert_int_not_equal(machine_field(VMCS_virtual_apic_addr), M_WINDOW + 0x5000);
 }
 
+/* A virtual-APIC page that is no memory: a stand-in of ones, anew at each entry, and writes of the TPR exit.
+ */
+static void a_virtual_apic_page_that_is_no_memory(void **state UNUSED)
+{
+	u64 page, proc;
+
+	everything();
+	W(virtual_apic_addr, 0xfe000000);
+	W(proc2_controls, PROC2_EPT | PROC2_VIRTUAL_X2APIC);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_true(machine_in_l2());
+	page = machine_field(VMCS_virtual_apic_addr);
+	assert_true(memmap_in_window(page, PAGE_SIZE));
+	for (unsigned int n = 0; n < 2; n++) {
+		proc = machine_field(VMCS_proc_controls);
+		assert_true((proc & PROC_TPR_SHADOW) && (proc & PROC_CR8_LOAD_EXITING));
+		assert_true(fake_memory[machine_field(VMCS_msr_bitmap) + 0x800 + 0x808 / 8] & BIT(0x808 % 8));
+		for (u32 i = 0; i < PAGE_SIZE; i += 8)
+			assert_true(l1_read64(page + i) == ~0ull);
+		l1_write64(page + 0x80, 0);
+		EXIT_NOW(.reason = EXIT_CPUID);
+		assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	}
+	/* One that is memory is L1's own, and the TPR the processor's. */
+	EXIT_NOW(.reason = EXIT_CPUID);
+	W(virtual_apic_addr, A_APIC);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(machine_field(VMCS_virtual_apic_addr), A_APIC);
+	assert_false(machine_field(VMCS_proc_controls) & PROC_CR8_LOAD_EXITING);
+	assert_false(fake_memory[machine_field(VMCS_msr_bitmap) + 0x800 + 0x808 / 8] & BIT(0x808 % 8));
+}
+
 static void l0s_minimum_is_there(void **state UNUSED)
 {
 	l1_run_l2();
@@ -569,6 +601,20 @@ static void pf_intercept_with_a_wish_of_l0s(void **state UNUSED)
 }
 
 /* L1's own page faults are undisturbed: nothing of the triple is left in vmcs01. */
+/* L1's triple wants no error code at all, L0's wants some without the exception bitmap's bit. */
+static void pf_intercept_of_nothing_yields(void **state UNUSED)
+{
+	machine_vcpu->pf_wish = (struct pf_intercept){ false, 1, 1 };
+	everything();
+	W(exception_bitmap, BIT(VEC_PF) | BIT(VEC_UD));
+	W(pf_mask, 0);
+	W(pf_match, 1);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_int_equal(machine_field(VMCS_exception_bitmap), BIT(VEC_UD));
+	assert_int_equal(machine_field(VMCS_pf_mask), 1);
+	assert_int_equal(machine_field(VMCS_pf_match), 1);
+}
+
 static void pf_intercept_leaves_nothing_in_l1(void **state UNUSED)
 {
 	everything();
@@ -658,6 +704,7 @@ int main(void)
 		MACHINE_TEST_BOTH(no_host_field_of_l1s_is_there),
 		MACHINE_TEST_BOTH(no_page_of_l1s_is_there_raw),
 		MACHINE_TEST_BOTH(window_pages_are_kept_from_hardware),
+		MACHINE_TEST_BOTH(a_virtual_apic_page_that_is_no_memory),
 		MACHINE_TEST_BOTH(l0s_minimum_is_there),
 		MACHINE_TEST_BOTH(random_control_words_merge),
 		MACHINE_TEST_BOTH(primary_controls_alone_bring_what_they_govern),
@@ -675,6 +722,7 @@ int main(void)
 		MACHINE_TEST_BOTH(pdptes_only_when_they_mean_something),
 		MACHINE_TEST(pf_intercept_is_one_value, ""),
 		MACHINE_TEST(pf_intercept_with_a_wish_of_l0s, "intercept=pf"),
+		MACHINE_TEST(pf_intercept_of_nothing_yields, ""),
 		MACHINE_TEST_BOTH(pf_intercept_leaves_nothing_in_l1),
 		MACHINE_TEST(pf_intercept_follows_l0s_wish, ""),
 		MACHINE_TEST(pf_intercept_of_a_waiting_l2_follows, ""),

@@ -164,6 +164,102 @@ static void the_time_is_the_exits(void **state UNUSED)
 	assert_int_equal(machine_field(VMCS_exit_msr_store_count), 0);
 }
 
+static void processor_with_x2apic_and_smbase(void)
+{
+	fake_msr_set(0x808, 0);
+	fake_msr_set(0x8ff, 0);
+	fake_msr_set(0x7ff, 0);
+	fake_msr_set(0x900, 0);
+	fake_msr_set(MSR_IA32_SMBASE, 0);
+}
+
+/* SDM "VM Exits", "Saving MSRs": MSRs that are there, and that no list may name. */
+static void lists_refuse_what_is_there(void **state UNUSED)
+{
+	static const struct {
+		u32 msr, reserved;
+		bool loads, stores;
+	} rows[] = {
+		{ 0x7ff, 0, true, true },
+		{ 0x808, 0, false, false },
+		{ 0x8ff, 0, false, false },
+		{ 0x900, 0, true, true },
+		{ MSR_IA32_LSTAR, 1, false, false },
+		{ MSR_IA32_SMBASE, 0, true, false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (i)
+			assert_int_equal(l1_vmxoff(), 0);
+		l2_prepare_lists(1, 1, 0);
+		l2_put_msr(P_ENTRY, 0, rows[i].msr, rows[i].reserved, 0);
+		l2_put_msr(P_STORE, 0, MSR_IA32_STAR, 0, 0);
+		assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+		if (machine_in_l2() != rows[i].loads)
+			fail_msg("row %zu", i);
+		if (machine_in_l2())
+			EXIT_NOW(.reason = EXIT_CPUID);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (!rows[i].stores)
+			continue;
+		assert_int_equal(l1_vmxoff(), 0);
+		l2_prepare_lists(0, 1, 0);
+		l2_put_msr(P_STORE, 0, rows[i].msr, rows[i].reserved, 0);
+		assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+		EXIT_NOW(.reason = EXIT_CPUID);
+		assert_int_equal(R(exit_reason), EXIT_CPUID);
+	}
+}
+
+/* One bad entry of the store list, in a world of its own. */
+static void store_list_aborts(u32 msr, u32 reserved)
+{
+	l2_prepare_lists(0, 1, 0);
+	l2_put_msr(P_STORE, 0, msr, reserved, 0);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	l2_assert_aborted(VMX_ABORT_STORE_MSR);
+}
+
+static void no_x2apic_register_is_stored(void **state UNUSED)
+{
+	store_list_aborts(0x808, 0);
+}
+
+static void no_smbase_is_stored(void **state UNUSED)
+{
+	store_list_aborts(MSR_IA32_SMBASE, 0);
+}
+
+static void no_reserved_bits_are_stored(void **state UNUSED)
+{
+	store_list_aborts(MSR_IA32_LSTAR, 2);
+}
+
+/* IA32_VMX_MISC: at most 512 entries. */
+static void a_store_list_beyond_the_limit(void **state UNUSED)
+{
+	l2_prepare_lists(0, 513, 0);
+	for (unsigned int n = 0; n < 513; n++)
+		l2_put_msr(P_STORE, n, MSR_IA32_LSTAR, 0, 0);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	l2_assert_aborted(VMX_ABORT_STORE_MSR);
+}
+
+static void a_store_list_of_the_limit(void **state UNUSED)
+{
+	l2_prepare_lists(0, 512, 0);
+	for (unsigned int n = 0; n < 512; n++)
+		l2_put_msr(P_STORE, n, MSR_IA32_LSTAR, 0, 0);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	fake_msr_set(MSR_IA32_LSTAR, 0x5555);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_int_equal(R(exit_reason), EXIT_CPUID);
+	assert_int_equal(l1_read64(P_STORE + 511 * 16 + 8), 0x5555);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -175,6 +271,12 @@ int main(void)
 		MACHINE_TEST_BOTH(a_bad_store_list_aborts),
 		MACHINE_TEST_BOTH(a_bad_load_list_aborts),
 		MACHINE_TEST_BEFORE(msr_list_waits_for_debugctl, "", processor_without_rtm_debugging),
+		MACHINE_TEST_BEFORE(lists_refuse_what_is_there, "", processor_with_x2apic_and_smbase),
+		MACHINE_TEST_BEFORE(no_x2apic_register_is_stored, "", processor_with_x2apic_and_smbase),
+		MACHINE_TEST_BEFORE(no_smbase_is_stored, "", processor_with_x2apic_and_smbase),
+		MACHINE_TEST(no_reserved_bits_are_stored, ""),
+		MACHINE_TEST_BOTH(a_store_list_beyond_the_limit),
+		MACHINE_TEST_BOTH(a_store_list_of_the_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

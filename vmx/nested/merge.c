@@ -290,8 +290,9 @@ static void merge_each_entry(struct vcpu *vcpu, struct nested_vmcs *slot)
 
 	if (!slot->entered || slot->last.entry_controls != entry)
 		vmcs_write(VMCS_entry_controls, slot->last.entry_controls = entry);
-	if (v12_has_proc(v12, PROC_TPR_SHADOW) &&
-	    (!slot->entered || slot->last.tpr_threshold != v12->tpr_threshold))
+	/* Once in any case: what the field holds before is nobody's. */
+	if (!slot->entered ||
+	    (v12_has_proc(v12, PROC_TPR_SHADOW) && slot->last.tpr_threshold != v12->tpr_threshold))
 		vmcs_write(VMCS_tpr_threshold, slot->last.tpr_threshold = v12->tpr_threshold);
 	if (v12_has_proc2(v12, PROC2_VIRTUAL_INTERRUPT))
 		vmcs_write(VMCS_guest_intr_status, v12->guest_intr_status);
