@@ -142,6 +142,7 @@ guests: setup-run
 
 mutants: setup-test
 	@$(PYTHON) tests/mutants/run.py --out $(O)/mutants
+	@$(PYTHON) tests/mutants/generated.py --out $(O)/generated host
 
 # Every guest test image and many generated VM entries, bare and under Socle, on four models; hours.
 conformance: setup-test
@@ -190,7 +191,7 @@ help:
 #h   make check           Socle's report of what the (emulated) machine has and lacks
 #h   make iso             build/socle.iso for a USB stick, a disk or a CD: a menu of the L1 that L1= and MODULES= name,
 #h                        a demo (Linux with KVM as L1) and a look at the machine
-#h   make test            everything that is tested: host unit tests, lint, system tests
+#h   make test            what is tested at each change: host unit tests, lint, system tests
 #h   make unit | lint | system      parts of it
 #h   make guests          real hypervisors as L1, real systems as L2, at length; GROUP=linux params life l2 l3 socle qemu xen mixed,
 #h                         TIMES=3
@@ -198,7 +199,7 @@ help:
 #h   make coverage        of vmx/ by the host tests, file by file; RAISE=1 raises the floors
 #h   make fuzz            all fuzzers, FUZZ_SECONDS=300 each
 #h   make model           EPT02 against a model of TLBs, MODEL_STEPS=1000000
-#h   make mutants         wrong Socles, each of which a test must notice (half an hour)
+#h   make mutants         wrong Socles, each of which a test must notice (half an hour), and thousands of generated ones
 #h   make conformance     all guest tests on four models, and 200,000 generated VM entries on each; hours
 #h                        (MODELS=a,b IMAGES=a,b CONFORMANCE_SEEDS=20 or 5-9; goes on where it was broken off)
 #h   make soak            14 PAE guests at once under Linux KVM on Socle, 20 minutes at most; then a storm of hostile L1s and L2s,

@@ -75,6 +75,16 @@ if [ "${1:-}" != system ]; then
 	count "$good" "$bad"
 	no_fuzzers=$(sed -n 's/^unit: \(no fuzzer was run.*\)/\1/p' "$report/unit.txt")
 
+	step "fifty generated mutants"
+	if "$python" tests/mutants/generated.py --out "$out/generated" some 50 >"$report/generated.txt" 2>&1; then
+		count 1 0
+	else
+		grep '^ALIVE' "$report/generated.txt" || tail -n 20 "$report/generated.txt"
+		broken+=("generated mutants ($report/generated.txt)")
+		count 0 1
+	fi
+	tail -n 1 "$report/generated.txt"
+
 	step "coverage of vmx/ by the host tests"
 	if make --no-print-directory coverage >"$report/coverage.txt" 2>&1; then
 		count 1 0

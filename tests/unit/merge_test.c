@@ -428,6 +428,26 @@ static void bitmaps_follow_l1s_pages(void **state UNUSED)
 	assert_int_equal(fake_memory[machine_field(VMCS_msr_bitmap) + 100], ((u8 *)vm.msr_bitmap01)[100]);
 }
 
+/* What lies behind L0's page is no part of it, and what lies behind the merged one is not merged. */
+static void a_bitmap_ends_with_its_page(void **state UNUSED)
+{
+	static u64 words[2 * PAGE_SIZE / 8];
+	u64 *behind_l0 = (u64 *)machine_vcpu->vm->msr_bitmap01 + PAGE_SIZE / 8, saved = *behind_l0, *behind,
+	    proc;
+
+	memset(words + PAGE_SIZE / 8, 0xff, PAGE_SIZE);
+	bitmaps_init(words);
+	everything();
+	assert_int_equal(l1_vmread(VMCS_proc_controls, &proc), 0);
+	W(proc_controls, proc & ~PROC_IO_BITMAPS); /* whose pages lie there */
+	behind = (u64 *)machine_vcpu->nested.current->msr_bitmap02 + PAGE_SIZE / 8;
+	*behind_l0 = ~0ull;
+	*behind = 0;
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	*behind_l0 = saved;
+	assert_int_equal(*behind, 0);
+}
+
 static void absent_bitmaps_intercept_all(void **state UNUSED)
 {
 	everything();
@@ -713,6 +733,7 @@ int main(void)
 		MACHINE_TEST_BOTH(every_touched_field_is_written),
 		MACHINE_TEST_BOTH(two_vmcss_in_turn),
 		MACHINE_TEST_BOTH(bitmaps_follow_l1s_pages),
+		MACHINE_TEST(a_bitmap_ends_with_its_page, ""),
 		MACHINE_TEST_BOTH(absent_bitmaps_intercept_all),
 		MACHINE_TEST_BOTH(read_shadows_show_what_l1_says),
 		MACHINE_TEST(read_shadows_show_what_l1_says, "intercept=cr"),
