@@ -8,6 +8,7 @@
 #include "tests/unit/cmocka_all.h"
 
 #include "kernel/cmdline.h"
+#include "kernel/hw/cpu.h"
 #include "kernel/msr.h"
 #include "kernel/x86.h"
 #include "tests/unit/l2_support.h"
@@ -117,7 +118,8 @@ static void choose_guest(void)
 			       : PICK(ACTIVITY_ACTIVE, ACTIVITY_HLT);
 
 	W(guest_efer, mode ? EFER_NXE : EFER_LME | EFER_LMA | some_of(EFER_NXE));
-	W(guest_cr0, CR0_PE | CR0_PG | CR0_NE | CR0_ET | some_of(CR0_TS | CR0_WP | CR0_CD | CR0_NW));
+	W(guest_cr0,
+	  CR0_PE | CR0_PG | CR0_NE | CR0_ET | some_of(CR0_TS | CR0_WP | CR0_CD | CR0_NW | BIT(6) | BIT(28)));
 	W(guest_cr4, modes[mode] | CR4_VMXE | some_of(CR4_PGE | CR4_DE));
 	W(guest_cr3, M_SPARE + rnd() % 4 * 0x20);
 	W(guest_cs_ar, mode ? 0xc09b : 0xa09b);
@@ -183,7 +185,7 @@ static void look_at_l1(void)
 	l1.debugctl = machine_field01(VMCS_guest_debugctl);
 	l1.dr7 = machine_field01(VMCS_guest_dr7);
 	l1.pat = machine_field01(VMCS_guest_pat);
-	l1.cache_bits = machine_field01(VMCS_guest_cr0) & (CR0_CD | CR0_NW);
+	l1.cache_bits = read_cr0() & (CR0_CD | CR0_NW);
 }
 
 static void is(const char *what, u64 found, u64 wanted)
@@ -275,7 +277,8 @@ static void check_cr(const struct vmcs12 *v12)
 {
 	bool all = vcpu_intercepts_cr(machine_vcpu);
 	u64 mask0 = v12->cr0_guest_host_mask, mask4 = v12->cr4_guest_host_mask;
-	u64 own0 = (v12->guest_cr0 & ~(u64)(CR0_CD | CR0_NW)) | l1.cache_bits;
+	u64 defined = CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_NE | CR0_WP | CR0_AM | CR0_PG;
+	u64 own0 = (v12->guest_cr0 & defined) | CR0_ET | l1.cache_bits;
 
 	IS(cr0_guest_host_mask, all ? ~0ull : mask0);
 	if (all)
@@ -283,14 +286,11 @@ static void check_cr(const struct vmcs12 *v12)
 	else
 		is("CR4's mask", machine_field(VMCS_cr4_guest_host_mask) & (mask4 | CR4_PGE | CR4_CET),
 		   mask4 | (vmx_caps.cr4_fixed1 & CR4_CET) | (mask4 & CR4_PGE));
-	/* Bits that nobody masks are read from the register. */
-	is("CR0's shadow", machine_field(VMCS_cr0_read_shadow) & (all ? ~0ull : mask0 | CR0_TS),
-	   ((v12->cr0_read_shadow & mask0) | (own0 & ~mask0)) & (all ? ~0ull : mask0 | CR0_TS));
+	IS(cr0_read_shadow, (v12->cr0_read_shadow & mask0) | (own0 & ~mask0));
 	IS(cr4_read_shadow, (v12->cr4_read_shadow & mask4) | (v12->guest_cr4 & ~mask4));
 	IS(guest_cr3, v12->guest_cr3);
 	IS(guest_cr4, v12->guest_cr4);
-	is("CR0", machine_field(VMCS_guest_cr0) & ~(u64)(CR0_CD | CR0_NW),
-	   v12->guest_cr0 & ~(u64)(CR0_CD | CR0_NW));
+	IS(guest_cr0, own0);
 }
 
 static void check_state(const struct vmcs12 *v12, u64 proc2)
@@ -303,7 +303,7 @@ static void check_state(const struct vmcs12 *v12, u64 proc2)
 	if ((v12->guest_rflags & RFLAGS_TF) && checks_bs)
 		debugctl = (debugctl & ~(u64)DEBUGCTL_BTF) | (v12->guest_debugctl & DEBUGCTL_BTF);
 	IS(guest_debugctl, entry & ENTRY_LOAD_DEBUG ? v12->guest_debugctl : debugctl);
-	IS(guest_dr7, entry & ENTRY_LOAD_DEBUG ? v12->guest_dr7 : l1.dr7);
+	IS(guest_dr7, entry & ENTRY_LOAD_DEBUG ? (v12->guest_dr7 & ~0xd000ull) | 0x400 : l1.dr7);
 	IS(guest_pat, entry & ENTRY_LOAD_PAT ? v12->guest_pat : l1.pat);
 	IS(guest_efer, entry & ENTRY_LOAD_EFER ? v12->guest_efer : (l1.efer & EFER_KEPT) | lma);
 	IS(guest_rsp, v12->guest_rsp);
