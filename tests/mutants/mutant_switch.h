@@ -8,7 +8,7 @@
 
 #include "kernel/types.h"
 
-extern unsigned int mutant_now;
+extern volatile unsigned int mutant_now;
 extern unsigned char *mutant_reached; /* a byte for each number whose place was passed; NULL: not wanted */
 
 static inline bool mutant_is(unsigned int number)
