@@ -104,6 +104,28 @@ static void an_absent_field_is_unsupported(void **state UNUSED)
 	assert_int_equal(l1_vmread(BIT(32) | VMCS_guest_rip, &value), VMXERR_UNSUPPORTED_FIELD);
 }
 
+static void remove_fields_that_kvm_lacks(void)
+{
+	fake_remove_field(VMCS_guest_smbase);
+	fake_remove_field(VMCS_executive_vmcs_pointer);
+}
+
+/* Every processor has them; a hypervisor below may not: they are L1's in software. */
+static void fields_of_smm_are_always_there(void **state UNUSED)
+{
+	u64 value = 0;
+
+	assert_false(vmcs_field_exists(VMCS_guest_smbase));
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	assert_int_equal(l1_vmwrite(VMCS_guest_smbase, 0x30000), 0);
+	assert_int_equal(l1_vmread(VMCS_guest_smbase, &value), 0);
+	assert_int_equal(value, 0x30000);
+	assert_int_equal(l1_vmwrite(VMCS_executive_vmcs_pointer, 0x5000), 0);
+	assert_int_equal(l1_vmread(VMCS_executive_vmcs_pointer, &value), 0);
+	assert_int_equal(value, 0x5000);
+}
+
 static void no_read_only_writes(void)
 {
 	fake_msr_set(0x485, fake_msr_get(0x485) & ~BIT(29));
@@ -178,6 +200,7 @@ int main(void)
 		MACHINE_TEST(enum_is_the_highest_index, ""),
 		MACHINE_TEST_BEFORE(an_absent_field_is_unsupported, "shadow-vmcs=off", remove_fields),
 		MACHINE_TEST_BEFORE(an_absent_field_is_unsupported, "shadow-vmcs=on", remove_fields),
+		MACHINE_TEST_BEFORE(fields_of_smm_are_always_there, "", remove_fields_that_kvm_lacks),
 		MACHINE_TEST_BEFORE(read_only_fields_refuse_writes, "shadow-vmcs=on", no_read_only_writes),
 		MACHINE_TEST_BEFORE(read_only_fields_refuse_writes, "shadow-vmcs=off", no_read_only_writes),
 		cmocka_unit_test(pf_wants_is_the_sdms_formula),

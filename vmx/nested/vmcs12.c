@@ -73,11 +73,20 @@ static bool is_saved_rarely(unsigned int row)
 	}
 }
 
+/*
+ * Every processor has these, and no entry or exit outside of SMM looks at them. A hypervisor below Socle may lack them
+ * all the same (KVM does): L1 has them in software alone.
+ */
+static bool is_always_there(unsigned int row)
+{
+	return row == V12_executive_vmcs_pointer || row == V12_guest_smbase;
+}
+
 void vmcs12_init(void)
 {
 	rare_count = 0;
 	for (unsigned int row = 0; row < VMCS12_FIELD_COUNT; row++) {
-		row_exists[row] = vmcs_field_exists(vmcs12_fields[row].encoding);
+		row_exists[row] = vmcs_field_exists(vmcs12_fields[row].encoding) || is_always_there(row);
 		if (row_exists[row] && is_saved_rarely(row))
 			rare_rows[rare_count++] = (u8)row;
 	}
