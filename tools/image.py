@@ -80,6 +80,7 @@ def make_iso(out, **what):
     return run_mkiso(out, entry(**what))
 
 
-def make_menu(out, entries):
-    """The image `out` with a menu: pairs of a title and entry()'s arguments."""
-    return run_mkiso(out, [word for title, what in entries for word in ["-e", title, *entry(**what)]])
+def make_menu(out, entries, choose=""):
+    """The image `out` with a menu: pairs of a title and entry()'s arguments. choose: a command of GRUB's that sets the
+    default, in place of the menu."""
+    return run_mkiso(out, ["-x", choose] + [word for title, what in entries for word in ["-e", title, *entry(**what)]])

@@ -61,7 +61,7 @@ def linux(steps="selftest", machine="bochs", model=None, ips=50_000_000, more=""
     if "l3" in names:
         initramfs = "nest"
     path = os.path.join(home, "l1-%s.cpio" % initramfs)
-    if "qemu" in names:
+    if {"qemu", "on_kvm", "socle_on_kvm"} & set(names):
         path = made_by("qemu.sh", os.path.join(home, "l1-64.cpio"))
     args = ARGS + ("" if "loglevel=" in more else " quiet")
     if machine == "bochs" and any(name in (model or "") for name in EARLY_TSC_MODELS):

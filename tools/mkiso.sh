@@ -7,12 +7,13 @@
 #   mkiso.sh -o OUT.iso -b multiboot|multiboot2|linux -k IMAGE [-a ARGS] [-m FILE [-c ARGS]]...
 #                                                                            the same image bare, without Socle
 # -g 'COMMAND' is done by GRUB before the boot (for tests, such as `wrmsr 0x3a 1`).
+# -x 'COMMAND' is done by GRUB before its menu, and no menu is shown: the command may `set default`.
 # -e TITLE begins one more entry: the image then has a menu, on the screen and on the serial port, whose first entry is
 # taken after 10 seconds.
 set -eu
 
 usage() {
-	sed -n '3,12s/^# \{0,1\}//p' "$0" >&2
+	sed -n '3,13s/^# \{0,1\}//p' "$0" >&2
 	exit 2
 }
 
@@ -51,7 +52,7 @@ quote() {
 	printf '%s' "$result"
 }
 
-out='' title=Socle kernel='' arguments='' before='' protocol=multiboot2 modules=() lines=() entries=0
+out='' choose='' title=Socle kernel='' arguments='' before='' protocol=multiboot2 modules=() lines=() entries=0
 
 # What was said since the last -e, as an entry of GRUB's.
 end_entry() {
@@ -70,9 +71,13 @@ end_entry() {
 		echo "	$protocol /boot/$added$(quote "$arguments")"
 		for number in ${modules[@]+"${!modules[@]}"}; do
 			add_file "${modules[$number]}" "module$entries$number"
-			[ "$protocol" != linux ] || lines[number]=
-			echo "	$module_command /boot/$added$(quote "${lines[$number]}")"
+			if [ "$protocol" = linux ]; then
+				printf '%s' "$([ "$number" != 0 ] || printf '\tinitrd') /boot/$added"
+			else
+				echo "	$module_command /boot/$added$(quote "${lines[$number]}")"
+			fi
 		done
+		[ "$protocol" != linux ] || echo
 		echo '	boot'
 		echo '}'
 	} >>"$root/entries"
@@ -80,13 +85,14 @@ end_entry() {
 	kernel='' arguments='' before='' protocol=multiboot2 modules=() lines=()
 }
 
-while getopts o:k:a:b:m:c:g:e: option; do
+while getopts o:k:a:b:m:c:g:e:x: option; do
 	case $option in
 	o) out=$OPTARG ;;
 	k) kernel=$OPTARG ;;
 	a) arguments=$OPTARG ;;
 	b) protocol=$OPTARG ;;
 	g) before=$OPTARG ;;
+	x) choose=$OPTARG ;;
 	m) modules+=("$OPTARG") lines+=('') ;;
 	c) lines[${#lines[@]} - 1]=$OPTARG ;;
 	e)
@@ -99,10 +105,15 @@ done
 [ -n "$out" ] || usage
 end_entry
 {
-	if [ $entries = 1 ]; then echo 'set timeout=0'; else echo 'set timeout=10'; fi
+	if [ $entries = 1 ] || [ -n "$choose" ]; then echo 'set timeout=0'; else echo 'set timeout=10'; fi
 	echo 'serial --unit=0 --speed=115200'
 	echo 'terminal_input serial console'
-	if [ $entries = 1 ]; then echo 'terminal_output serial'; else echo 'terminal_output serial console'; fi
+	[ -z "$choose" ] || echo "$choose"
+	if [ $entries = 1 ] || [ -n "$choose" ]; then
+		echo 'terminal_output serial'
+	else
+		echo 'terminal_output serial console'
+	fi
 	# a framebuffer is there only under UEFI; L1 may ask for it
 	echo 'if [ "$grub_platform" = efi ]; then insmod all_video; fi'
 	cat "$root/entries"

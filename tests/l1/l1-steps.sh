@@ -237,6 +237,39 @@ step_qemu() {
 		-append "$L2 quiet reboot=t end=${2:-reboot}" </dev/null && echo "$me QEMU $* ended"
 }
 
+# Socle as a guest of KVM's: QEMU's processor has what this Linux' KVM can nest. TESTS are words of the guest test's own
+# command line, joined by blanks; a word of the machine's ends it: DONE, or what Socle says when it halts.
+run_on_kvm() {	# MARK CPUS QEMU-ARGUMENT...
+	local mark=$1 cpus=$2 pid
+	shift 2
+	: >/tmp/console
+	/usr/bin/qemu-system-x86_64 -M pc -accel kvm -cpu host,+vmx -m 192 -smp "$cpus" -nodefaults -display none -no-reboot \
+		-L /usr/share/qemu -L /usr/share/seabios -serial file:/tmp/console "$@" </dev/null &
+	pid=$!
+	while $B kill -0 $pid 2>/dev/null; do
+		$B grep -q -E '^((L1 )?DONE|socle: (error: )?halted)' /tmp/console && break
+		$B sleep 1
+	done
+	$B kill -9 $pid 2>/dev/null
+	wait $pid 2>/dev/null
+	# a second `Booting' on the console would be a reboot of this machine
+	$B tr -d '\r' </tmp/console | $B sed "/Booting/d; s/^/$mark /"
+	$B grep -q -E '^(L1 )?DONE' /tmp/console
+}
+
+# NAME CPUS NUMBER: the guest test by itself on KVM, and on Socle on KVM, where it is so many in the menu of the image
+step_on_kvm() {
+	run_on_kvm KVM "$2" -kernel "/socle/$1.elf" -append "$($B cat "/socle/$1.words")" || return 1
+	step_socle_on_kvm "$2" "$3"
+}
+
+# CPUS NUMBER: that entry of the menu: Socle with an L1
+step_socle_on_kvm() {
+	echo "set default=$2" >/tmp/choice.cfg
+	$B tar -C /tmp -cf /tmp/choice.tar choice.cfg
+	run_on_kvm SOCLE "$1" -cdrom /socle/socle.iso -boot d -drive if=ide,index=0,format=raw,file=/tmp/choice.tar
+}
+
 # ---- the machine -----------------------------------------------------------------------------------------------------
 
 load_disk() {

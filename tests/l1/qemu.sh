@@ -63,7 +63,7 @@ build() {	# WORK
 	add_libraries "$work/tree/usr/bin/qemu-system-x86_64" "$work/all" "$work/tree"
 	mv "$work/tree/lib/ld-linux-x86-64.so.2" "$work/tree/lib64/"
 	cp "$work"/all/usr/share/seabios/bios-{256k,microvm}.bin "$work/tree/usr/share/seabios/"
-	for deb in kvmvapic.bin linuxboot_dma.bin linuxboot.bin pvh.bin qboot.rom; do
+	for deb in kvmvapic.bin multiboot_dma.bin multiboot.bin linuxboot_dma.bin linuxboot.bin pvh.bin qboot.rom; do
 		cp "$(find "$work/all/usr" -name $deb -print -quit)" "$work/tree/usr/share/qemu/"
 	done
 	cp "$file" "$work/out"

@@ -31,6 +31,8 @@ WARNINGS = (
     r"TSC_DEADLINE disabled due to Errata",
     # more than two CPUs that come up; a CPU that goes while a process is bound to it
     r"^L1 WARN  #\d$", r"process \d+ \(kvmlet\) no longer affine to cpu1",
+    # KVM has not all bits of IA32_DEBUGCTL, and says so when Socle asks which there are
+    r"^L1 WARN kvm \[\d+\]: vcpu\d+, guest rIP: \S+ Unhandled WRMSR\(0x1d9\)",
     # kvmlet's machine has neither RTC, ACPI, PCI nor keyboard controller
     r"^L2 WARN rtc_cmos rtc_cmos: broken or not accessible",
     r"^L2 WARN ACPI(:| Warning:) (Unable to enable ACPI|AcpiEnable failed)",
@@ -106,6 +108,16 @@ ROWS = (
     Row("xen-pvh", "xen", l1="xen-pvh", model="haswell", cpus=2, mem=768, until="Dom0 (halted|shutdown|crashed)|^.XEN. Panic",
         ended=("marker", "exit"), never=("XEN. Panic", "Dom0 crashed"),
         must=("Building a PVH Dom0", "Linux version", "DOM0 UP .* cpus=2", "reboot: Power down")),
+
+    # ---- Socle as the guest of Linux KVM: each guest test by itself and on Socle, and a Linux L1 on it ----
+    Row("kvm-basic", "kvm", "on_kvm:basic:1:0", model="haswell", mem=1536, on_kvm=True, quick=True),
+    Row("kvm-basic-2cpu", "kvm", "on_kvm:basic:2:0", model="haswell", cpus=2, mem=1536, on_kvm=True),
+    Row("kvm-ept", "kvm", "on_kvm:ept:1:1", model="haswell", mem=1536, on_kvm=True, timeout=1500),
+    Row("kvm-events", "kvm", "on_kvm:events:1:2", model="haswell", mem=1536, on_kvm=True, timeout=1500),
+    Row("kvm-exits", "kvm", "on_kvm:exits:1:3", model="haswell", mem=1536, on_kvm=True, timeout=1500),
+    Row("kvm-shadowing", "kvm", "on_kvm:shadowing:1:4", model="haswell", mem=1536, on_kvm=True, timeout=1500),
+    Row("kvm-linux", "kvm", "socle_on_kvm:1:5", model="haswell", mem=1536, on_kvm=True, timeout=1500,
+        counts={"^SOCLE SELFTEST .* PASS": 4}),
 
     # ---- ten minutes of everything, with all but 110 MiB of the memory that is free taken away ----
     Row("mixed", "mixed", "mixed:600:110:linux64q:linux32q:selftest", model="haswell", ips=20_000_000, compare="^L1 WARN ",

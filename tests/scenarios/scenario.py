@@ -12,7 +12,9 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tools"))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import kvm  # noqa: E402
 import l1  # noqa: E402
 import machine  # noqa: E402
 
@@ -25,10 +27,11 @@ NEVER = (r"^socle: (error: )?(panic|fatal|assertion)|^socle: error|FAILED|Kernel
 # counts: {pattern: how many lines have it}; compare: lines that are the same bare
 # ended: how the run ends; until: a further pattern that ends it; more: for the kernel's command line
 # quick: also a test of `make test`
+# on_kvm: no Socle below; Linux' KVM is L0, and Socle its guest (kvm.py)
 XEN = ("xen", "xen-pvh")
 FIELDS = {"steps": "", "l1": None, "modules": (), "model": "ivy_bridge", "cpus": 1, "mem": 512, "firmware": "bios",
           "ips": 50_000_000, "options": "", "more": "", "must": (), "never": (), "bare": (), "counts": None, "compare": None,
-          "ended": ("marker", "exit"), "timeout": 580, "quick": False, "until": None}
+          "ended": ("marker", "exit"), "timeout": 580, "quick": False, "until": None, "on_kvm": False}
 Row = collections.namedtuple("Row", ["name", "group", *FIELDS], defaults=FIELDS.values())
 
 
@@ -61,6 +64,9 @@ def boots(row, build, bare):
         what["l1"], _, what["l1_args"] = image_path(row.modules[-1], build).partition(" ")
     else:
         what["modules"] = [image_path(name, build) for name in row.modules]
+    if row.on_kvm:
+        what["modules"] = [*what["modules"], kvm.cpio(build, row.options)]
+        bare = True
     options = (row.options + " " + l1.SOCLE_OPTIONS).strip() if row.steps else row.options
     what.update(bare=bare, options="" if bare else options)
     return what, settings
@@ -97,6 +103,8 @@ def judge(row, under, bare=None, allowed=(), warnings=()):
                 continue
             if len(result.having(pattern)) != count:
                 wrong.append("%s: %d lines, not %d, have /%s/" % (name, len(result.having(pattern)), count, pattern))
+    if row.on_kvm:
+        wrong += kvm.differences(under)
     if bare is not None and under is not None and row.compare:
         left, right = compared(bare, row.compare, allowed), compared(under, row.compare, allowed)
         wrong += ["only bare: " + line for line in (left - right)][:20]

@@ -230,7 +230,6 @@ static void set_system(struct vm *vm)
 	vmwrite(F_GUEST_SYSENTER_CS, 0);
 	vmwrite(F_GUEST_SYSENTER_ESP, 0);
 	vmwrite(F_GUEST_SYSENTER_EIP, 0);
-	vmwrite(F_GUEST_SMBASE, 0);
 	vmwrite(F_VMCS_LINK, ~0ull);
 }
 

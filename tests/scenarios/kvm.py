@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+"""Socle as a guest of Linux KVM: what an initramfs must hold for it, and how its lines are compared.
+
+L0 is Linux with KVM on the emulated processor (no Socle below it). A guest test runs twice in QEMU there: by itself (lines
+marked KVM) and on Socle (marked SOCLE). The first is the bare processor of that machine, whatever KVM makes of VMX; what KVM
+gets wrong only when Socle uses it is listed in KVM_ITSELF with its reason.
+"""
+import os
+import re
+import subprocess
+import tempfile
+
+import image
+import l1
+
+# The guest tests and the words of their command lines: what there is time for, three VMXs deep.
+TESTS = (("basic", ""), ("ept", ""), ("events", ""), ("exits", ""), ("shadowing", ""))
+LINUX = len(TESTS)  # the menu's last entry: a Linux L1 with its short guests
+
+# Lines that differ under Socle because of KVM; each with KVM's reason. The SDM's answer is the one on Socle.
+KVM_ITSELF = (
+    # a VMCALL in VMX root operation is a hypercall of KVM's to KVM, not a VMfail with error 1
+    r"RESULT errors vmcall_root=",
+    # KVM loses the event that injects INT1 (privileged software exception, vector 1) where it has to inject it anew
+    r"(RESULT|FAIL) injection (mode=\w+ event=501|after_iret exit=18 len=3 handler=6|basic\.c:\d+ reason == REASON_VMCALL)",
+    r"SUMMARY",
+)
+
+
+def pack(folder, out):
+    names = "\n".join(sorted(os.path.relpath(os.path.join(at, name), folder)
+                             for at, folders, files in os.walk(folder) for name in folders + files))
+    with open(out, "wb") as file:
+        subprocess.run(["cpio", "-o", "-H", "newc", "-R", "0:0", "--quiet"], input=names.encode(), cwd=folder, stdout=file,
+                       check=True)
+    return out
+
+
+def cpio(build, options=""):
+    """The initramfs: /socle with an image whose menu has Socle with each guest test and with Linux, and the tests alone."""
+    folder = os.path.join(build, "scenarios")
+    os.makedirs(folder, exist_ok=True)
+    elf = os.path.join(build, "socle.elf")
+    with tempfile.TemporaryDirectory(dir=folder) as tree:
+        home = os.path.join(tree, "socle")
+        os.mkdir(home)
+        entries = []
+        for name, words in TESTS:
+            path = os.path.join(build, "tests", "guest", name + ".elf")
+            entries.append((name, {"l1": path, "l1_args": words, "elf": elf, "options": options}))
+            os.link(path, os.path.join(home, name + ".elf"))
+            with open(os.path.join(home, name + ".words"), "w", encoding="ascii") as file:
+                file.write(words)
+        linux, _ = l1.linux("selftest", "kvm")
+        entries.append(("linux", {**linux, "elf": elf, "options": options}))
+        image.make_menu(os.path.join(home, "socle.iso"), entries, choose="insmod tar\nsource (hd0)/choice.cfg")
+        made = pack(tree, os.path.join(folder, "kvm.%d.cpio" % os.getpid()))
+    os.replace(made, os.path.join(folder, "kvm.cpio"))
+    return os.path.join(folder, "kvm.cpio")
+
+
+def lines(result, mark):
+    return [line[len(mark) + 1:] for line in result.lines if re.match(mark + " (RESULT|FAIL|SKIP|SUMMARY|DONE)", line)]
+
+
+def differences(result):
+    """What the guest tests say on Socle and do not say on KVM alone, and the other way round."""
+    alone, under = lines(result, "KVM"), lines(result, "SOCLE")
+    wrong = ["only on KVM: " + line for line in alone if line not in under]
+    wrong += ["only on Socle: " + line for line in under if line not in alone]
+    if not result.having("^(KVM SUMMARY|SOCLE SELFTEST)"):
+        wrong.append("neither a guest test nor Linux came to an end on KVM")
+    return [line for line in wrong if not any(re.search(pattern, line) for pattern in KVM_ITSELF)]
