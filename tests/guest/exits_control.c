@@ -167,6 +167,10 @@ TEST_VMX(controls)
 					continue;
 				if (set == 0 && c->exits_anyway && !user)
 					continue;
+				/* the emulator exits before it looks at the ring: xsetbv_user has that case
+				 */
+				if (user && c->code == c_xsetbv)
+					continue;
 				vm_create(&vm, VM_64, 0, c->code);
 				vm.regs.rbx = area;
 				if (user) {
