@@ -54,6 +54,7 @@ static const struct control_row control_rows[] = {
 	ROW(pin, PIN_VIRTUAL_NMIS, REQUIRED, VMX_CONTROL, "virtual NMIs"),
 	ROW(proc, PROC_NMI_WINDOW, REQUIRED, VMX_CONTROL, "NMI-window exiting"),
 	ROW(proc, PROC_MSR_BITMAPS, REQUIRED, VMX_CONTROL, "MSR bitmaps"),
+	ROW(proc, PROC_IO_BITMAPS, REQUIRED, VMX_CONTROL, "I/O bitmaps"),
 	ROW(proc, PROC_MTF, REQUIRED, VMX_CONTROL, "monitor trap flag"),
 	ROW(exit, EXIT_HOST_64, REQUIRED, VMX_CONTROL, "64-bit host"),
 	ROW(exit, EXIT_SAVE_DEBUG, REQUIRED, VMX_CONTROL, "save debug controls"),

@@ -226,6 +226,17 @@ void event_skip_instruction(struct vcpu *vcpu)
 		finish_flags(vcpu, rflags);
 }
 
+/* SDM "Resume Flag": RF is set in what is saved "between the iterations of a repeated string instruction". */
+void event_finish_iteration(struct vcpu *vcpu)
+{
+	const u64 shadows = INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS;
+	u64 rflags = vcpu_reg(vcpu, REG_RFLAGS);
+
+	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, vcpu_reg(vcpu, REG_INTERRUPTIBILITY) & ~shadows);
+	finish_flags(vcpu, rflags);
+	vcpu_set_reg(vcpu, REG_RFLAGS, rflags | RFLAGS_RF);
+}
+
 void event_set_nmi_window(struct vcpu *vcpu, bool open)
 {
 	u64 controls;

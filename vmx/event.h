@@ -36,6 +36,12 @@ void event_requeue_vectoring(struct vcpu *vcpu);
 void event_skip_instruction(struct vcpu *vcpu);
 
 /*
+ * The same between two iterations of a repeated instruction: RIP stays, and RF keeps an instruction
+ * breakpoint on it from being met again.
+ */
+void event_finish_iteration(struct vcpu *vcpu);
+
+/*
  * Interruptibility as it holds back an NMI.  SDM "NMI-Window Exiting": a processor "may also prevent such a
  * VM exit if there is blocking of events by STI".  One that did not would do it again at once, and STI does
  * not hold back NMIs there.

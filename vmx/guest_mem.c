@@ -327,3 +327,9 @@ enum guest_access_result guest_linear_write(struct vcpu *vcpu, gva_t va, const v
 {
 	return guest_linear_access(vcpu, va, NULL, from, length, access_of(vcpu, true), fault);
 }
+
+enum guest_access_result guest_linear_probe(struct vcpu *vcpu, gva_t va, size_t length, bool write,
+					    struct guest_fault *fault)
+{
+	return guest_linear_access(vcpu, va, NULL, NULL, length, access_of(vcpu, write), fault);
+}

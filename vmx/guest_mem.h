@@ -42,6 +42,10 @@ enum guest_access_result guest_linear_read(struct vcpu *vcpu, gva_t va, void *to
 enum guest_access_result guest_linear_write(struct vcpu *vcpu, gva_t va, const void *from, size_t length,
 					    struct guest_fault *fault);
 
+/* Only whether the access would fault. */
+enum guest_access_result guest_linear_probe(struct vcpu *vcpu, gva_t va, size_t length, bool write,
+					    struct guest_fault *fault);
+
 /*
  * The same with the access spelled out (WALK_* of mm/guest_walk.h): reads into `to` or writes `from`,
  * the other is NULL; with both NULL it only asks whether the access would fault.

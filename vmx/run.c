@@ -285,6 +285,18 @@ static enum action handle_l2(struct vcpu *vcpu, u32 reason)
 	return action;
 }
 
+/* Behind the handling of an exit, where the instruction is neither over nor to be tried again. */
+static void act_seldom(struct vcpu *vcpu, enum action action)
+{
+	if (action == ACTION_AGAIN) {
+		event_finish_iteration(vcpu);
+		if (vcpu->nested.in_l2)
+			action = nested_after_skip(vcpu);
+	}
+	if (action == ACTION_STOP)
+		stop();
+}
+
 static inline enum action handle_l1(struct vcpu *vcpu, u32 reason)
 {
 	vcpu->exits_l1[counted(reason)]++;
@@ -314,7 +326,7 @@ void vcpu_run(struct vcpu *vcpu)
 			if (unlikely(vcpu->nested.in_l2))
 				action = nested_after_skip(vcpu);
 		}
-		if (unlikely(action == ACTION_STOP))
-			stop();
+		if (unlikely(action > ACTION_SKIP))
+			act_seldom(vcpu, action);
 	}
 }

@@ -21,6 +21,7 @@
 #include "vmx/entry.h"
 #include "vmx/event.h"
 #include "vmx/exit.h"
+#include "vmx/ports.h"
 #include "vmx/tlb.h"
 #include "vmx/vm.h"
 #include "vmx/vmx_cpu.h"
@@ -166,6 +167,10 @@ static void write_controls01(struct vcpu *vcpu)
 	vmcs_write(VMCS_entry_controls, l0_controls.entry);
 	write_exceptions01(vcpu);
 	vmcs_write(VMCS_msr_bitmap, ptr_to_phys(vm.msr_bitmap01).v);
+	if (ports_wanted()) {
+		vmcs_write(VMCS_io_bitmap_a, page_phys(ports_bitmap(0)).v);
+		vmcs_write(VMCS_io_bitmap_b, page_phys(ports_bitmap(1)).v);
+	}
 	vmcs_write(VMCS_ept_pointer, vm.ept01_pointer);
 	vmcs_write(VMCS_vmcs_link_pointer, ~0ull);
 	if (tlb_uses_vpid())

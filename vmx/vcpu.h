@@ -48,6 +48,8 @@ enum action {
 	ACTION_RESUME, /* enter again: nothing to move (faults, events, violations repaired; also after a
 			  switch L1 <-> L2) */
 	ACTION_SKIP,   /* the instruction was emulated: event_skip_instruction(), then enter */
+	ACTION_AGAIN,  /* an iteration of a repeated instruction was emulated: event_finish_iteration(), then
+			  enter */
 	ACTION_STOP,   /* the machine stops: dump and halt */
 };
 

@@ -14,6 +14,7 @@
 #include "mm/page_alloc.h"
 #include "vmx/caps.h"
 #include "vmx/exit.h"
+#include "vmx/ports.h"
 #include "vmx/tlb.h"
 #include "vmx/vcpu.h"
 
@@ -67,6 +68,8 @@ static void make_controls(struct l0_controls *c)
 {
 	c->pin = caps_control(vmx_caps.pin, PIN_NMI_EXITING | PIN_VIRTUAL_NMIS);
 	c->proc = PROC_MSR_BITMAPS | PROC_SECONDARY;
+	if (ports_wanted())
+		c->proc |= PROC_IO_BITMAPS;
 	if (options.intercept & (INTERCEPT_CR | INTERCEPT_CR3))
 		c->proc |= PROC_CR3_LOAD_EXITING | PROC_CR3_STORE_EXITING;
 	c->proc = caps_control(vmx_caps.proc, c->proc);
@@ -99,6 +102,7 @@ enum status vm_init(void)
 	if (status != STATUS_OK)
 		return status;
 	make_msr_bitmap();
+	ports_init();
 	make_controls(&l0_controls);
 	probe_fields();
 	cpuid_init();

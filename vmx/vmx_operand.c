@@ -51,12 +51,29 @@ static bool segment_allows(u32 ar, u32 limit, u64 offset, size_t length, bool wr
 	return last <= limit;
 }
 
+bool vmx_operand_linear(struct vcpu *vcpu, enum seg seg, u64 offset, size_t length, bool write, u64 *linear,
+			struct guest_fault *fault)
+{
+	if (vcpu_is_64bit(vcpu)) {
+		unsigned int bits = vcpu_reg(vcpu, REG_CR4) & CR4_LA57 ? 57 : 48;
+
+		*linear =
+			seg == SEG_FS || seg == SEG_GS ? offset + vcpu_reg(vcpu, REG_SEG_BASE(seg)) : offset;
+		if (!is_canonical(*linear, bits) || !is_canonical(*linear + length - 1, bits))
+			return segment_fault(seg, fault);
+		return true;
+	}
+	if (!segment_allows((u32)vcpu_reg(vcpu, REG_SEG_AR(seg)), (u32)vcpu_reg(vcpu, REG_SEG_LIMIT(seg)),
+			    offset, length, write))
+		return segment_fault(seg, fault);
+	*linear = (u32)(offset + vcpu_reg(vcpu, REG_SEG_BASE(seg)));
+	return true;
+}
+
 bool vmx_operand_decode(struct vcpu *vcpu, size_t length, bool write, struct vmx_operand *out,
 			struct guest_fault *fault)
 {
 	u32 info = (u32)vcpu_reg(vcpu, REG_EXIT_INSTRUCTION_INFO);
-	enum seg seg = (enum seg)INFO_SEGMENT(info);
-	u64 offset;
 
 	out->is_register = INFO_IS_REGISTER(info);
 	out->reg1 = INFO_REG1(info);
@@ -64,19 +81,6 @@ bool vmx_operand_decode(struct vcpu *vcpu, size_t length, bool write, struct vmx
 	out->linear = 0;
 	if (out->is_register)
 		return true;
-	offset = effective_address(vcpu, info);
-	if (vcpu_is_64bit(vcpu)) {
-		unsigned int bits = vcpu_reg(vcpu, REG_CR4) & CR4_LA57 ? 57 : 48;
-
-		out->linear =
-			seg == SEG_FS || seg == SEG_GS ? offset + vcpu_reg(vcpu, REG_SEG_BASE(seg)) : offset;
-		if (!is_canonical(out->linear, bits) || !is_canonical(out->linear + length - 1, bits))
-			return segment_fault(seg, fault);
-		return true;
-	}
-	if (!segment_allows((u32)vcpu_reg(vcpu, REG_SEG_AR(seg)), (u32)vcpu_reg(vcpu, REG_SEG_LIMIT(seg)),
-			    offset, length, write))
-		return segment_fault(seg, fault);
-	out->linear = (u32)(offset + vcpu_reg(vcpu, REG_SEG_BASE(seg)));
-	return true;
+	return vmx_operand_linear(vcpu, (enum seg)INFO_SEGMENT(info), effective_address(vcpu, info), length,
+				  write, &out->linear, fault);
 }

@@ -23,4 +23,11 @@ struct vmx_operand {
 bool vmx_operand_decode(struct vcpu *vcpu, size_t length, bool write, struct vmx_operand *out,
 			struct guest_fault *fault);
 
+/*
+ * The linear address of `length` bytes at `offset` of a segment, with the segment's checks. False: `fault`
+ * must be injected.
+ */
+bool vmx_operand_linear(struct vcpu *vcpu, enum seg seg, u64 offset, size_t length, bool write, u64 *linear,
+			struct guest_fault *fault);
+
 #endif

@@ -244,6 +244,13 @@ static inline void outl(u16 port, u32 value)
 	asm volatile("outl %0, %1" : : "a"(value), "Nd"(port) : "memory");
 }
 
+/*
+ * OUT of AL, AX or EAX (`size` 1, 2 or 4) with these general registers, by instruction encoding, in the
+ * processor's, RSP excepted; what an SMI handler changed in them comes back.  DX is the port: a guest's own
+ * that differs is kept. kernel/io.S.
+ */
+void cpu_out_registers(u64 *gpr, u16 port, u32 size);
+
 static inline void lgdt(const struct cpu_table_pointer *table)
 {
 	asm volatile("lgdt %0" : : "m"(*table) : "memory");

@@ -464,19 +464,37 @@ u32 inl(u16 port)
 	return port_in(port, 4);
 }
 
+struct fake_out fake_outs[FAKE_OUTS];
+size_t fake_out_count;
+
+static void note_out(u16 port, u32 size, u32 value)
+{
+	if (fake_out_count < FAKE_OUTS)
+		fake_outs[fake_out_count] = (struct fake_out){ port, size, value, { 0 } };
+	fake_out_count++;
+	port_out(port, size, value);
+}
+
 void outb(u16 port, u8 value)
 {
-	port_out(port, 1, value);
+	note_out(port, 1, value);
 }
 
 void outw(u16 port, u16 value)
 {
-	port_out(port, 2, value);
+	note_out(port, 2, value);
 }
 
 void outl(u16 port, u32 value)
 {
-	port_out(port, 4, value);
+	note_out(port, 4, value);
+}
+
+void cpu_out_registers(u64 *gpr, u16 port, u32 size)
+{
+	note_out(port, size, (u32)(gpr[0] & (0xffffffffu >> (32 - 8 * size))));
+	if (fake_out_count <= FAKE_OUTS)
+		memcpy(fake_outs[fake_out_count - 1].gpr, gpr, sizeof(fake_outs[0].gpr));
 }
 
 /* ---- log and panic ---- */

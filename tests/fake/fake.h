@@ -67,6 +67,14 @@ extern void (*fake_input_hook)(void); /* before each INB: time passes by them; N
 /* Ports of a test's own, of 1, 2 or 4 bytes: asked first if not NULL. False: not one of them. */
 extern bool (*fake_port_in)(u16 port, unsigned int size, u32 *value);
 extern bool (*fake_port_out)(u16 port, unsigned int size, u32 value);
+struct fake_out {
+	u16 port;
+	u32 size, value;
+	u64 gpr[16]; /* of an OUT with a guest's registers */
+};
+enum { FAKE_OUTS = 256 };
+extern struct fake_out fake_outs[FAKE_OUTS];
+extern size_t fake_out_count; /* goes on beyond the array's end */
 
 extern struct percpu fake_cpu;
 

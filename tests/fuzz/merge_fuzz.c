@@ -13,6 +13,7 @@
 #include "kernel/x86.h"
 #include "mm/memmap.h"
 #include "tests/unit/machine.h"
+#include "vmx/ports.h"
 #include "vmx/vm.h"
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
@@ -56,6 +57,23 @@ static void check_word(u64 value, struct control_cap cap, const char *name)
 	require(!(cap.allowed0 & ~value) && !(value & ~(u64)cap.allowed1), name);
 }
 
+/* L0's own with its bits in it, or L1's in the half in which L0 wants no port. */
+static void check_io_bitmap(u64 page, unsigned int half)
+{
+	const u64 *l0 = ports_bitmap(half), *words = phys_to_ptr(HPA(page));
+
+	require(!ports_wanted_in(half) || memmap_in_window(page, PAGE_SIZE), "I/O bitmap of L1's");
+	require(page >= M_RAM_END || memmap_is_ram(page, PAGE_SIZE) || memmap_in_window(page, PAGE_SIZE),
+		"I/O bitmap that is no RAM");
+	for (size_t i = 0; i < PAGE_SIZE / sizeof(u64); i++)
+		require((words[i] & l0[i]) == l0[i], "L0's ports");
+}
+
+static void add_ports(void)
+{
+	ports_add(&(const struct port_range){ 0xb004, 2, "PM1a_CNT", NULL, NULL });
+}
+
 static void check_controls_of_hardware(void)
 {
 	u64 proc = machine_field(VMCS_proc_controls), proc2 = machine_field(VMCS_proc2_controls);
@@ -70,8 +88,8 @@ static void check_controls_of_hardware(void)
 	require(memmap_in_window(machine_field(VMCS_msr_bitmap), PAGE_SIZE), "MSR bitmap");
 	require(memmap_in_window(machine_field(VMCS_ept_pointer) & PTE_ADDR, PAGE_SIZE), "EPT pointer");
 	if (proc & PROC_IO_BITMAPS) {
-		require(memmap_in_window(machine_field(VMCS_io_bitmap_a), PAGE_SIZE), "I/O bitmap A");
-		require(memmap_in_window(machine_field(VMCS_io_bitmap_b), PAGE_SIZE), "I/O bitmap B");
+		check_io_bitmap(machine_field(VMCS_io_bitmap_a), 0);
+		check_io_bitmap(machine_field(VMCS_io_bitmap_b), 1);
 	}
 	if (proc & PROC_TPR_SHADOW)
 		require(!memmap_in_window(machine_vcpu->nested.current->v12.virtual_apic_addr, 1) ||
@@ -112,6 +130,7 @@ static void start(void)
 				     VMCS_vmwrite_bitmap,    VMCS_eptp_list_addr,	VMCS_pml_address,
 				     VMCS_ve_info_addr,	     VMCS_posted_intr_desc_addr };
 
+	machine_before_start = add_ports;
 	machine_init(options_line ? options_line : "");
 	l1_start_vmx();
 	l1_load_vmcs(0);

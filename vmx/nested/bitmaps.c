@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The MSR and I/O bitmaps of vmcs02: copies of L1's pages, merged with L0's;
- * L1's own are never used by hardware.  L1 may write its pages at any time
- * while it runs, so that each entry copies them.
- * SDM: "MSR-Bitmap Address", "I/O-Bitmap Addresses".
+ * The MSR bitmap of vmcs02: a copy of L1's page, merged with L0's; L1's own
+ * is never used by hardware.  L1 may write its page at any time while it
+ * runs, so that each entry copies it.  I/O bitmaps are io_bitmaps.c's.
+ * SDM: "MSR-Bitmap Address".
  */
 #include "kernel/string.h"
 #include "vmx/guest_mem.h"
@@ -57,14 +57,4 @@ void bitmaps_merge_msr(struct vcpu *vcpu, struct nested_vmcs *slot)
 		memset(slot->msr_bitmap02, 0xff, PAGE_SIZE);
 		slot->merged_msr_bitmap = NO_VMCS;
 	}
-}
-
-void bitmaps_merge_io(struct vcpu *vcpu, struct nested_vmcs *slot)
-{
-	const struct vmcs12 *v12 = &slot->v12;
-
-	if (!v12_has_proc(v12, PROC_IO_BITMAPS))
-		return;
-	copy_page(vcpu, v12->io_bitmap_a, slot->io_bitmap02);
-	copy_page(vcpu, v12->io_bitmap_b, slot->io_bitmap02 + PAGE_SIZE);
 }

@@ -280,11 +280,24 @@ bool nested_translate(struct vcpu *vcpu, l2gpa_t l2gpa, u64 access, gpa_t *gpa, 
 	return false;
 }
 
+/*
+ * SDM "Saving RIP, RSP, RFLAGS": the RF that an EPT violation saves is 1 outside an event's delivery. One of
+ * the processor's own comes with it; one that L0 met while it emulated an instruction is given it here.
+ */
+static void set_resume_flag(struct vcpu *vcpu)
+{
+	u32 reason = vcpu->exit_reason & 0xffff;
+
+	if (reason != EXIT_EPT_VIOLATION && reason != EXIT_EPT_MISCONFIG)
+		vcpu_set_reg(vcpu, REG_RFLAGS, vcpu_reg(vcpu, REG_RFLAGS) | RFLAGS_RF);
+}
+
 enum action nested_reflect_ept_fault(struct vcpu *vcpu, const struct ept12_fault *fault, bool linear_valid,
 				     u64 linear)
 {
 	struct exit_record record = exit_record_hardware(vcpu);
 
+	set_resume_flag(vcpu);
 	record.reason = fault->reason;
 	record.qualification = fault->qualification;
 	if (linear_valid && fault->reason == EXIT_EPT_VIOLATION)

@@ -352,8 +352,8 @@ bool nested_l1_asked(struct vcpu *vcpu)
 
 /*
  * Does L1 want the exit in hand?  What L0 has no handler for is L1's
- * whatever the predicate says: nobody else can have asked for it (L1 may
- * have changed a bitmap since the page was merged).
+ * whatever the predicate says, and so is what only L1's own pages were asked
+ * for: nobody else can have wanted it (another CPU may have changed a bitmap).
  */
 bool nested_l1_wants(struct vcpu *vcpu)
 {
@@ -361,5 +361,7 @@ bool nested_l1_wants(struct vcpu *vcpu)
 
 	if (reason >= EXIT_REASON_COUNT || !rows[reason].wants)
 		return true;
-	return nested_l1_asked(vcpu) || rows[reason].handler == exit_unexpected;
+	if (nested_l1_asked(vcpu) || rows[reason].handler == exit_unexpected)
+		return true;
+	return reason == EXIT_IO && io_bitmaps_are_l1s(vcpu);
 }

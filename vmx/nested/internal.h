@@ -125,6 +125,22 @@ bool check_controls(const struct vmcs12 *v12, const struct check_env *env, struc
 bool check_host(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure);
 bool check_guest(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure);
 
+/* ---- io_bitmaps.c ---- */
+void io_bitmaps_init_slot(struct nested_vmcs *slot); /* at start, after ports_init() */
+/* What L0 adds to the primary controls that L1 asked. */
+u32 io_bitmaps_control(const struct vmcs12 *v12);
+/* The two addresses in vmcs02 (loaded): when L1's controls or addresses have changed. */
+void io_bitmaps_write(struct vcpu *vcpu, struct nested_vmcs *slot);
+/* Each entry: L1 may have written its pages since. */
+void io_bitmaps_read_again(struct vcpu *vcpu, struct nested_vmcs *slot);
+static inline void io_bitmaps_merge(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	if (unlikely(slot->io_opened_count))
+		io_bitmaps_read_again(vcpu, slot);
+}
+/* An I/O exit of L2's is in hand: the processor has looked at nothing but pages of L1's own. */
+bool io_bitmaps_are_l1s(struct vcpu *vcpu);
+
 /* ---- entry.c, merge.c, bitmaps.c ---- */
 /* L1's own registers that L2 starts with where vmcs12's entry controls do not load them. */
 struct l1_state {
@@ -138,7 +154,6 @@ void merge_translation(struct vcpu *vcpu,
 void merge_exception_bitmap(struct vcpu *vcpu, struct nested_vmcs *slot);
 void bitmaps_init(const void *msr_bitmap01); /* L0's MSR bitmap, complete */
 void bitmaps_merge_msr(struct vcpu *vcpu, struct nested_vmcs *slot);
-void bitmaps_merge_io(struct vcpu *vcpu, struct nested_vmcs *slot);
 /* #PF interception as one value: exit iff ((PFEC & mask) == match) == eb. */
 struct pf_intercept merge_pf(struct pf_intercept l0, struct pf_intercept l1);
 bool pf_intercept_wants(struct pf_intercept p, u32 pfec);

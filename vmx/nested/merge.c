@@ -135,7 +135,7 @@ static u64 cr4_mask_l0(struct vcpu *vcpu)
 static u32 proc_controls(struct vcpu *vcpu, const struct nested_vmcs *slot)
 {
 	const struct vmcs12 *v12 = &slot->v12;
-	u32 l0 = PROC_L0;
+	u32 l0 = PROC_L0 | io_bitmaps_control(v12);
 
 	if (vcpu_intercepts_cr(vcpu))
 		l0 |= PROC_CR3_LOAD_EXITING | PROC_CR3_STORE_EXITING;
@@ -155,10 +155,7 @@ static void merge_controls(struct vcpu *vcpu, struct nested_vmcs *slot)
 	merge_exception_bitmap(vcpu, slot);
 	copy_groups(vcpu, slot, GROUP_CTL);
 	addresses_merge(vcpu, slot);
-	if (v12_has_proc(v12, PROC_IO_BITMAPS)) {
-		vmcs_write(VMCS_io_bitmap_a, page_phys(slot->io_bitmap02).v);
-		vmcs_write(VMCS_io_bitmap_b, page_phys(slot->io_bitmap02 + PAGE_SIZE).v);
-	}
+	io_bitmaps_write(vcpu, slot);
 	vmcs_write(VMCS_msr_bitmap, page_phys(slot->msr_bitmap02).v);
 	if (v12_has_proc(v12, PROC_TSC_OFFSETTING))
 		vmcs_write(VMCS_tsc_offset, v12->tsc_offset);
@@ -351,7 +348,7 @@ void merge_vmcs02(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_s
 	merge_each_entry(vcpu, slot);
 	bitmaps_merge_msr(vcpu, slot);
 	tpr_prepare(slot);
-	bitmaps_merge_io(vcpu, slot);
+	io_bitmaps_merge(vcpu, slot);
 	if (unlikely(slot->stand_ins))
 		addresses_fill(vcpu, slot);
 	merge_translation(vcpu, slot);

@@ -28,7 +28,7 @@ static void init_slot(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	slot->page02 = page_alloc();
 	slot->msr_bitmap02 = page_alloc();
-	slot->io_bitmap02 = page_alloc_contig(2);
+	io_bitmaps_init_slot(slot);
 	vmcs_init(&slot->vmcs02, slot->page02, &vcpu->reg_counters);
 	shadow_init_slot(vcpu, slot);
 	reset_slot(slot);

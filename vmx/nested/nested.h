@@ -21,6 +21,7 @@ enum action;
 
 #define NO_VMCS (~0ull)	     /* the current-VMCS pointer when there is none */
 #define NESTED_VMCS_COUNT 64 /* vmcs12s that a CPU keeps active at once */
+#define IO_OPENED_MAX 16     /* words of an I/O bitmap that L2's accesses have opened: io_bitmaps.c */
 
 /* Pages of this CPU's in the place of one that L1 names but does not have: addresses.c. */
 enum stand_in {
@@ -48,13 +49,15 @@ struct nested_vmcs {
 	struct vmcs shadow;		     /* shadow VMCS; linked into vmcs01 while this one is current */
 	u64 shadowed[VMCS12_SHADOWED_COUNT]; /* what `shadow` holds as far as L0 knows: shadow.c */
 	u8 *msr_bitmap02;		     /* merged pages (bitmaps.c), 4 KiB each */
-	u8 *io_bitmap02;		     /* 8 KiB: A, then B */
-	void *page02;			     /* region of vmcs02 */
-	u64 merged_msr_bitmap;		     /* GPA that msr_bitmap02 was merged from; NO_VMCS: stale */
-	u8 stand_ins;			     /* BIT(STAND_IN_*): those that hardware reads and writes */
-	bool tpr_relaxed;		     /* until L2 ends: tpr.c */
-	u16 vpid02;			     /* hardware VPID: vpid.c */
-	struct {			     /* merge.c: what vmcs02 holds, so that it is not written again */
+	u64 *io_page;			     /* the closed page; NULL: L0 wants no port (io_bitmaps.c) */
+	u16 io_opened[IO_OPENED_MAX];	     /* its words that have been opened */
+	u8 io_opened_count;
+	void *page02;	       /* region of vmcs02 */
+	u64 merged_msr_bitmap; /* GPA that msr_bitmap02 was merged from; NO_VMCS: stale */
+	u8 stand_ins;	       /* BIT(STAND_IN_*): those that hardware reads and writes */
+	bool tpr_relaxed;      /* until L2 ends: tpr.c */
+	u16 vpid02;	       /* hardware VPID: vpid.c */
+	struct {	       /* merge.c: what vmcs02 holds, so that it is not written again */
 		u64 cr0_shadow, cr4_shadow, tpr_threshold, entry_controls, eptp;
 		u16 vpid;
 		u32 proc12;	   /* L1's primary controls that were merged */
@@ -149,6 +152,12 @@ enum action nested_hardware_vmfail(struct vcpu *vcpu, u32 error);
 
 /* After L0 emulated an instruction of L2 (RIP advanced): L1's monitor trap flag, if it is on. */
 enum action nested_after_skip(struct vcpu *vcpu);
+
+/*
+ * Ports of an access of L2's that L1 does not want, and for which vmcs02 has an exit only because nobody has
+ * looked at L1's bitmap there yet.  True: that is done now, L2 makes the access itself.
+ */
+bool nested_open_ports(struct vcpu *vcpu, u16 port, unsigned int size);
 
 /* PAE PDPTEs of the guest that runs now (L1; or L2, through EPT12), from `cr3`.
  * OK: loaded into the register cache, dirty. FAULT: a reserved bit: #GP(0). REFLECTED: EPT violation given to

@@ -58,6 +58,7 @@ u32 inl(u16 port);
 void outb(u16 port, u8 value);
 void outw(u16 port, u16 value);
 void outl(u16 port, u32 value);
+void cpu_out_registers(u64 *gpr, u16 port, u32 size);
 /* Ends the test: no host test can go on after a halt. */
 void cpu_halt(void);
 struct percpu *cpu_gs_self(void);
