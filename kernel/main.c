@@ -26,6 +26,7 @@
 #include "mm/page_alloc.h"
 #include "vmx/caps.h"
 #include "vmx/exit.h"
+#include "vmx/sleep.h"
 #include "vmx/sleep_page.h"
 #include "vmx/vcpu.h"
 #include "vmx/vm.h"
@@ -127,7 +128,8 @@ static void log_l1(const struct l1_start *start)
 		 line[length] ? "..." : "");
 }
 
-/* As the firmware left its tables; then L1 gets them without what is refused. */
+/* As the firmware left its tables; then L1 gets them without what is refused. What is intercepted is
+ * vm_init()'s to derive. */
 static void find_sleep(void)
 {
 	struct acpi_sleep sleep;
@@ -136,6 +138,7 @@ static void find_sleep(void)
 	acpi_find_sleep(boot_info.rsdp, boot_info.rsdp_size, !boot_info.efi, &sleep);
 	chipset_find_pm(&sleep, &pm);
 	sleep_add_pages(&sleep);
+	sleep_add_ports(&sleep);
 	acpi_hide_sleep(boot_info.rsdp, boot_info.rsdp_size, !boot_info.efi);
 }
 
