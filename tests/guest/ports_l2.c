@@ -104,7 +104,13 @@ static void report(struct vm *vm, const struct form *f, u32 reason, const char *
 	char name[96];
 
 	format(name, sizeof(name), "%s %s", f->name, how);
-	vm_report(vm, reason, name);
+	/* bits 11:9 are the processor's advanced information, which L0 does not give: docs/limits.md */
+	if (reason == REASON_EPT_VIOLATION)
+		result("%s exit=%u qual=%lx gpa=%lx gla=%lx pc=%lx", name, reason,
+		       vmread(F_QUALIFICATION) & ~GENMASK(11, 9), vmread(F_GUEST_PHYSICAL),
+		       vmread(F_GUEST_LINEAR), vm_pc(vm));
+	else
+		vm_report(vm, reason, name);
 	result("%s rax=%lx rsi=%lx rdi=%lx rcx=%lx pm1=%x flags=%lx", name, vm->regs.rax,
 	       vm->regs.rsi - offset, vm->regs.rdi - offset, vm->regs.rcx, io_in16(pm1_port()),
 	       vmread(F_GUEST_RFLAGS));
