@@ -26,6 +26,7 @@
 #include "mm/page_alloc.h"
 #include "vmx/caps.h"
 #include "vmx/exit.h"
+#include "vmx/pm_config.h"
 #include "vmx/sleep.h"
 #include "vmx/sleep_page.h"
 #include "vmx/vcpu.h"
@@ -139,6 +140,7 @@ static void find_sleep(void)
 	chipset_find_pm(&sleep, &pm);
 	sleep_add_pages(&sleep);
 	sleep_add_ports(&sleep);
+	pm_config_add_ports(&pm);
 	acpi_hide_sleep(boot_info.rsdp, boot_info.rsdp_size, !boot_info.efi);
 }
 

@@ -27,6 +27,14 @@ static inline void io_out16(u16 port, u16 v)
 	asm volatile("outw %0, %1" : : "a"(v), "Nd"(port));
 }
 
+static inline u32 io_in32(u16 port)
+{
+	u32 v;
+
+	asm volatile("inl %w1, %0" : "=a"(v) : "Nd"(port));
+	return v;
+}
+
 static inline void io_out32(u16 port, u32 v)
 {
 	asm volatile("outl %0, %1" : : "a"(v), "Nd"(port));

@@ -157,3 +157,49 @@ TEST_VMX(sleep_toggled)
 	info("exits=%u of %u", exits, OUTS);
 	check("l2_toggled", "out16", reason);
 }
+
+/* The PIIX4's PM function: where its configuration has the registers, and what switches them on. */
+enum { CONFIG = 0xcf8, CONFIG_DATA = 0xcfc, PIIX4 = 0x71138086, PM_BASE = 0x40, PM_ENABLE = 0x80 };
+
+static u32 piix4_address(void)
+{
+	u32 function;
+
+	for (function = 0; function < 256; function++) {
+		io_out32(CONFIG, 0x80000000 | function << 8);
+		if (io_in32(CONFIG_DATA) == PIIX4)
+			return 0x80000000 | function << 8;
+	}
+	return 0;
+}
+
+static u32 config_read(u32 address)
+{
+	io_out32(CONFIG, address);
+	return io_in32(CONFIG_DATA);
+}
+
+/* The registers are moved by PCI configuration, then asked for S3 at their new place. */
+TEST(sleep_moved)
+{
+	u32 address = piix4_address(), base, enable;
+
+	NEED(wanted() && address);
+	base = config_read(address | PM_BASE);
+	enable = config_read(address | PM_ENABLE);
+	set_waking_vector();
+	config_read(address | PM_BASE);
+	io_out32(CONFIG_DATA, 0xb101);
+	io_out16(CONFIG_DATA, 0xb101);
+	io_out8(CONFIG_DATA + 1, 0xb1);
+	io_out32(CONFIG_DATA - 1, 0xb10100);
+	config_read(address | PM_ENABLE);
+	io_out8(CONFIG_DATA, 1);
+	io_out16(0xb104, S3);
+	result("moved base=%x enable=%x", config_read(address | PM_BASE), config_read(address | PM_ENABLE));
+	CHECK(config_read(address | PM_BASE) == base && config_read(address | PM_ENABLE) == enable);
+	/* the rest of the function is L1's: the interrupt line */
+	config_read(address | 0x3c);
+	io_out8(CONFIG_DATA, 0x5a);
+	result("interrupt line=%x", config_read(address | 0x3c) & 0xff);
+}

@@ -10,6 +10,7 @@ PAGE = "vmx/sleep_page.c"
 DECODE = "vmx/store_decode.c"
 PASSTHRU = "vmx/passthru.c"
 TYPES = "vmx/ept01_types.c"
+CONFIG = "vmx/pm_config.c"
 
 MUTANTS = [
     Mutant("s3-value-allowed-if-s5s-too", SLEEP, [("return wanted & (u8)~both;", "return wanted;")],
@@ -89,4 +90,14 @@ MUTANTS = [
            "sleep_page: mtrrs_do_not_open_it"),
     Mutant("sleep-page-lost-by-mtrrs", TYPES, [("sleep_page_is(gpa) ? gpa | ept01_leaf_bits_at(gpa, type) : 0", "0")],
            "sleep_page: mtrrs_do_not_open_it"),
+    Mutant("pm-base-movable", CONFIG, [("at == config.pm.base || ", "")], "pm_config: the_base_stays"),
+    Mutant("pm-enable-open", CONFIG, [(" || at == config.pm.enable", "")], "pm_config: the_base_stays"),
+    Mutant("pm-config-below-its-ports", CONFIG, [("access->port >= PCI_CONFIG_DATA &&", "")],
+           "pm_config: the_base_stays"),
+    Mutant("config-address-by-bytes", CONFIG, [(" || access->size != PORTS)", ")")],
+           "pm_config: a_byte_of_the_address_is_none"),
+    Mutant("config-of-every-function", CONFIG, [("CONFIG_FUNCTION(address) == config.pm.function &&", "")],
+           "pm_config: everything_else_passes"),
+    Mutant("config-rewrite-warned", CONFIG, [("byte != (u8)(now >> (8 * i)))", "byte != (u8)(now >> i))")],
+           "pm_config: what_is_there_may_be_written"),
 ]
