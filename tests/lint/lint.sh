@@ -60,6 +60,7 @@ check "no unfinished business, no paths of machines" $python tests/lint/text.py 
 check "line length, trailing space" $python tests/lint/text.py width
 check "the tests that docs/security.md names" $python tests/lint/claims.py
 check "each address of a VMCS aimed by a guest test" $python tests/lint/addresses.py
+check "mutants fit the code, and their tests exist" $python tests/lint/mutants_fit.py
 check "options in README" $python tests/lint/options.py
 check "shell syntax" bash -c 'for f in $(git ls-files "*.sh"); do bash -n "$f" || exit 1; done'
 check "python syntax" $python -m compileall -q tools tests
