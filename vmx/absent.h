@@ -12,21 +12,17 @@
 
 struct vcpu;
 
-#define ABSENT_MAX 16
-
 /* All members: this CPU only. */
 struct absent {
 	bool stepping; /* the monitor trap flag of vmcs01 is on */
-	u32 count;
-	u64 pages[ABSENT_MAX]; /* GPAs that are mapped to the scratch page */
-	void *scratch;	       /* constant after init */
+	void *scratch; /* constant after init */
 };
 
 void absent_init(struct vcpu *vcpu);
 
 /*
  * L1 touched absent memory at `gpa`: maps the scratch page there and turns on the monitor trap flag
- * (vmcs01 current). False: no table is left for the mapping; the access cannot be given what it should
+ * (vmcs01 current). False: an address beyond what tables can have; the access cannot be given what it should
  * have.
  */
 bool absent_step(struct vcpu *vcpu, gpa_t gpa);

@@ -28,15 +28,9 @@ u64 ept01_leaf_bits_at(u64 gpa, u32 type)
 	return ept01_leaf_bits(type) & ~(u64)(sleep_page_is(gpa) ? EPT_WRITE : 0);
 }
 
-/* What stands in a leaf's place: nothing, where a page stood in for absent memory: who steps there maps it
- * again. */
 static u64 typed(u64 leaf, u64 gpa, u32 type)
 {
-	u64 bits = leaf & ~(u64)(EPT_MEMTYPE | EPT_RWX);
-
-	if ((leaf & PTE_ADDR) == gpa)
-		return bits | ept01_leaf_bits_at(gpa, type);
-	return sleep_page_is(gpa) ? gpa | ept01_leaf_bits_at(gpa, type) : 0;
+	return (leaf & ~(u64)(EPT_MEMTYPE | EPT_RWX)) | ept01_leaf_bits_at(gpa, type);
 }
 
 void ept01_park(u64 *table)

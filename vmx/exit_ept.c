@@ -24,6 +24,7 @@ enum action exit_ept_violation(struct vcpu *vcpu)
 		if (sleep_page_store(vcpu, gpa))
 			return ACTION_SKIP;
 	} else if (vm_ept01_lookup(gpa, &mapping)) {
+		ept01_step_follow(vcpu);
 		return ACTION_RESUME;
 	}
 	vcpu->window_accesses++;

@@ -11,7 +11,11 @@
  * Entries change in place by single 64-bit stores under a lock that is taken
  * only here, on the first touch of MMIO and of what is parked, at changes of
  * MTRRs and at accesses to absent memory: never on the way of an ordinary exit,
- * and never for longer than a table of each level takes. Reading needs no lock.
+ * and never for longer than a few tables take. Reading needs no lock, for all
+ * that ever changes is that an entry comes, that a large leaf becomes the table
+ * of its pieces, permissions (parked or not), and types. No leaf leads anywhere
+ * but to its own address, none is taken out, no table is given back: so what
+ * other CPUs have read, or hold in their TLBs, is never another's memory.
  */
 #include "vmx/vm.h"
 
@@ -27,6 +31,7 @@
 #include "mm/pool.h"
 #include "mm/ptab.h"
 #include "vmx/caps.h"
+#include "vmx/ept01_step.h"
 #include "vmx/ept01_types.h"
 #include "vmx/mtrr.h"
 #include "vmx/sleep_page.h"
@@ -54,7 +59,7 @@ static void lock(void)
 			cpu_pause();
 }
 
-/* What there is to say is said when others can go on. */
+/* What there is to say is said when others can go on: briefly, for it is part of what L1's touch costs. */
 static void unlock(void)
 {
 	bool few = passthru.few, none = passthru.none;
@@ -62,10 +67,9 @@ static void unlock(void)
 	passthru.few = passthru.none = false;
 	__atomic_store_n(&passthru.lock, 0, __ATOMIC_RELEASE);
 	if (unlikely(few))
-		log_warn("EPT01: three quarters of the tables for MMIO and memory types are used");
+		log_warn("EPT01: three quarters of the tables are used");
 	if (unlikely(none))
-		log_warn("EPT01: no table is left: MMIO in new places gets #GP, memory types stay as they "
-			 "are");
+		log_warn("EPT01: no table is left (docs/limits.md)");
 }
 
 static void *table_alloc(void *context)
@@ -171,9 +175,9 @@ static bool map_if_absent(u64 gpa, u64 *leaf, unsigned int *level)
  * SDM "EPT Translation Mechanism": four levels translate 48 bits. A processor may have more: an address
  * beyond them would be taken for another one in these tables.
  */
-static bool is_covered(u64 gpa)
+bool passthru_is_covered(gpa_t gpa)
 {
-	return !(gpa >> 48);
+	return !(gpa.v >> 48);
 }
 
 bool vm_ept01_lookup(gpa_t gpa, struct ept01_mapping *out)
@@ -181,7 +185,7 @@ bool vm_ept01_lookup(gpa_t gpa, struct ept01_mapping *out)
 	unsigned int level;
 	u64 leaf;
 
-	if (gpa.v >> vmx_caps.memory_bits || !is_covered(gpa.v) || memmap_in_window(gpa.v, 1))
+	if (gpa.v >> vmx_caps.memory_bits || !passthru_is_covered(gpa) || memmap_in_window(gpa.v, 1))
 		return false;
 	if (!ptab_lookup(&passthru.ept, gpa.v, &leaf, &level) && !map_if_absent(gpa.v, &leaf, &level))
 		return false;
@@ -192,8 +196,7 @@ bool vm_ept01_lookup(gpa_t gpa, struct ept01_mapping *out)
 		.memory_type = (leaf & EPT_MEMTYPE) >> EPT_MEMTYPE_SHIFT,
 		.ignore_pat = leaf & EPT_IGNORE_PAT,
 	};
-	/* A page that another CPU put there for one instruction is no memory of L1's. */
-	return out->hpa == ALIGN_DOWN(gpa.v, out->size);
+	return true;
 }
 
 /*
@@ -216,57 +219,26 @@ bool passthru_retype(const struct mtrr *mtrr)
 	return changed;
 }
 
-/* The entry of 4 KiB, or NULL: the pool is empty. Under the lock. */
-static u64 *small_entry(gpa_t gpa)
-{
-	take_up(gpa.v);
-	return ptab_entry(&passthru.ept, gpa.v, 1);
-}
-
 /* An empty pool leaves it large. */
 void passthru_split(gpa_t gpa)
 {
 	lock();
-	small_entry(gpa);
-	unlock();
-}
-
-bool passthru_map_scratch(gpa_t gpa, hpa_t scratch)
-{
-	u64 *entry;
-
-	if (!is_covered(gpa.v))
-		return false;
-	lock();
-	entry = small_entry(gpa);
-	if (entry)
-		WRITE_ONCE(*entry, scratch.v | ept01_leaf_bits(MEMTYPE_WB));
-	unlock();
-	return entry;
-}
-
-/* Nothing, or the page of a sleep register's. */
-static u64 behind_scratch(u64 page)
-{
-	u64 end;
-
-	return sleep_page_is(page) ? page | ept01_leaf_bits_at(page, mtrr_type(&passthru.mtrr, page, &end))
-				   : 0;
-}
-
-void passthru_unmap_scratch(gpa_t gpa, hpa_t scratch)
-{
-	unsigned int level;
-	u64 leaf;
-
-	if (!is_covered(gpa.v))
-		return;
-	lock();
 	take_up(gpa.v);
-	/* Another CPU's scratch page may stand there by now, which that CPU takes away. */
-	if (ptab_lookup(&passthru.ept, gpa.v, &leaf, &level) && level == 1 && (leaf & PTE_ADDR) == scratch.v)
-		WRITE_ONCE(*ptab_entry(&passthru.ept, gpa.v, 1), behind_scratch(gpa.v));
+	ptab_entry(&passthru.ept, gpa.v, 1);
 	unlock();
+}
+
+bool passthru_build_step(struct ept01_step *step)
+{
+	bool ok;
+
+	lock();
+	/* What is copied has the types of the MTRRs as they are. */
+	for (u32 i = 0; i < step->count; i++)
+		take_up(step->pages[i]);
+	ok = ept01_step_build(step, vm.ept01_root);
+	unlock();
+	return ok;
 }
 
 u32 passthru_tables_used(void)

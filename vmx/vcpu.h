@@ -9,6 +9,7 @@
 
 #include "kernel/types.h"
 #include "vmx/absent.h"
+#include "vmx/ept01_step.h"
 #include "vmx/mtrr.h"
 #include "vmx/nested/nested.h"
 #include "vmx/regcache.h"
@@ -116,7 +117,8 @@ struct vcpu {
 	struct pf_intercept pf_wish_next; /* changes places with it when L0 has handled an exit of L2's */
 	bool pf_wish_alternates;
 
-	struct absent absent; /* an access to absent memory is being stepped over: vmx/absent.c */
+	struct absent absent;	      /* an access to absent memory is being stepped over: vmx/absent.c */
+	struct ept01_step ept01_step; /* EPT01 for that, of L1's accesses and of an L2's without EPT */
 	struct nested nested;
 
 	/* Counters and trace. */

@@ -54,12 +54,12 @@ bool passthru_retype(const struct mtrr *mtrr);
 /* Maps the page around `gpa`, which is mapped, by 4 KiB.  Any CPU; the caller flushes. */
 void passthru_split(gpa_t gpa);
 
-/*
- * Absent memory for one instruction: a page of the window (or of a hole) is mapped to the caller's scratch
- * page; or unmapped, if that is what stands there: memory of L1's never goes.  Any CPU; the caller flushes.
- */
-bool passthru_map_scratch(gpa_t gpa, hpa_t scratch);
-void passthru_unmap_scratch(gpa_t gpa, hpa_t scratch);
+/* Whether EPT01's tables have an entry for this address.  Any CPU. */
+bool passthru_is_covered(gpa_t gpa);
+
+/* vmx/ept01_step.c's: its tables as EPT01 is now.  False: too few of them for its pages.  Any CPU. */
+struct ept01_step;
+bool passthru_build_step(struct ept01_step *step);
 
 /* How many tables of EPT01's fixed number are used up; none comes back. */
 u32 passthru_tables_used(void);

@@ -181,18 +181,24 @@ enum action event_inject_gp(struct vcpu *vcpu, u32 error_code)
 	abort();
 }
 
-bool passthru_map_scratch(gpa_t gpa, hpa_t scratch)
+/* Every L2 of the model has EPT. */
+bool ept01_step_add(struct vcpu *vcpu, gpa_t page, hpa_t scratch)
 {
-	(void)gpa;
+	(void)vcpu;
+	(void)page;
 	(void)scratch;
 	abort();
 }
 
-void passthru_unmap_scratch(gpa_t gpa, hpa_t scratch)
+void ept01_step_follow(struct vcpu *vcpu)
 {
-	(void)gpa;
-	(void)scratch;
+	(void)vcpu;
 	abort();
+}
+
+void ept01_step_end(struct vcpu *vcpu)
+{
+	(void)vcpu;
 }
 
 u64 regcache_fill(struct regcache *cache, enum reg reg)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * EPT01: L1's addresses are the machine's, the window is not there, and what stands in for absent memory
- * while one CPU steps over it is no memory to the others; its memory types are the MTRRs', however many
+ * while one CPU steps over it is in tables of that CPU's own; its memory types are the MTRRs', however many
  * tables there are.
  */
 #include "tests/unit/machine.h"
@@ -32,23 +32,97 @@ static void memory_is_found_at_its_own_address(void **state)
 	assert_false(vm_ept01_lookup(GPA(~0ull), &found));
 }
 
-/* Beyond the tables that there are for MMIO another CPU may be stepping at the same address. */
-static void another_cpus_scratch_is_no_memory(void **state)
+/* The entry that ends the walk from the root that an EPT pointer names. */
+static u64 entry_from(u64 pointer, u64 gpa)
+{
+	u64 entry = pointer;
+
+	for (unsigned int shift = 39;; shift -= 9) {
+		entry = ((const u64 *)phys_to_ptr(HPA(entry & PTE_ADDR)))[gpa >> shift & 511];
+		if (shift == 12 || !(entry & EPT_RWX) || (entry & EPT_LEAF))
+			return entry;
+	}
+}
+
+#define WINDOW_PAGE (M_WINDOW + 5 * PAGE_SIZE)
+
+static void violation(u64 gpa)
+{
+	EXIT_NOW(.reason = EXIT_EPT_VIOLATION, .qualification = EPTV_READ, .guest_physical = gpa);
+	assert_int_equal(machine_pending(), 0);
+}
+
+/* The page of ones is found by the CPU that steps, and by nobody else: EPT01 is what it was. */
+static void a_step_is_this_cpus_alone(void **state)
 {
 	struct ept01_mapping found;
+	u64 own, flushes;
 
 	(void)state;
-	assert_true(passthru_map_scratch(GPA(MMIO), HPA(M_WINDOW + PAGE_SIZE)));
-	assert_false(vm_ept01_lookup(GPA(MMIO), &found));
-	/* Who does not own it does not take it away. */
-	passthru_unmap_scratch(GPA(MMIO), HPA(M_WINDOW + 2 * PAGE_SIZE));
-	assert_false(vm_ept01_lookup(GPA(MMIO), &found));
-	passthru_unmap_scratch(GPA(MMIO), HPA(M_WINDOW + PAGE_SIZE));
-	assert_true(vm_ept01_lookup(GPA(MMIO), &found));
-	assert_int_equal(found.hpa, ALIGN_DOWN(MMIO, found.size));
-	/* Nor memory of L1's, whoever asks. */
-	passthru_unmap_scratch(GPA(M_SPARE), HPA(M_WINDOW + PAGE_SIZE));
-	assert_true(vm_ept01_lookup(GPA(M_SPARE), &found));
+	violation(WINDOW_PAGE);
+	own = machine_field(VMCS_ept_pointer);
+	assert_true(own != vm.ept01_pointer && (own & ~(u64)PTE_ADDR) == (vm.ept01_pointer & ~(u64)PTE_ADDR));
+	assert_int_equal(entry_from(own, WINDOW_PAGE) & PTE_ADDR,
+			 ptr_to_phys(machine_vcpu->absent.scratch).v);
+	assert_int_equal(entry_from(own, WINDOW_PAGE + PAGE_SIZE), 0);
+	assert_int_equal(entry_from(own, M_SPARE), entry_from(vm.ept01_pointer, M_SPARE));
+	assert_int_equal(entry_from(vm.ept01_pointer, WINDOW_PAGE), 0);
+	assert_false(vm_ept01_lookup(GPA(WINDOW_PAGE), &found));
+	/* the instruction's second page */
+	violation(M_WINDOW + SIZE_2M);
+	assert_int_equal(machine_field(VMCS_ept_pointer), own);
+	assert_true(entry_from(own, WINDOW_PAGE) && entry_from(own, M_WINDOW + SIZE_2M));
+	flushes = fake_invept_count;
+	EXIT_NOW(.reason = EXIT_MTF);
+	assert_int_equal(machine_field(VMCS_ept_pointer), vm.ept01_pointer);
+	assert_int_equal(fake_invept_count, flushes + 1);
+	/* the next step begins with EPT01 as it is */
+	violation(WINDOW_PAGE + PAGE_SIZE);
+	assert_int_equal(entry_from(own, WINDOW_PAGE), 0);
+	EXIT_NOW(.reason = EXIT_MTF);
+}
+
+/* What comes into EPT01 meanwhile is there for the instruction that is stepped; memory stays memory. */
+static void a_step_follows_what_is_mapped(void **state)
+{
+	u64 own, far = MMIO + SIZE_1G;
+
+	(void)state;
+	violation(WINDOW_PAGE);
+	own = machine_field(VMCS_ept_pointer);
+	violation(far);
+	assert_int_equal(machine_field(VMCS_ept_pointer), own);
+	assert_true(entry_from(own, far) & EPT_RWX);
+	assert_int_equal(entry_from(own, far), entry_from(vm.ept01_pointer, far));
+	/* another CPU's doing, of a page that this one takes for absent */
+	assert_true(ept01_step_add(machine_vcpu, GPA(far & ~(PAGE_SIZE - 1)), HPA(M_WINDOW)));
+	assert_true(ept01_step_add(machine_vcpu, GPA(M_SPARE), HPA(M_WINDOW)));
+	assert_int_equal(entry_from(own, far), entry_from(vm.ept01_pointer, far));
+	assert_int_equal(entry_from(own, M_SPARE), entry_from(vm.ept01_pointer, M_SPARE));
+	EXIT_NOW(.reason = EXIT_MTF);
+}
+
+/* The last pages are always there, however far apart; EPT01's own tables are not needed for them. */
+static void any_pages_can_be_stepped(void **state)
+{
+	u32 used = passthru_tables_used();
+	u64 scratch = ptr_to_phys(machine_vcpu->absent.scratch).v;
+
+	(void)state;
+	for (u64 i = 0; i < 40; i++) {
+		u64 page = BIT(vmx_caps.memory_bits) + (i << 39) + (i << 30) + (i << 21) + (i << 12);
+
+		violation(i & 8 ? WINDOW_PAGE + i * PAGE_SIZE : page);
+		for (u64 back = 0; back <= i && back < 4; back++) {
+			u64 k = i - back;
+			u64 at = BIT(vmx_caps.memory_bits) + (k << 39) + (k << 30) + (k << 21) + (k << 12);
+
+			at = k & 8 ? WINDOW_PAGE + k * PAGE_SIZE : at;
+			assert_int_equal(entry_from(machine_field(VMCS_ept_pointer), at) & PTE_ADDR, scratch);
+		}
+	}
+	EXIT_NOW(.reason = EXIT_MTF);
+	assert_int_equal(passthru_tables_used(), used);
 }
 
 static void processor_with_52_bits(void)
@@ -174,32 +248,74 @@ static void a_list_changes_types_once(void **state UNUSED)
 	assert_type(0x180000, MEMTYPE_UC, 0);
 }
 
-static u64 entry_in_tables(u64 gpa)
+/* What a step takes along has the types as they are, or waits for its own touch. */
+static void a_step_has_the_types_as_they_are(void **state UNUSED)
 {
-	u64 entry = ptr_to_phys(vm.ept01_root).v;
+	static const u64 near[] = { M_WINDOW - PAGE_SIZE, M_WINDOW - SIZE_2M, M_WINDOW + M_WINDOW_SIZE,
+				    M_SPARE };
 
-	for (unsigned int shift = 39;; shift -= 9) {
-		entry = ((const u64 *)phys_to_ptr(HPA(entry & PTE_ADDR)))[gpa >> shift & 511];
-		if (shift == 12 || !entry || (entry & EPT_LEAF))
-			return entry;
+	violation(WINDOW_PAGE);
+	EXIT_NOW(.reason = EXIT_MTF);
+	write_range(0, M_WINDOW & ~(SIZE_1G - 1), WIDTH_MASK(SIZE_1G), MEMTYPE_UC);
+	violation(WINDOW_PAGE);
+	for (size_t i = 0; i < ARRAY_SIZE(near); i++) {
+		u64 entry = entry_from(machine_field(VMCS_ept_pointer), near[i]), end;
+		u32 type = mtrr_type(&machine_vcpu->mtrr, near[i], &end);
+
+		assert_true(!(entry & EPT_RWX) || (entry & EPT_MEMTYPE) >> EPT_MEMTYPE_SHIFT == type);
+	}
+	EXIT_NOW(.reason = EXIT_MTF);
+}
+
+/* Below this table, which maps from `base` on. */
+static void assert_identity(u64 table, unsigned int level, u64 base)
+{
+	const u64 *entries = phys_to_ptr(HPA(table & PTE_ADDR));
+
+	for (u64 i = 0; i < 512; i++) {
+		u64 at = base + (i << (12 + 9 * (level - 1)));
+
+		if (!entries[i])
+			continue;
+		if (level > 1 && !(entries[i] & EPT_LEAF)) {
+			assert_identity(entries[i], level - 1, at);
+			continue;
+		}
+		assert_int_equal(entries[i] & PTE_ADDR, at);
+		assert_false(at >= M_WINDOW && at < M_WINDOW + M_WINDOW_SIZE);
 	}
 }
 
-/* What stood in for absent memory when the types changed is gone with them, and no other CPU's is revived. */
-static void a_change_takes_scratch_pages_along(void **state UNUSED)
+/*
+ * Whatever happens, a leaf of EPT01 leads to its own address and what was mapped stays mapped: no translation
+ * that another CPU holds is ever of something else's memory.
+ */
+static void nothing_but_identity_for_good(void **state UNUSED)
 {
-	u64 page = M_WINDOW + 5 * PAGE_SIZE;
+	static u64 mapped[1024];
+	struct fake_random random = { 3 };
+	u32 count = 0;
 
-	assert_true(passthru_map_scratch(GPA(page), HPA(M_WINDOW + PAGE_SIZE)));
-	assert_int_equal(entry_in_tables(page) & PTE_ADDR, M_WINDOW + PAGE_SIZE);
-	write_range(0, 0x600000, WIDTH_MASK(SIZE_2M), MEMTYPE_UC);
-	assert_true(passthru_map_scratch(GPA(page + PAGE_SIZE), HPA(M_WINDOW + PAGE_SIZE)));
-	assert_int_equal(entry_in_tables(page), 0);
-	passthru_unmap_scratch(GPA(page + PAGE_SIZE), HPA(M_WINDOW + PAGE_SIZE));
-	passthru_unmap_scratch(GPA(page), HPA(M_WINDOW + PAGE_SIZE));
-	assert_int_equal(entry_in_tables(page), 0);
-	assert_int_equal(entry_in_tables(page + PAGE_SIZE), 0);
-	assert_type(0x600000, MEMTYPE_UC, 0);
+	for (u32 round = 0; round < 300; round++) {
+		u64 gpa = fake_random(&random) & 0x1ffffff000, r = fake_random(&random);
+
+		if (r & 1)
+			gpa = M_WINDOW + (gpa & (M_WINDOW_SIZE - 1));
+		violation(gpa);
+		if (machine_field(VMCS_ept_pointer) == vm.ept01_pointer && count < ARRAY_SIZE(mapped))
+			mapped[count++] = gpa;
+		if (r & 2)
+			EXIT_NOW(.reason = EXIT_MTF);
+		if (!(r & 0x1c))
+			write_range(r >> 5 & 3, r >> 8 & 0x1ffff000, WIDTH_MASK(SIZE_2M) | (r & 0x2000),
+				    r & 0x100 ? MEMTYPE_UC : MEMTYPE_WT);
+		if (!(r & 0x60))
+			passthru_split(GPA(fake_random(&random) & 0xfff000));
+		assert_identity(vm.ept01_pointer, 4, 0);
+		for (u32 i = 0; i < count; i++)
+			assert_true(entry_from(vm.ept01_pointer, mapped[i]));
+	}
+	assert_true(count > 20);
 }
 
 static u32 count_of(const char *text)
@@ -238,12 +354,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		MACHINE_TEST(memory_is_found_at_its_own_address, ""),
-		MACHINE_TEST(another_cpus_scratch_is_no_memory, ""),
+		MACHINE_TEST(a_step_is_this_cpus_alone, ""),
+		MACHINE_TEST(a_step_follows_what_is_mapped, ""),
+		MACHINE_TEST(any_pages_can_be_stepped, ""),
 		MACHINE_TEST_BEFORE(an_address_beyond_the_tables_is_no_other, "", processor_with_52_bits),
 		MACHINE_TEST(types_follow_when_touched, ""),
 		MACHINE_TEST(any_ranges_and_any_touches, ""),
 		MACHINE_TEST(a_list_changes_types_once, ""),
-		MACHINE_TEST(a_change_takes_scratch_pages_along, ""),
+		MACHINE_TEST(a_step_has_the_types_as_they_are, ""),
+		MACHINE_TEST(nothing_but_identity_for_good, ""),
 		MACHINE_TEST(without_tables_types_stay, ""),
 	};
 

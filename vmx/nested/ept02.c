@@ -283,7 +283,10 @@ static enum action violation01(struct vcpu *vcpu, gpa_t gpa, u64 qualification)
 	restore_nmi_blocking(vcpu, qualification);
 	if ((qualification & EPTV_WRITE) && sleep_page_is(gpa.v))
 		return sleep_page_store(vcpu, gpa) ? ACTION_SKIP : ept02_absent_step01(vcpu, gpa);
-	return vm_ept01_lookup(gpa, &under) ? ACTION_RESUME : ept02_absent_step01(vcpu, gpa);
+	if (!vm_ept01_lookup(gpa, &under))
+		return ept02_absent_step01(vcpu, gpa);
+	ept01_step_follow(vcpu);
+	return ACTION_RESUME;
 }
 
 enum action ept02_violation(struct vcpu *vcpu)

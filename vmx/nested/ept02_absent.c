@@ -40,15 +40,11 @@ static void drop_leaf(struct ept02_cache *cache, const struct ept02_root *root, 
 /* In the tables that the step changed, whatever L2 runs on now. */
 static void undo(struct vcpu *vcpu, const struct ept02_step *step)
 {
-	struct ept02_cache *cache = vcpu->nested.ept;
-
-	if (step->root) {
-		drop_leaf(cache, step->root, step->address);
-		tlb_flush_ept(step->root->pointer);
-	} else {
-		passthru_unmap_scratch(GPA(step->address), page_phys(cache->absent));
-		tlb_flush_ept(vcpu->vm->ept01_pointer);
-	}
+	/* EPT01 has not changed (vmx/ept01_step.c). */
+	if (!step->root)
+		return;
+	drop_leaf(vcpu->nested.ept, step->root, step->address);
+	tlb_flush_ept(step->root->pointer);
 }
 
 /* No instruction writes to so many pages; should one, it starts again with the oldest taken away. */
@@ -87,7 +83,7 @@ struct ept01_mapping ept02_absent_map(struct vcpu *vcpu, u64 l2gpa, bool write)
 enum action ept02_absent_step01(struct vcpu *vcpu, gpa_t gpa)
 {
 	vcpu->window_accesses++;
-	if (!passthru_map_scratch(GPA(ALIGN_DOWN(gpa.v, PAGE_SIZE)), page_phys(vcpu->nested.ept->absent))) {
+	if (!ept01_step_add(vcpu, GPA(ALIGN_DOWN(gpa.v, PAGE_SIZE)), page_phys(vcpu->nested.ept->absent))) {
 		/* The event that was being delivered, for the two may make a double fault. */
 		event_requeue_vectoring(vcpu);
 		return event_inject_gp(vcpu, 0);
@@ -104,6 +100,7 @@ bool ept02_absent_finish(struct vcpu *vcpu)
 		return false;
 	for (u32 i = 0; i < cache->step_count; i++)
 		undo(vcpu, &cache->steps[i]);
+	ept01_step_end(vcpu);
 	cache->step_count = 0;
 	memset(cache->absent, 0xff, PAGE_SIZE);
 	event_set_step(vcpu, STEP_ABSENT, false);

@@ -74,8 +74,8 @@ static bool is_saved_rarely(unsigned int row)
 }
 
 /*
- * Every processor has these, and no entry or exit outside of SMM looks at them. A hypervisor below Socle may lack them
- * all the same (KVM does): L1 has them in software alone.
+ * Every processor has these, and no entry or exit outside of SMM looks at them. A hypervisor below Socle may
+ * lack them all the same (KVM does): L1 has them in software alone.
  */
 static bool is_always_there(unsigned int row)
 {
