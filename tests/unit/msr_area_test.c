@@ -164,6 +164,32 @@ static void the_time_is_the_exits(void **state UNUSED)
 	assert_int_equal(machine_field(VMCS_exit_msr_store_count), 0);
 }
 
+/* Every entry of L1's list is looked at, on each page, and none behind its end. */
+static void the_time_is_looked_for_in_the_whole_list(void **state UNUSED)
+{
+	enum { LONG = 300 }; /* 256 entries are a page */
+
+	l2_prepare_lists(0, LONG, 0);
+	W(exit_msr_store_addr, P_STORE + 16);
+	for (unsigned int n = 0; n < LONG; n++)
+		l2_put_msr(P_STORE + 16, n, MSR_IA32_LSTAR, 0, 0);
+	l2_put_msr(P_STORE + 16, LONG, MSR_IA32_TSC, 0, 0);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_int_equal(machine_field(VMCS_exit_msr_store_count), 0);
+	for (unsigned int n = 0; n < LONG; n += LONG - 1) {
+		EXIT_NOW(.reason = EXIT_CPUID);
+		l2_put_msr(P_STORE + 16, n, MSR_IA32_TSC, 0, 0);
+		assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+		assert_int_equal(machine_field(VMCS_exit_msr_store_count), 1);
+		l2_put_msr(P_STORE + 16, n, MSR_IA32_LSTAR, 0, 0);
+	}
+	/* The list ends: so does L0's. */
+	EXIT_NOW(.reason = EXIT_CPUID);
+	W(exit_msr_store_count, 0);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(machine_field(VMCS_exit_msr_store_count), 0);
+}
+
 static void processor_with_x2apic_and_smbase(void)
 {
 	fake_msr_set(0x808, 0);
@@ -265,6 +291,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		MACHINE_TEST_BOTH(msr_lists_load_and_store),
 		MACHINE_TEST_BOTH(the_time_is_the_exits),
+		MACHINE_TEST_BOTH(the_time_is_looked_for_in_the_whole_list),
 		MACHINE_TEST_BOTH(entry_list_fails_with_its_index),
 		MACHINE_TEST_BOTH(cd_stays_l1s_over_a_failed_list),
 		MACHINE_TEST_BOTH(list_beyond_the_limit_fails_there),
