@@ -144,6 +144,25 @@ static void fields_that_are_not_loaded(void **state UNUSED)
 	}
 }
 
+/* Bits of the pending debug exceptions that only some processors have. */
+static void pending_debug_bits_of_the_processor(void **state UNUSED)
+{
+	static const u64 bits[] = { BIT(11), BIT(16) | BIT(12) };
+
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	for (size_t i = 0; i < ARRAY_SIZE(bits); i++) {
+		W(guest_pending_debug, bits[i]);
+		l1_enter(EXIT_VMLAUNCH);
+		assert_false(machine_in_l2());
+		assert_int_equal(R(exit_reason), EXIT_REASON_ENTRY_FAILURE | EXIT_ENTRY_FAIL_GUEST);
+	}
+	W(guest_pending_debug, 0);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_true(machine_in_l2());
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -153,6 +172,7 @@ int main(void)
 		MACHINE_TEST_BOTH(cr3_reaches_vmcs02_in_hlt_too),
 		MACHINE_TEST_BOTH(fields_that_are_not_loaded),
 		MACHINE_TEST(fields_that_are_not_loaded, "intercept=cr"),
+		MACHINE_TEST_BOTH(pending_debug_bits_of_the_processor),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -106,12 +106,25 @@ static void test_flags_lose_no_write(void **state)
 	model_free();
 }
 
+/* An address that a walk of four levels does not reach is mapped by nothing. */
+static void test_beyond_the_walk(void **state)
+{
+	struct ept12_role role;
+	struct ept12_walk walk;
+
+	(void)state;
+	model_build(7, 32, 2048);
+	role = (struct ept12_role){ model_roles[0].eptp, false };
+	assert_int_equal(ept12_walk(&model_vcpus[0], &role, BIT(48), EPT_READ, &walk), EPT12_VIOLATION);
+	model_free();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_model_small_budget),  cmocka_unit_test(test_model_large_budget),
 		cmocka_unit_test(test_model_one_root),	    cmocka_unit_test(test_model_parked),
-		cmocka_unit_test(test_flags_lose_no_write),
+		cmocka_unit_test(test_flags_lose_no_write), cmocka_unit_test(test_beyond_the_walk),
 	};
 	int failed;
 

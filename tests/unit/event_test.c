@@ -116,6 +116,32 @@ static void an_nmi_that_l0_holds_is_vectoring_information(void **state UNUSED)
 	assert_int_equal(R(idt_vectoring_info), 0);
 }
 
+/* With what the delivery of its kind has: an error code, an instruction's length. */
+static void a_held_event_takes_its_details_along(void **state UNUSED)
+{
+	const struct exit_record record = { .reason = EXIT_EPT_VIOLATION };
+
+	l1_run_l2();
+	machine_vcpu->pending = (struct event){
+		.vector = VEC_GP, .type = INTR_TYPE_HARD_EXCEPTION, .has_error_code = true, .error_code = 0x18
+	};
+	machine_vcpu->pending_valid = true;
+	nested_reflect(machine_vcpu, &record);
+	regcache_flush(&machine_vcpu->vmcs->cache);
+	assert_int_equal(R(idt_vectoring_info),
+			 INTR_INFO_VALID | INTR_INFO_ERROR_CODE | INTR_TYPE_HARD_EXCEPTION << 8 | VEC_GP);
+	assert_int_equal(R(idt_vectoring_error_code), 0x18);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	machine_vcpu->pending =
+		(struct event){ .vector = 0x80, .type = INTR_TYPE_SOFT_INTERRUPT, .instruction_length = 2 };
+	machine_vcpu->pending_valid = true;
+	nested_reflect(machine_vcpu, &record);
+	regcache_flush(&machine_vcpu->vmcs->cache);
+	assert_int_equal(R(idt_vectoring_info), INTR_INFO_VALID | INTR_TYPE_SOFT_INTERRUPT << 8 | 0x80);
+	assert_int_equal(R(exit_instruction_length), 2);
+	assert_int_equal(R(guest_interruptibility), 0);
+}
+
 /* The first event gives way to the second; that it was an NMI is not forgotten. */
 static void an_exception_in_an_nmis_delivery_to_l2(void **state UNUSED)
 {
@@ -148,6 +174,7 @@ int main(void)
 		MACHINE_TEST_BOTH(nmi_blocking_is_taken_back_for_an_nmi_delivered_again),
 		MACHINE_TEST(a_fault_in_an_nmis_delivery_leaves_nmis_blocked, "intercept=pf"),
 		MACHINE_TEST_BOTH(an_nmi_that_l0_holds_is_vectoring_information),
+		MACHINE_TEST_BOTH(a_held_event_takes_its_details_along),
 		MACHINE_TEST_BOTH(an_exception_in_an_nmis_delivery_to_l2),
 		MACHINE_TEST(exceptions_combine, "shadow-vmcs=off"),
 	};
