@@ -31,6 +31,8 @@ MAY_SKIP = {
 }
 # What only Socle has something for: skipped bare on every model, and must run under it.
 ONLY_UNDER_SOCLE = {"hostile": {"window_by_l1", "window_by_l2"}}
+# What runs only if a word on the command line asks for it, and has a test of its own that does (test_sleep.py).
+ON_REQUEST = {"ports": {"sleep_l1", "sleep_l2", "sleep_toggled", "sleep_moved"}}
 # What an image may find wrong on the bare emulated processor: {image: tests}, a row of tests/deviations.md for each.
 MAY_FAIL_BARE = {}
 
@@ -62,7 +64,7 @@ def differences(name, bare, under):
 
 def unlisted(name, model, bare):
     """What is amiss on the bare processor itself: tests that fail or skip there and are in no list."""
-    skips = names(bare, "SKIP") - ONLY_UNDER_SOCLE.get(name, set())
+    skips = names(bare, "SKIP") - ONLY_UNDER_SOCLE.get(name, set()) - ON_REQUEST.get(name, set())
     wrong = ["FAIL %s, bare on %s, is not in MAY_FAIL_BARE" % (test, model)
              for test in sorted(names(bare, "FAIL") - set(MAY_FAIL_BARE.get(name, ())))]
     return wrong + ["SKIP %s, bare on %s, is not in MAY_SKIP" % (test, model)
