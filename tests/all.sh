@@ -57,11 +57,14 @@ if [ "${1:-}" != system ]; then
 
 	step "lint"
 	tests/lint/lint.sh 2>&1 | tee "$report/lint.txt"
+	code=${PIPESTATUS[0]}
+	[ "$code" = 0 ] || grep -q '^FAIL ' "$report/lint.txt" ||
+		echo "FAIL lint.sh itself, status $code" | tee -a "$report/lint.txt"
 	count "$(grep -c '^ok   ' "$report/lint.txt")" "$(grep -c '^FAIL ' "$report/lint.txt")"
 	mapfile -t -O ${#broken[@]} broken < <(sed -n 's/^FAIL /lint: /p' "$report/lint.txt")
 
 	step "host unit tests"
-	make --no-print-directory unit >"$report/unit.txt" 2>&1
+	make --no-print-directory -j"$(nproc)" unit >"$report/unit.txt" 2>&1
 	code=$?
 	good=$(sed -n 's/^unit: \([0-9]*\) passed.*/\1/p' "$report/unit.txt" | tail -n 1)
 	bad=$(sed -n 's/^unit: .*passed, \([0-9]*\) failed.*/\1/p' "$report/unit.txt" | tail -n 1)
@@ -86,7 +89,7 @@ if [ "${1:-}" != system ]; then
 	tail -n 1 "$report/generated.txt"
 
 	step "coverage of vmx/ by the host tests"
-	if make --no-print-directory coverage >"$report/coverage.txt" 2>&1; then
+	if make --no-print-directory -j"$(nproc)" coverage >"$report/coverage.txt" 2>&1; then
 		count 1 0
 	else
 		grep '^coverage: vmx' "$report/coverage.txt" || tail -n 20 "$report/coverage.txt"
@@ -97,14 +100,21 @@ if [ "${1:-}" != system ]; then
 fi
 
 step "emulator and L1 image"
-tools/bochs/build.sh && tests/l1/build.sh
+if tools/bochs/build.sh && tests/l1/build.sh; then
+	count 1 0
+else
+	broken+=("emulator and L1 image")
+	count 0 1
+fi
 
 step "system tests"
 export SOCLE_TEST_RUN=$$.$(date +%s)
+rm -f "$report/system.xml"
 workers=()
 "$python" -c 'import xdist' 2>/dev/null && workers=(-n "$(nproc)")
 "$python" -m pytest -p no:cacheprovider -q "${workers[@]}" --tb=short --junitxml="$report/system.xml" \
-	tests/system ${PYTEST_ARGS:-} 2>&1 | tee "$report/system.txt"
+	-rs --durations=20 tests/system ${PYTEST_ARGS:-} 2>&1 | tee "$report/system.txt"
+code=${PIPESTATUS[0]}
 if [ -f "$report/system.xml" ]; then
 	read -r all errors failures skipped < <("$python" - "$report/system.xml" <<-'END'
 		import sys
@@ -113,6 +123,8 @@ if [ -f "$report/system.xml" ]; then
 		print(*(suite[name] for name in ("tests", "errors", "failures", "skipped")))
 	END
 	)
+	# pytest that failed without a test that did (it found none, or it broke) is a failure by itself
+	[ "$code" = 0 ] || [ $((errors + failures)) != 0 ] || { broken+=("pytest, status $code") errors=1 all=$((all + 1)); }
 	count $((all - errors - failures - skipped)) $((errors + failures))
 	[ $((errors + failures)) = 0 ] || mapfile -t -O ${#broken[@]} broken < <(grep -E '^(FAILED|ERROR) ' \
 		"$report/system.txt" | cut -c 1-150)

@@ -272,8 +272,7 @@ static void violations_become_ve(void **state UNUSED)
 {
 	u64 value;
 
-	if (!(caps12.proc2.allowed1 & PROC2_VE))
-		skip();
+	assert_true(caps12.proc2.allowed1 & PROC2_VE);
 	l1_start_vmx();
 	l1_load_vmcs(0);
 	l1_write_valid_vmcs();

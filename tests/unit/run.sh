@@ -45,7 +45,8 @@ for binary; do
 		ok=$(sed -n 's/^\[  PASSED  \] \([0-9]*\) test.*/\1/p' "$log" | head -n1)
 		bad=$(sed -n 's/^ *\([0-9]*\) FAILED TEST.*/\1/p' "$log" | head -n1)
 		ok=${ok:-0} bad=${bad:-0}
-		[ "$status" -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
+		# one that dies, or that runs nothing, fails
+		{ [ "$status" -eq 0 ] && [ "$ok" -gt 0 ]; } || [ "$bad" -gt 0 ] || bad=1
 		;;
 	esac
 	if [ "$bad" -gt 0 ]; then
