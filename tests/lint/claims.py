@@ -3,8 +3,8 @@
 """docs/security.md names a test for each claim; this checks that they exist.
 
 In the last cell of a table's row, between semicolons: `unit BINARY: test, ...`, `mutants name, ...`, `fuzzer name`,
-`system: test, ...`, or `IMAGE: test, ...` of the guest tests; a trailing * stands for any rest. Words in parentheses,
-and sentences of another form, are for people.
+`scenario name, ...`, `system: test, ...`, or `IMAGE: test, ...` of the guest tests; a trailing * stands for any rest. Words in
+parentheses, and sentences of another form, are for people.
 """
 import glob
 import os
@@ -31,6 +31,8 @@ def places(kind, where):
         return text_of("tests/unit/%s_test.c" % where), r"\b%s\b"
     if kind == "mutant":
         return text_of("tests/mutants/*.py"), r'Mutant\(\s*"%s"'
+    if kind == "scenario":
+        return text_of("tests/scenarios/rows.py"), r'Row\("%s"'
     if kind == "system":
         return text_of("tests/system/*.py"), r"def %s\b"
     return text_of("tests/guest/%s.c" % where, "tests/guest/%s_*.c" % where), r"TEST(?:_VMX)?\(%s\)"
@@ -39,7 +41,8 @@ def places(kind, where):
 def claim_of(item):
     """(kind, where, names) of one claim, or None if it is no name of a test's."""
     item = re.sub(r"\([^)]*\)", "", item).strip()
-    forms = ((r"unit (\w+)(?:: (.+))?$", "unit"), (r"()mutants? ([\w, -]+)$", "mutant"),
+    forms = ((r"unit (\w+)(?:: (.+))?$", "unit"), (r"()mutants? ([\w, *-]+)$", "mutant"),
+             (r"()scenario ([\w, -]+)$", "scenario"),
              (r"()system: ([\w, *]+)$", "system"), (r"(?!system)(\w+): ([\w, *]+)$", "guest"))
     for form, kind in forms:
         match = re.match(form, item)
@@ -61,7 +64,7 @@ def wrong(item):
     if not text:
         return ["%s %s" % (kind, where)]
     return ["%s %s: %s" % (kind, where, name) for name in names
-            if not re.search(form % re.escape(name).replace(r"\*", r"\w*"), text)]
+            if not re.search(form % re.escape(name).replace(r"\*", r"[\w-]*"), text)]
 
 
 def main():
