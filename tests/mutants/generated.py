@@ -4,7 +4,6 @@
 
     generated.py [--out DIR] [--files PREFIX,...] [--again [--sanitize]] [--jobs N] host
                                                                                   the host tests that come by each mutant
-    generated.py [--files ...] [--model NAME] [--seconds N] guest                 images for what the host tests let live
     generated.py [--files ...] list                                              what lives without a verdict
     generated.py some N                                                          N that were killed, by the commit's hash
     generated.py keep                                                            killed.txt from the results
@@ -240,8 +239,10 @@ def some(build, count):
     team.close()
     for mutant in alive:
         print("ALIVE   " + title(mutant))
+    if len(chosen) < count:
+        print("ALIVE   killed.txt knows only %d of today's mutants: `generated.py host`, then `keep`" % len(chosen))
     print("generated: %d killed, %d alive" % (len(chosen) - len(alive), len(alive)))
-    return 1 if alive or not chosen else 0
+    return 1 if alive or len(chosen) < count else 0
 
 
 def keep(build, results):
