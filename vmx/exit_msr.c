@@ -12,6 +12,7 @@
 #include "vmx/caps.h"
 #include "vmx/event.h"
 #include "vmx/exit.h"
+#include "vmx/guest_mem.h"
 #include "vmx/tlb.h"
 #include "vmx/vm.h"
 
@@ -190,9 +191,9 @@ static bool is_partly_ram(u64 page)
 }
 
 /*
- * The APIC's page must not come to lie over L0's memory; nor over L1's RAM, which L0 reads and writes in
- * pieces of any size: SDM "Local APIC Register Address Map" calls other than aligned 32-bit accesses
- * undefined.
+ * The APIC's page must not come to lie over L0's memory; nor over L1's RAM and the firmware's ROM, which L0
+ * accesses in pieces of any size: SDM "Local APIC Register Address Map" calls other than aligned 32-bit
+ * accesses undefined.
  */
 static bool write_apic_base(u64 value)
 {
@@ -200,6 +201,8 @@ static bool write_apic_base(u64 value)
 	bool moves = (value ^ rdmsr(MSR_IA32_APIC_BASE)) & APIC_BASE_ADDR;
 
 	if (memmap_in_window(page, PAGE_SIZE) || (moves && is_partly_ram(page)))
+		return false;
+	if (moves && guest_mem_is_rom(GPA(page), PAGE_SIZE))
 		return false;
 	return wrmsr_safe(MSR_IA32_APIC_BASE, value);
 }

@@ -59,17 +59,17 @@ static bool is_ram(struct vcpu *vcpu, gpa_t gpa, size_t length)
  * in the last 16 MiB below 4 GiB.  A guest's structures may lie there as in
  * RAM, and a read has no side effect, as one of a device might.
  */
-static bool is_rom(u64 gpa, size_t length)
+bool guest_mem_is_rom(gpa_t gpa, size_t length)
 {
-	if (gpa >= ROM_LOW && gpa < ROM_LOW_END)
-		return length <= ROM_LOW_END - gpa;
-	return gpa >= SIZE_4G - ROM_HIGH_SIZE && gpa < SIZE_4G && length <= SIZE_4G - gpa;
+	if (gpa.v >= ROM_LOW && gpa.v < ROM_LOW_END)
+		return length <= ROM_LOW_END - gpa.v;
+	return gpa.v >= SIZE_4G - ROM_HIGH_SIZE && gpa.v < SIZE_4G && length <= SIZE_4G - gpa.v;
 }
 
 /* One piece within a page. */
 static bool read_piece(struct vcpu *vcpu, u64 gpa, void *to, size_t length)
 {
-	if (!is_ram(vcpu, GPA(gpa), length) && !is_rom(gpa, length)) {
+	if (!is_ram(vcpu, GPA(gpa), length) && !guest_mem_is_rom(GPA(gpa), length)) {
 		memset(to, 0xff, length);
 		return false;
 	}

@@ -21,6 +21,9 @@ bool guest_mem_write(struct vcpu *vcpu, gpa_t gpa, const void *from, size_t leng
  */
 void *guest_mem_page(struct vcpu *vcpu, gpa_t gpa);
 
+/* Firmware's ROM as a whole, which L0 reads for its guests as it reads RAM. */
+bool guest_mem_is_rom(gpa_t gpa, size_t length);
+
 /* The outcome of an access by linear address. */
 enum guest_access_result { GUEST_ACCESS_OK, GUEST_ACCESS_FAULT, GUEST_ACCESS_EPT_VIOLATION };
 

@@ -502,7 +502,7 @@ OTHERS = [
            [("\tif (cpuid_level())\n\t\thw_vmcall", "\tif (0)\n\t\thw_vmcall")],
            "caps: a_level_is_one_more_than_that_below"),
     Mutant("rom-reads-as-ones", "vmx/guest_mem.c",
-           [("\tif (!is_ram(vcpu, GPA(gpa), length) && !is_rom(gpa, length)) {", "\t(void)is_rom;\n"
+           [("\tif (!is_ram(vcpu, GPA(gpa), length) && !guest_mem_is_rom(GPA(gpa), length)) {",
              "\tif (!is_ram(vcpu, GPA(gpa), length)) {")],
            "pdpte: pdptes_may_lie_in_rom", "fuzzrun: fuzz_run", "intercept=cr,pf"),
     Mutant("bus-lock-bit-everywhere", "vmx/exit_msr.c",

@@ -53,7 +53,15 @@ static void without_memory_ctrl(void **state UNUSED)
 /* L0 takes L1's RAM for RAM, and its own memory for its own. */
 static void the_apic_is_not_laid_over_memory(void **state UNUSED)
 {
-	static const u64 memory[] = { 0, 0x100000, M_WINDOW - PAGE_SIZE, M_WINDOW, M_RAM_END - PAGE_SIZE };
+	static const u64 memory[] = { 0,
+				      0x100000,
+				      M_WINDOW - PAGE_SIZE,
+				      M_WINDOW,
+				      M_RAM_END - PAGE_SIZE,
+				      0xc0000, /* the firmware's ROM */
+				      0xff000,
+				      0xff000000,
+				      0xfffff000 };
 	u64 base = 0xfee00000 | APIC_BASE_BSP | BIT(11);
 
 	fake_msr_set(MSR_IA32_APIC_BASE, base);

@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: MIT
+"""Wrong Socles: what a reading with a hostile L1 in mind has found."""
+from mutant import Mutant
+
+MUTANTS = [
+    Mutant("apic-over-rom", "vmx/exit_msr.c",
+           [("\tif (moves && guest_mem_is_rom(GPA(page), PAGE_SIZE))\n\t\treturn false;\n", "")],
+           "msr: the_apic_is_not_laid_over_memory"),
+]
