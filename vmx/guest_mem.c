@@ -311,7 +311,8 @@ enum guest_access_result guest_linear_access(struct vcpu *vcpu, gva_t va, void *
 		if (result != GUEST_ACCESS_OK)
 			return result;
 	}
-	if (watch_is_on(vcpu) && (to || from))
+	/* A look at an instruction is no access of data. */
+	if (watch_is_on(vcpu) && (to || from) && !(access & WALK_FETCH))
 		watch_memory_enabled(vcpu, va.v, length, from);
 	return GUEST_ACCESS_OK;
 }

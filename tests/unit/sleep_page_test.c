@@ -243,6 +243,16 @@ static void a_breakpoint_sees_the_store(void **state UNUSED)
 	assert_int_equal(machine_field(VMCS_guest_pending_debug) & 0x100f, 0x1001);
 }
 
+/* One on the instruction's own bytes does not see L0 read them. */
+static void a_breakpoint_does_not_see_the_fetch(void **state UNUSED)
+{
+	write_dr0(CODE);
+	machine_set_field(VMCS_guest_dr7, DR7_RESET | 3 | 3ull << 16 | 3ull << 18);
+	EXECUTE("\x89\x07", CONTROL + 4);
+	assert_int_equal(rip, 2);
+	assert_int_equal(machine_field(VMCS_guest_pending_debug) & 0x100f, 0);
+}
+
 /* At every place and in every width that brings the byte there. */
 static void s3_is_dropped(void **state UNUSED)
 {
@@ -410,6 +420,7 @@ int main(void)
 		T(mtrrs_do_not_open_it),
 		T(harmless_stores_are_carried_out),
 		T(a_breakpoint_sees_the_store),
+		T(a_breakpoint_does_not_see_the_fetch),
 		T(s3_is_dropped),
 		T(other_writes_are_dropped),
 		T(out_of_reach_is_dropped),
