@@ -1,35 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * AML is a prefix notation: what an operator takes as terms follows it as further terms. So a list of terms
- * is read as a flat row of operators, names and constants, without knowing how many terms each takes; what
- * has to be known of an operator is only what follows it that is no term (drivers/aml.def). A package
- * (whatever has a PkgLength) that does not end where it says is unsure, with all in it; what follows it is
- * read on. ACPI specification: "AML Grammar Definition". See drivers/aml.h.
+ * Where a name stands in a table of AML. AML is a prefix notation: what an operator takes as terms follows it
+ * as further terms. So a list of terms is read as a flat row of operators, names and constants, without
+ * knowing how many terms each takes; what has to be known of an operator is only what follows it that is no
+ * term (drivers/aml.def). A package (whatever has a PkgLength) that does not end where it says is unsure,
+ * with all in it; what follows it is read on. The packages of the sleep states are aml_sleep.c's. ACPI
+ * specification: "AML Grammar Definition". See drivers/aml.h.
  */
 #include "drivers/aml.h"
 
-#include "kernel/bits.h"
+#include "drivers/aml_code.h"
 #include "kernel/string.h"
 
 #define DEPTH_MAX 64
-
-#define OP_ZERO 0x00
-#define OP_ONE 0x01
-#define OP_NAME 0x08
-#define OP_BYTE 0x0a
-#define OP_WORD 0x0b
-#define OP_DWORD 0x0c
-#define OP_QWORD 0x0e
-#define OP_BUFFER 0x11
-#define OP_PACKAGE 0x12
-#define OP_VAR_PACKAGE 0x13
-#define OP_DUAL_NAME 0x2e
-#define OP_MULTI_NAME 0x2f
-#define OP_EXTENDED 0x5b
-#define OP_ROOT 0x5c
-#define OP_PARENT 0x5e
-#define OP_LOCAL0 0x60
-#define OP_ARG6 0x6e
 
 /* What follows an operator that is no term. */
 enum form {
@@ -98,27 +81,13 @@ static bool skip(struct reader *r, u32 bytes)
 	return true;
 }
 
-/* "PkgLength": bits 7:6 of the first byte say how many follow. */
-static bool read_length(const u8 *aml, u32 available, u32 *length, u32 *size)
-{
-	u32 more = available ? aml[0] >> 6 : 0;
-
-	if (available < 1 + more)
-		return false;
-	*length = more ? aml[0] & 0xfu : aml[0] & 0x3fu;
-	for (u32 i = 0; i < more; i++)
-		*length |= (u32)aml[1 + i] << (4 + 8 * i);
-	*size = 1 + more;
-	return true;
-}
-
 /* The package that starts with its PkgLength here; what is in it begins at `at` then. */
 static bool enter_package(struct reader *r)
 {
 	u32 length, size;
 
-	if (r->depth == DEPTH_MAX || !read_length(r->aml + r->at, left(r), &length, &size) || length < size ||
-	    length > left(r))
+	if (r->depth == DEPTH_MAX || !aml_read_length(r->aml + r->at, left(r), &length, &size) ||
+	    length < size || length > left(r))
 		return false;
 	r->packages[r->depth] = (struct package){ r->at + length, r->found_count };
 	r->at += size;
@@ -200,7 +169,7 @@ static bool skip_length(struct reader *r)
 {
 	u32 length, size;
 
-	return read_length(r->aml + r->at, left(r), &length, &size) && skip(r, size);
+	return aml_read_length(r->aml + r->at, left(r), &length, &size) && skip(r, size);
 }
 
 /* "FieldElement" */
@@ -314,77 +283,4 @@ bool aml_find_name(const u8 *aml, u32 length, const char *name, u32 *at, u32 max
 		occurrences += !memcmp(aml + i, name, AML_SEGMENT_SIZE);
 	*count = r.found_count;
 	return r.found_count == occurrences && r.found_count <= max;
-}
-
-/* ---- the packages of the sleep states ---- */
-
-#define VALUE_UNKNOWN (~0ull)
-
-/* An integer of a package, if it is a constant. False: nothing more can be read behind it. */
-static bool read_constant(const u8 *aml, u32 length, u32 *at, u64 *value)
-{
-	u32 size;
-
-	*value = 0;
-	if (*at >= length)
-		return false;
-	switch (aml[*at]) {
-	case OP_ZERO:
-	case OP_ONE: *value = aml[(*at)++]; return true;
-	case OP_BYTE: size = 1; break;
-	case OP_WORD: size = 2; break;
-	case OP_DWORD: size = 4; break;
-	case OP_QWORD: size = 8; break;
-	default: return false;
-	}
-	if (length - *at < 1 + size)
-		return false;
-	memcpy(value, aml + *at + 1, size);
-	*at += 1 + size;
-	return true;
-}
-
-/* "\_Sx": SLP_TYPa and SLP_TYPb; in a package of one element, both in it. */
-static void read_package(const u8 *aml, u32 length, u32 state, struct aml_sleep_types *types)
-{
-	u32 at = 1, size, package;
-	u64 a, b;
-
-	if (length < 1 || (aml[0] != OP_PACKAGE && aml[0] != OP_VAR_PACKAGE) ||
-	    !read_length(aml + at, length - at, &package, &size) || package <= size || package > length - at)
-		return;
-	types->packages++;
-	length = at + package;
-	at += size;
-	if (aml[0] == OP_VAR_PACKAGE && aml[at] == OP_BYTE)
-		at++;
-	size = at < length ? aml[at++] : 0;
-	if (!read_constant(aml, length, &at, &a))
-		return;
-	b = a >> 8;
-	if (size > 1 && !read_constant(aml, length, &at, &b))
-		b = VALUE_UNKNOWN;
-	if (size == 1)
-		a &= 0xff;
-	if (a < 8)
-		types->a[state] |= (u8)BIT(a);
-	if (b < 8)
-		types->b[state] |= (u8)BIT(b);
-}
-
-void aml_add_sleep_types(const u8 *aml, u32 length, struct aml_sleep_types *types)
-{
-	for (u32 at = 0; at + 1 + AML_SEGMENT_SIZE < length; at++) {
-		u32 name = at + 1;
-
-		if (aml[at] != OP_NAME)
-			continue;
-		if (aml[name] == OP_ROOT)
-			name++;
-		if (length - name < AML_SEGMENT_SIZE || aml[name] != '_' || aml[name + 1] != 'S' ||
-		    aml[name + 3] != '_' || aml[name + 2] < '0' || aml[name + 2] >= '0' + AML_STATES)
-			continue;
-		read_package(aml + name + AML_SEGMENT_SIZE, length - name - AML_SEGMENT_SIZE,
-			     aml[name + 2] - (u32)'0', types);
-	}
 }

@@ -32,7 +32,7 @@ MUTANTS = [
            "sleep: unsure_is_unchanged"),
     Mutant("aml-names-of-a-failed-package-kept", AML, [("\t\t\tr->found_count = package->found;\n", "")],
            "sleep: unsure_is_unchanged"),
-    Mutant("aml-package-longer-than-its-parent", AML, [("length < size ||\n\t    length > left(r))", "length < size)")],
+    Mutant("aml-package-longer-than-its-parent", AML, [("length < size || length > left(r))", "length < size)")],
            "sleep: every_form_is_passed"),
     Mutant("s3-renamed-in-some-tables", HIDE, [("\treturn *why ? 0 : count;", "\t*why = NULL;\n\treturn count;")],
            "sleep: unsure_is_unchanged"),
