@@ -24,6 +24,7 @@ static const struct watch {
 	{ "all", { 0, 0 }, DR7_OF(0, 2, READS_WRITES, LEN4) },
 	{ "eight_below", { -4, 0 }, DR7_OF(0, 2, READS_WRITES, LEN8) },
 	{ "eight_unaligned", { 3, 0 }, DR7_OF(0, 1, READS_WRITES, LEN8) },
+	{ "eight_from_behind", { 10, 0 }, DR7_OF(0, 2, READS_WRITES, LEN8) },
 	{ "first_byte", { 0, 0 }, DR7_OF(0, 1, READS_WRITES, LEN1) },
 	{ "last_byte", { 7, 0 }, DR7_OF(0, 3, READS_WRITES, LEN1) },
 	{ "byte_before", { -1, 0 }, DR7_OF(0, 2, READS_WRITES, LEN1) },
