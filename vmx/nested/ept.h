@@ -261,7 +261,10 @@ void ept02_table_init(struct ept02_cache *cache, u64 budget);
  */
 u32 ept02_table_get(struct ept02_cache *cache, struct ept02_root *root, u32 keep);
 
-void ept02_set_entry(struct ept02_cache *cache, u32 table, unsigned int index, u64 entry);
+/* An entry that leads to no table, in the place of none or of another leaf. */
+void ept02_set_leaf(struct ept02_cache *cache, u32 table, unsigned int index, u64 entry);
+/* An entry that leads to a table, in the place of anything but a link to another. */
+void ept02_set_link(struct ept02_cache *cache, u32 table, unsigned int index, u64 entry);
 /* Empties an entry, with the tables below it. True: tables were freed (flush before L2 runs again). */
 bool ept02_drop_entry(struct ept02_cache *cache, u32 table, unsigned int index);
 /* Empties all entries of a table. */

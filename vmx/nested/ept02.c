@@ -110,7 +110,7 @@ static u32 descend(struct vcpu *vcpu, struct ept02_root *root, u32 table, u64 l2
 		permissions = ept02_permissions(&root->role, walk->entry[level], level == walk->leaf);
 		ept02_snapshot(cache, table)[index] = walk->entry[level];
 	}
-	ept02_set_entry(cache, table, index, ept02_phys(cache, child) | LINK | permissions);
+	ept02_set_link(cache, table, index, ept02_phys(cache, child) | LINK | permissions);
 	return child;
 }
 
@@ -164,7 +164,7 @@ static void fill_around(struct vcpu *vcpu, struct ept02_root *root, u32 table, u
 		    (ept12_role_has_ad(role) && !(leaf12 & EPT_ACCESSED)))
 			continue;
 		ept02_snapshot(cache, table)[i] = leaf12;
-		ept02_set_entry(cache, table, i, leaf_entry(role, leaf12, under) | (leaf12 & EPT_ADDRESS));
+		ept02_set_leaf(cache, table, i, leaf_entry(role, leaf12, under) | (leaf12 & EPT_ADDRESS));
 	}
 }
 
@@ -189,7 +189,7 @@ static void fill(struct vcpu *vcpu, struct ept02_root *root, u64 l2gpa, const st
 	entry |= target > 1 ? EPT_LEAF : 0;
 	if (target == walk->leaf)
 		ept02_snapshot(cache, table)[index] = leaf12;
-	ept02_set_entry(cache, table, index, entry);
+	ept02_set_leaf(cache, table, index, entry);
 	/* The page of ones is nobody's neighbour, though L1 may name its address; and it is stepped, perhaps.
 	 */
 	if (walk->leaf == 1 && !under->ignore_pat)

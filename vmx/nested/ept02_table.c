@@ -33,14 +33,16 @@ void ept02_table_init(struct ept02_cache *cache, u64 budget)
 	cache->free_count = cache->count;
 }
 
-void ept02_set_entry(struct ept02_cache *cache, u32 table, unsigned int index, u64 entry)
+void ept02_set_leaf(struct ept02_cache *cache, u32 table, unsigned int index, u64 entry)
 {
-	struct ept02_table *t = &cache->tables[table];
-
-	t->filled[index / 64] |= BIT(index % 64);
-	if (!ept_is_leaf(entry, t->level))
-		t->links[index / 64] |= BIT(index % 64);
+	cache->tables[table].filled[index / 64] |= BIT(index % 64);
 	WRITE_ONCE(ept02_entries(cache, table)[index], entry);
+}
+
+void ept02_set_link(struct ept02_cache *cache, u32 table, unsigned int index, u64 entry)
+{
+	cache->tables[table].links[index / 64] |= BIT(index % 64);
+	ept02_set_leaf(cache, table, index, entry);
 }
 
 /* With the tables below it. No link leads to it. */
@@ -143,10 +145,11 @@ static void reclaim_within(struct ept02_cache *cache, struct ept02_root *root, u
 static void clear_entries(struct ept02_cache *cache, u32 table)
 {
 	const struct ept02_table *t = &cache->tables[table];
+	u64 *entries = ept02_entries(cache, table);
 
-	for (unsigned int word = 0; word < ARRAY_SIZE(t->filled); word++)
+	for (unsigned int word = 0; word < ARRAY_SIZE(t->filled); word++, entries += 64)
 		for (u64 bits = t->filled[word]; bits; bits &= bits - 1)
-			ept02_entries(cache, table)[word * 64 + (unsigned int)__builtin_ctzll(bits)] = 0;
+			entries[__builtin_ctzll(bits)] = 0;
 }
 
 u32 ept02_table_get(struct ept02_cache *cache, struct ept02_root *root, u32 keep)
