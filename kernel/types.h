@@ -27,6 +27,12 @@ typedef int64_t i64;
 
 #define PACKED __attribute__((packed))
 #define NORETURN __attribute__((noreturn))
+/*
+ * What ordinary exits do not come to stays a function of its own: the compiler would otherwise inline what
+ * has one caller, and then has no room left for what each exit needs. COLD: rare, and as small as can be.
+ */
+#define NOINLINE __attribute__((noinline))
+#define COLD __attribute__((cold)) NOINLINE
 #define ALIGNED(n) __attribute__((aligned(n)))
 #define UNUSED __attribute__((unused))
 #define PRINTF_LIKE(fmt, first) __attribute__((format(printf, fmt, first)))

@@ -51,7 +51,7 @@ static inline void trace(struct vcpu *vcpu, struct vmcs *vmcs, u32 reason)
 	entry->tsc = rdtsc();
 }
 
-static void handle_requests(struct vcpu *vcpu)
+static COLD void handle_requests(struct vcpu *vcpu)
 {
 	u64 request;
 
@@ -121,7 +121,7 @@ static NORETURN void entry_failed(struct vcpu *vcpu, enum enter_result result)
  * What L1 asked for passed our checks but not the processor's: L1's VMLAUNCH or VMRESUME fails as it
  * would there.
  */
-static void entry_of_l2_failed(struct vcpu *vcpu)
+static COLD void entry_of_l2_failed(struct vcpu *vcpu)
 {
 	if (nested_hardware_vmfail(vcpu, (u32)vmcs_read(VMCS_vm_instruction_error)) == ACTION_SKIP)
 		event_skip_instruction(vcpu);

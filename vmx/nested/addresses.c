@@ -108,7 +108,7 @@ void addresses_merge(struct vcpu *vcpu, struct nested_vmcs *slot)
 	}
 }
 
-void addresses_fill(struct vcpu *vcpu, struct nested_vmcs *slot)
+COLD void addresses_fill(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	const struct vmcs12 *v12 = &slot->v12;
 	u8 **pages = vcpu->nested.stand_in;

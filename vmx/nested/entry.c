@@ -19,7 +19,7 @@ static bool read_l1(void *context, u64 gpa, void *to, size_t length)
 }
 
 /* Every failed entry passes here: the rule is kept for who asks, and logged on request only. */
-static void note_failure(struct vcpu *vcpu, const char *stage)
+static COLD void note_failure(struct vcpu *vcpu, const char *stage)
 {
 	const struct check_failure *f = &vcpu->nested.failure;
 
@@ -108,7 +108,7 @@ static struct l1_state l1_state_read(struct vcpu *vcpu, const struct vmcs12 *v12
  * finds; a pending MTF VM exit is injected into no IDT and gives way.
  * "Wait-for-SIPI" goes on blocking INITs.
  */
-static enum action take_held_init(struct vcpu *vcpu, struct nested_vmcs *slot)
+static COLD enum action take_held_init(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	const struct vmcs12 *v12 = &slot->v12;
 
@@ -122,7 +122,7 @@ static enum action take_held_init(struct vcpu *vcpu, struct nested_vmcs *slot)
 
 /* The entry failed while it loaded guest state: vmcs12 keeps what it had, and all of it is loaded again next
  * time. */
-static enum action fail_late(struct vcpu *vcpu, struct nested_vmcs *slot, u32 reason, u64 qualification)
+static COLD enum action fail_late(struct vcpu *vcpu, struct nested_vmcs *slot, u32 reason, u64 qualification)
 {
 	bool list = reason == EXIT_ENTRY_FAIL_MSR;
 
@@ -167,9 +167,11 @@ static enum action commit(struct vcpu *vcpu, struct nested_vmcs *slot, bool laun
 		return fail_late(vcpu, slot, EXIT_ENTRY_FAIL_GUEST, ENTRY_FAIL_PDPTE);
 	if (v12_has_entry(v12, ENTRY_LOAD_PERF_GLOBAL))
 		msr_write(vcpu, MSR_IA32_PERF_GLOBAL_CTRL, v12->guest_perf_global_ctrl);
-	failed = msr_area_load(vcpu, v12->entry_msr_load_addr, (u32)v12->entry_msr_load_count, true);
-	if (failed)
-		return fail_late(vcpu, slot, EXIT_ENTRY_FAIL_MSR, failed);
+	if (v12->entry_msr_load_count) {
+		failed = msr_area_load(vcpu, v12->entry_msr_load_addr, (u32)v12->entry_msr_load_count, true);
+		if (failed)
+			return fail_late(vcpu, slot, EXIT_ENTRY_FAIL_MSR, failed);
+	}
 	v12->launched = 1;
 	if (unlikely(vcpu->flush_l1d))
 		msr_write(vcpu, MSR_IA32_FLUSH_CMD, FLUSH_CMD_L1D);
@@ -179,7 +181,7 @@ static enum action commit(struct vcpu *vcpu, struct nested_vmcs *slot, bool laun
 }
 
 /* SDM "Architectural Performance Monitoring": a bit for each counter, from 0 and from 32. */
-static u64 perf_global_valid(struct vcpu *vcpu)
+static COLD u64 perf_global_valid(struct vcpu *vcpu)
 {
 	struct cpuid_regs r = cpuid_l1(vcpu, CPUID_LEAF_PERFMON, 0);
 	u64 version = r.eax & 0xff, general = (r.eax >> 8) & 0xff, fixed = BIT(MIN(r.edx & 0x1f, 16u)) - 1;

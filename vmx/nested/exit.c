@@ -58,7 +58,8 @@ static enum action exit_decide(struct vcpu *vcpu)
 	if (unlikely(vcpu->nested.init_pending) && vcpu->exit_reason == EXIT_MTF)
 		return nested_reflect_init(vcpu);
 	/* Before anybody else looks: memory that is not there was made writable for one instruction. */
-	if ((vcpu->exit_reason & 0xffff) != EXIT_EPT_VIOLATION && ept02_absent_finish(vcpu)) {
+	if (unlikely(vcpu->vmcs->steps & STEP_ABSENT) && (vcpu->exit_reason & 0xffff) != EXIT_EPT_VIOLATION &&
+	    ept02_absent_finish(vcpu)) {
 		event_requeue_vectoring(vcpu);
 		return ACTION_RESUME;
 	}

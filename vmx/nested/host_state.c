@@ -109,7 +109,7 @@ static void load_host_execution(struct vcpu *vcpu, const struct vmcs12 *v12, boo
  * processor shuts down.  What vmcs01 holds of L1 no longer matters, but it
  * must stay a state that can be entered.
  */
-enum action nested_vmx_abort(struct vcpu *vcpu, struct nested_vmcs *slot, enum vmx_abort code)
+COLD enum action nested_vmx_abort(struct vcpu *vcpu, struct nested_vmcs *slot, enum vmx_abort code)
 {
 	u32 indicator = code;
 

@@ -26,7 +26,7 @@
 #include "vmx/event.h"
 #include "vmx/nested/internal.h"
 
-static void end_what_was_begun(struct vcpu *vcpu, struct vmcs *vmcs02)
+static COLD void end_what_was_begun(struct vcpu *vcpu, struct vmcs *vmcs02)
 {
 	ept02_absent_finish(vcpu);
 	event_set_step(vcpu, STEP_ALL, false);

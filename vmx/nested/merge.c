@@ -144,7 +144,7 @@ static u32 proc_controls(struct vcpu *vcpu, const struct nested_vmcs *slot)
 	return caps_control(vmx_caps.proc, (v12->proc_controls & PROC_L1) | l0);
 }
 
-static void merge_controls(struct vcpu *vcpu, struct nested_vmcs *slot)
+static NOINLINE void merge_controls(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	struct vmcs12 *v12 = &slot->v12;
 	u32 exit_l0 = EXIT_L0 | (v12_has_pin(v12, PIN_PREEMPTION_TIMER) ? EXIT_SAVE_PREEMPTION_TIMER : 0);

@@ -100,7 +100,7 @@ void msr_area_init_slot(struct nested_vmcs *slot)
 	vmcs_write(VMCS_exit_msr_store_count, 0);
 }
 
-void msr_area_merge(struct vcpu *vcpu, struct nested_vmcs *slot)
+COLD void msr_area_merge(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	const struct vmcs12 *v12 = &slot->v12;
 	bool wanted = stores_tsc(vcpu, v12->exit_msr_store_addr, (u32)v12->exit_msr_store_count);

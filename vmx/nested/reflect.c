@@ -159,7 +159,7 @@ enum action nested_reflect(struct vcpu *vcpu, const struct exit_record *record)
 	return nested_load_host_state(vcpu, slot, &inherited);
 }
 
-enum action nested_reflect_init(struct vcpu *vcpu)
+COLD enum action nested_reflect_init(struct vcpu *vcpu)
 {
 	struct exit_record record = { .reason = EXIT_INIT };
 
@@ -179,7 +179,7 @@ static struct inherited inherit_from_l1(struct vcpu *vcpu)
 }
 
 /* The entry that vmcs02 was made for did not happen. */
-static void cancel_entry(struct vcpu *vcpu, struct nested_vmcs *slot)
+static COLD void cancel_entry(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	if (!vcpu->nested.in_l2)
 		return;
@@ -200,7 +200,7 @@ static void cancel_entry(struct vcpu *vcpu, struct nested_vmcs *slot)
  * no MSR is saved, NMI blocking is what it was before the entry."  A failure
  * in the MSR list comes when L2's state has been loaded already.
  */
-enum action nested_entry_failure(struct vcpu *vcpu, u32 reason, u64 qualification)
+COLD enum action nested_entry_failure(struct vcpu *vcpu, u32 reason, u64 qualification)
 {
 	struct nested_vmcs *slot = vcpu->nested.current;
 	bool loaded = vcpu->nested.in_l2 && (reason & 0xffff) == EXIT_ENTRY_FAIL_MSR;
@@ -224,7 +224,7 @@ static void note_hardware_failure(struct vcpu *vcpu)
 	vcpu->nested.counters.entry_failures++;
 }
 
-enum action nested_hardware_failure(struct vcpu *vcpu, u32 reason, u64 qualification)
+COLD enum action nested_hardware_failure(struct vcpu *vcpu, u32 reason, u64 qualification)
 {
 	note_hardware_failure(vcpu);
 	log_debug("VM entry failed, by the processor: exit reason %u, qualification %llu\n", reason,
@@ -232,7 +232,7 @@ enum action nested_hardware_failure(struct vcpu *vcpu, u32 reason, u64 qualifica
 	return nested_entry_failure(vcpu, reason, qualification);
 }
 
-enum action nested_hardware_vmfail(struct vcpu *vcpu, u32 error)
+COLD enum action nested_hardware_vmfail(struct vcpu *vcpu, u32 error)
 {
 	/* L0's own part of vmcs02 is never at fault. */
 	ASSERT(vcpu->nested.in_l2 && error == VMXERR_ENTRY_CONTROLS);

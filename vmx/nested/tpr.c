@@ -18,7 +18,7 @@
 #define QUAL_MASK 0x3fu
 
 /* In the MSR bitmap: writes to MSRs 0-1FFFH. */
-static void intercept_x2apic_tpr(struct nested_vmcs *slot)
+static COLD void intercept_x2apic_tpr(struct nested_vmcs *slot)
 {
 	slot->msr_bitmap02[0x800 + MSR_IA32_X2APIC_TPR / 8] |= (u8)BIT(MSR_IA32_X2APIC_TPR % 8);
 }
@@ -29,7 +29,7 @@ void tpr_prepare(struct nested_vmcs *slot)
 		intercept_x2apic_tpr(slot);
 }
 
-bool tpr_relax(struct vcpu *vcpu)
+COLD bool tpr_relax(struct vcpu *vcpu)
 {
 	struct nested_vmcs *slot = vcpu->nested.current;
 	const struct vmcs12 *v12 = &slot->v12;
@@ -68,7 +68,7 @@ static enum action write_vtpr(struct vcpu *vcpu, u32 vtpr)
 	return nested_reflect(vcpu, &record);
 }
 
-bool tpr_emulate(struct vcpu *vcpu, enum action *action)
+COLD bool tpr_emulate(struct vcpu *vcpu, enum action *action)
 {
 	u64 qualification, value;
 	u32 vtpr;
