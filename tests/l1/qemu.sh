@@ -9,7 +9,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/socle
 suite=bookworm
-key=$(cat "$here/qemu.sh" | sha256sum | cut -c 1-12)
+key=$(cat "$here"/{qemu,libraries}.sh | sha256sum | cut -c 1-12)
 file=$1
 result=${file%.cpio}-qemu-$key.cpio
 debs=$cache/debs/qemu
@@ -17,6 +17,8 @@ debs=$cache/debs/qemu
 say() { echo "L1 image: $*" >&2; }
 # shellcheck source=../../tools/debian.sh
 . "$here/../../tools/debian.sh"
+# shellcheck source=libraries.sh
+. "$here/libraries.sh"
 
 # All packages that qemu-system-x86 depends on: 43 MB. What is of no use here (perl, passwd...) is simply not taken out.
 download_all() {
@@ -35,33 +37,12 @@ download_all() {
 	rm -rf "$cache/apt-$suite-qemu"
 }
 
-# the names of the shared libraries that a file asks for
-needs() { objdump -p "$1" | sed -n 's/^ *NEEDED *//p'; }
-
-# PROGRAM ROOT TREE: the program's libraries, and theirs, from the unpacked packages into the tree
-add_libraries() {
-	local queue=("$1") root=$2 tree=$3 one name from
-	while [ ${#queue[@]} != 0 ]; do
-		one=${queue[0]}
-		queue=("${queue[@]:1}")
-		for name in $(needs "$one"); do
-			[ ! -e "$tree/lib/$name" ] || continue
-			from=$(find "$root" -name "$name" -print -quit)
-			[ -n "$from" ] || { say "no package has $name"; return 1; }
-			cp -L "$from" "$tree/lib/$name"
-			strip --strip-unneeded "$tree/lib/$name"
-			queue+=("$tree/lib/$name")
-		done
-	done
-}
-
 build() {	# WORK
 	local work=$1 deb
 	for deb in "$debs"/*.deb; do dpkg -x "$deb" "$work/all"; done
-	mkdir -p "$work"/tree/{lib,lib64,usr/bin,usr/share/seabios,usr/share/qemu}
+	mkdir -p "$work"/tree/{usr/bin,usr/share/seabios,usr/share/qemu}
 	cp "$work/all/usr/bin/qemu-system-x86_64" "$work/tree/usr/bin/"
 	add_libraries "$work/tree/usr/bin/qemu-system-x86_64" "$work/all" "$work/tree"
-	mv "$work/tree/lib/ld-linux-x86-64.so.2" "$work/tree/lib64/"
 	cp "$work"/all/usr/share/seabios/bios-{256k,microvm}.bin "$work/tree/usr/share/seabios/"
 	for deb in kvmvapic.bin multiboot_dma.bin multiboot.bin linuxboot_dma.bin linuxboot.bin pvh.bin qboot.rom; do
 		cp "$(find "$work/all/usr" -name $deb -print -quit)" "$work/tree/usr/share/qemu/"
