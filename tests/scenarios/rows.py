@@ -39,6 +39,9 @@ WARNINGS = (
     r"^L2 WARN PCI: Fatal: No config space access function found", r"^L2 WARN i8042: (Can't read CTR|probe of i8042 failed)",
 )
 
+# Xen leaves out the first word of its command lines where the loader's name is not GRUB's.
+XEN_WORDS = "Command line: com1=115200"
+
 ROWS = (
     # ---- Linux as a plain L1: the machine is its own ----
     Row("plain", "linux", "selftest,clock:60,disk:4,log", compare=LOG + "|^SELFTEST", counts=SHORT),
@@ -102,12 +105,21 @@ ROWS = (
 
     # ---- Xen: to its dom0's user space, with VMX and nested paging found ----
     Row("xen", "xen", l1="xen", model="haswell", until="Dom0 (halted|shutdown|crashed)|^.XEN. Panic",
-        must=("HVM: VMX enabled", "HVM: Hardware Assisted Paging .HAP. detected", "Hardware Dom0 halted: halting machine"),
+        must=(XEN_WORDS, "HVM: VMX enabled", "HVM: Hardware Assisted Paging .HAP. detected",
+              "Hardware Dom0 halted: halting machine"),
         never=("XEN. Panic", "Dom0 crashed")),
     # dom0 as an L2 with two CPUs: HVM without devices (PVH), with nested paging and virtual-interrupt delivery
     Row("xen-pvh", "xen", l1="xen-pvh", model="haswell", cpus=2, mem=768, until="Dom0 (halted|shutdown|crashed)|^.XEN. Panic",
         ended=("marker", "exit"), never=("XEN. Panic", "Dom0 crashed"),
-        must=("Building a PVH Dom0", "Linux version", "DOM0 UP .* cpus=2", "reboot: Power down")),
+        must=(XEN_WORDS, "Building a PVH Dom0", "Linux version", "DOM0 UP .* cpus=2", "reboot: Power down")),
+
+    # two PVH guests beside a dom0 with Xen's toolstack, AVX in both at once; dom0 ends the machine when both have ended
+    Row("xen-domus", "xen", l1="xen-domus", model="haswell", cpus=2, mem=1536, ended=("marker", "exit"),
+        until="Dom0 (halted|shutdown|crashed)|^.XEN. Panic|FAILED|Kernel panic",
+        never=("XEN. Panic", "Dom0 crashed", "Aborted", "^libxl: error"),
+        must=(XEN_WORDS, "^DOM0 UP .* cpus=2", "^DOM0 has 2 guests at once", "^DOM0 DOWN", "Entering ACPI S5"),
+        counts={r"^d(awn|usk)\| DOMU UP .* avx=1": 2, r"^d(awn|usk)\| AVX kept its values in [1-9]\d* turns": 2,
+                "^Domain [12] has been shut down, reason code 0": 2}),
 
     # ---- Socle as the guest of Linux KVM: each guest test by itself and on Socle, and a Linux L1 on it ----
     Row("kvm-basic", "kvm", "on_kvm:basic:1:0", model="haswell", mem=1536, on_kvm=True, quick=True),

@@ -28,7 +28,7 @@ NEVER = (r"^socle: (error: )?(panic|fatal|assertion)|^socle: error|FAILED|Kernel
 # ended: how the run ends; until: a further pattern that ends it; more: for the kernel's command line
 # quick: also a test of `make test`
 # on_kvm: no Socle below; Linux' KVM is L0, and Socle its guest (kvm.py)
-XEN = ("xen", "xen-pvh")
+XEN = ("xen", "xen-pvh", "xen-domus")
 FIELDS = {"steps": "", "l1": None, "modules": (), "model": "ivy_bridge", "cpus": 1, "mem": 512, "firmware": "bios",
           "ips": 50_000_000, "options": "", "more": "", "must": (), "never": (), "bare": (), "counts": None, "compare": None,
           "ended": ("marker", "exit"), "timeout": 580, "quick": False, "until": None, "on_kvm": False}
@@ -58,7 +58,7 @@ def boots(row, build, bare):
         else:
             what = linux
     elif row.l1 in XEN:
-        what, more = l1.xen(pvh=row.l1 == "xen-pvh")
+        what, more = l1.xen(row.l1)
         settings.update(more)
     elif bare and row.modules:  # the innermost image alone
         what["l1"], _, what["l1_args"] = image_path(row.modules[-1], build).partition(" ")
