@@ -242,6 +242,8 @@ step_qemu() {
 run_on_kvm() {	# MARK CPUS QEMU-ARGUMENT...
 	local mark=$1 cpus=$2 pid
 	shift 2
+	# what KVM has to say would stand in the middle of a line of the guest's
+	$B dmesg -n 1
 	: >/tmp/console
 	/usr/bin/qemu-system-x86_64 -M pc -accel kvm -cpu host,+vmx -m 192 -smp "$cpus" -nodefaults -display none -no-reboot \
 		-L /usr/share/qemu -L /usr/share/seabios -serial file:/tmp/console "$@" </dev/null &

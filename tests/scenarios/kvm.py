@@ -14,7 +14,8 @@ import image
 import l1
 
 # The guest tests and the words of their command lines: what there is time for, three VMXs deep.
-TESTS = (("basic", ""), ("ept", ""), ("events", ""), ("exits", ""), ("shadowing", ""))
+# Not there: an EPT pointer that leads nowhere makes that KVM end its guest, with a warning of its own.
+TESTS = (("basic", ""), ("ept", "except=tables_nowhere"), ("events", ""), ("exits", ""), ("shadowing", ""))
 LINUX = len(TESTS)  # the menu's last entry: a Linux L1 with its short guests
 
 # Lines that differ under Socle because of KVM; each with KVM's reason. The SDM's answer is the one on Socle.
@@ -23,6 +24,11 @@ KVM_ITSELF = (
     r"RESULT errors vmcall_root=",
     # KVM loses the event that injects INT1 (privileged software exception, vector 1) where it has to inject it anew
     r"(RESULT|FAIL) injection (mode=\w+ event=501|after_iret exit=18 len=3 handler=6|basic\.c:\d+ reason == REASON_VMCALL)",
+    r"RESULT cut_by_\w+ .*\binj_int1 |RESULT cut_in_real_mode \w+ inj_int1 ",
+    # with "NMI exiting" and without "virtual NMIs", an IRET of L2's unblocks no NMIs; under KVM it does
+    r"RESULT iret_unblocks pin=8 blocked=1 ",
+    # an EPT misconfiguration has no exit qualification; KVM leaves that of a violation there
+    r"RESULT cut_virtual_interrupts misconfig ",
     r"SUMMARY",
 )
 

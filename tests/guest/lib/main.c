@@ -125,12 +125,9 @@ u64 option_range_end(const char *name, u64 otherwise)
 	return number(&s);
 }
 
-static bool selected(const char *name)
+/* Is the test's name in a list of names, joined by commas; `name*` stands for all that begin so. */
+static bool listed(const char *s, const char *name)
 {
-	const char *s = option("tests");
-
-	if (!s)
-		return true;
 	while (*s && *s != ' ') {
 		const char *n = name;
 
@@ -146,6 +143,14 @@ static bool selected(const char *name)
 			s++;
 	}
 	return false;
+}
+
+/* tests=NAME,... or all of them, but except=NAME,... */
+static bool selected(const char *name)
+{
+	const char *wanted = option("tests"), *unwanted = option("except");
+
+	return (!wanted || listed(wanted, name)) && !(unwanted && listed(unwanted, name));
 }
 
 const char *test_name(void)
