@@ -173,7 +173,7 @@ void elf_copy(const void *image, u64 size, u64 offset)
 
 bool elf_sections_get(const void *image, u64 size, struct elf_sections *sections)
 {
-	struct elf_view view;
+	struct elf_view view = { 0 };
 
 	if (!elf_is(image, size) || view_header(image, size, &view) != STATUS_OK || !view.shnum ||
 	    view.shentsize < (view.is64 ? ELF64_SECTION_SIZE : ELF32_SECTION_SIZE) || view.shoff > size ||

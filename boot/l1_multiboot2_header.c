@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The header of a multiboot2 L1: what the image asks for, and whether it can be met. multiboot_tags.def says
+ * The header of a multiboot2 L1: what the image asks for, and whether it can be met. mb2_header_tags.def says
  * what becomes of each tag. Specification: "Multiboot2 Specification version 2.0", "OS image format".
  */
 #include "boot/l1_multiboot2.h"

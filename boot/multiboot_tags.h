@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The tags of Multiboot2 as numbers, and what becomes of each: multiboot_tags.def.
+ * The tags of Multiboot2 as numbers, and what becomes of each: mb2_info_tags.def and
+ * mb2_header_tags.def.
  * Specification: "Multiboot2 Specification version 2.0".
  */
 #ifndef BOOT_MULTIBOOT_TAGS_H
@@ -12,13 +13,13 @@ enum mb2_answer { MB2_UNKNOWN, MB2_KEPT, MB2_MADE, MB2_NOT_GIVEN, MB2_OBEYED, MB
 
 enum mb2_info_tag {
 #define INFO_TAG(number, name, answer) MB2_TAG_##name = number,
-#include "boot/multiboot_tags.def"
+#include "boot/mb2_info_tags.def"
 #undef INFO_TAG
 };
 
 enum mb2_header_tag {
 #define HEADER_TAG(number, name, answer) MB2_HTAG_##name = number,
-#include "boot/multiboot_tags.def"
+#include "boot/mb2_header_tags.def"
 #undef HEADER_TAG
 };
 
@@ -28,7 +29,7 @@ static inline enum mb2_answer mb2_info_answer(u32 type)
 #define INFO_TAG(number, name, answer)                                                                       \
 	case number:                                                                                         \
 		return MB2_##answer;
-#include "boot/multiboot_tags.def"
+#include "boot/mb2_info_tags.def"
 #undef INFO_TAG
 	default: return MB2_UNKNOWN;
 	}
@@ -40,7 +41,7 @@ static inline enum mb2_answer mb2_header_answer(u32 type)
 #define HEADER_TAG(number, name, answer)                                                                     \
 	case number:                                                                                         \
 		return MB2_##answer;
-#include "boot/multiboot_tags.def"
+#include "boot/mb2_header_tags.def"
 #undef HEADER_TAG
 	default: return MB2_UNKNOWN;
 	}

@@ -10,7 +10,7 @@ MUTANTS = [
            "loader: multiboot1_is_told_the_same"),
     Mutant("kept-tags-dropped", "boot/l1_multiboot2.c", [("\tt->used += info->kept_size;\n", "")],
            "loader: kept_tags_arrive_unchanged"),
-    Mutant("kept-tag-not-kept", "boot/multiboot_tags.def", [("INFO_TAG(16, NETWORK, KEPT)",
+    Mutant("kept-tag-not-kept", "boot/mb2_info_tags.def", [("INFO_TAG(16, NETWORK, KEPT)",
              "INFO_TAG(16, NETWORK, NOT_GIVEN)")],
            "loader: too_many_kept_bytes_are_a_status"),
     Mutant("kept-space-unchecked", "boot/multiboot2.c",
