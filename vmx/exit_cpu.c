@@ -246,9 +246,11 @@ static bool xcr0_is_valid(u64 value)
 }
 
 /*
- * SDM "XSETBV": #GP(0) "if the current privilege level is not 0", and that comes before the exit; an emulated
- * processor may exit first, so it is asked. CR4.OSXSAVE is the processor's to check. What it refuses of bits
- * that CPUID has (a rule newer than Socle) is #GP as well, and not Socle's own.
+ * SDM "Relative Priority of Faults and VM Exits": invalid opcodes and faults by privilege level come before
+ * the exit, virtual-8086 mode's among them. So CR4.OSXSAVE is the processor's to check (its #UD was seen to
+ * come first by those who tried); an emulated one may exit before it looks at the privilege level, which is
+ * asked here. What the processor refuses of bits that CPUID has (a rule newer than Socle) is #GP as well, and
+ * not Socle's own.
  */
 enum action exit_xsetbv(struct vcpu *vcpu)
 {

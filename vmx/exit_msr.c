@@ -208,9 +208,11 @@ static bool write_apic_base(u64 value)
 }
 
 /*
- * SDM "Features to Disable Bus Locks": with UC-lock disable, a locked access to other than write-back memory
- * faults at any CPL, and with CR0.CD, which is L1's in L0 too, all memory is such. So L1 has no such feature
- * (neither IA32_CORE_CAPABILITIES nor CPUID names it). Bit 29, #AC for split locks, is L1's: L0 has none.
+ * SDM "Features to Disable Bus Locks": with UC-lock disable (bit 28), a locked access to other than
+ * write-back memory faults at any CPL: #GP where IA32_CORE_CAPABILITIES bit 4 names the feature, #AC where
+ * CPUID.(7,2).EDX bit 6 does. Whether CR0.CD, which is L1's in L0 too, makes all memory such is not known
+ * here (docs/limits.md), and taken for granted. So L1 has no such feature, and neither of the two names it.
+ * Bit 29, #AC for split locks, is L1's: L0 has none.
  */
 static bool write_memory_ctrl(u64 value)
 {

@@ -170,6 +170,7 @@ TEST_VMX(user_wait)
 }
 
 GUEST_CODE(x_xsetbv, 64, "xsetbv; vmcall");
+GUEST_CODE(x_xsetbv16, 16, "xsetbv; vmcall");
 
 static u64 xcr0_read(void)
 {
@@ -213,22 +214,25 @@ TEST_VMX(xsetbv_user)
 		result("L1 mode=%u %s xcr0=%lx", mode, fault_name(&e.out, name), xcr0_read());
 	}
 	xsetbv(0, 3);
-	for (mode = 0; mode < 2; mode++) {
-		vm_create(&vm, VM_64, 0, x_xsetbv);
+	/* OSXSAVE or not; ring 3, virtual-8086 mode */
+	for (mode = 0; mode < 4; mode++) {
+		vm_create(&vm, mode & 2 ? VM_V86 : VM_64, 0, mode & 2 ? x_xsetbv16 : x_xsetbv);
 		vmwrite(F_EXCEPTION_BITMAP, ~0u);
-		if (!mode)
+		if (!(mode & 1))
 			vmset(F_GUEST_CR4, CR4_OSXSAVE);
-		vmwrite(F_GUEST_CS, SEL_USER64);
-		vmwrite(F_GUEST_CS_RIGHTS, 0xa0fb);
-		vmwrite(F_GUEST_SS, SEL_USER_DATA);
-		vmwrite(F_GUEST_SS_RIGHTS, 0xc0f3);
+		if (!(mode & 2)) {
+			vmwrite(F_GUEST_CS, SEL_USER64);
+			vmwrite(F_GUEST_CS_RIGHTS, 0xa0fb);
+			vmwrite(F_GUEST_SS, SEL_USER_DATA);
+			vmwrite(F_GUEST_SS_RIGHTS, 0xc0f3);
+		}
 		vm.regs.rax = 1;
 		vm.regs.rcx = vm.regs.rdx = 0;
 		reason = vm_run(&vm);
 		info("L2 mode=%u exit=%u", mode, reason);
-		if (under_socle() || mode)
+		if (under_socle() || mode & 1)
 			CHECK(reason == REASON_EXCEPTION &&
-			      (vmread(F_EXIT_INTR_INFO) & 0xff) == (mode ? VEC_UD : VEC_GP));
+			      (vmread(F_EXIT_INTR_INFO) & 0xff) == (mode & 1 ? VEC_UD : VEC_GP));
 		CHECK(xcr0_read() == 3);
 	}
 	xsetbv(0, 1);

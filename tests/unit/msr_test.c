@@ -76,7 +76,7 @@ static void the_apic_is_not_laid_over_memory(void **state UNUSED)
 	assert_int_equal(wrmsr_of(MSR_IA32_APIC_BASE, 0x100000 | BIT(11) | BIT(10)), 0);
 }
 
-static const u32 hidden[] = { 0x150, 0x1f4, 0x1f5, 0x2f4, 0x2f5, 0x1400, 0x1401 };
+static const u32 hidden[] = { 0x150, 0x1f4, 0x1f5, 0x2a0, 0x2a7, 0x2f4, 0x2f5, 0x1400, 0x1401 };
 
 static void with_range_registers(void)
 {
@@ -157,18 +157,29 @@ static void what_the_processor_refuses_is_l1s_fault(void **state UNUSED)
 	assert_int_equal(xgetbv(0), XCR0_X87 | XCR0_SSE);
 }
 
+/* In ring 3, and in virtual-8086 mode, where the stack segment says ring 3 as well. */
+static void programs_get_gp(void)
+{
+	u64 rflags = machine_field(VMCS_guest_rflags);
+
+	machine_set_field(VMCS_guest_ss_ar, CPL_3);
+	assert_int_equal(xsetbv_of(XCR0_X87), HARD_CODE(VEC_GP));
+	machine_set_field(VMCS_guest_rflags, rflags | RFLAGS_VM);
+	machine_set_field(VMCS_guest_ss_ar, 0xf3);
+	assert_int_equal(xsetbv_of(XCR0_X87), HARD_CODE(VEC_GP));
+	machine_set_field(VMCS_guest_rflags, rflags);
+	machine_set_field(VMCS_guest_ss_ar, 0xc093);
+}
+
 /* Where a processor exits before it looks at the privilege level. */
 static void xsetbv_is_ring_0s(void **state UNUSED)
 {
 	u64 reason;
 
 	assert_int_equal(xsetbv_of(XCR0_X87 | XCR0_SSE), 0);
-	machine_set_field(VMCS_guest_ss_ar, CPL_3);
-	assert_int_equal(xsetbv_of(XCR0_X87), HARD_CODE(VEC_GP));
-	machine_set_field(VMCS_guest_ss_ar, 0xc093);
+	programs_get_gp();
 	l1_run_l2();
-	machine_set_field(VMCS_guest_ss_ar, CPL_3);
-	assert_int_equal(xsetbv_of(XCR0_X87), HARD_CODE(VEC_GP));
+	programs_get_gp();
 	assert_true(machine_in_l2());
 	machine_set_field(VMCS_guest_ss_ar, 0xc093);
 	xsetbv_of(XCR0_X87);
