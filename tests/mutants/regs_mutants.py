@@ -6,11 +6,11 @@ WATCH, MEMORY, TASK = "vmx/watch.c", "vmx/guest_mem.c", "vmx/task_switch.c"
 
 WATCHES = [
     Mutant("operands-not-watched", MEMORY,
-           [("\tif (watch_is_on(vcpu) && (to || from))\n", "\tif (false)\n")],
+           [("\tif (watch_is_on(vcpu) && (to || from) && !(access & WALK_FETCH))\n", "\tif (false)\n")],
            "watch: an_operand", "insn: watch_operand"),
     Mutant("operands-of-l2-not-watched", MEMORY,
-           [("\tif (watch_is_on(vcpu) && (to || from))\n",
-             "\tif (!vcpu->nested.in_l2 && watch_is_on(vcpu) && (to || from))\n")],
+           [("\tif (watch_is_on(vcpu) && (to || from) && !(access",
+             "\tif (!vcpu->nested.in_l2 && watch_is_on(vcpu) && (to || from) && !(access")],
            None, "insn: watch_operand_l2"),
     Mutant("reads-watched-as-writes", MEMORY,
            [("\t\twatch_memory_enabled(vcpu, va.v, length, from);", "\t\twatch_memory_enabled(vcpu, va.v, length, true);")],
