@@ -119,12 +119,37 @@ static void test_beyond_the_walk(void **state)
 	model_free();
 }
 
+/* An instruction that touches more absent pages than are remembered: the oldest is taken back. */
+static void test_absent_pages_of_one_instruction(void **state)
+{
+	struct vcpu *vcpu = &model_vcpus[0];
+	struct ept02_cache *cache;
+
+	(void)state;
+	model_build(8, 32, 2048);
+	model_cpu = 0;
+	cache = vcpu->nested.ept;
+	for (u64 i = 0; i < EPT02_STEP_MAX + 2; i++)
+		assert_true(ept02_absent_map(vcpu, i * PAGE_SIZE, true).rwx & EPT_WRITE);
+	assert_int_equal(cache->step_count, EPT02_STEP_MAX);
+	assert_int_equal(cache->steps[0].address, 2 * PAGE_SIZE);
+	assert_int_equal(cache->steps[EPT02_STEP_MAX - 1].address, (EPT02_STEP_MAX + 1) * PAGE_SIZE);
+	vcpu->exit_reason = EXIT_MTF;
+	assert_true(ept02_absent_finish(vcpu));
+	assert_int_equal(cache->step_count, 0);
+	model_free();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_model_small_budget),  cmocka_unit_test(test_model_large_budget),
-		cmocka_unit_test(test_model_one_root),	    cmocka_unit_test(test_model_parked),
-		cmocka_unit_test(test_flags_lose_no_write), cmocka_unit_test(test_beyond_the_walk),
+		cmocka_unit_test(test_model_small_budget),
+		cmocka_unit_test(test_model_large_budget),
+		cmocka_unit_test(test_model_one_root),
+		cmocka_unit_test(test_model_parked),
+		cmocka_unit_test(test_flags_lose_no_write),
+		cmocka_unit_test(test_beyond_the_walk),
+		cmocka_unit_test(test_absent_pages_of_one_instruction),
 	};
 	int failed;
 
