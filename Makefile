@@ -157,7 +157,7 @@ soak: setup-test
 	@$(PYTHON) tests/soak.py $(if $(MODEL),--model "$$MODEL") --options "$$OPTIONS"
 	@$(PYTHON) tests/storm.py $(if $(MODEL),--models "$$MODEL") $(if $(STORM_OPS),--ops $(STORM_OPS))
 
-# All that is tested; the last line is `N passed, N failed`.
+# What is tested at each change; the last line is `N passed, N failed`.
 test: setup-test
 	@tests/all.sh
 
