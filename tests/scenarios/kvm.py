@@ -76,4 +76,6 @@ def differences(result):
     wrong += ["only on Socle: " + line for line in under if line not in alone]
     if not result.having("^(KVM SUMMARY|SOCLE SELFTEST)"):
         wrong.append("neither a guest test nor Linux came to an end on KVM")
-    return [line for line in wrong if not any(re.search(pattern, line) for pattern in KVM_ITSELF)]
+    ours = [line for line in wrong if not any(re.search(pattern, line) for pattern in KVM_ITSELF)]
+    # sums differ by what is listed, not by themselves
+    return ours if ours or not all(" SUMMARY" in line for line in wrong) else wrong
