@@ -22,6 +22,7 @@
 #define STATUS_TRANSMITTER_EMPTY BIT(5)
 /* A character takes 87 us at 115200; a port read about 1 us. */
 #define WAIT_MAX 20000
+#define LATE_MAX 3 /* characters of one text that may take longer */
 
 static u16 uart_port;
 
@@ -43,20 +44,30 @@ void uart_init(u16 port)
 	uart_port = port;
 }
 
-static void put(char c)
+/* False: the port was not ready in all that time. */
+static bool put(char c)
 {
-	for (u32 i = 0; i < WAIT_MAX && !(inb(uart_port + UART_LINE_STATUS) & STATUS_TRANSMITTER_EMPTY); i++)
-		cpu_pause();
+	bool ready = false;
+
+	for (u32 i = 0; i < WAIT_MAX && !ready; i++) {
+		ready = inb(uart_port + UART_LINE_STATUS) & STATUS_TRANSMITTER_EMPTY;
+		if (!ready)
+			cpu_pause();
+	}
 	outb(uart_port + UART_DATA, (u8)c);
+	return ready;
 }
 
 void uart_write(const char *text, size_t len)
 {
+	u32 late = 0;
+
 	if (!uart_port)
 		return;
-	for (; len; len--, text++) {
+	/* L1 may have set the slowest of speeds, and other CPUs wait for this one: the rest is lost then. */
+	for (; len && late < LATE_MAX; len--, text++) {
 		if (*text == '\n')
-			put('\r');
-		put(*text);
+			late += !put('\r');
+		late += !put(*text);
 	}
 }
