@@ -5,10 +5,10 @@ from mutant import Mutant
 MUTANTS = [
     Mutant("step-of-l2-by-another-reason", "vmx/nested/exit.c",
            [("unlikely(vcpu->vmcs->steps & STEP_ABSENT) &&", "unlikely(vcpu->vmcs->steps & STEP_NMI) &&")],
-           None, "ept: absent"),
+           None, "hostile: window_by_l2"),
     Mutant("load-list-of-one-is-none", "vmx/nested/entry.c",
            [("\tif (v12->entry_msr_load_count) {\n", "\tif (v12->entry_msr_load_count > 1) {\n")],
-           "msr_area: entry_list_fails_with_its_index", "exits: msr_lists"),
+           "msr_area: entry_list_fails_with_its_index"),
     Mutant("ept02-link-counts-as-leaf", "vmx/nested/ept02_table.c",
            [("\tcache->tables[table].links[index / 64] |= BIT(index % 64);\n", "")],
            "ept02: test_model_small_budget"),
