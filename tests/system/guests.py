@@ -24,7 +24,7 @@ MAY_SKIP = {
     "events": {"pause_loops": IVY, "cut_by_full_log": OLDER, "cut_virtual_interrupts": OLDER, "posted_interrupts": OLDER},
     "exits": {"apic_registers": IVY, "pause_loop": IVY, "virtual_and_real_interrupts": IVY, "virtual_interrupts": IVY,
               "tsc_multipliers": OLDER, "xsaves": OLDER, "user_wait": ALL_MODELS - {"sapphire_rapids"}},
-    "insn": {"root_shadow": IVY},
+    "insn": {"root_shadow": IVY, "watch_operand_l2": IVY},
     "shadowing": {name: IVY for name in (
         "eptp_switching", "shadow_bits", "shadow_faults", "shadow_fields", "shadow_links", "shadow_modes",
         "virtualization_exceptions", "virtualization_exceptions_real")},
