@@ -22,7 +22,7 @@ MUTANTS = [
     Mutant("steps-of-l2-half-ended", "vmx/nested/ept02_absent.c",
            [("\tfor (u32 i = 0; i < cache->step_count; i++)\n\t\tundo(vcpu, &cache->steps[i]);\n\tept01_step_end(vcpu);",
              "\tfor (u32 i = 1; i < cache->step_count; i++)\n\t\tundo(vcpu, &cache->steps[i]);\n\tept01_step_end(vcpu);")],
-           None, "storm: storm"),
+           "leave: left_by_one_way"),
     # By L0's own map of memory, which can write it: the first page of the image, at its end.
     Mutant("code-is-written", "vmx/absent.c",
            [("\tmemset(absent->scratch, 0xff, PAGE_SIZE);",
