@@ -5,7 +5,7 @@ from mutant import Mutant
 MUTANTS = [
     Mutant("step-of-l2-by-another-reason", "vmx/nested/exit.c",
            [("unlikely(vcpu->vmcs->steps & STEP_ABSENT) &&", "unlikely(vcpu->vmcs->steps & STEP_NMI) &&")],
-           None, "hostile: window_by_l2"),
+           "caps: absent_memory_of_l2_is_stepped"),
     Mutant("load-list-of-one-is-none", "vmx/nested/entry.c",
            [("\tif (v12->entry_msr_load_count) {\n", "\tif (v12->entry_msr_load_count > 1) {\n")],
            "msr_area: entry_list_fails_with_its_index"),
