@@ -89,7 +89,7 @@ MUTANTS = [
     Mutant("pm-base-movable", CONFIG, [("at == config.pm.base || ", "")], "pm_config: the_base_stays"),
     Mutant("pm-enable-open", CONFIG, [(" || at == config.pm.enable", "")], "pm_config: the_base_stays"),
     Mutant("pm-config-below-its-ports", CONFIG, [("access->port >= PCI_CONFIG_DATA &&", "")],
-           "pm_config: the_base_stays"),
+           "pm_config: everything_else_passes"),
     Mutant("config-address-by-bytes", CONFIG, [(" || access->size != PORTS)", ")")],
            "pm_config: a_byte_of_the_address_is_none"),
     Mutant("config-of-every-function", CONFIG, [("CONFIG_FUNCTION(address) == config.pm.function &&", "")],

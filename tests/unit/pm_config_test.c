@@ -15,6 +15,7 @@
 
 /* The function's registers, and what is at the ports around. */
 static u8 registers[256], others[16];
+static u32 outside; /* bytes written there */
 static u32 latch;
 
 static bool is_ours(void)
@@ -42,7 +43,7 @@ static bool port_out(u16 port, unsigned int size, u32 value)
 		if (port >= PCI_CONFIG_DATA && port < PCI_CONFIG_DATA + 4 && is_ours())
 			registers[(latch & 0xfc) + (port - PCI_CONFIG_DATA)] = (u8)value;
 		else
-			others[port & 15] = (u8)value;
+			others[port & 15] = (u8)value, outside++;
 	}
 	return true;
 }
@@ -114,6 +115,12 @@ static void everything_else_passes(void **state UNUSED)
 		out(PCI_CONFIG_DATA + 3, 2, 0x9988);
 		assert_int_equal(registers[at + 3], 0x88);
 		assert_int_equal(others[0], 0x99);
+		/* and on the other side, once */
+		outside = 0;
+		out(PCI_CONFIG_DATA - 1, 2, 0x5544);
+		assert_int_equal(registers[at], 0x55);
+		assert_int_equal(others[(PCI_CONFIG_DATA - 1) & 15], 0x44);
+		assert_int_equal(outside, 1);
 	}
 	/* another function, or no configuration access at all: the same register */
 	memset(registers, 0x11, sizeof(registers));
