@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import tempfile
+import threading
 
 import image
 import l1
@@ -60,7 +61,7 @@ def cpio(build, options=""):
         linux, _ = l1.linux("selftest", "kvm")
         entries.append(("linux", {**linux, "elf": elf, "options": options}))
         image.make_menu(os.path.join(home, "socle.iso"), entries, choose="insmod tar\nsource (hd0)/choice.cfg")
-        made = pack(tree, os.path.join(folder, "kvm.%d.cpio" % os.getpid()))
+        made = pack(tree, os.path.join(folder, "kvm.%d.%d.cpio" % (os.getpid(), threading.get_ident())))
     os.replace(made, os.path.join(folder, "kvm.cpio"))
     return os.path.join(folder, "kvm.cpio")
 
