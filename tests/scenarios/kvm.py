@@ -2,8 +2,8 @@
 """Socle as a guest of Linux KVM: what an initramfs must hold for it, and how its lines are compared.
 
 L0 is Linux with KVM on the emulated processor (no Socle below it). A guest test runs twice in QEMU there: by itself (lines
-marked KVM) and on Socle (marked SOCLE). The first is the bare processor of that machine, whatever KVM makes of VMX; what KVM
-gets wrong only when Socle uses it is listed in KVM_ITSELF with its reason.
+marked KVM) and on Socle (marked SOCLE). The first is the bare processor of that machine, whatever KVM makes of VMX; where it
+is KVM that is wrong, on either side, the line is listed in KVM_ITSELF with the reason.
 """
 import os
 import re
