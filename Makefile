@@ -28,8 +28,10 @@ TIMEOUT ?=
 # A variable of the user's may hold blanks and quotes: recipes take it from the environment, as "$$L1", never as $(L1).
 export L1 L1_ARGS STEPS MODULES CPUS MEM FIRMWARE MACHINE MODEL OPTIONS TIMEOUT GROUP
 
-C_FILES := $(sort $(wildcard boot/*.c kernel/*.c mm/*.c drivers/*.c vmx/*.c vmx/nested/*.c))
-S_FILES := $(sort $(wildcard boot/*.S kernel/*.S vmx/*.S))
+# The rooms of the hypervisor; tests/lint/layers.py says which may use which.
+ROOMS := boot kernel mm drivers vmx vmx/hw vmx/guest vmx/l1 vmx/nested $(addprefix vmx/nested/,vmcs12 insn entry exit ept)
+C_FILES := $(sort $(wildcard $(ROOMS:%=%/*.c)))
+S_FILES := $(sort $(wildcard $(ROOMS:%=%/*.S)))
 OBJECTS := $(C_FILES:%.c=$(O)/%.o) $(S_FILES:%.S=$(O)/%.S.o)
 
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wundef -Wvla -Wcast-qual -Wstrict-prototypes -Wmissing-prototypes \
@@ -76,9 +78,9 @@ $(O)/%.S.o: %.S $(O)/.flags
 	@$(TOOL_CC) $(CPPFLAGS) $(CFLAGS) $(EXTRA_CFLAGS) -c -o $@ $<
 
 # socle.debug keeps the symbols; socle.elf is what GRUB loads.
-$(O)/socle.debug: $(OBJECTS) boot/socle.ld $(O)/.flags
+$(O)/socle.debug: $(OBJECTS) linker.ld $(O)/.flags
 	@echo "  LD      $@"
-	@$(TOOL_CC) $(CFLAGS) $(LDFLAGS) -T boot/socle.ld -o $@ $(OBJECTS)
+	@$(TOOL_CC) $(CFLAGS) $(LDFLAGS) -T linker.ld -o $@ $(OBJECTS)
 
 $(O)/socle.elf: $(O)/socle.debug
 	@echo "  STRIP   $@"

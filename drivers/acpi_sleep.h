@@ -2,7 +2,7 @@
 /*
  * How this machine is put to sleep: the registers that take SLP_TYP and
  * SLP_EN, and which values of SLP_TYP do not lead to a waking vector.  Who
- * refuses the others is vmx/ports.c's.  ACPI specification: "Fixed ACPI
+ * refuses the others is vmx/l1/ports.c's.  ACPI specification: "Fixed ACPI
  * Description Table", "PM1 Control Registers", "Sleep Control Register".
  */
 #ifndef DRIVERS_ACPI_SLEEP_H

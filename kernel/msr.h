@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * MSR numbers and the bits within them, with the SDM's names (volume 4, "Model-Specific Registers").
- * The contents of the VMX capability MSRs are vmx/caps.h's.
+ * The contents of the VMX capability MSRs are vmx/hw/caps.h's.
  */
 #ifndef KERNEL_MSR_H
 #define KERNEL_MSR_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * 32-bit, PAE, 4-level and 5-level paging. Where the physical memory is, and what a walk's outcome
- * leads to, is the caller's (vmx/guest_mem.c). SDM volume 3, "Paging".
+ * leads to, is the caller's (vmx/guest/guest_mem.c). SDM volume 3, "Paging".
  */
 #include "mm/guest_walk.h"
 

@@ -7,8 +7,8 @@
 #include "vmx/audit.h"
 
 #include "kernel/bits.h"
-#include "vmx/vcpu.h"
-#include "vmx/vm.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/l1/vm.h"
 
 /* From the linker script: pages, code and constant data one behind the other. */
 extern const char image_text[], image_rodata_end[];

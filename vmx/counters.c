@@ -16,7 +16,7 @@
 #include "kernel/percpu.h"
 #include "kernel/print.h"
 #include "vmx/audit.h"
-#include "vmx/event.h"
+#include "vmx/guest/event.h"
 #include "vmx/exit.h"
 
 enum {
@@ -113,7 +113,7 @@ static void print_registers(void)
 {
 	static const char *const names[REG_COUNT] = {
 #define R(name, field) #name,
-#include "vmx/regcache.def"
+#include "vmx/hw/regcache.def"
 #undef R
 	};
 	struct line line = { .used = 0 };

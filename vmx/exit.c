@@ -12,7 +12,7 @@
 #include "kernel/panic.h"
 #include "kernel/percpu.h"
 #include "kernel/x86.h"
-#include "vmx/event.h"
+#include "vmx/guest/event.h"
 
 static const struct exit_row {
 	const char *name;

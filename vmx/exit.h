@@ -7,7 +7,7 @@
 #ifndef VMX_EXIT_H
 #define VMX_EXIT_H
 
-#include "vmx/vcpu.h"
+#include "vmx/guest/vcpu.h"
 
 #define X(number, name, handler, wants) enum action handler(struct vcpu *vcpu);
 #include "vmx/exits.def"

@@ -13,12 +13,12 @@
 #include "kernel/percpu.h"
 #include "kernel/trap.h"
 #include "kernel/x86.h"
-#include "vmx/entry.h"
-#include "vmx/event.h"
+#include "vmx/hw/entry.h"
+#include "vmx/guest/event.h"
 #include "vmx/exit.h"
-#include "vmx/late.h"
-#include "vmx/tlb.h"
-#include "vmx/vcpu.h"
+#include "vmx/l1/late.h"
+#include "vmx/hw/tlb.h"
+#include "vmx/guest/vcpu.h"
 
 /* Exits that can break off an event's delivery. */
 #define EXITS_VECTORING                                                                                      \

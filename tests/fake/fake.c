@@ -22,8 +22,8 @@
 #include "kernel/trap.h"
 #include "kernel/desc.h"
 #include "kernel/x86.h"
-#include "vmx/entry.h"
-#include "vmx/vmcs.h"
+#include "vmx/hw/entry.h"
+#include "vmx/hw/vmcs.h"
 
 /* ---- VMX ---- */
 
@@ -48,7 +48,7 @@ u64 fake_read_count, fake_invept_count, fake_invvpid_count, fake_invept_last, fa
 
 static const u32 encodings[] = {
 #define F(encoding, name, flow, shadow, group) encoding,
-#include "vmx/vmcs_fields.def"
+#include "vmx/hw/vmcs_fields.def"
 #undef F
 };
 

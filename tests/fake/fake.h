@@ -11,7 +11,7 @@
 #include "kernel/hw/phys.h"
 #include "kernel/percpu.h"
 #include "kernel/types.h"
-#include "vmx/entry.h"
+#include "vmx/hw/entry.h"
 
 /* Everything as after power-on: no VMCS, default MSRs, zero memory, one CPU, empty logs. */
 void fake_reset(void);

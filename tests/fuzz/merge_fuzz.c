@@ -13,8 +13,8 @@
 #include "kernel/x86.h"
 #include "mm/memmap.h"
 #include "tests/unit/machine.h"
-#include "vmx/ports.h"
-#include "vmx/vm.h"
+#include "vmx/l1/ports.h"
+#include "vmx/l1/vm.h"
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 

@@ -12,8 +12,8 @@
 #include "kernel/x86.h"
 #include "mm/memmap.h"
 #include "tests/unit/machine.h"
-#include "vmx/entry.h"
-#include "vmx/vm.h"
+#include "vmx/hw/entry.h"
+#include "vmx/l1/vm.h"
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 

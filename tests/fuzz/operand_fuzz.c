@@ -8,7 +8,7 @@
 
 #include "kernel/x86.h"
 #include "tests/unit/machine.h"
-#include "vmx/vmx_operand.h"
+#include "vmx/guest/vmx_operand.h"
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 

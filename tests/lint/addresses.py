@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Each address of Socle's table (vmx/nested/addresses.def) that is used is aimed by the guest test, and no other.
+"""Each address of Socle's table (vmx/nested/vmcs12/addresses.def) that is used is aimed by the guest test, and no other.
 
 The guest tests share no header with Socle: what they know is written a second time, and here the two are compared.
 """
 import re
 import sys
 
-TABLE, TEST = "vmx/nested/addresses.def", "tests/guest/hostile_address.c"
+TABLE, TEST = "vmx/nested/vmcs12/addresses.def", "tests/guest/hostile_address.c"
 # Nothing of these can be aimed: no address, or a feature that L1 does not have.
 NOT_AIMED = ("NONE", "UNUSED")
 

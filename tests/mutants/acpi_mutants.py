@@ -6,11 +6,11 @@ AML = "drivers/aml.c"
 SLEEP = "drivers/acpi_sleep.c"
 HIDE = "drivers/acpi_hide.c"
 CHIPSET = "drivers/chipset.c"
-PAGE = "vmx/sleep_page.c"
-DECODE = "vmx/store_decode.c"
-PASSTHRU = "vmx/passthru.c"
-TYPES = "vmx/ept01_types.c"
-CONFIG = "vmx/pm_config.c"
+PAGE = "vmx/l1/sleep_page.c"
+DECODE = "vmx/guest/store_decode.c"
+PASSTHRU = "vmx/l1/passthru.c"
+TYPES = "vmx/l1/ept01_types.c"
+CONFIG = "vmx/l1/pm_config.c"
 
 MUTANTS = [
     Mutant("s3-value-allowed-if-s5s-too", SLEEP, [("return wanted & (u8)~both;", "return wanted;")],
@@ -70,9 +70,9 @@ MUTANTS = [
     Mutant("sleep-store-length-of-the-exit", PAGE,
              [("REG_EXIT_INSTRUCTION_LENGTH, s.length);", "REG_EXIT_INSTRUCTION_INFO, s.length);")],
            "sleep_page: harmless_stores_are_carried_out"),
-    Mutant("l2-sleeps-through-ept12", "vmx/nested/ept02.c", [("if (sleep_page_store(vcpu, GPA(walk.gpa)))", "if (!root)")],
+    Mutant("l2-sleeps-through-ept12", "vmx/nested/ept/ept02.c", [("if (sleep_page_store(vcpu, GPA(walk.gpa)))", "if (!root)")],
            "sleep_page: an_l2_with_ept_is_refused_too"),
-    Mutant("l2-sleeps-without-ept12", "vmx/nested/ept02.c", [("if ((qualification & EPTV_WRITE) && sleep_page_is(gpa.v))",
+    Mutant("l2-sleeps-without-ept12", "vmx/nested/ept/ept02.c", [("if ((qualification & EPTV_WRITE) && sleep_page_is(gpa.v))",
              "if (!qualification && sleep_page_is(gpa.v))")],
            "sleep_page: an_l2_without_ept_is_refused_too"),
     Mutant("store-rex-anywhere", DECODE, [("\t\tc->rex = 0;\n", "")], "sleep_page: plain_stores_are_decoded"),

@@ -2,9 +2,9 @@
 """Wrong Socles that no test noticed once; each names the test that does now."""
 from mutant import Mutant
 
-WALK, CR, MSR = "vmx/guest_mem.c", "vmx/exit_cr.c", "vmx/exit_msr.c"
-EVENT, INSN, INSN_VMCS = "vmx/nested/event.c", "vmx/nested/insn.c", "vmx/nested/insn_vmcs.c"
-REFLECT, EPT02 = "vmx/nested/reflect.c", "vmx/nested/ept02.c"
+WALK, CR, MSR = "vmx/guest/guest_mem.c", "vmx/l1/exit_cr.c", "vmx/l1/exit_msr.c"
+EVENT, INSN, INSN_VMCS = "vmx/nested/exit/event.c", "vmx/nested/insn/insn.c", "vmx/nested/insn/insn_vmcs.c"
+REFLECT, EPT02 = "vmx/nested/exit/reflect.c", "vmx/nested/ept/ept02.c"
 
 MUTANTS = [
     Mutant("quick-walk-user-page", WALK,

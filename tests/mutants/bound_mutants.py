@@ -2,8 +2,8 @@
 """Mutants of what bounds the cost of L1's operations, and of what keeps L1 from the processor under L0."""
 from mutant import Mutant
 
-PASSTHRU, TYPES = "vmx/passthru.c", "vmx/ept01_types.c"
-MSR, TABLE = "vmx/exit_msr.c", "vmx/nested/ept02_table.c"
+PASSTHRU, TYPES = "vmx/l1/passthru.c", "vmx/l1/ept01_types.c"
+MSR, TABLE = "vmx/l1/exit_msr.c", "vmx/nested/ept/ept02_table.c"
 
 MUTANTS = [
     # memory types
@@ -57,7 +57,7 @@ MUTANTS = [
            [("\tt->links[index / 64] &= ~BIT(index % 64);\n",
              "")],
            "ept02: test_model_small_budget"),
-    Mutant("sync-without-a-share", "vmx/nested/ept02_sync.c",
+    Mutant("sync-without-a-share", "vmx/nested/ept/ept02_sync.c",
            [("\tsync->left -= MIN(sync->left, entries);\n",
              "\t(void)sync;\n\t(void)entries;\n")],
            None, "hostile: cost_ept"),
@@ -71,7 +71,7 @@ MUTANTS = [
            [("\treturn !(value & MEMORY_CTRL_UC_LOCK_DISABLE) && wrmsr",
              "\treturn wrmsr")],
            "msr: locks_of_l0_never_fault"),
-    Mutant("uc-lock-disable-of-the-firmware", "vmx/vcpu.c",
+    Mutant("uc-lock-disable-of-the-firmware", "vmx/guest/vcpu.c",
            [("\tmsr_cpu_init();\n",
              "")],
            "msr: locks_of_l0_never_fault"),
@@ -91,37 +91,37 @@ MUTANTS = [
            [("\tcase MSR_TRACE_HUB_STH_ACPIBAR_BASE: return false;\n",
              "")],
            "msr: nothing_is_laid_over_memory"),
-    Mutant("protected-ranges-of-l1s", "vmx/msrs.def",
+    Mutant("protected-ranges-of-l1s", "vmx/l1/msrs.def",
            [("MSR_HIDDEN_IF_THERE(0x2f4, 0x2f5)\n",
              "")],
            "msr: nothing_is_laid_over_memory"),
     # entries that fail late
-    Mutant("lost-bit-of-debugctl-stays", "vmx/late.c",
+    Mutant("lost-bit-of-debugctl-stays", "vmx/l1/late.c",
            [("\tvmcs_write(VMCS_guest_debugctl, taken);\n",
              "")],
            "msr: a_lost_bit_of_debugctl_is_mended"),
-    Mutant("any-late-failure-again", "vmx/late.c",
+    Mutant("any-late-failure-again", "vmx/l1/late.c",
            [("\tif (taken == value)\n\t\treturn false;\n",
              "\tif (taken == value)\n\t\treturn true;\n")],
            "msr: what_is_not_l1s_is_a_panic"),
-    Mutant("machine-check-of-an-entry-lost", "vmx/late.c",
+    Mutant("machine-check-of-an-entry-lost", "vmx/l1/late.c",
            [("\t\tvcpu->machine_check_pending = true;\n",
              "")],
            "msr: a_machine_check_of_the_entry_is_l1s"),
-    Mutant("machine-check-of-l0s-forgiven", "vmx/late.c",
+    Mutant("machine-check-of-l0s-forgiven", "vmx/l1/late.c",
            [("\t\tif (!late_machine_check_is_l1s())\n\t\t\treturn false;\n",
              "")],
            "msr: a_machine_check_of_l0s_is_not"),
     # XSETBV
-    Mutant("xsetbv-of-any-ring", "vmx/exit_cpu.c",
+    Mutant("xsetbv-of-any-ring", "vmx/l1/exit_cpu.c",
            [("\tif (vcpu_cpl(vcpu) || (u32)vcpu->gpr[GPR_RCX] != 0",
              "\tif ((u32)vcpu->gpr[GPR_RCX] != 0")],
            "msr: xsetbv_is_ring_0s", "exits: xsetbv_user"),
-    Mutant("xsetbv-of-l2s-programs-to-l1", "vmx/nested/exit_wanted.c",
+    Mutant("xsetbv-of-l2s-programs-to-l1", "vmx/nested/exit/exit_wanted.c",
            [("\treturn !vcpu_cpl(vcpu);",
              "\treturn vcpu_cpl(vcpu) < 4;")],
            "msr: xsetbv_is_ring_0s"),
-    Mutant("xsetbv-refused-unseen", "vmx/exit_cpu.c",
+    Mutant("xsetbv-refused-unseen", "vmx/l1/exit_cpu.c",
            [(" || !xsetbv_safe(0, value))\n",
              " || (xsetbv_safe(0, value), false))\n")],
            "msr: what_the_processor_refuses_is_l1s_fault"),

@@ -7,10 +7,11 @@ What it makes of them: a condition of an `if` that never or always holds, a rule
 left out, a comparison with its edge moved or turned, one side of an &&, ||, & or | left out, a |= or &= left out.
 Not touched: assertions, what is only said (log_*, explain), constants, labels, the bodies of macros.
 
-A mutant's key is a hash of its file, function, kind and text (blanks aside), with a number where the same text stands
-there more than once: it outlives all changes around it.
+A mutant's key is a hash of its file's name (without the folder), function, kind and text (blanks aside), with a number
+where the same text stands there more than once: it outlives all changes around it, and a move to another folder.
 """
 import hashlib
+import os
 import re
 
 TOKEN = re.compile(r"""(?P<space>\s+|/\*.*?\*/|//[^\n]*|(?<=\n)[ \t]*\#(?:\\\n|[^\n])*)|
@@ -53,7 +54,7 @@ class File:
         self.output = self.whole_file()
         seen = {}
         for mutant in self.mutants:
-            name = "|".join((path, mutant.function, mutant.kind, mutant.text, mutant.whole))
+            name = "|".join((os.path.basename(path), mutant.function, mutant.kind, mutant.text, mutant.whole))
             seen[name] = seen.get(name, 0) + 1
             mutant.key = hashlib.sha1(("%s|%d" % (name, seen[name])).encode()).hexdigest()[:10]
 

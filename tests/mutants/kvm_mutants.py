@@ -3,7 +3,7 @@
 from mutant import Mutant
 
 MUTANTS = [
-    Mutant("smbase-only-where-the-platform-has-it", "vmx/nested/vmcs12.c",
+    Mutant("smbase-only-where-the-platform-has-it", "vmx/nested/vmcs12/vmcs12.c",
            [("return row == V12_executive_vmcs_pointer || row == V12_guest_smbase;", "return row == VMCS12_FIELD_COUNT;")],
            "table: fields_of_smm_are_always_there"),
 ]

@@ -2,7 +2,7 @@
 """Mutants of what L0 has begun when L2 ends, and of the addresses in a VMCS of L1's."""
 from mutant import Mutant
 
-LEAVE, TPR, ADDRESSES = "vmx/nested/leave.c", "vmx/nested/tpr.c", "vmx/nested/addresses.c"
+LEAVE, TPR, ADDRESSES = "vmx/nested/exit/leave.c", "vmx/nested/entry/tpr.c", "vmx/nested/vmcs12/addresses.c"
 LEFT = "leave: left_by_one_way"
 
 MUTANTS = [
@@ -13,18 +13,18 @@ MUTANTS = [
     Mutant("injection-left-at-l2s-end", LEAVE,
            [("\tif (vmcs02->injecting)\n\t\tvmcs_write(VMCS_entry_intr_info, 0);\n", "")], LEFT),
     Mutant("threshold-left-at-l2s-end", LEAVE, [("\ttpr_restore(vcpu->nested.current);\n", "")], LEFT),
-    Mutant("refused-entry-leaves-by-itself", "vmx/nested/reflect.c",
+    Mutant("refused-entry-leaves-by-itself", "vmx/nested/exit/reflect.c",
            [("\tvcpu->pending_valid = false;\n\tnested_leave_l2(vcpu);\n",
              "\tvcpu->pending_valid = false;\n\tvcpu->nested.in_l2 = false;\n\tvcpu_load_vmcs(vcpu, &vcpu->vmcs01);\n")],
            LEFT),
-    Mutant("abort-leaves-by-itself", "vmx/nested/host_state.c",
+    Mutant("abort-leaves-by-itself", "vmx/nested/exit/host_state.c",
            [("\tif (vcpu->nested.in_l2)\n\t\tnested_leave_l2(vcpu);\n",
              "\tvcpu->nested.in_l2 = false;\n\tvcpu_load_vmcs(vcpu, &vcpu->vmcs01);\n")], LEFT),
-    Mutant("step-undone-in-ept01-always", "vmx/nested/ept02_absent.c", [("\tif (!step->root)\n", "\tif (step)\n")], LEFT,
+    Mutant("step-undone-in-ept01-always", "vmx/nested/ept/ept02_absent.c", [("\tif (!step->root)\n", "\tif (step)\n")], LEFT,
            "hostile: step_then_the_same"),
-    Mutant("step-of-no-tables", "vmx/nested/ept02_absent.c",
+    Mutant("step-of-no-tables", "vmx/nested/ept/ept02_absent.c",
            [("{ ALIGN_DOWN(l2gpa, PAGE_SIZE), cache->active };", "{ ALIGN_DOWN(l2gpa, PAGE_SIZE), NULL };")], LEFT),
-    Mutant("init-leaves-a-step-of-l1s", "vmx/vcpu.c",
+    Mutant("init-leaves-a-step-of-l1s", "vmx/guest/vcpu.c",
            [("\tevent_set_step(vcpu, STEP_MACHINE_CHECK, false);\n", "")], "leave: an_init_ends_a_step_of_l1s"),
     # The TPR, where it is L0's.
     Mutant("threshold-refuses-an-entry-of-l0s", TPR, [("\tif (slot->tpr_relaxed || ", "\tif (1 || slot->tpr_relaxed || ")],
@@ -51,15 +51,15 @@ MUTANTS = [
     Mutant("stand-in-for-two", ADDRESSES,
            [("v12->posted_intr_desc_addr, STAND_IN_POSTED)", "v12->posted_intr_desc_addr, STAND_IN_APIC)")],
            "addresses: stand_ins_are_apart"),
-    Mutant("stand-in-filled-once", "vmx/nested/merge.c",
+    Mutant("stand-in-filled-once", "vmx/nested/entry/merge.c",
            [("\tif (unlikely(slot->stand_ins))\n", "\tif (unlikely(slot->stand_ins && !slot->entered))\n")],
            "addresses: each_address_becomes_what_the_table_says"),
-    Mutant("stand-in-of-zeros", "vmx/nested/merge.c", [("\tif (unlikely(slot->stand_ins))\n", "\tif (0)\n")],
+    Mutant("stand-in-of-zeros", "vmx/nested/entry/merge.c", [("\tif (unlikely(slot->stand_ins))\n", "\tif (0)\n")],
            "addresses: each_address_becomes_what_the_table_says", "hostile: addresses_absent"),
-    Mutant("rom-is-absent-as-a-bitmap", "vmx/nested/bitmaps.c",
+    Mutant("rom-is-absent-as-a-bitmap", "vmx/nested/entry/bitmaps.c",
            [("\t\tguest_mem_read(vcpu, GPA(ALIGN_DOWN(gpa, PAGE_SIZE)), merged, PAGE_SIZE);\n",
              "\t\tmemset(merged, 0xff, PAGE_SIZE);\n")], "addresses: each_address_becomes_what_the_table_says"),
-    Mutant("apicbase-over-window", "vmx/exit_msr.c",
+    Mutant("apicbase-over-window", "vmx/l1/exit_msr.c",
            [("\tif (memmap_in_window(page, PAGE_SIZE) || ", "\tif (")],
            "addresses: the_apic_base_stays_off_the_window"),
 ]

@@ -2,10 +2,10 @@
 """Wrong Socles: the I/O ports that L0 wants, their bitmaps, and sleep by a port."""
 from mutant import Mutant
 
-PORTS = "vmx/ports.c"
-IO = "vmx/exit_io.c"
-BITMAPS = "vmx/nested/io_bitmaps.c"
-SLEEP = "vmx/sleep.c"
+PORTS = "vmx/l1/ports.c"
+IO = "vmx/l1/exit_io.c"
+BITMAPS = "vmx/nested/entry/io_bitmaps.c"
+SLEEP = "vmx/l1/sleep.c"
 
 MUTANTS = [
     Mutant("ports-l1s-page-in-a-wanted-half", BITMAPS,
@@ -30,14 +30,14 @@ MUTANTS = [
     Mutant("ports-one-half-of-two-read", BITMAPS, [("for (unsigned int half = 0; half < 2; half++) {\n\t\tu64 l1",
                                                     "for (unsigned int half = 1; half < 2; half++) {\n\t\tu64 l1")],
            "ports: no_port_is_ever_open"),
-    Mutant("ports-cleared-bit-is-l0s", "vmx/nested/exit_wanted.c",
+    Mutant("ports-cleared-bit-is-l0s", "vmx/nested/exit/exit_wanted.c",
            [("\treturn reason == EXIT_IO && io_bitmaps_are_l1s(vcpu);", "\treturn false;")],
            "ports: a_bit_cleared_behind_the_exit"),
-    Mutant("ports-l1-not-asked-again", "vmx/nested/exit_wanted.c",
+    Mutant("ports-l1-not-asked-again", "vmx/nested/exit/exit_wanted.c",
            [("\tif (!v12_has_proc(v12, PROC_IO_BITMAPS))\n\t\treturn v12_has_proc(v12, PROC_UNCONDITIONAL_IO);\n",
              "\tif (first >= 0xb000 || !v12_has_proc(v12, PROC_IO_BITMAPS))\n\t\treturn false;\n")],
            "ports: l0s_ports_stay_closed"),
-    Mutant("ports-vmcs01-open", "vmx/vm.c", [("\tif (ports_wanted())\n", "\tif (!c)\n")], "ports: vmcs01_has_them"),
+    Mutant("ports-vmcs01-open", "vmx/l1/vm.c", [("\tif (ports_wanted())\n", "\tif (!c)\n")], "ports: vmcs01_has_them"),
     Mutant("ports-first-port-alone", PORTS,
            [("\tfor (unsigned int i = 0; i < access->size; i++)\n\t\tif ((u16)(access->port",
              "\tfor (unsigned int i = 0; i < 1; i++)\n\t\tif ((u16)(access->port")],
@@ -51,7 +51,7 @@ MUTANTS = [
     Mutant("ports-repetition-not-stepped", IO,
            [("(done && is_stepped(vcpu))", "(done && is_stepped(vcpu) && !io)")],
            None, "ports: own_steps,l2_steps"),
-    Mutant("ports-iteration-without-rf", "vmx/event.c", [("rflags | RFLAGS_RF);\n}\n\nvoid event_set_nmi_window",
+    Mutant("ports-iteration-without-rf", "vmx/guest/event.c", [("rflags | RFLAGS_RF);\n}\n\nvoid event_set_nmi_window",
                                                          "rflags);\n}\n\nvoid event_set_nmi_window")],
            "ports: a_repetition_is_done_in_parts"),
     Mutant("ports-address-size-ignored", IO, [("masks[MIN(INFO_ADDRESS_SIZE(info), 2u)]", "masks[info ? 2u : 0]")],
@@ -66,7 +66,7 @@ MUTANTS = [
            None, "ports: own_user"),
     Mutant("ports-breakpoint-unseen", IO, [("\twatch_port(vcpu, access->port, access->size);\n\treturn ACTION_SKIP;",
                                             "\treturn ACTION_SKIP;")], None, "ports: own_steps"),
-    Mutant("ports-violation-without-rf", "vmx/nested/ept12.c",
+    Mutant("ports-violation-without-rf", "vmx/nested/ept/ept12.c",
            [("\t\tvcpu_set_reg(vcpu, REG_RFLAGS, vcpu_reg(vcpu, REG_RFLAGS) | RFLAGS_RF);\n",
              "\t\tvcpu_set_reg(vcpu, REG_RFLAGS, vcpu_reg(vcpu, REG_RFLAGS));\n")], None, "ports: l2_faults"),
     Mutant("sleep-enable-in-words-alone", SLEEP,

@@ -2,7 +2,7 @@
 """Mutants of what registers hold: breakpoints that accesses of L0's meet, RIP behind an emulated instruction."""
 from mutant import Mutant
 
-WATCH, MEMORY, TASK = "vmx/watch.c", "vmx/guest_mem.c", "vmx/task_switch.c"
+WATCH, MEMORY, TASK = "vmx/guest/watch.c", "vmx/guest/guest_mem.c", "vmx/l1/task_switch.c"
 
 WATCHES = [
     Mutant("operands-not-watched", MEMORY,
@@ -39,43 +39,43 @@ WATCHES = [
 ]
 
 RIP = [
-    Mutant("ip-wraps-at-64k", "vmx/event.c",
+    Mutant("ip-wraps-at-64k", "vmx/guest/event.c",
            [("\tif (unlikely((rip ^ next) >> 32))\n", "\tif (unlikely((rip ^ next) >> 16))\n"),
             ("\treturn vcpu_is_64bit(vcpu) ? rip : (u32)rip;",
              "\tif (!vcpu_is_64bit(vcpu) && !(vcpu_reg(vcpu, REG_CS_AR) & AR_DB))\n\t\treturn (u16)rip;\n"
              "\treturn vcpu_is_64bit(vcpu) ? rip : (u32)rip;")],
            None, "insn: wrap_l1"),
-    Mutant("eip-never-wraps", "vmx/event.c",
+    Mutant("eip-never-wraps", "vmx/guest/event.c",
            [("\treturn vcpu_is_64bit(vcpu) ? rip : (u32)rip;", "\t(void)vcpu;\n\treturn rip;")],
            "l1: eip_ends_at_4_gib"),
-    Mutant("eptp-index-by-control", "vmx/nested/insn.c",
+    Mutant("eptp-index-by-control", "vmx/nested/insn/insn.c",
            [("\tif (caps12.proc2.allowed1 & PROC2_VE)\n", "\tif (v12_has_proc2(&slot->v12, PROC2_VE))\n")],
            None, "shadowing: eptp_switching", model="tigerlake"),
 ]
 
 LOADED = [
-    Mutant("reserved-bits-of-cr0-loaded", "vmx/exit_cr.c",
+    Mutant("reserved-bits-of-cr0-loaded", "vmx/l1/exit_cr.c",
            [("\treturn (field & CR0_LOADED) | CR0_ET |", "\treturn (field & (CR0_LOADED | BIT(17) | BIT(6))) | CR0_ET |")],
            "entry: fields_that_are_not_loaded", "exits: odd_fields_held"),
-    Mutant("et-loaded", "vmx/exit_cr.c",
+    Mutant("et-loaded", "vmx/l1/exit_cr.c",
            [("\treturn (field & CR0_LOADED) | CR0_ET |", "\treturn (field & (CR0_LOADED | CR0_ET)) |")],
            "entry: fields_that_are_not_loaded", "exits: cr0_reserved", "intercept=cr"),
-    Mutant("cr0-shadow-of-the-raw-field", "vmx/nested/merge.c",
+    Mutant("cr0-shadow-of-the-raw-field", "vmx/nested/entry/merge.c",
            [("\tu64 cr0 = (vcpu_reg_hot(vcpu, REG_CR0) & ~mask0)", "\tu64 cr0 = (v12->guest_cr0 & ~mask0)"),
             ("static void merge_cr_shadows(struct vcpu *vcpu,", "static void merge_cr_shadows(struct vcpu *vcpu UNUSED,")],
            None, "exits: cr0_reserved", "intercept=cr"),
-    Mutant("dr7-loaded-raw", "vmx/nested/merge.c",
+    Mutant("dr7-loaded-raw", "vmx/nested/entry/merge.c",
            [("\treturn (field & ~DR7_RESERVED0) | DR7_FIXED1;", "\treturn field;")],
            "entry: fields_that_are_not_loaded", "exits: odd_fields_held"),
 ]
 
 TIME = [
-    Mutant("time-of-l0s-work", "vmx/nested/msr_area.c",
+    Mutant("time-of-l0s-work", "vmx/nested/entry/msr_area.c",
            [("if (e->index != MSR_IA32_TSC || !tsc)", "if (e->index || !tsc)")],
            "msr_area: the_time_is_the_exits", "exits: tsc_stored"),
-    Mutant("time-of-the-exit-before", "vmx/nested/msr_area.c", [("\tslot->exit_time.tsc = 0;\n", "")],
+    Mutant("time-of-the-exit-before", "vmx/nested/entry/msr_area.c", [("\tslot->exit_time.tsc = 0;\n", "")],
            "msr_area: the_time_is_the_exits", "exits: tsc_stored_held"),
-    Mutant("time-taken-for-ever", "vmx/nested/msr_area.c",
+    Mutant("time-taken-for-ever", "vmx/nested/entry/msr_area.c",
            [("\tif (slot->stores_time != wanted)\n", "\twanted |= slot->stores_time;\n\tif (slot->stores_time != wanted)\n")],
            "msr_area: the_time_is_the_exits"),
 ]

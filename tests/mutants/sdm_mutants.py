@@ -2,7 +2,7 @@
 """Mutants of the EPT01 that a CPU has for itself while it steps over absent memory."""
 from mutant import Mutant
 
-STEP, PASSTHRU = "vmx/ept01_step.c", "vmx/passthru.c"
+STEP, PASSTHRU = "vmx/l1/ept01_step.c", "vmx/l1/passthru.c"
 
 MUTANTS = [
     Mutant("step-not-flushed-at-its-end", STEP,
@@ -38,7 +38,7 @@ MUTANTS = [
            [("\t\ttake_up(step->pages[i]);\n",
              "\t\t(void)i;\n")],
            "passthru: a_step_has_the_types_as_they_are"),
-    Mutant("step-of-l2-outlives-it", "vmx/nested/ept02_absent.c",
+    Mutant("step-of-l2-outlives-it", "vmx/nested/ept/ept02_absent.c",
            [("\tept01_step_end(vcpu);\n",
              "")],
            None, "hostile: absent_by_l1_and_l2"),

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Each address in a VMCS of L1's (vmx/nested/addresses.def), aimed at L0's window, at memory that is not
- * there, MMIO, ROM, the end of RAM and beyond the processor's width: what the processor then gets in vmcs02
- * is what the table says, and never a page of L0's but one that is meant for it.
+ * Each address in a VMCS of L1's (vmx/nested/vmcs12/addresses.def), aimed at L0's window, at memory that is
+ * not there, MMIO, ROM, the end of RAM and beyond the processor's width: what the processor then gets in
+ * vmcs02 is what the table says, and never a page of L0's but one that is meant for it.
  */
 #include "tests/unit/cmocka_all.h"
 
@@ -11,11 +11,11 @@
 #include "mm/memmap.h"
 #include "mm/page_alloc.h"
 #include "tests/unit/l2_support.h"
-#include "vmx/caps.h"
+#include "vmx/hw/caps.h"
 #include "vmx/exit.h"
-#include "vmx/guest_mem.h"
-#include "vmx/nested/ept.h"
-#include "vmx/vm.h"
+#include "vmx/guest/guest_mem.h"
+#include "vmx/nested/ept/ept.h"
+#include "vmx/l1/vm.h"
 
 enum fate { MERGED, HALF, OWN, COMPARED, TABLES, TRANSLATED, SOFT, UNUSED_FIELD, NONE };
 #define FATE_MERGED MERGED
@@ -34,7 +34,7 @@ static const struct address {
 	enum fate fate;
 } addresses[] = {
 #define A(field, fate) { #field, VMCS_##field, FATE_##fate },
-#include "vmx/nested/addresses.def"
+#include "vmx/nested/vmcs12/addresses.def"
 #undef A
 };
 

@@ -15,9 +15,9 @@
 #include "kernel/cmdline.h"
 #include "kernel/panic.h"
 #include "mm/page_alloc.h"
-#include "vmx/guest_mem.h"
-#include "vmx/sleep_page.h"
-#include "vmx/tlb.h"
+#include "vmx/guest/guest_mem.h"
+#include "vmx/l1/sleep_page.h"
+#include "vmx/hw/tlb.h"
 
 /* ---- the world: L1's memory, EPT01, the rest that the code under test asks for ---- */
 

@@ -9,7 +9,7 @@
 #ifndef TESTS_UNIT_EPT_MODEL_H
 #define TESTS_UNIT_EPT_MODEL_H
 
-#include "vmx/nested/ept.h"
+#include "vmx/nested/ept/ept.h"
 
 #define MODEL_CPUS 3
 #define MODEL_ROLES 10

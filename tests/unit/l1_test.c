@@ -9,9 +9,9 @@
 #include "kernel/trap.h"
 #include "kernel/x86.h"
 #include "tests/unit/machine.h"
-#include "vmx/event.h"
+#include "vmx/guest/event.h"
 #include "vmx/exit.h"
-#include "vmx/vm.h"
+#include "vmx/l1/vm.h"
 
 #define HARD(vector) (INTR_INFO_VALID | INTR_TYPE_HARD_EXCEPTION << INTR_INFO_TYPE_SHIFT | (vector))
 #define HARD_CODE(vector) (HARD(vector) | INTR_INFO_ERROR_CODE)

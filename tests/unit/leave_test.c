@@ -12,8 +12,8 @@
 #include "kernel/x86.h"
 #include "mm/page_alloc.h"
 #include "tests/unit/l2_support.h"
-#include "vmx/nested/ept.h"
-#include "vmx/vm.h"
+#include "vmx/nested/ept/ept.h"
+#include "vmx/l1/vm.h"
 
 enum begun {
 	NOTHING,

@@ -17,10 +17,10 @@
 #include "kernel/x86.h"
 #include "mm/memmap.h"
 #include "mm/page_alloc.h"
-#include "vmx/caps.h"
+#include "vmx/hw/caps.h"
 #include "vmx/exit.h"
-#include "vmx/vm.h"
-#include "vmx/vmx_cpu.h"
+#include "vmx/l1/vm.h"
+#include "vmx/hw/vmx_cpu.h"
 
 struct vcpu *machine_vcpu;
 void (*machine_before_start)(void);

@@ -12,7 +12,7 @@
 #include "kernel/msr.h"
 #include "kernel/x86.h"
 #include "tests/unit/l2_support.h"
-#include "vmx/vm.h"
+#include "vmx/l1/vm.h"
 
 enum {
 	ENTRIES = 2500,

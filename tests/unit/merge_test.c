@@ -11,7 +11,7 @@
 #include "mm/memmap.h"
 #include "tests/unit/machine.h"
 #include "vmx/exit.h"
-#include "vmx/vm.h"
+#include "vmx/l1/vm.h"
 
 #define W(field, value) assert_int_equal(l1_vmwrite(VMCS_##field, value), 0)
 

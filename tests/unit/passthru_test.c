@@ -9,8 +9,8 @@
 #include "kernel/msr.h"
 #include "kernel/x86.h"
 #include "tests/unit/cmocka_all.h"
-#include "vmx/caps.h"
-#include "vmx/vm.h"
+#include "vmx/hw/caps.h"
+#include "vmx/l1/vm.h"
 
 #define MMIO 0x4000001000ull /* above RAM, within the physical width */
 

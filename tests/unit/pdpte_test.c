@@ -7,7 +7,7 @@
 
 #include "kernel/x86.h"
 #include "tests/unit/l2_support.h"
-#include "vmx/guest_mem.h"
+#include "vmx/guest/guest_mem.h"
 
 static void new_pdptes_survive_a_reflected_exit(void **state UNUSED)
 {

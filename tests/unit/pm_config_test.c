@@ -7,8 +7,8 @@
 
 #include "drivers/chipset.h"
 #include "tests/unit/machine.h"
-#include "vmx/pm_config.h"
-#include "vmx/ports.h"
+#include "vmx/l1/pm_config.h"
+#include "vmx/l1/ports.h"
 
 #define FUNCTION (1 << 3 | 3)
 #define ADDRESS(at) (PCI_CONFIG_ENABLE | FUNCTION << 8 | (at))

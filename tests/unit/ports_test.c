@@ -13,8 +13,8 @@
 #include "mm/memmap.h"
 #include "mm/page_alloc.h"
 #include "tests/unit/machine.h"
-#include "vmx/ports.h"
-#include "vmx/sleep.h"
+#include "vmx/l1/ports.h"
+#include "vmx/l1/sleep.h"
 
 #define PORT 0xb004u /* two ports of L0's */
 #define LOW_PORT 0xb2u

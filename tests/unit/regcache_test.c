@@ -5,7 +5,7 @@
 #include "tests/unit/cmocka_all.h"
 
 #include "tests/fake/fake.h"
-#include "vmx/vcpu.h"
+#include "vmx/guest/vcpu.h"
 
 #define VMCSS 3
 #define STEPS 1000000
@@ -15,7 +15,7 @@ static struct vmcs vmcss[VMCSS];
 
 static const u32 field_of[REG_COUNT] = {
 #define R(name, field) [REG_##name] = VMCS_##field,
-#include "vmx/regcache.def"
+#include "vmx/hw/regcache.def"
 #undef R
 };
 

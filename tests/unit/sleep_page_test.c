@@ -11,10 +11,10 @@
 #include "kernel/x86.h"
 #include "mm/ptab.h"
 #include "tests/unit/machine.h"
-#include "vmx/nested/ept.h"
-#include "vmx/sleep_page.h"
-#include "vmx/store_decode.h"
-#include "vmx/vm.h"
+#include "vmx/nested/ept/ept.h"
+#include "vmx/l1/sleep_page.h"
+#include "vmx/guest/store_decode.h"
+#include "vmx/l1/vm.h"
 
 #define CONTROL 0xfed40010ull /* SLEEP_CONTROL_REG: SLP_TYP 4:2, SLP_EN 5 */
 #define PM1A 0xfed80fffull    /* PM1a_CNT over the end of a page: the byte that decides is in the next one */

@@ -70,7 +70,7 @@ static void slots_address_members(void **state UNUSED)
 	static struct vmcs12 v12;
 
 #define F(encoding, name, flow, shadow, group) assert_ptr_equal(vmcs12_slot(&v12, V12_##name), &v12.name);
-#include "vmx/vmcs_fields.def"
+#include "vmx/hw/vmcs_fields.def"
 #undef F
 }
 

@@ -6,8 +6,8 @@
 #include "mm/page_alloc.h"
 #include "tests/unit/cmocka_all.h"
 #include "vmx/nested/internal.h"
-#include "vmx/tlb.h"
-#include "vmx/vm.h"
+#include "vmx/hw/tlb.h"
+#include "vmx/l1/vm.h"
 
 static struct vcpu vcpu;
 static struct nested_vmcs slots[400];

@@ -8,7 +8,7 @@
 #include "kernel/x86.h"
 #include "mm/guest_walk.h"
 #include "tests/unit/machine.h"
-#include "vmx/vmx_operand.h"
+#include "vmx/guest/vmx_operand.h"
 
 /* ---- the walk, over an array ---- */
 

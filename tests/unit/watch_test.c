@@ -8,7 +8,7 @@
 #include "kernel/hw/cpu.h"
 #include "kernel/x86.h"
 #include "tests/unit/machine.h"
-#include "vmx/watch.h"
+#include "vmx/guest/watch.h"
 
 #define AT 0x5000ull
 

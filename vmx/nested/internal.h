@@ -6,10 +6,10 @@
 #define VMX_NESTED_INTERNAL_H
 
 #include "kernel/x86.h"
-#include "vmx/caps.h"
-#include "vmx/event.h"
+#include "vmx/hw/caps.h"
+#include "vmx/guest/event.h"
 #include "vmx/nested/nested.h"
-#include "vmx/vcpu.h"
+#include "vmx/guest/vcpu.h"
 
 /* ---- caps12.c: the capability MSRs that L1 reads; constant after nested_caps_init() ---- */
 extern struct vmx_caps caps12; /* same form as the processor's */

@@ -10,7 +10,7 @@
 #include "kernel/panic.h"
 #include "mm/page_alloc.h"
 #include "vmx/exit.h"
-#include "vmx/guest_mem.h"
+#include "vmx/guest/guest_mem.h"
 #include "vmx/nested/internal.h"
 
 static void reset_slot(struct nested_vmcs *slot)

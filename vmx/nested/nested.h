@@ -9,8 +9,8 @@
 
 #include "kernel/types.h"
 #include "mm/addr.h"
-#include "vmx/nested/vmcs12.h"
-#include "vmx/vmcs.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
+#include "vmx/hw/vmcs.h"
 
 struct vcpu;
 struct event;

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * L1's and L2's memory, for L0: by L1's physical address where that is RAM of
+ * L1's, by linear address through the guest's own paging (mm/guest_walk.c).
+ * The firmware's ROM is read as it is.  What is neither reads as ones, and
+ * writes to it are dropped.
+ */
+#include "vmx/guest/guest_mem.h"
+
+#include "kernel/hw/cpu.h"
+#include "kernel/hw/phys.h"
+#include "kernel/panic.h"
+#include "kernel/string.h"
+#include "kernel/x86.h"
+#include "mm/guest_walk.h"
+#include "mm/memmap.h"
+#include "vmx/hw/caps.h"
+#include "vmx/guest/watch.h"
+
+#define ROM_LOW 0xc0000ull
+#define ROM_LOW_END 0x100000ull
+#define ROM_HIGH_SIZE (16ull << 20)
+#define PAGE_OFFSET(x) ((x) & (PAGE_SIZE - 1))
+
+/* The range of L1's memory around `gpa` becomes the one that is looked at first. */
+static bool look_up_ram(struct vcpu *vcpu, gpa_t gpa, size_t length)
+{
+	if (!memmap_is_ram(gpa.v, length))
+		return false;
+	for (size_t i = 0; i < memmap_count(); i++) {
+		const struct memmap_range *range = memmap_get(i);
+
+		if (range->type == MEMMAP_USABLE && gpa.v - range->base < range->size) {
+			vcpu->ram_base = range->base;
+			vcpu->ram_size = range->size;
+		}
+	}
+	return true;
+}
+
+static inline bool is_usual_ram(const struct vcpu *vcpu, gpa_t gpa, size_t length)
+{
+	u64 offset = gpa.v - vcpu->ram_base;
+
+	return likely(offset < vcpu->ram_size && length <= vcpu->ram_size - offset);
+}
+
+static bool is_ram(struct vcpu *vcpu, gpa_t gpa, size_t length)
+{
+	if (is_usual_ram(vcpu, gpa, length) || look_up_ram(vcpu, gpa, length))
+		return true;
+	if (memmap_in_window(gpa.v, length))
+		vcpu->window_accesses++;
+	return false;
+}
+
+/*
+ * The firmware's ROM: its copy below 1 MiB, and the flash that chipsets decode
+ * in the last 16 MiB below 4 GiB.  A guest's structures may lie there as in
+ * RAM, and a read has no side effect, as one of a device might.
+ */
+bool guest_mem_is_rom(gpa_t gpa, size_t length)
+{
+	if (gpa.v >= ROM_LOW && gpa.v < ROM_LOW_END)
+		return length <= ROM_LOW_END - gpa.v;
+	return gpa.v >= SIZE_4G - ROM_HIGH_SIZE && gpa.v < SIZE_4G && length <= SIZE_4G - gpa.v;
+}
+
+/* One piece within a page. */
+static bool read_piece(struct vcpu *vcpu, u64 gpa, void *to, size_t length)
+{
+	if (!is_ram(vcpu, GPA(gpa), length) && !guest_mem_is_rom(GPA(gpa), length)) {
+		memset(to, 0xff, length);
+		return false;
+	}
+	memcpy(to, phys_to_ptr(gpa_to_hpa(GPA(gpa))), length);
+	return true;
+}
+
+static bool write_piece(struct vcpu *vcpu, u64 gpa, const void *from, size_t length)
+{
+	if (!is_ram(vcpu, GPA(gpa), length))
+		return false;
+	memcpy(phys_to_ptr(gpa_to_hpa(GPA(gpa))), from, length);
+	return true;
+}
+
+bool guest_mem_read(struct vcpu *vcpu, gpa_t gpa, void *to, size_t length)
+{
+	size_t first = MIN(length, (size_t)(PAGE_SIZE - PAGE_OFFSET(gpa.v)));
+	bool ok = read_piece(vcpu, gpa.v, to, first);
+
+	ASSERT(length <= PAGE_SIZE);
+	if (length > first)
+		ok &= read_piece(vcpu, gpa.v + first, (u8 *)to + first, length - first);
+	return ok;
+}
+
+bool guest_mem_write(struct vcpu *vcpu, gpa_t gpa, const void *from, size_t length)
+{
+	size_t first = MIN(length, (size_t)(PAGE_SIZE - PAGE_OFFSET(gpa.v)));
+	bool ok = write_piece(vcpu, gpa.v, from, first);
+
+	ASSERT(length <= PAGE_SIZE);
+	if (length > first)
+		ok &= write_piece(vcpu, gpa.v + first, (const u8 *)from + first, length - first);
+	return ok;
+}
+
+void *guest_mem_page(struct vcpu *vcpu, gpa_t gpa)
+{
+	if (PAGE_OFFSET(gpa.v) || !is_ram(vcpu, gpa, PAGE_SIZE))
+		return NULL;
+	return phys_to_ptr(gpa_to_hpa(gpa));
+}
+
+/* ---- the walk's way to memory: L1's directly, L2's through EPT12 ---- */
+
+struct walk_context {
+	struct vcpu *vcpu;
+	struct ept12_fault *ept; /* why a translation was refused */
+};
+
+static bool to_l1(const struct walk_context *context, u64 address, u64 access, gpa_t *gpa)
+{
+	if (!context->vcpu->nested.in_l2) {
+		*gpa = GPA(address);
+		return true;
+	}
+	return nested_translate(context->vcpu, L2GPA(address), access, gpa, context->ept);
+}
+
+static bool walk_read(void *opaque, u64 address, void *to, size_t length)
+{
+	const struct walk_context *context = opaque;
+	gpa_t gpa;
+
+	if (!to_l1(context, address, EPTV_READ | EPTV_LINEAR_VALID, &gpa))
+		return false;
+	guest_mem_read(context->vcpu, gpa, to, length);
+	return true;
+}
+
+static enum walk_update walk_update(void *opaque, u64 address, u64 old, u64 value, size_t length)
+{
+	const struct walk_context *context = opaque;
+	gpa_t gpa;
+	void *entry;
+	bool swapped;
+
+	if (!to_l1(context, address, EPTV_READ | EPTV_WRITE | EPTV_LINEAR_VALID, &gpa))
+		return WALK_UPDATE_STOPPED;
+	if (!is_ram(context->vcpu, gpa, length))
+		return WALK_UPDATE_DONE;
+	entry = phys_to_ptr(gpa_to_hpa(gpa));
+	if (length == 4) {
+		u32 expected = (u32)old;
+
+		swapped = __atomic_compare_exchange_n((u32 *)entry, &expected, (u32)value, false,
+						      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	} else {
+		swapped = __atomic_compare_exchange_n((u64 *)entry, &old, value, false, __ATOMIC_SEQ_CST,
+						      __ATOMIC_SEQ_CST);
+	}
+	return swapped ? WALK_UPDATE_DONE : WALK_UPDATE_CHANGED;
+}
+
+static void make_walk(struct vcpu *vcpu, struct guest_walk *walk, struct walk_context *context)
+{
+	u64 cr4 = vcpu_reg(vcpu, REG_CR4);
+
+	*walk = (struct guest_walk){
+		.role = guest_walk_role(vcpu_reg(vcpu, REG_CR0), cr4, vcpu_reg(vcpu, REG_EFER)),
+		.cr3 = vcpu_reg(vcpu, REG_CR3),
+		.physical_bits = vmx_caps.physical_bits,
+		.has_1g = vmx_caps.has_guest_1g,
+		.context = context,
+		.read = walk_read,
+		.update = walk_update,
+	};
+	if (vcpu_is_pae_paging(vcpu))
+		for (unsigned int i = 0; i < 4; i++)
+			walk->pdpte[i] = vcpu_reg(vcpu, (enum reg)(REG_PDPTE0 + i));
+	if (cr4 & CR4_PKE)
+		walk->pkru = rdpkru();
+}
+
+static u32 access_of(struct vcpu *vcpu, bool write)
+{
+	u32 access = write ? WALK_WRITE : 0;
+
+	if (vcpu_cpl(vcpu) == 3)
+		return access | WALK_USER;
+	return access | (vcpu_reg(vcpu, REG_RFLAGS) & RFLAGS_AC ? WALK_AC : 0);
+}
+
+/*
+ * L1's usual case: 64-bit mode, four levels, a supervisor's page, within one
+ * page, and no flag to be set. Whatever is different, a fault too, is for the
+ * full walk to see: this one only says yes or nothing.
+ */
+static bool translate_quickly(struct vcpu *vcpu, u64 va, size_t length, u32 access, gpa_t *gpa)
+{
+	u64 need = PTE_P | PTE_A | (access & WALK_WRITE ? PTE_W : 0);
+	u64 efer = vcpu_reg(vcpu, REG_EFER), entry = vcpu_reg(vcpu, REG_CR3), user = PTE_U;
+	u64 reserved = GENMASK(51, 0) & ~(BIT(vmx_caps.physical_bits) - 1);
+	unsigned int shift = 39;
+
+	if (vcpu->nested.in_l2 || (access & (WALK_USER | WALK_FETCH)) || !(efer & EFER_LMA) ||
+	    (vcpu_reg(vcpu, REG_CR4) & CR4_LA57) || PAGE_OFFSET(va) + length > PAGE_SIZE)
+		return false;
+	if (!(efer & EFER_NXE))
+		reserved |= PTE_NX;
+	for (;; shift -= 9) {
+		gpa_t at = GPA((entry & PTE_ADDR) + 8 * (va >> shift & 511));
+
+		if (!is_usual_ram(vcpu, at, sizeof(entry)))
+			return false;
+		entry = READ_ONCE(*(const u64 *)phys_to_ptr(gpa_to_hpa(at)));
+		if ((entry & need) != need || (entry & reserved))
+			return false;
+		user &= entry;
+		if (shift == 12 || (entry & PTE_PS))
+			break;
+	}
+	if (user || ((access & WALK_WRITE) && !(entry & PTE_D)) || shift == 39 ||
+	    (shift == 30 && !vmx_caps.has_guest_1g) || (shift > 12 && (entry & GENMASK(shift - 1, 13))))
+		return false;
+	*gpa = GPA((entry & PTE_ADDR & ~(BIT(shift) - 1)) | (va & (BIT(shift) - 1)));
+	return true;
+}
+
+/* Up to two pages: both are translated before anything is touched. */
+struct span {
+	gpa_t gpa[2];
+	size_t length[2];
+};
+
+static enum guest_access_result translate(struct vcpu *vcpu, u64 va, size_t length, u32 access,
+					  struct span *span, struct guest_fault *fault)
+{
+	struct walk_context context = { vcpu, &fault->ept };
+	struct guest_walk walk;
+	bool wide = vcpu_is_64bit(vcpu);
+
+	memset(fault, 0, sizeof(*fault));
+	make_walk(vcpu, &walk, &context);
+	span->length[0] = MIN(length, (size_t)(PAGE_SIZE - PAGE_OFFSET(va)));
+	span->length[1] = length - span->length[0];
+	for (unsigned int i = 0; i < 2; i++) {
+		u64 linear = i ? va + span->length[0] : va;
+		u64 ept_access =
+			EPTV_LINEAR_VALID | EPTV_TRANSLATED | (access & WALK_WRITE ? EPTV_WRITE : EPTV_READ);
+		struct walk_page page;
+
+		if (!span->length[i])
+			break;
+		if (!wide)
+			linear = (u32)linear;
+		switch (guest_walk(&walk, linear, access, &page)) {
+		case WALK_OK: break;
+		case WALK_FAULT:
+			fault->vector = VEC_PF;
+			fault->has_error_code = true;
+			fault->error_code = page.pfec;
+			fault->cr2 = linear;
+			return GUEST_ACCESS_FAULT;
+		case WALK_STOPPED: fault->cr2 = linear; return GUEST_ACCESS_EPT_VIOLATION;
+		}
+		if (!to_l1(&context, page.gpa, ept_access, &span->gpa[i])) {
+			fault->cr2 = linear;
+			return GUEST_ACCESS_EPT_VIOLATION;
+		}
+	}
+	return GUEST_ACCESS_OK;
+}
+
+static inline void move(struct vcpu *vcpu, gpa_t gpa, void *to, const void *from, size_t length)
+{
+	if (to)
+		guest_mem_read(vcpu, gpa, to, length);
+	else if (from)
+		guest_mem_write(vcpu, gpa, from, length);
+}
+
+static enum guest_access_result move_span(struct vcpu *vcpu, u64 va, u8 *to, const u8 *from, size_t length,
+					  u32 access, struct guest_fault *fault)
+{
+	struct span span;
+	enum guest_access_result result = translate(vcpu, va, length, access, &span, fault);
+
+	if (result != GUEST_ACCESS_OK)
+		return result;
+	move(vcpu, span.gpa[0], to, from, span.length[0]);
+	if (span.length[1])
+		move(vcpu, span.gpa[1], to ? to + span.length[0] : NULL, from ? from + span.length[0] : NULL,
+		     span.length[1]);
+	return GUEST_ACCESS_OK;
+}
+
+enum guest_access_result guest_linear_access(struct vcpu *vcpu, gva_t va, void *to, const void *from,
+					     size_t length, u32 access, struct guest_fault *fault)
+{
+	gpa_t gpa;
+
+	if (likely(translate_quickly(vcpu, va.v, length, access, &gpa))) {
+		move(vcpu, gpa, to, from, length);
+	} else {
+		enum guest_access_result result = move_span(vcpu, va.v, to, from, length, access, fault);
+
+		if (result != GUEST_ACCESS_OK)
+			return result;
+	}
+	/* A look at an instruction is no access of data. */
+	if (watch_is_on(vcpu) && (to || from) && !(access & WALK_FETCH))
+		watch_memory_enabled(vcpu, va.v, length, from);
+	return GUEST_ACCESS_OK;
+}
+
+enum guest_access_result guest_linear_read(struct vcpu *vcpu, gva_t va, void *to, size_t length,
+					   struct guest_fault *fault)
+{
+	return guest_linear_access(vcpu, va, to, NULL, length, access_of(vcpu, false), fault);
+}
+
+enum guest_access_result guest_linear_write(struct vcpu *vcpu, gva_t va, const void *from, size_t length,
+					    struct guest_fault *fault)
+{
+	return guest_linear_access(vcpu, va, NULL, from, length, access_of(vcpu, true), fault);
+}
+
+enum guest_access_result guest_linear_probe(struct vcpu *vcpu, gva_t va, size_t length, bool write,
+					    struct guest_fault *fault)
+{
+	return guest_linear_access(vcpu, va, NULL, NULL, length, access_of(vcpu, write), fault);
+}

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one vCPU of each CPU: L1's processor, its VMCSs and its nested state.
+ * Owns the current VMCS and the general registers; the run loop is
+ * vmx/run.c.
+ */
+#ifndef VMX_VCPU_H
+#define VMX_VCPU_H
+
+#include "kernel/types.h"
+#include "vmx/l1/absent.h"
+#include "vmx/l1/ept01_step.h"
+#include "vmx/l1/mtrr.h"
+#include "vmx/nested/nested.h"
+#include "vmx/hw/regcache.h"
+#include "vmx/hw/vmcs.h"
+#include "vmx/hw/vmx.h"
+
+struct percpu;
+struct vm;
+struct l1_start;
+
+/*
+ * General registers by instruction encoding.  [GPR_RSP] is unused: RSP is in the VMCS (REG_RSP).
+ * entry.S knows this layout.
+ */
+enum gpr {
+	GPR_RAX,
+	GPR_RCX,
+	GPR_RDX,
+	GPR_RBX,
+	GPR_RSP,
+	GPR_RBP,
+	GPR_RSI,
+	GPR_RDI,
+	GPR_R8,
+	GPR_R9,
+	GPR_R10,
+	GPR_R11,
+	GPR_R12,
+	GPR_R13,
+	GPR_R14,
+	GPR_R15,
+	GPR_COUNT,
+};
+
+/* What a handler asks of the run loop.  Only the run loop moves RIP. */
+enum action {
+	ACTION_RESUME, /* enter again: nothing to move (faults, events, violations repaired; also after a
+			  switch L1 <-> L2) */
+	ACTION_SKIP,   /* the instruction was emulated: event_skip_instruction(), then enter */
+	ACTION_AGAIN,  /* an iteration of a repeated instruction was emulated: event_finish_iteration(), then
+			  enter */
+	ACTION_STOP,   /* the machine stops: dump and halt */
+};
+
+/* Requests to a vCPU from another CPU or from an NMI: vcpu->request, atomic. */
+#define REQUEST_NMI BIT(0)	     /* an NMI arrived while L0 ran */
+#define REQUEST_EPT01_CHANGED BIT(1) /* flush this CPU's translations, drop EPT02s */
+#define REQUEST_STOP BIT(2)	     /* the machine stops */
+#define REQUEST_MACHINE_CHECK BIT(3) /* a machine check hit L0 */
+#define REQUEST_MTRRS_CHANGED BIT(4) /* of this CPU, by this CPU: EPT01 has not followed yet */
+
+/* An event to be injected at the next entry of the current VMCS. */
+struct event {
+	u8 vector;
+	u8 type; /* enum intr_type */
+	bool has_error_code;
+	u32 error_code;
+	u32 instruction_length; /* software events and privileged software exceptions */
+};
+
+/* #PF interception as one value: exit iff ((PFEC & mask) == match) == eb.  SDM: "Exception Bitmap". */
+struct pf_intercept {
+	bool eb;
+	u32 mask, match;
+};
+
+#define TRACE_COUNT 64
+struct trace_entry {
+	u16 reason;
+	u8 level; /* 1: L1 exited, 2: L2 exited */
+	u8 reflected;
+	u64 rip, qualification, tsc;
+};
+
+/* All members: this CPU only, except where said. */
+struct vcpu {
+	u64 gpr[GPR_COUNT]; /* offset 0: entry.S */
+	u64 request;	    /* any CPU, atomic.  offset 128: entry.S */
+	u64 launched;	    /* of the current VMCS, copied by the run loop.  offset 136: entry.S */
+	u64 host_stack;	    /* L0's stack while the guest runs.  offset 144: entry.S */
+	struct vmcs *vmcs;  /* the current one: &vmcs01 or the current vmcs02; NULL before the first load */
+	struct vmcs vmcs01;
+	struct percpu *cpu; /* constant */
+	struct vm *vm;	    /* constant */
+
+	struct event pending; /* injected by event_commit() if pending_valid */
+	bool pending_valid;
+	bool nmi_pending; /* an NMI waits for its window */
+	bool machine_check_pending;
+	bool ibpb; /* a barrier between L2 and L1: the processor has it, and ibpb= is on. Constant */
+	bool flush_buffers,
+		flush_l1d; /* before L2: the processor has and needs it, and flush= is on. Constant */
+
+	/* The exit being handled. */
+	u32 exit_reason; /* whole field: with EXIT_REASON_ENTRY_FAILURE */
+
+	/* What L1 believes its CR4/MSRs to be where the VMCS cannot say. */
+	u64 feature_control;	    /* as L1 reads and writes IA32_FEATURE_CONTROL */
+	u64 cr0_shadow, cr4_shadow; /* what the read shadows of vmcs01 hold: CR0 and CR4 as L1 wrote them */
+	struct mtrr mtrr;	    /* L1's MTRRs: vmx/l1/mtrr.c */
+	u64 ram_base, ram_size;	    /* a range of L1's RAM, where guest_mem.c looks first */
+
+	/* L0's own wish for #PFs of any guest: intercept=pf, then vcpu_set_pf_wish(). */
+	struct pf_intercept pf_wish;
+	struct pf_intercept pf_wish_next; /* changes places with it when L0 has handled an exit of L2's */
+	bool pf_wish_alternates;
+
+	struct absent absent;	      /* an access to absent memory is being stepped over: vmx/l1/absent.c */
+	struct ept01_step ept01_step; /* EPT01 for that, of L1's accesses and of an L2's without EPT */
+	struct nested nested;
+
+	/* Counters and trace. */
+	u64 exits_l1[EXIT_REASON_COUNT];
+	u64 exits_l2[EXIT_REASON_COUNT];
+	u64 exits_reflected[EXIT_REASON_COUNT]; /* of exits_l2 */
+	u64 window_accesses;			/* L1, L2 or a walk touched L0's memory window */
+	struct regcache_counters reg_counters;
+	struct trace_entry trace[TRACE_COUNT];
+	u32 trace_next;
+};
+
+static_assert(__builtin_offsetof(struct vcpu, request) == 128, "entry.S");
+static_assert(__builtin_offsetof(struct vcpu, launched) == 136, "entry.S");
+static_assert(__builtin_offsetof(struct vcpu, host_stack) == 144, "entry.S");
+
+/* Registers of the guest that runs now (L1, or L2 if vcpu->nested.in_l2): of the current VMCS. */
+static inline u64 vcpu_reg(struct vcpu *vcpu, enum reg reg)
+{
+	return regcache_read(&vcpu->vmcs->cache, reg);
+}
+
+static inline void vcpu_set_reg(struct vcpu *vcpu, enum reg reg, u64 value)
+{
+	regcache_write(&vcpu->vmcs->cache, reg, value);
+}
+
+/* The field of a register; folds where `reg` is constant. */
+static inline enum vmcs_field regcache_field(enum reg reg)
+{
+	switch (reg) {
+#define R(name, field)                                                                                       \
+	case REG_##name:                                                                                     \
+		return VMCS_##field;
+#include "vmx/hw/regcache.def"
+#undef R
+	default: return VMCS_guest_rip;
+	}
+}
+
+/*
+ * vcpu_reg() without a call, for the exit path and a constant `reg`. `cache` is the current VMCS's,
+ * `available` a copy of its mask that the caller stores back.
+ */
+static inline u64 vcpu_reg_fast(struct vcpu *vcpu, struct regcache *cache, u64 *available, enum reg reg)
+{
+	u64 value;
+
+	if (*available & BIT(reg))
+		return cache->value[reg];
+	value = vmcs_read_fast(regcache_field(reg));
+	cache->value[reg] = value;
+	*available |= BIT(reg);
+	vcpu->reg_counters.reads[reg]++;
+	return value;
+}
+
+/* The same for one register. */
+static inline u64 vcpu_reg_hot(struct vcpu *vcpu, enum reg reg)
+{
+	struct regcache *cache = &vcpu->vmcs->cache;
+
+	return vcpu_reg_fast(vcpu, cache, &cache->available, reg);
+}
+
+/*
+ * vcpu_set_reg() and its flush in one, without a look at what is there, for a constant `reg` that is nearly
+ * always new. The caller adds `*written` to the cache's available registers and takes it from the dirty ones.
+ */
+static inline void vcpu_write_reg_fast(struct vcpu *vcpu, struct regcache *cache, u64 *written, enum reg reg,
+				       u64 value)
+{
+	vmcs_write_fast(regcache_field(reg), value);
+	cache->value[reg] = value;
+	*written |= BIT(reg);
+	vcpu->reg_counters.writes[reg]++;
+}
+
+/* A general register by instruction encoding, RSP included. */
+static inline u64 vcpu_gpr(struct vcpu *vcpu, unsigned int n)
+{
+	return n == GPR_RSP ? vcpu_reg(vcpu, REG_RSP) : vcpu->gpr[n];
+}
+
+static inline void vcpu_set_gpr(struct vcpu *vcpu, unsigned int n, u64 value)
+{
+	if (n == GPR_RSP)
+		vcpu_set_reg(vcpu, REG_RSP, value);
+	else
+		vcpu->gpr[n] = value;
+}
+
+/*
+ * Makes `vmcs` current: flushes the dirty registers of the one that is left
+ * (they belong to it), forgets nothing of either cache but availability where
+ * the fields may have changed.  No-op if it is current.
+ */
+void vcpu_load_vmcs(struct vcpu *vcpu, struct vmcs *vmcs);
+
+/*
+ * Is the guest that runs now in 64-bit mode / long mode / protected mode / v86; its CPL; PAE paging
+ * (CR0.PG, CR4.PAE, !LMA).
+ */
+bool vcpu_is_64bit(struct vcpu *vcpu);
+bool vcpu_is_long_mode(struct vcpu *vcpu);
+bool vcpu_is_protected(struct vcpu *vcpu);
+bool vcpu_is_v86(struct vcpu *vcpu);
+unsigned int vcpu_cpl(struct vcpu *vcpu);
+bool vcpu_is_pae_paging(struct vcpu *vcpu);
+
+/*
+ * What L0 itself needs in the control words of vmcs01, and as a minimum in every vmcs02.  Constant
+ * after vm_init(). `proc2` holds the features that L1 is given (RDTSCP, INVPCID, XSAVES...) as far as
+ * the processor has them; VPID and VMCS shadowing are not in it.
+ */
+struct l0_controls {
+	u32 pin, proc, proc2, exit, entry;
+};
+extern struct l0_controls l0_controls;
+
+/* The host state of this CPU into the current VMCS (vmcs01, or a new vmcs02). */
+void vcpu_write_host_state(struct vcpu *vcpu);
+
+/* Makes this CPU's vCPU and loads its vmcs01.  `start` is NULL for an AP: it waits for a SIPI. */
+struct vcpu *vcpu_create(struct percpu *cpu, struct vm *vm, const struct l1_start *start);
+
+/* Runs the vCPU of this CPU for ever. */
+NORETURN void vcpu_run(struct vcpu *vcpu);
+
+/* For a panic or a stop: the exit in hand, the guest's registers, the last exits. */
+void run_dump(void);
+
+/*
+ * What L0 itself wants of any guest by intercept=: other exceptions than #PF (pf_wish), all accesses to CR0,
+ * CR3 and CR4.
+ */
+u32 vcpu_exception_bitmap(struct vcpu *vcpu);
+/* Another wish from now on: vmcs01, the vmcs02 that runs and those that will follow it at once. */
+void vcpu_set_pf_wish(struct vcpu *vcpu, struct pf_intercept wish);
+/* L0 has handled an exit of L2's, and L2 goes on: the other wish's turn. */
+void vcpu_alternate_pf_wish(struct vcpu *vcpu);
+bool vcpu_intercepts_cr(struct vcpu *vcpu);
+
+/* INIT state in vmcs01, which is current.  SDM: "Processor State After Reset, Power-up or INIT". */
+void vcpu_init_reset(struct vcpu *vcpu);
+
+/*
+ * An INIT that L1's processor takes now (not in VMX operation): INIT state; an AP waits for a SIPI, which
+ * brings that state (exit_sipi()).  vmcs01 is current.
+ */
+void vcpu_take_init(struct vcpu *vcpu);
+
+/* Shutdown, from which nothing but an INIT wakes; a HLT that is as deep, where no entry can load that state.
+ */
+void vcpu_shut_down(struct vcpu *vcpu);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Operands of VMX instructions from the VM-exit instruction information:
+ * register numbers, effective and linear addresses, segmentation and
+ * canonicality checks.  SDM: "Information for VM Exits Due to Instruction Execution".
+ */
+#ifndef VMX_VMX_OPERAND_H
+#define VMX_VMX_OPERAND_H
+
+#include "vmx/guest/guest_mem.h"
+
+struct vmx_operand {
+	bool is_register; /* VMREAD and VMWRITE only */
+	u8 reg1;	  /* the register operand of bits 6:3, if is_register */
+	u8 reg2;	  /* the register operand of bits 31:28 */
+	u64 linear;	  /* memory operand: checked linear address */
+};
+
+/*
+ * Decodes; `length` is that of the memory operand and `write` its direction. False: `fault` must be
+ * injected (#GP, #SS).
+ */
+bool vmx_operand_decode(struct vcpu *vcpu, size_t length, bool write, struct vmx_operand *out,
+			struct guest_fault *fault);
+
+/*
+ * The linear address of `length` bytes at `offset` of a segment, with the segment's checks. False: `fault`
+ * must be injected.
+ */
+bool vmx_operand_linear(struct vcpu *vcpu, enum seg seg, u64 offset, size_t length, bool write, u64 *linear,
+			struct guest_fault *fault);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The register cache's slow paths: a miss, a flush, a reset.  The truth table
+ * is in vmx/hw/regcache.h; who flushes and resets, and when, in vmx/run.c and
+ * vcpu_load_vmcs().
+ */
+#include "vmx/hw/regcache.h"
+
+#include "kernel/panic.h"
+#include "vmx/hw/vmcs.h"
+
+static const u16 reg_field[REG_COUNT] = {
+#define R(name, field) [REG_##name] = VMCS_##field,
+#include "vmx/hw/regcache.def"
+#undef R
+};
+
+void regcache_check(const struct regcache *cache)
+{
+	ASSERT(!(cache->dirty & ~cache->available));
+}
+
+u64 regcache_fill(struct regcache *cache, enum reg reg)
+{
+	u64 value = vmcs_read_fast(reg_field[reg]);
+
+	ASSERT(!(cache->dirty & BIT(reg)));
+	cache->value[reg] = value;
+	cache->available |= BIT(reg);
+	cache->counters->reads[reg]++;
+	return value;
+}
+
+void regcache_flush_dirty(struct regcache *cache)
+{
+	regcache_check(cache);
+	for (u64 dirty = cache->dirty; dirty; dirty &= dirty - 1) {
+		enum reg reg = (enum reg)__builtin_ctzll(dirty);
+
+		vmcs_write_fast(reg_field[reg], cache->value[reg]);
+		cache->counters->writes[reg]++;
+	}
+	cache->dirty = 0;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * EPT violations of L1: MMIO that is mapped when it is first touched, and
+ * accesses to memory that is not there. L2's are vmx/nested's.
+ * SDM: "EPT Violations", "EPT Misconfigurations".
+ */
+#include "kernel/panic.h"
+#include "vmx/guest/event.h"
+#include "vmx/exit.h"
+#include "vmx/l1/sleep_page.h"
+#include "vmx/l1/vm.h"
+
+enum action exit_ept_violation(struct vcpu *vcpu)
+{
+	gpa_t gpa = GPA(vcpu_reg(vcpu, REG_GUEST_PHYSICAL_ADDRESS));
+	struct ept01_mapping mapping;
+
+	/* An IRET whose access was broken off had unblocked NMIs already. */
+	if ((vcpu_reg(vcpu, REG_EXIT_QUALIFICATION) & EPTV_NMI_UNBLOCKING) &&
+	    !(vcpu_reg(vcpu, REG_IDT_VECTORING_INFO) & INTR_INFO_VALID))
+		vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY,
+			     vcpu_reg(vcpu, REG_INTERRUPTIBILITY) | INTERRUPTIBILITY_NMI);
+	if ((vcpu_reg(vcpu, REG_EXIT_QUALIFICATION) & EPTV_WRITE) && sleep_page_is(gpa.v)) {
+		if (sleep_page_store(vcpu, gpa))
+			return ACTION_SKIP;
+	} else if (vm_ept01_lookup(gpa, &mapping)) {
+		ept01_step_follow(vcpu);
+		return ACTION_RESUME;
+	}
+	vcpu->window_accesses++;
+	if (!absent_step(vcpu, gpa))
+		return event_inject_gp(vcpu, 0);
+	return ACTION_RESUME;
+}
+
+enum action exit_ept_misconfig(struct vcpu *vcpu)
+{
+	panic("EPT01 is misconfigured at %llx",
+	      (unsigned long long)vcpu_reg(vcpu, REG_GUEST_PHYSICAL_ADDRESS));
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * VM entries of L1 that fail late, mended where L1 or the machine is the cause.
+ * SDM: "VM-Entry Failures During or After Loading Guest State", "Machine-Check Events During VM Entry".
+ */
+#include "vmx/l1/late.h"
+
+#include "kernel/hw/cpu.h"
+#include "kernel/log.h"
+#include "kernel/msr.h"
+#include "vmx/exit.h"
+
+bool late_machine_check_is_l1s(void)
+{
+	u64 status;
+
+	return rdmsr_safe(MSR_IA32_MCG_STATUS, &status) &&
+	       (status & (MCG_STATUS_RIPV | MCG_STATUS_EIPV)) == MCG_STATUS_RIPV;
+}
+
+/*
+ * IA32_DEBUGCTL is the one field of vmcs01 that L1 writes by a WRMSR which does not exit, and whose valid
+ * bits L1 can change afterwards (RTM's, by IA32_TSX_CTRL): bits that the processor does not take any more are
+ * gone, as they are from the register of a processor that has lost the feature.
+ */
+static bool mend_debugctl(void)
+{
+	u64 value = vmcs_read(VMCS_guest_debugctl), taken = msr_debugctl_taken(value);
+
+	if (taken == value)
+		return false;
+	vmcs_write(VMCS_guest_debugctl, taken);
+	log_debug("IA32_DEBUGCTL of L1 was %llx, is %llx", (unsigned long long)value,
+		  (unsigned long long)taken);
+	return true;
+}
+
+bool late_mend(struct vcpu *vcpu)
+{
+	switch (vcpu->exit_reason & 0xffff) {
+	case EXIT_ENTRY_FAIL_GUEST: return mend_debugctl();
+	case EXIT_ENTRY_FAIL_MCE:
+		if (!late_machine_check_is_l1s())
+			return false;
+		vcpu->machine_check_pending = true;
+		return true;
+	default: return false;
+	}
+}

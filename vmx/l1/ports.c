@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of ports, the two pages of L0's bitmaps that are derived from it,
+ * and the access itself.  See vmx/l1/ports.h.
+ */
+#include "vmx/l1/ports.h"
+
+#include "kernel/hw/cpu.h"
+#include "kernel/panic.h"
+#include "mm/page_alloc.h"
+#include "vmx/guest/vcpu.h"
+
+#define RANGES_MAX 16u
+
+/* Constant after ports_init(). */
+static struct port_range ranges[RANGES_MAX];
+static unsigned int range_count;
+static u64 *bitmaps[2]; /* NULL: no port is wanted */
+static bool half_wanted[2];
+
+void ports_add(const struct port_range *range)
+{
+	ASSERT(!bitmaps[0] && range_count < RANGES_MAX);
+	ASSERT(range->count && range->first + range->count <= (int)PORT_COUNT);
+	ranges[range_count++] = *range;
+}
+
+void ports_init(void)
+{
+	if (!range_count)
+		return;
+	bitmaps[0] = page_alloc();
+	bitmaps[1] = page_alloc();
+	for (unsigned int i = 0; i < range_count; i++)
+		for (u32 port = ranges[i].first; port < (u32)ranges[i].first + ranges[i].count; port++) {
+			bitmaps[port / PORT_HALF][port % PORT_HALF / 64] |= BIT(port % 64);
+			half_wanted[port / PORT_HALF] = true;
+		}
+}
+
+bool ports_wanted(void)
+{
+	return bitmaps[0];
+}
+
+bool ports_wanted_in(unsigned int half)
+{
+	return half_wanted[half];
+}
+
+const u64 *ports_bitmap(unsigned int half)
+{
+	return bitmaps[half];
+}
+
+bool ports_are_wanted(u16 port, unsigned int size)
+{
+	for (unsigned int i = 0; ports_wanted() && i < size; i++) {
+		u16 at = (u16)(port + i);
+
+		if (bitmaps[at / PORT_HALF][at % PORT_HALF / 64] & BIT(at % 64))
+			return true;
+	}
+	return false;
+}
+
+bool port_access_byte(const struct port_access *access, u16 port, u8 *byte)
+{
+	u16 offset = (u16)(port - access->port);
+
+	if (access->in || offset >= access->size)
+		return false;
+	*byte = (u8)(access->value >> (8 * offset));
+	return true;
+}
+
+/* Which of the access's bytes lie on the range's ports: bit n for byte n. */
+static u32 bytes_in(const struct port_range *range, const struct port_access *access)
+{
+	u32 bytes = 0;
+
+	for (unsigned int i = 0; i < access->size; i++)
+		if ((u16)(access->port + i - range->first) < range->count)
+			bytes |= (u32)BIT(i);
+	return bytes;
+}
+
+/* Every handler that the access concerns; what they keep back, bit n for byte n. */
+static u32 ask_handlers(struct vcpu *vcpu, struct port_access *access)
+{
+	u32 kept = 0;
+
+	for (unsigned int i = 0; i < range_count; i++) {
+		u32 bytes = bytes_in(&ranges[i], access);
+
+		if (bytes && !ranges[i].handler(vcpu, &ranges[i], access))
+			kept |= bytes;
+	}
+	return kept;
+}
+
+static u32 machine_in(u16 port, unsigned int size)
+{
+	switch (size) {
+	case 1: return inb(port);
+	case 2: return inw(port);
+	default: return inl(port);
+	}
+}
+
+static void machine_out(u16 port, unsigned int size, u32 value)
+{
+	switch (size) {
+	case 1: outb(port, (u8)value); break;
+	case 2: outw(port, (u16)value); break;
+	default: outl(port, value);
+	}
+}
+
+/*
+ * One of the ports may raise an SMI, and the firmware's handler takes what it is asked from the general
+ * registers and answers in them: they are the guest's at that moment.
+ */
+static void out_whole(struct vcpu *vcpu, const struct port_access *access)
+{
+	if (access->string)
+		machine_out(access->port, access->size, access->value);
+	else
+		cpu_out_registers(vcpu->gpr, access->port, access->size);
+}
+
+void ports_access(struct vcpu *vcpu, struct port_access *access)
+{
+	u32 kept;
+
+	if (access->in) {
+		access->value = machine_in(access->port, access->size);
+		ask_handlers(vcpu, access);
+		return;
+	}
+	kept = ask_handlers(vcpu, access);
+	if (!kept) {
+		out_whole(vcpu, access);
+		return;
+	}
+	for (unsigned int i = 0; i < access->size; i++)
+		if (!(kept & BIT(i)))
+			outb((u16)(access->port + i), (u8)(access->value >> (8 * i)));
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What all vCPUs share, made once: EPT01, the MSR bitmap of L1, the control
+ * words. SDM: "VM-Execution Control Fields", "MSR-Bitmap Address".
+ */
+#include "vmx/l1/vm.h"
+
+#include "kernel/cmdline.h"
+#include "kernel/hw/cpu.h"
+#include "kernel/hw/phys.h"
+#include "kernel/hw/vmx.h"
+#include "kernel/msr.h"
+#include "kernel/x86.h"
+#include "mm/page_alloc.h"
+#include "vmx/hw/caps.h"
+#include "vmx/exit.h"
+#include "vmx/l1/ports.h"
+#include "vmx/hw/tlb.h"
+#include "vmx/guest/vcpu.h"
+
+struct vm vm;
+struct l0_controls l0_controls;
+
+struct msr_range {
+	u32 first, last;
+	bool read, write, if_there;
+};
+
+static const struct msr_range msr_intercepts[] = {
+#define MSR_INTERCEPTED(first, last, read, write) { first, last, read, write, false },
+#define MSR_HIDDEN(first, last) { first, last, true, true, false },
+#define MSR_HIDDEN_IF_THERE(first, last) { first, last, true, true, true },
+#include "vmx/l1/msrs.def"
+#undef MSR_INTERCEPTED
+#undef MSR_HIDDEN
+#undef MSR_HIDDEN_IF_THERE
+};
+
+/* SDM "MSR-Bitmap Address": reads of low and high MSRs, then writes of low and high ones, 1 KiB each. */
+static void msr_bitmap_set(u8 *bitmap, u32 msr, bool write)
+{
+	u32 bit = msr & MSR_LOW_LAST;
+	u32 part = (msr >= MSR_HIGH_FIRST ? 0x400u : 0) + (write ? 0x800u : 0);
+
+	bitmap[part + bit / 8] |= (u8)(1u << (bit % 8));
+}
+
+static void make_msr_bitmap(void)
+{
+	vm.msr_bitmap01 = page_alloc();
+	for (size_t i = 0; i < ARRAY_SIZE(msr_intercepts); i++) {
+		const struct msr_range *range = &msr_intercepts[i];
+
+		for (u32 msr = range->first; msr <= range->last; msr++) {
+			u64 value;
+
+			if (range->if_there && !rdmsr_safe(msr, &value))
+				continue;
+			if (range->read)
+				msr_bitmap_set(vm.msr_bitmap01, msr, false);
+			if (range->write)
+				msr_bitmap_set(vm.msr_bitmap01, msr, true);
+		}
+	}
+}
+
+static void make_controls(struct l0_controls *c)
+{
+	c->pin = caps_control(vmx_caps.pin, PIN_NMI_EXITING | PIN_VIRTUAL_NMIS);
+	c->proc = PROC_MSR_BITMAPS | PROC_SECONDARY;
+	if (ports_wanted())
+		c->proc |= PROC_IO_BITMAPS;
+	if (options.intercept & (INTERCEPT_CR | INTERCEPT_CR3))
+		c->proc |= PROC_CR3_LOAD_EXITING | PROC_CR3_STORE_EXITING;
+	c->proc = caps_control(vmx_caps.proc, c->proc);
+	c->proc2 = caps_control(vmx_caps.proc2, PROC2_EPT | PROC2_UNRESTRICTED_GUEST | PROC2_RDTSCP |
+							PROC2_INVPCID | PROC2_XSAVES | PROC2_USER_WAIT_PAUSE);
+	c->exit = caps_control(vmx_caps.exit, EXIT_HOST_64 | EXIT_SAVE_DEBUG | EXIT_SAVE_PAT | EXIT_LOAD_PAT |
+						      EXIT_SAVE_EFER | EXIT_LOAD_EFER);
+	c->entry = caps_control(vmx_caps.entry, ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER);
+}
+
+/* vmcs_field_exists() is asked before the first vCPU's VMCS is there: a VMCS for the question alone. */
+static void probe_fields(void)
+{
+	static struct regcache_counters counters;
+	struct vmcs vmcs;
+
+	vmcs_init(&vmcs, page_alloc(), &counters);
+	vmcs_load(&vmcs);
+	vmcs_probe_fields();
+	vmcs_clear(&vmcs);
+}
+
+enum status vm_init(void)
+{
+	static struct mtrr mtrr;
+	enum status status;
+
+	mtrr_read_hardware(&mtrr);
+	status = passthru_init(&mtrr);
+	if (status != STATUS_OK)
+		return status;
+	make_msr_bitmap();
+	ports_init();
+	make_controls(&l0_controls);
+	probe_fields();
+	cpuid_init();
+	nested_caps_init();
+	return STATUS_OK;
+}

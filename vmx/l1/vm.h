@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one VM: what all of L1's processors share.  EPT01 (pass-through with
+ * L0's window cut out, memory types from the MTRRs), the MSR bitmap of L1,
+ * and VPID numbers.  SDM: "VMX Support for Address Translation".
+ */
+#ifndef VMX_VM_H
+#define VMX_VM_H
+
+#include "kernel/status.h"
+#include "mm/addr.h"
+
+#define VPID_L1 1 /* L2's VPIDs start above */
+
+struct mtrr;
+
+struct vm {
+	u64 ept01_pointer;  /* EPTP; constant */
+	void *ept01_root;   /* any CPU, under the EPT01 lock */
+	void *msr_bitmap01; /* 4 KiB; constant after init */
+};
+extern struct vm vm;
+
+/* BSP, once. */
+enum status vm_init(void);
+
+/*
+ * EPT01 for one GPA: makes a mapping if there should be one (MMIO on demand).
+ * Returns the HPA of the page and by pointers the permission bits
+ * (EPT_RWX), memory type (0..6), ignore-PAT and the size in bytes of the
+ * largest aligned page that is uniform around it.  False: L0's window, or beyond the
+ * physical address width.  Any CPU.
+ */
+struct ept01_mapping {
+	u64 hpa;  /* of the start of the page of `size` */
+	u64 size; /* 4 KiB, 2 MiB or 1 GiB */
+	u32 rwx;
+	u32 memory_type;
+	bool ignore_pat;
+};
+bool vm_ept01_lookup(gpa_t gpa, struct ept01_mapping *out);
+
+/* ---- passthru.c ---- */
+
+/* BSP, once: EPT01 of all memory below 4 GiB and all RAM. */
+enum status passthru_init(const struct mtrr *mtrr);
+
+/*
+ * L1's MTRRs on some CPU have changed: memory types of EPT01 follow, each when it is touched.  True: some
+ * will; the caller has all CPUs flush.
+ */
+bool passthru_retype(const struct mtrr *mtrr);
+
+/* Maps the page around `gpa`, which is mapped, by 4 KiB.  Any CPU; the caller flushes. */
+void passthru_split(gpa_t gpa);
+
+/* Whether EPT01's tables have an entry for this address.  Any CPU. */
+bool passthru_is_covered(gpa_t gpa);
+
+/* vmx/l1/ept01_step.c's: its tables as EPT01 is now.  False: too few of them for its pages.  Any CPU. */
+struct ept01_step;
+bool passthru_build_step(struct ept01_step *step);
+
+/* How many tables of EPT01's fixed number are used up; none comes back. */
+u32 passthru_tables_used(void);
+
+#endif

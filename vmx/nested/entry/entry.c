@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * VMLAUNCH and VMRESUME of L1: decode, check, commit, in the SDM's order.
+ * Nothing changes before the last check has passed.  The rules are in
+ * check_*.c, what is written to vmcs02 in merge.c.
+ * SDM: "VM Entries", "VMLAUNCH/VMRESUME".
+ */
+#include "kernel/cpuid.h"
+#include "kernel/log.h"
+#include "kernel/msr.h"
+#include "kernel/x86.h"
+#include "vmx/exit.h"
+#include "vmx/guest/guest_mem.h"
+#include "vmx/nested/internal.h"
+
+static bool read_l1(void *context, u64 gpa, void *to, size_t length)
+{
+	return guest_mem_read(context, GPA(gpa), to, length);
+}
+
+/* Every failed entry passes here: the rule is kept for who asks, and logged on request only. */
+static COLD void note_failure(struct vcpu *vcpu, const char *stage)
+{
+	const struct check_failure *f = &vcpu->nested.failure;
+
+	vcpu->nested.counters.entry_failures++;
+	log_debug("VM entry failed, %s: %s, %s=0x%llx\n", stage, f->rule, f->field_name,
+		  (unsigned long long)f->value);
+}
+
+/*
+ * Groups whose checks must be run again.  The primary controls change in
+ * every other entry by the interrupt window alone, on which nothing depends;
+ * what the others govern is merged anew as well.  RFLAGS.VM decides how the
+ * segments are checked.
+ */
+static u32 stale_groups(struct nested_vmcs *slot)
+{
+	u32 stale;
+
+	if (((u32)slot->v12.proc_controls ^ slot->last.proc12) & ~(u32)PROC_INTERRUPT_WINDOW)
+		slot->dirty |= GROUP_CTL;
+	stale = slot->entered ? slot->dirty : GROUP_ALL;
+	if (slot->v12.guest_rflags & RFLAGS_VM)
+		stale |= GROUP_MODE;
+	return stale;
+}
+
+/* 0: passed; else the VM-instruction error. */
+static u32 check_before_load(struct vcpu *vcpu, struct nested_vmcs *slot, const struct check_env *env,
+			     u32 stale)
+{
+	struct check_failure *f = &vcpu->nested.failure;
+	const struct vmcs12 *v12 = &slot->v12;
+
+	if (!(stale & GROUP_CTL ? check_controls(v12, env, f) : check_event_injection(v12, env, f))) {
+		note_failure(vcpu, "controls");
+		return VMXERR_ENTRY_CONTROLS;
+	}
+	/* The host's address-space size is compared with the mode that L1 is in now. */
+	if ((stale & (GROUP_CTL | GROUP_HST)) || env->l1_long_mode != slot->last.l1_long_mode) {
+		if (!check_host(v12, env, f)) {
+			note_failure(vcpu, "host state");
+			return VMXERR_ENTRY_HOST_STATE;
+		}
+		slot->last.l1_long_mode = env->l1_long_mode;
+	}
+	return 0;
+}
+
+static bool check_state(struct vcpu *vcpu, struct nested_vmcs *slot, const struct check_env *env, u32 stale)
+{
+	struct check_failure *f = &vcpu->nested.failure;
+	bool ok;
+
+	f->qualification = ENTRY_FAIL_DEFAULT;
+	if (stale & (GROUP_CTL | GROUP_SEG | GROUP_RARE | GROUP_MODE)) {
+		nested_sync_rare(vcpu, slot);
+		ok = check_guest(&slot->v12, env, f);
+	} else {
+		ok = check_guest_hot(&slot->v12, env, f);
+	}
+	if (!ok)
+		note_failure(vcpu, "guest state");
+	return ok;
+}
+
+/* L1's state that vmcs12 does not replace.  vmcs01 is current. */
+static struct l1_state l1_state_read(struct vcpu *vcpu, const struct vmcs12 *v12)
+{
+	struct l1_state l1 = { 0 };
+
+	if (!v12_has_entry(v12, ENTRY_LOAD_EFER))
+		l1.efer = vcpu_reg_hot(vcpu, REG_EFER);
+	if (!v12_has_entry(v12, ENTRY_LOAD_DEBUG)) {
+		l1.dr7 = vcpu_reg_hot(vcpu, REG_DR7);
+		l1.debugctl = vmcs_read(VMCS_guest_debugctl);
+	}
+	if (!v12_has_entry(v12, ENTRY_LOAD_PAT))
+		l1.pat = vmcs_read(VMCS_guest_pat);
+	return l1;
+}
+
+/*
+ * An INIT that was held in VMX root operation, at an entry that unblocks it.
+ * SDM "Event Injection": what the entry injects is delivered "as part of VM
+ * entry", INIT comes at the boundary behind it, which the monitor trap flag
+ * finds; a pending MTF VM exit is injected into no IDT and gives way.
+ * "Wait-for-SIPI" goes on blocking INITs.
+ */
+static COLD enum action take_held_init(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	const struct vmcs12 *v12 = &slot->v12;
+
+	if (v12->guest_activity_state == ACTIVITY_WAIT_FOR_SIPI || nested_exits_by_tpr(vcpu, v12))
+		return ACTION_RESUME;
+	if (!vcpu->pending_valid || vcpu->pending.type == INTR_TYPE_OTHER)
+		return nested_reflect_init(vcpu);
+	event_set_step(vcpu, STEP_INIT, true);
+	return ACTION_RESUME;
+}
+
+/* The entry failed while it loaded guest state: vmcs12 keeps what it had, and all of it is loaded again next
+ * time. */
+static COLD enum action fail_late(struct vcpu *vcpu, struct nested_vmcs *slot, u32 reason, u64 qualification)
+{
+	bool list = reason == EXIT_ENTRY_FAIL_MSR;
+
+	vcpu->nested.failure = (struct check_failure){
+		.rule = list ? "each entry of the list loads" : "PDPTEs in memory are valid",
+		.field_name = list ? "number of the entry" : "guest_cr3",
+		.value = list ? qualification : slot->v12.guest_cr3,
+		.qualification = qualification,
+	};
+	note_failure(vcpu, list ? "MSR-load list" : "guest state");
+	slot->dirty = GROUP_ALL;
+	return nested_entry_failure(vcpu, reason, qualification);
+}
+
+/* SDM: without EPT, an entry to PAE paging loads the PDPTEs from memory. */
+static bool loads_pdptes(const struct vmcs12 *v12)
+{
+	return !v12_has_proc2(v12, PROC2_EPT) && (v12->guest_cr0 & CR0_PG) && (v12->guest_cr4 & CR4_PAE) &&
+	       !v12_has_entry(v12, ENTRY_IA32E_GUEST);
+}
+
+/* All checks have passed: L2's state goes into vmcs02, and L2 is what runs next. */
+static enum action commit(struct vcpu *vcpu, struct nested_vmcs *slot, bool launch)
+{
+	struct vmcs12 *v12 = &slot->v12;
+	struct l1_state l1 = l1_state_read(vcpu, v12);
+	u32 failed;
+
+	/* What can still fail must find vmcs12 whole: the list may write fields that live in vmcs02 only. */
+	if (v12->entry_msr_load_count || loads_pdptes(v12))
+		nested_sync_rare(vcpu, slot);
+	vcpu_load_vmcs(vcpu, &slot->vmcs02);
+	vcpu->nested.in_l2 = true;
+	vcpu->nested.counters.entries++;
+	merge_vmcs02(vcpu, slot, &l1);
+	slot->dirty = 0;
+	slot->last.launching = launch;
+	/* SDM: without EPT, "the PDPTEs are loaded from memory"; a bad one is caught by check_guest, unless
+	 * L1 raced. */
+	if (!v12_has_proc2(v12, PROC2_EPT) && vcpu_is_pae_paging(vcpu) &&
+	    nested_load_pdptes(vcpu, v12->guest_cr3) != PDPTE_OK)
+		return fail_late(vcpu, slot, EXIT_ENTRY_FAIL_GUEST, ENTRY_FAIL_PDPTE);
+	if (v12_has_entry(v12, ENTRY_LOAD_PERF_GLOBAL))
+		msr_write(vcpu, MSR_IA32_PERF_GLOBAL_CTRL, v12->guest_perf_global_ctrl);
+	if (v12->entry_msr_load_count) {
+		failed = msr_area_load(vcpu, v12->entry_msr_load_addr, (u32)v12->entry_msr_load_count, true);
+		if (failed)
+			return fail_late(vcpu, slot, EXIT_ENTRY_FAIL_MSR, failed);
+	}
+	v12->launched = 1;
+	if (unlikely(vcpu->flush_l1d))
+		msr_write(vcpu, MSR_IA32_FLUSH_CMD, FLUSH_CMD_L1D);
+	if (unlikely(vcpu->nested.init_pending))
+		return take_held_init(vcpu, slot);
+	return ACTION_RESUME;
+}
+
+/* SDM "Architectural Performance Monitoring": a bit for each counter, from 0 and from 32. */
+static COLD u64 perf_global_valid(struct vcpu *vcpu)
+{
+	struct cpuid_regs r = cpuid_l1(vcpu, CPUID_LEAF_PERFMON, 0);
+	u64 version = r.eax & 0xff, general = (r.eax >> 8) & 0xff, fixed = BIT(MIN(r.edx & 0x1f, 16u)) - 1;
+	u64 capabilities, valid;
+
+	if (version < 2)
+		return 0;
+	if (version >= 5)
+		fixed |= r.ecx & GENMASK(15, 0);
+	valid = (BIT(MIN(general, 32u)) - 1) | fixed << 32;
+	if ((cpuid_l1(vcpu, CPUID_LEAF_FEATURES, 0).ecx & CPUID_1_ECX_PDCM) &&
+	    msr_read(vcpu, MSR_IA32_PERF_CAPABILITIES, &capabilities) && (capabilities & PERF_CAP_METRICS))
+		valid |= BIT(48);
+	return valid;
+}
+
+/* What rare checks ask of L1's processor: CPUID exits are slow, so only where vmcs12 has the feature. */
+static void describe_processor(struct vcpu *vcpu, const struct vmcs12 *v12, struct check_env *env)
+{
+	if (v12_has_exit(v12, EXIT_LOAD_PERF_GLOBAL) || v12_has_entry(v12, ENTRY_LOAD_PERF_GLOBAL))
+		env->perf_global_valid = perf_global_valid(vcpu);
+	if (v12->guest_pending_debug & PENDING_DEBUG_BLD)
+		env->has_bus_lock_detect =
+			cpuid_l1(vcpu, CPUID_LEAF_EXTENDED_FEATURES, 0).ecx & CPUID_7_ECX_BUS_LOCK_DETECT;
+	if (v12->guest_pending_debug & PENDING_DEBUG_RTM)
+		env->has_rtm = cpuid_l1(vcpu, CPUID_LEAF_EXTENDED_FEATURES, 0).ebx & CPUID_7_EBX_RTM;
+}
+
+static enum action enter(struct vcpu *vcpu, bool launch)
+{
+	struct nested_vmcs *slot = vcpu->nested.current;
+	struct check_env env = {
+		.caps = &caps12,
+		.l1_long_mode = vcpu_reg_hot(vcpu, REG_EFER) & EFER_LMA,
+		.vmcs_link_self = slot ? slot->gpa : NO_VMCS,
+		.context = vcpu,
+		.read = read_l1,
+	};
+	struct insn_result result;
+	u32 stale, error;
+
+	if (!insn_permitted(vcpu, &result))
+		return insn_finish(vcpu, result);
+	/* SDM: VMfailInvalid if there is no current VMCS, or if it is a shadow VMCS. */
+	if (!slot || (slot->v12.revision & VMCS_SHADOW_INDICATOR))
+		return insn_finish(vcpu, (struct insn_result){ .kind = INSN_FAIL_INVALID });
+	if (vcpu_reg_hot(vcpu, REG_INTERRUPTIBILITY) & INTERRUPTIBILITY_MOV_SS)
+		return insn_finish(vcpu, insn_fail(vcpu, VMXERR_ENTRY_MOV_SS));
+	if (launch && slot->v12.launched)
+		return insn_finish(vcpu, insn_fail(vcpu, VMXERR_VMLAUNCH_NOT_CLEAR));
+	if (!launch && !slot->v12.launched)
+		return insn_finish(vcpu, insn_fail(vcpu, VMXERR_VMRESUME_NOT_LAUNCHED));
+	shadow_pull(vcpu, slot);
+	describe_processor(vcpu, &slot->v12, &env);
+	stale = stale_groups(slot);
+	error = check_before_load(vcpu, slot, &env, stale);
+	if (error)
+		return insn_finish(vcpu, insn_fail(vcpu, error));
+	if (!check_state(vcpu, slot, &env, stale))
+		return nested_entry_failure(vcpu, EXIT_ENTRY_FAIL_GUEST, vcpu->nested.failure.qualification);
+	return commit(vcpu, slot, launch);
+}
+
+enum action exit_vmlaunch(struct vcpu *vcpu)
+{
+	return enter(vcpu, true);
+}
+
+enum action exit_vmresume(struct vcpu *vcpu)
+{
+	return enter(vcpu, false);
+}

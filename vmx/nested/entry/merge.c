@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmcs02 = what L1 asked in vmcs12, plus what L0 needs, minus what L0
+ * forbids.  Each control word is one expression; a field is written when L1
+ * wrote it since the last entry.  The checks (check_*.c) have passed and
+ * vmcs02 is current.  The bitmaps' pages are bitmaps.c's, other pages that L1
+ * names addresses.c's, EPT pointer and VPID ept*.c's and vpid.c's.  SDM: "VM Entries", "VM-Execution Control
+ * Fields".
+ */
+#include "kernel/cmdline.h"
+#include "kernel/x86.h"
+#include "mm/page_alloc.h"
+#include "vmx/exit.h"
+#include "vmx/nested/internal.h"
+#include "vmx/hw/tlb.h"
+
+/* Controls of L1's that go through to vmcs02 as they stand, by word. */
+#define PIN_L1 (PIN_EXTERNAL_INTERRUPT | PIN_PREEMPTION_TIMER | PIN_POSTED_INTERRUPTS)
+#define PROC_L1                                                                                              \
+	(PROC_INTERRUPT_WINDOW | PROC_TSC_OFFSETTING | PROC_HLT_EXITING | PROC_INVLPG_EXITING |              \
+	 PROC_MWAIT_EXITING | PROC_RDPMC_EXITING | PROC_RDTSC_EXITING | PROC_CR3_LOAD_EXITING |              \
+	 PROC_CR3_STORE_EXITING | PROC_CR8_LOAD_EXITING | PROC_CR8_STORE_EXITING | PROC_TPR_SHADOW |         \
+	 PROC_NMI_WINDOW | PROC_MOV_DR_EXITING | PROC_UNCONDITIONAL_IO | PROC_IO_BITMAPS | PROC_MTF |        \
+	 PROC_MONITOR_EXITING | PROC_PAUSE_EXITING)
+#define PROC2_L1                                                                                             \
+	(PROC2_APIC_ACCESS | PROC2_DESC_TABLE_EXITING | PROC2_RDTSCP | PROC2_VIRTUAL_X2APIC |                \
+	 PROC2_WBINVD_EXITING | PROC2_UNRESTRICTED_GUEST | PROC2_APIC_REGISTER_VIRT |                        \
+	 PROC2_VIRTUAL_INTERRUPT | PROC2_PAUSE_LOOP_EXITING | PROC2_RDRAND_EXITING | PROC2_INVPCID |         \
+	 PROC2_VMFUNC | PROC2_RDSEED_EXITING | PROC2_XSAVES | PROC2_MODE_BASED_EXECUTE | PROC2_TSC_SCALING | \
+	 PROC2_USER_WAIT_PAUSE)
+/*
+ * Not what would undo L2's own WRMSR at each exit that L0 handles: IA32_PERF_GLOBAL_CTRL is loaded by
+ * entry.c, IA32_BNDCFGS cleared by host_state.c.
+ */
+#define EXIT_L1 (EXIT_ACK_INTERRUPT)
+#define ENTRY_L1 (ENTRY_IA32E_GUEST | ENTRY_LOAD_BNDCFGS)
+
+/* What L0 adds whatever L1 asks. */
+#define PIN_L0 (PIN_NMI_EXITING | PIN_VIRTUAL_NMIS)
+#define PROC_L0 (PROC_MSR_BITMAPS | PROC_SECONDARY)
+#define PROC2_L0 (PROC2_EPT | (tlb_uses_vpid() ? PROC2_VPID : 0))
+#define EXIT_L0                                                                                              \
+	(EXIT_HOST_64 | EXIT_SAVE_DEBUG | EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_SAVE_EFER | EXIT_LOAD_EFER)
+#define ENTRY_L0 (ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER)
+
+/* The register cache's name of a field, plus one; 0: the field is not the cache's. */
+static const u8 row_reg[VMCS12_FIELD_COUNT] = {
+#define R(name, field) [V12_##field] = REG_##name + 1,
+#include "vmx/hw/regcache.def"
+#undef R
+};
+
+static void write_row(struct vcpu *vcpu, unsigned int row, u64 value)
+{
+	if (row_reg[row])
+		vcpu_set_reg(vcpu, (enum reg)(row_reg[row] - 1), value);
+	else
+		vmcs_write(vmcs12_fields[row].encoding, value);
+}
+
+/* Rows that reach vmcs02 as they stand: COPY and IN of the dirty groups. */
+static void copy_groups(struct vcpu *vcpu, struct nested_vmcs *slot, u32 groups)
+{
+	for (unsigned int row = 0; row < VMCS12_FIELD_COUNT; row++) {
+		const struct vmcs12_field *f = &vmcs12_fields[row];
+
+		if (!(f->group & groups) || (f->flow != FLOW_COPY && f->flow != FLOW_IN))
+			continue;
+		if (vmcs_field_exists(f->encoding))
+			write_row(vcpu, row, *vmcs12_slot(&slot->v12, row));
+	}
+}
+
+/*
+ * #PF interception as one value.  A triple is a set of error codes; one that
+ * wants none yields to the other; two that differ become "all", and software
+ * decides by L1's triple who gets the exit.
+ */
+static bool pf_intercept_is_empty(struct pf_intercept p)
+{
+	return p.eb ? p.match & ~p.mask : !p.mask && !p.match;
+}
+
+struct pf_intercept merge_pf(struct pf_intercept l0, struct pf_intercept l1)
+{
+	if (pf_intercept_is_empty(l0))
+		return l1;
+	if (pf_intercept_is_empty(l1))
+		return l0;
+	if (l0.eb == l1.eb && l0.mask == l1.mask && l0.match == l1.match)
+		return l1;
+	return (struct pf_intercept){ .eb = true };
+}
+
+/* SDM: "a page fault causes a VM exit if the bit equals ((PFEC & MASK) == MATCH)". */
+bool pf_intercept_wants(struct pf_intercept p, u32 pfec)
+{
+	return ((pfec & p.mask) == p.match) == p.eb;
+}
+
+void merge_exception_bitmap(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	struct vmcs12 *v12 = &slot->v12;
+	struct pf_intercept l0 = vcpu->pf_wish;
+	struct pf_intercept l1 = { v12->exception_bitmap & BIT(VEC_PF), (u32)v12->pf_mask,
+				   (u32)v12->pf_match };
+	struct pf_intercept merged = merge_pf(l0, l1);
+	u32 others = (u32)(v12->exception_bitmap | vcpu_exception_bitmap(vcpu)) & ~(u32)BIT(VEC_PF);
+
+	vmcs_write(VMCS_exception_bitmap, others | (merged.eb ? BIT(VEC_PF) : 0));
+	vmcs_write(VMCS_pf_mask, merged.mask);
+	vmcs_write(VMCS_pf_match, merged.match);
+}
+
+void nested_update_intercepts(struct vcpu *vcpu)
+{
+	for (unsigned int i = 0; i < NESTED_VMCS_COUNT; i++)
+		vcpu->nested.slots[i].dirty |= GROUP_CTL;
+	if (vcpu->nested.in_l2)
+		merge_exception_bitmap(vcpu, vcpu->nested.current);
+}
+
+/* Bits of CR0 and CR4 that L0 masks in L2: all with intercept=cr, else those of features that L1 is not
+ * given. */
+static u64 cr0_mask_l0(struct vcpu *vcpu)
+{
+	return vcpu_intercepts_cr(vcpu) ? ~0ull : 0;
+}
+
+static u64 cr4_mask_l0(struct vcpu *vcpu)
+{
+	return vcpu_intercepts_cr(vcpu) ? ~0ull : vmx_caps.cr4_fixed1 & ~cr_l1_cr4_allowed();
+}
+
+static u32 proc_controls(struct vcpu *vcpu, const struct nested_vmcs *slot)
+{
+	const struct vmcs12 *v12 = &slot->v12;
+	u32 l0 = PROC_L0 | io_bitmaps_control(v12);
+
+	if (vcpu_intercepts_cr(vcpu))
+		l0 |= PROC_CR3_LOAD_EXITING | PROC_CR3_STORE_EXITING;
+	if (tpr_is_l0s(slot))
+		l0 |= PROC_CR8_LOAD_EXITING;
+	return caps_control(vmx_caps.proc, (v12->proc_controls & PROC_L1) | l0);
+}
+
+static NOINLINE void merge_controls(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	struct vmcs12 *v12 = &slot->v12;
+	u32 exit_l0 = EXIT_L0 | (v12_has_pin(v12, PIN_PREEMPTION_TIMER) ? EXIT_SAVE_PREEMPTION_TIMER : 0);
+
+	vmcs_write(VMCS_pin_controls, caps_control(vmx_caps.pin, (v12->pin_controls & PIN_L1) | PIN_L0));
+	vmcs_write(VMCS_proc2_controls, caps_control(vmx_caps.proc2, (v12_proc2(v12) & PROC2_L1) | PROC2_L0));
+	vmcs_write(VMCS_exit_controls, caps_control(vmx_caps.exit, (v12->exit_controls & EXIT_L1) | exit_l0));
+	merge_exception_bitmap(vcpu, slot);
+	copy_groups(vcpu, slot, GROUP_CTL);
+	addresses_merge(vcpu, slot);
+	io_bitmaps_write(vcpu, slot);
+	vmcs_write(VMCS_msr_bitmap, page_phys(slot->msr_bitmap02).v);
+	if (v12_has_proc(v12, PROC_TSC_OFFSETTING))
+		vmcs_write(VMCS_tsc_offset, v12->tsc_offset);
+	if (v12_has_proc2(v12, PROC2_TSC_SCALING))
+		vmcs_write(VMCS_tsc_multiplier, v12->tsc_multiplier);
+	if (v12_has_proc2(v12, PROC2_XSAVES))
+		vmcs_write(VMCS_xss_exit_bitmap, v12->xss_exit_bitmap);
+	/* Every function that L1 enables is emulated: none in hardware. */
+	if (v12_has_proc2(v12, PROC2_VMFUNC))
+		vmcs_write(VMCS_vm_function_controls, 0);
+	/* A bit that L0 masks for itself reads as L2 wrote it: merge_cr_shadows(). */
+	vmcs_write(VMCS_cr0_guest_host_mask, v12->cr0_guest_host_mask | cr0_mask_l0(vcpu));
+	vmcs_write(VMCS_cr4_guest_host_mask, v12->cr4_guest_host_mask | cr4_mask_l0(vcpu));
+}
+
+/* SDM: "Guest/Host Masks and Read Shadows for CR0 and CR4".  merge_registers() has said what CR0 will be. */
+static void merge_cr_shadows(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	const struct vmcs12 *v12 = &slot->v12;
+	u64 mask0 = v12->cr0_guest_host_mask, mask4 = v12->cr4_guest_host_mask;
+	u64 cr0 = (vcpu_reg_hot(vcpu, REG_CR0) & ~mask0) | (v12->cr0_read_shadow & mask0);
+	u64 cr4 = (v12->guest_cr4 & ~mask4) | (v12->cr4_read_shadow & mask4);
+
+	if (!slot->entered || slot->last.cr0_shadow != cr0)
+		vmcs_write(VMCS_cr0_read_shadow, slot->last.cr0_shadow = cr0);
+	if (!slot->entered || slot->last.cr4_shadow != cr4)
+		vmcs_write(VMCS_cr4_read_shadow, slot->last.cr4_shadow = cr4);
+}
+
+/*
+ * SDM "Loading Guest Control Registers, Debug Registers, and MSRs": without
+ * "load IA32_EFER", LMA is the "IA-32e mode guest" control's, and LME too if
+ * CR0.PG is being loaded with 1.
+ */
+static u64 guest_efer(const struct vmcs12 *v12, const struct l1_state *l1)
+{
+	u64 efer = l1->efer & ~EFER_LMA;
+
+	if (v12_has_entry(v12, ENTRY_LOAD_EFER))
+		return v12->guest_efer;
+	if (v12_has_entry(v12, ENTRY_IA32E_GUEST))
+		efer |= EFER_LMA;
+	if (v12->guest_cr0 & CR0_PG)
+		efer = (efer & ~EFER_LME) | (efer & EFER_LMA ? EFER_LME : 0);
+	return efer;
+}
+
+/*
+ * Without "load debug controls" L2 goes on with L1's IA32_DEBUGCTL. But where the entry checks BS of the
+ * pending debug exceptions, it looks at the field's BTF: vmcs02, in which the field is loaded, must agree.
+ */
+static u64 guest_debugctl(const struct vmcs12 *v12, const struct l1_state *l1)
+{
+	bool shadow = v12->guest_interruptibility & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS);
+
+	if (v12_has_entry(v12, ENTRY_LOAD_DEBUG))
+		return v12->guest_debugctl;
+	if (likely(!(v12->guest_rflags & RFLAGS_TF)) ||
+	    (!shadow && v12->guest_activity_state != ACTIVITY_HLT))
+		return l1->debugctl;
+	return (l1->debugctl & ~DEBUGCTL_BTF) | (v12->guest_debugctl & DEBUGCTL_BTF);
+}
+
+/* SDM, the same chapter: "bit 12 and bits 15:14 are always 0 and bit 10 is always 1". */
+static u64 loaded_dr7(u64 field)
+{
+	return (field & ~DR7_RESERVED0) | DR7_FIXED1;
+}
+
+/*
+ * What the registers hold behind the entry, not what the fields say: where L2 ends before the processor has
+ * loaded them (a held NMI or INIT, a machine check, a failed list), this is what L1 finds saved.
+ */
+static void merge_registers(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1)
+{
+	const struct vmcs12 *v12 = &slot->v12;
+
+	vcpu_set_reg(vcpu, REG_RIP, v12->guest_rip);
+	vcpu_set_reg(vcpu, REG_RSP, v12->guest_rsp);
+	vcpu_set_reg(vcpu, REG_RFLAGS, v12->guest_rflags);
+	vcpu_set_reg(vcpu, REG_CR0, cr_loaded_cr0(v12->guest_cr0));
+	vcpu_set_reg(vcpu, REG_CR3, v12->guest_cr3);
+	vcpu_set_reg(vcpu, REG_CR4, v12->guest_cr4);
+	vcpu_set_reg(vcpu, REG_EFER, guest_efer(v12, l1));
+	vcpu_set_reg(vcpu, REG_CS_AR, v12->guest_cs_ar);
+	vcpu_set_reg(vcpu, REG_SS_AR, v12->guest_ss_ar);
+	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, v12->guest_interruptibility);
+	vcpu_set_reg(vcpu, REG_ACTIVITY, v12->guest_activity_state);
+	vcpu_set_reg(vcpu, REG_PENDING_DEBUG, v12->guest_pending_debug);
+	vcpu_set_reg(vcpu, REG_DR7,
+		     v12_has_entry(v12, ENTRY_LOAD_DEBUG) ? loaded_dr7(v12->guest_dr7) : l1->dr7);
+	vmcs_write(VMCS_guest_debugctl, guest_debugctl(v12, l1));
+	vmcs_write(VMCS_guest_pat, v12_has_entry(v12, ENTRY_LOAD_PAT) ? v12->guest_pat : l1->pat);
+}
+
+/*
+ * SDM "Loading Page-Directory-Pointer-Table Entries": from the fields with
+ * EPT; otherwise from memory, by entry.c.  Only when they mean something.
+ */
+static void merge_pdptes(struct vcpu *vcpu, const struct vmcs12 *v12)
+{
+	if (!v12_has_proc2(v12, PROC2_EPT) || !vcpu_is_pae_paging(vcpu))
+		return;
+	vcpu_set_reg(vcpu, REG_PDPTE0, v12->guest_pdpte0);
+	vcpu_set_reg(vcpu, REG_PDPTE1, v12->guest_pdpte1);
+	vcpu_set_reg(vcpu, REG_PDPTE2, v12->guest_pdpte2);
+	vcpu_set_reg(vcpu, REG_PDPTE3, v12->guest_pdpte3);
+}
+
+/*
+ * SDM "Blocking of NMIs": with "NMI exiting" and without "virtual NMIs" such blocking "remains in effect as
+ * long as the logical processor is in VMX non-root operation", whatever IRET does; that by an injected NMI
+ * too.
+ */
+static bool blocks_nmis(const struct vmcs12 *v12)
+{
+	bool injects = (v12->entry_intr_info & (INTR_INFO_VALID | INTR_INFO_TYPE)) ==
+		       (INTR_INFO_VALID | INTR_TYPE_NMI << INTR_INFO_TYPE_SHIFT);
+
+	return v12_has_pin(v12, PIN_NMI_EXITING) && !v12_has_pin(v12, PIN_VIRTUAL_NMIS) &&
+	       (injects || (v12->guest_interruptibility & INTERRUPTIBILITY_NMI));
+}
+
+/* Fields that an entry consumes anew each time. */
+static void merge_each_entry(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	const struct vmcs12 *v12 = &slot->v12;
+	u64 entry = caps_control(vmx_caps.entry, (v12->entry_controls & ENTRY_L1) | ENTRY_L0);
+
+	if (!slot->entered || slot->last.entry_controls != entry)
+		vmcs_write(VMCS_entry_controls, slot->last.entry_controls = entry);
+	/* Once in any case: what the field holds before is nobody's. */
+	if (!slot->entered ||
+	    (v12_has_proc(v12, PROC_TPR_SHADOW) && slot->last.tpr_threshold != v12->tpr_threshold))
+		vmcs_write(VMCS_tpr_threshold, slot->last.tpr_threshold = v12->tpr_threshold);
+	if (v12_has_proc2(v12, PROC2_VIRTUAL_INTERRUPT))
+		vmcs_write(VMCS_guest_intr_status, v12->guest_intr_status);
+	if (v12_has_pin(v12, PIN_PREEMPTION_TIMER))
+		vmcs_write(VMCS_preemption_timer_value, v12->preemption_timer_value);
+	if (unlikely(v12->exit_msr_store_count || slot->stores_time))
+		msr_area_merge(vcpu, slot);
+	slot->last.nmi_blocked = blocks_nmis(v12);
+	if (v12->entry_intr_info & INTR_INFO_VALID) {
+		vcpu->pending = (struct event){
+			.vector = v12->entry_intr_info & INTR_INFO_VECTOR,
+			.type = (v12->entry_intr_info & INTR_INFO_TYPE) >> INTR_INFO_TYPE_SHIFT,
+			.has_error_code = v12->entry_intr_info & INTR_INFO_ERROR_CODE,
+			.error_code = (u32)v12->entry_exception_error_code,
+			.instruction_length = (u32)v12->entry_instruction_length,
+		};
+		vcpu->pending_valid = true;
+		/*
+		 * L1 without virtual NMIs may inject an NMI while NMIs are blocked.  vmcs02 always has them,
+		 * and may not; the injection sets the blocking again.
+		 */
+		if (vcpu->pending.type == INTR_TYPE_NMI)
+			vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY,
+				     vcpu_reg(vcpu, REG_INTERRUPTIBILITY) & ~(u64)INTERRUPTIBILITY_NMI);
+	}
+}
+
+/* What never changes in a vmcs02: L0's host state, and the lists and links that L0 does not use. */
+static void merge_constant(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	vcpu_write_host_state(vcpu);
+	vmcs_write(VMCS_vmcs_link_pointer, ~0ull);
+	msr_area_init_slot(slot);
+	vmcs_write(VMCS_exit_msr_load_count, 0);
+	vmcs_write(VMCS_entry_msr_load_count, 0);
+	vmcs_write(VMCS_entry_intr_info, 0);
+}
+
+void merge_vmcs02(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1)
+{
+	u32 dirty = slot->entered ? slot->dirty : GROUP_ALL;
+	u32 proc12 = (u32)slot->v12.proc_controls;
+
+	if (!slot->entered)
+		merge_constant(vcpu, slot);
+	if (dirty & GROUP_CTL)
+		merge_controls(vcpu, slot);
+	if (!slot->entered || (dirty & GROUP_CTL) || proc12 != slot->last.proc12)
+		vmcs_write(VMCS_proc_controls, proc_controls(vcpu, slot));
+	slot->last.proc12 = proc12;
+	if (dirty & (GROUP_SEG | GROUP_RARE))
+		copy_groups(vcpu, slot, GROUP_SEG | GROUP_RARE);
+	merge_registers(vcpu, slot, l1);
+	merge_pdptes(vcpu, &slot->v12);
+	merge_cr_shadows(vcpu, slot);
+	merge_each_entry(vcpu, slot);
+	bitmaps_merge_msr(vcpu, slot);
+	tpr_prepare(slot);
+	io_bitmaps_merge(vcpu, slot);
+	if (unlikely(slot->stand_ins))
+		addresses_fill(vcpu, slot);
+	merge_translation(vcpu, slot);
+	slot->entered = true;
+}
+
+void merge_translation(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	u64 eptp = ept02_pointer(vcpu, slot);
+	u16 vpid = vpid02_for_entry(vcpu, slot);
+
+	if (!slot->entered || slot->last.eptp != eptp)
+		vmcs_write(VMCS_ept_pointer, slot->last.eptp = eptp);
+	if (tlb_uses_vpid() && (!slot->entered || slot->last.vpid != vpid))
+		vmcs_write(VMCS_vpid, slot->last.vpid = vpid);
+}

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * EPT12: L1's tables in L1's memory, walked as the processor walks them:
+ * each entry read once, misconfigurations before permissions, accessed and
+ * dirty flags set with compare-and-exchange after the last check. Leaves
+ * what is made of the result to ept02.c.
+ * SDM: "EPT Translation Mechanism", "EPT-Induced VM Exits", "Accessed and Dirty Flags for EPT".
+ */
+#include "kernel/panic.h"
+#include "vmx/guest/guest_mem.h"
+#include "vmx/nested/ept/ept.h"
+
+/* So often a walk starts again because another CPU changed the entries under it. */
+#define RETRY_MAX 16
+
+/* IA32_VMX_EPT_VPID_CAP of caps12. */
+#define CAP_EXEC_ONLY BIT(0)
+#define CAP_WALK_4 BIT(6)
+#define CAP_WALK_5 BIT(7)
+#define CAP_UC BIT(8)
+#define CAP_WB BIT(14)
+#define CAP_2M BIT(16)
+#define CAP_1G BIT(17)
+#define CAP_AD BIT(21)
+
+/* SDM "Checks on VMX Controls": the EPT pointer. */
+bool eptp12_valid(u64 eptp, const struct vmx_caps *caps)
+{
+	u64 type = eptp & EPTP_MEMTYPE;
+	u64 walk = (eptp & EPTP_WALK) >> EPTP_WALK_SHIFT;
+
+	/* "The EPT memory type (bits 2:0) must be a value supported by the processor" */
+	if (!(type == MEMTYPE_UC && (caps->ept_vpid & CAP_UC)) &&
+	    !(type == MEMTYPE_WB && (caps->ept_vpid & CAP_WB)))
+		return false;
+	/* "Bits 5:3 must contain 1 less than an EPT page-walk length supported by the processor" */
+	if (!(walk == 3 && (caps->ept_vpid & CAP_WALK_4)) && !(walk == 4 && (caps->ept_vpid & CAP_WALK_5)))
+		return false;
+	/* "Bit 6 must be 0 if ... the processor does not support accessed and dirty flags for EPT" */
+	if ((eptp & EPTP_AD) && !(caps->ept_vpid & CAP_AD))
+		return false;
+	/* "Reserved bits 11:7 and 63:N must all be 0" */
+	return !(eptp & (GENMASK(11, 7) | GENMASK(63, caps->physical_bits)));
+}
+
+struct ept12_role ept12_role_of(const struct vmcs12 *v12)
+{
+	return (struct ept12_role){ v12->ept_pointer, v12_has_proc2(v12, PROC2_MODE_BASED_EXECUTE) };
+}
+
+struct ept12_rules ept12_rules;
+
+/* SDM "EPT Misconfigurations" and the formats of the entries. */
+void ept12_init(void)
+{
+	u64 high = caps12.physical_bits < 52 ? GENMASK(51, caps12.physical_bits) : 0;
+	struct ept12_rules *rules = &ept12_rules;
+
+	for (unsigned int level = 1; level <= EPT_LEVELS_MAX; level++) {
+		rules->reserved[level][false] = high | GENMASK(6, 3) | (level > 3 ? EPT_LEAF : 0);
+		rules->reserved[level][true] = high | (ept_span(level) - PAGE_SIZE);
+	}
+	/* A large leaf where there is none: bit 7 itself is reserved. */
+	rules->reserved[2][true] |= caps12.ept_vpid & CAP_2M ? 0 : EPT_LEAF;
+	rules->reserved[3][true] |= caps12.ept_vpid & CAP_1G ? 0 : EPT_LEAF;
+	/* "bit 0 is clear (data reads are not allowed) and bit 1 is set (data writes are allowed)" */
+	rules->permissions =
+		(u32)(BIT(EPT_READ) | BIT(EPT_READ | EPT_WRITE) | BIT(EPT_READ | EPT_EXEC) | BIT(EPT_RWX));
+	/* "the processor does not support execute-only translations" and bit 0 is clear, an execute bit set
+	 */
+	rules->permissions |= caps12.ept_vpid & CAP_EXEC_ONLY ? (u32)BIT(EPT_EXEC) : 0;
+	/* "the EPT memory type has a value that is reserved (2, 3 or 7)" */
+	rules->types =
+		BIT(MEMTYPE_UC) | BIT(MEMTYPE_WC) | BIT(MEMTYPE_WT) | BIT(MEMTYPE_WP) | BIT(MEMTYPE_WB);
+}
+
+u64 *ept12_page(struct vcpu *vcpu, u64 gpa)
+{
+	struct ept12_page *known = &vcpu->nested.ept->pages12[gpa / PAGE_SIZE % EPT12_PAGES];
+	u64 *page;
+
+	if (likely(known->key == (gpa | 1)))
+		return known->page;
+	page = guest_mem_page(vcpu, GPA(gpa));
+	if (page)
+		*known = (struct ept12_page){ gpa | 1, page };
+	return page;
+}
+
+/* One entry of L1's, and where it is if that is RAM. Absent memory reads as ones. */
+static inline u64 read_entry(struct vcpu *vcpu, u64 table, unsigned int index, u64 **where)
+{
+	u64 *page = ept12_page(vcpu, table);
+	u64 entry;
+
+	if (likely(page)) {
+		*where = &page[index];
+		return READ_ONCE(page[index]);
+	}
+	*where = NULL;
+	guest_mem_read(vcpu, GPA(table + index * sizeof(u64)), &entry, sizeof(entry));
+	return entry;
+}
+
+static bool set_flags(u64 *where, u64 *entry, u64 flags)
+{
+	u64 want = *entry | flags;
+
+	/* What is not RAM drops writes. */
+	if (where &&
+	    !__atomic_compare_exchange_n(where, entry, want, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		return false;
+	*entry = want;
+	return true;
+}
+
+static u64 flags_of(const struct ept12_walk *walk, unsigned int level, u64 need)
+{
+	return EPT_ACCESSED | (level == walk->leaf && (need & EPT_WRITE) ? EPT_DIRTY : 0);
+}
+
+static bool has_flags(const struct ept12_role *role, u64 need, const struct ept12_walk *walk)
+{
+	if (!ept12_role_has_ad(role))
+		return true;
+	for (unsigned int level = ept12_role_levels(role); level >= walk->leaf; level--)
+		if (flags_of(walk, level, need) & ~walk->entry[level])
+			return false;
+	return true;
+}
+
+/*
+ * SDM "Page-Modification Logging": an access that sets a flag needs room in the log; one that sets a dirty
+ * flag is logged. In software alone: vmcs02 has no log.
+ */
+#define LOG_ENTRIES 512
+
+static bool log_is_full(const struct vmcs12 *v12)
+{
+	return v12_has_proc2(v12, PROC2_PML) && v12->guest_pml_index >= LOG_ENTRIES;
+}
+
+static void log_page(struct vcpu *vcpu, u64 l2gpa)
+{
+	struct vmcs12 *v12 = &vcpu->nested.current->v12;
+	u64 page = ALIGN_DOWN(l2gpa, PAGE_SIZE);
+
+	if (!v12_has_proc2(v12, PROC2_PML))
+		return;
+	guest_mem_write(vcpu, GPA(v12->pml_address + v12->guest_pml_index * sizeof(page)), &page,
+			sizeof(page));
+	v12->guest_pml_index = (u16)(v12->guest_pml_index - 1);
+}
+
+/* False: L1 changed an entry meanwhile; the walk starts again. */
+static bool set_accessed(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need, u64 *where[],
+			 struct ept12_walk *walk)
+{
+	for (unsigned int level = ept12_role_levels(role); level >= walk->leaf; level--) {
+		u64 missing = flags_of(walk, level, need) & ~walk->entry[level];
+
+		if (!missing)
+			continue;
+		if (!set_flags(where[level], &walk->entry[level], missing))
+			return false;
+		if (missing & EPT_DIRTY)
+			log_page(vcpu, l2gpa);
+	}
+	return true;
+}
+
+static enum ept12_result walk_once(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need,
+				   u64 *where[], struct ept12_walk *walk)
+{
+	unsigned int level = ept12_role_levels(role);
+	u64 table = role->eptp & EPT_ADDRESS;
+
+	walk->permissions = EPT_PERMISSIONS;
+	for (;; level--) {
+		u64 entry = read_entry(vcpu, table, ept_index(l2gpa, level), &where[level]);
+
+		walk->entry[level] = entry;
+		walk->leaf = level;
+		if (!ept12_is_present(role, entry)) {
+			walk->permissions = 0;
+			return EPT12_VIOLATION;
+		}
+		walk->permissions &= entry;
+		if (!ept12_entry_valid(role, entry, level))
+			return EPT12_MISCONFIG;
+		if (ept_is_leaf(entry, level))
+			break;
+		table = entry & EPT_ADDRESS;
+	}
+	walk->gpa = (walk->entry[level] & EPT_ADDRESS) | (l2gpa & (ept_span(level) - 1));
+	return need & ~walk->permissions ? EPT12_VIOLATION : EPT12_OK;
+}
+
+/* SDM: "the guest-physical address is limited" to what the tables cover: 48 bits with four levels. */
+static bool is_covered(const struct ept12_role *role, u64 l2gpa)
+{
+	return !(l2gpa >> (12 + 9 * ept12_role_levels(role)));
+}
+
+bool ept12_peek(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need,
+		struct ept12_walk *walk)
+{
+	u64 *where[EPT_LEVELS_MAX + 1];
+
+	return is_covered(role, l2gpa) && walk_once(vcpu, role, l2gpa, need, where, walk) == EPT12_OK &&
+	       has_flags(role, need, walk);
+}
+
+enum ept12_result ept12_walk(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need,
+			     struct ept12_walk *walk)
+{
+	u64 *where[EPT_LEVELS_MAX + 1];
+	enum ept12_result result;
+
+	if (!is_covered(role, l2gpa)) {
+		*walk = (struct ept12_walk){ .leaf = ept12_role_levels(role) };
+		return EPT12_VIOLATION;
+	}
+	for (unsigned int i = 0; i < RETRY_MAX; i++) {
+		result = walk_once(vcpu, role, l2gpa, need, where, walk);
+		if (result != EPT12_OK || has_flags(role, need, walk))
+			return result;
+		if (log_is_full(&vcpu->nested.current->v12))
+			return EPT12_LOG_FULL;
+		if (set_accessed(vcpu, role, l2gpa, need, where, walk))
+			return EPT12_OK;
+	}
+	return EPT12_RETRY;
+}
+
+/* SDM "Exit Qualification for EPT Violations": bits 5:3 and 6 are the AND of L1's entries, 0 if one is not
+ * present. */
+static u64 qualification(const struct ept12_role *role, u64 access, const struct ept12_walk *walk)
+{
+	u64 user = role->user_exec && (walk->permissions & EPT_USER_EXEC) ? EPTV_PERM_USER_EXEC : 0;
+
+	return access | (walk->permissions & EPT_RWX) << EPTV_PERM_SHIFT | user;
+}
+
+struct ept12_fault ept12_fault(const struct ept12_role *role, enum ept12_result result, u64 l2gpa, u64 access,
+			       const struct ept12_walk *walk)
+{
+	struct ept12_fault fault = { .reason = EXIT_EPT_MISCONFIG, .l2gpa = l2gpa };
+
+	if (result == EPT12_VIOLATION) {
+		fault.reason = EXIT_EPT_VIOLATION;
+		fault.qualification = qualification(role, access, walk);
+	} else if (result == EPT12_LOG_FULL) {
+		fault.reason = EXIT_PML_FULL;
+		fault.qualification = access & EPTV_NMI_UNBLOCKING;
+	}
+	return fault;
+}
+
+bool nested_translate(struct vcpu *vcpu, l2gpa_t l2gpa, u64 access, gpa_t *gpa, struct ept12_fault *fault)
+{
+	const struct vmcs12 *v12;
+	struct ept12_role role;
+	struct ept12_walk walk;
+	enum ept12_result result;
+
+	if (!vcpu->nested.in_l2 || !v12_has_proc2(&vcpu->nested.current->v12, PROC2_EPT)) {
+		*gpa = GPA(l2gpa.v);
+		return true;
+	}
+	v12 = &vcpu->nested.current->v12;
+	role = ept12_role_of(v12);
+	access = ept12_access(&role, access);
+	result = ept12_walk(vcpu, &role, l2gpa.v, ept12_need(&role, access), &walk);
+	if (result == EPT12_OK || result == EPT12_RETRY) {
+		*gpa = GPA(walk.gpa);
+		return true;
+	}
+	*fault = ept12_fault(&role, result, l2gpa.v, access, &walk);
+	return false;
+}
+
+/*
+ * SDM "Saving RIP, RSP, RFLAGS": the RF that an EPT violation saves is 1 outside an event's delivery. One of
+ * the processor's own comes with it; one that L0 met while it emulated an instruction is given it here.
+ */
+static void set_resume_flag(struct vcpu *vcpu)
+{
+	u32 reason = vcpu->exit_reason & 0xffff;
+
+	if (reason != EXIT_EPT_VIOLATION && reason != EXIT_EPT_MISCONFIG)
+		vcpu_set_reg(vcpu, REG_RFLAGS, vcpu_reg(vcpu, REG_RFLAGS) | RFLAGS_RF);
+}
+
+enum action nested_reflect_ept_fault(struct vcpu *vcpu, const struct ept12_fault *fault, bool linear_valid,
+				     u64 linear)
+{
+	struct exit_record record = exit_record_hardware(vcpu);
+
+	set_resume_flag(vcpu);
+	record.reason = fault->reason;
+	record.qualification = fault->qualification;
+	if (linear_valid && fault->reason == EXIT_EPT_VIOLATION)
+		record.qualification |= EPTV_LINEAR_VALID;
+	record.intr_info = 0;
+	record.guest_physical = fault->l2gpa;
+	record.guest_linear = linear_valid ? linear : 0;
+	return nested_reflect(vcpu, &record);
+}

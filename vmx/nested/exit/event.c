@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Events while L2 runs: exceptions that L0 finds for it, NMIs, the monitor
+ * trap flag after an emulated instruction, and what becomes of an event that
+ * L0 still holds when L2 ends.  Injection itself is vmx/guest/event.c's.
+ * SDM: "Exceptions" and "Event Injection" in the VMX chapters; "Interrupt 8, Double Fault".
+ */
+#include "kernel/x86.h"
+#include "vmx/exit.h"
+#include "vmx/guest/guest_mem.h"
+#include "vmx/nested/internal.h"
+
+#define VEC_PAGE_FAULTS (BIT(VEC_PF) | BIT(VEC_VE))
+
+/* SDM "Exceptions": the exception bitmap; for #PF with PFEC mask and match as one value. */
+bool nested_wants_exception(const struct vmcs12 *v12, u8 vector, u32 error_code)
+{
+	struct pf_intercept pf = {
+		.eb = v12->exception_bitmap & BIT(VEC_PF),
+		.mask = (u32)v12->pf_mask,
+		.match = (u32)v12->pf_match,
+	};
+
+	if (vector == VEC_PF)
+		return pf_intercept_wants(pf, error_code);
+	return vector < 32 && (v12->exception_bitmap & BIT(vector));
+}
+
+static bool is_software(u8 type)
+{
+	return type == INTR_TYPE_SOFT_INTERRUPT || type == INTR_TYPE_SOFT_EXCEPTION ||
+	       type == INTR_TYPE_PRIVILEGED_SOFT_EXCEPTION;
+}
+
+/* Interruption information: the layout is the same for VM exits, IDT vectoring and VM entries. */
+static u32 event_info(const struct event *event)
+{
+	return event->vector | (u32)event->type << INTR_INFO_TYPE_SHIFT |
+	       (event->has_error_code ? (u32)INTR_INFO_ERROR_CODE : 0) | (u32)INTR_INFO_VALID;
+}
+
+/*
+ * An event that L0 still holds (its delivery was interrupted, or it had no
+ * chance yet) is L1's to deliver now: IDT-vectoring information.  A pending
+ * MTF VM exit is not delivered through the IDT and gives way.
+ */
+void nested_event_to_vectoring(struct vcpu *vcpu, struct vmcs12 *v12)
+{
+	const struct event *event = &vcpu->pending;
+
+	v12->idt_vectoring_info = 0;
+	if (!vcpu->pending_valid)
+		return;
+	vcpu->pending_valid = false;
+	if (event->type == INTR_TYPE_OTHER)
+		return;
+	v12->idt_vectoring_info = event_info(event);
+	if (event->has_error_code)
+		v12->idt_vectoring_error_code = event->error_code;
+	if (is_software(event->type))
+		v12->exit_instruction_length = event->instruction_length;
+	/* The delivery of an NMI has begun: it blocks further ones. */
+	if (event->type == INTR_TYPE_NMI)
+		v12->guest_interruptibility |= INTERRUPTIBILITY_NMI;
+}
+
+/* SDM: a VM exit directly by the exception. */
+static enum action reflect_exception(struct vcpu *vcpu, const struct event *event, u64 qualification)
+{
+	const struct vmcs12 *v12 = &vcpu->nested.current->v12;
+	struct exit_record record = {
+		.reason = EXIT_EXCEPTION_NMI,
+		.qualification = qualification,
+		.intr_info = event_info(event),
+		.intr_error_code = event->error_code,
+		.instruction_length = event->instruction_length,
+		.instruction_info = (u32)v12->exit_instruction_info,
+		.guest_physical = v12->guest_physical_address,
+		.guest_linear = v12->guest_linear_address,
+	};
+
+	return nested_reflect(vcpu, &record);
+}
+
+enum exception_class { CLASS_BENIGN, CLASS_CONTRIBUTORY, CLASS_PAGE_FAULT, CLASS_DOUBLE_FAULT };
+
+static enum exception_class exception_class(const struct event *event)
+{
+	if (event->type != INTR_TYPE_HARD_EXCEPTION)
+		return CLASS_BENIGN;
+	if (event->vector == VEC_DF)
+		return CLASS_DOUBLE_FAULT;
+	if (BIT(event->vector) & VEC_PAGE_FAULTS)
+		return CLASS_PAGE_FAULT;
+	return BIT(event->vector) & VEC_CONTRIBUTORY ? CLASS_CONTRIBUTORY : CLASS_BENIGN;
+}
+
+/* SDM "Conditions for Generating a Double Fault": a second exception in the delivery of the first event. */
+static bool makes_double_fault(enum exception_class first, enum exception_class second)
+{
+	if (first == CLASS_PAGE_FAULT)
+		return second == CLASS_CONTRIBUTORY || second == CLASS_PAGE_FAULT;
+	return first == CLASS_CONTRIBUTORY && second == CLASS_CONTRIBUTORY;
+}
+
+static enum action reflect_triple_fault(struct vcpu *vcpu)
+{
+	struct exit_record record = { .reason = EXIT_TRIPLE_FAULT };
+
+	vcpu->pending_valid = false;
+	return nested_reflect(vcpu, &record);
+}
+
+/*
+ * An exception during the delivery of an event: L1's exception bitmap decides
+ * about the second one first; only then do the two make a double fault, which
+ * L1 may want in turn.  "An exit by #DF or triple fault is not considered to
+ * occur during event delivery": no IDT-vectoring information.
+ */
+static enum action combine_exceptions(struct vcpu *vcpu, const struct event *second)
+{
+	struct event double_fault = event_double_fault(vcpu);
+	enum exception_class class1 = exception_class(&vcpu->pending);
+	enum exception_class class2 = exception_class(second);
+
+	if (class1 == CLASS_DOUBLE_FAULT && class2 != CLASS_BENIGN)
+		return reflect_triple_fault(vcpu);
+	if (!makes_double_fault(class1, class2)) {
+		/* The first event gives way; an NMI leaves its blocking behind. */
+		if (vcpu->pending.type == INTR_TYPE_NMI)
+			vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY,
+				     vcpu_reg(vcpu, REG_INTERRUPTIBILITY) | INTERRUPTIBILITY_NMI);
+		vcpu->pending = *second;
+		return ACTION_RESUME;
+	}
+	vcpu->pending_valid = false;
+	if (nested_wants_exception(&vcpu->nested.current->v12, VEC_DF, 0))
+		return reflect_exception(vcpu, &double_fault, 0);
+	vcpu->pending = double_fault;
+	vcpu->pending_valid = true;
+	return ACTION_RESUME;
+}
+
+bool nested_wants_page_fault(struct vcpu *vcpu, u32 error_code)
+{
+	return nested_wants_exception(&vcpu->nested.current->v12, VEC_PF, error_code);
+}
+
+enum action nested_exception(struct vcpu *vcpu, const struct event *event, u64 qualification)
+{
+	if (nested_wants_exception(&vcpu->nested.current->v12, event->vector, event->error_code))
+		return reflect_exception(vcpu, event, qualification);
+	if (vcpu->pending_valid)
+		return combine_exceptions(vcpu, event);
+	vcpu->pending = *event;
+	vcpu->pending_valid = true;
+	return ACTION_RESUME;
+}
+
+void nested_machine_check(struct vcpu *vcpu, const struct event *event)
+{
+	nested_exception(vcpu, event, 0);
+}
+
+/*
+ * With "NMI exiting" an NMI is L1's exit, though without "virtual NMIs" only if NMIs are not blocked: such
+ * blocking "remains in effect as long as the logical processor is in VMX non-root operation", whatever IRET
+ * does.  Without "NMI exiting" L2 takes it through its own IDT.
+ */
+static bool nmi_is_l1s(struct vcpu *vcpu)
+{
+	const struct vmcs12 *v12 = &vcpu->nested.current->v12;
+
+	if (!v12_has_pin(v12, PIN_NMI_EXITING))
+		return false;
+	return v12_has_pin(v12, PIN_VIRTUAL_NMIS) ||
+	       !(vcpu->nested.current->last.nmi_blocked ||
+		 (vcpu_reg(vcpu, REG_INTERRUPTIBILITY) & INTERRUPTIBILITY_NMI));
+}
+
+static enum action reflect_nmi(struct vcpu *vcpu)
+{
+	static const struct event nmi = { .vector = VEC_NMI, .type = INTR_TYPE_NMI };
+
+	vcpu->nmi_pending = false;
+	return reflect_exception(vcpu, &nmi, 0);
+}
+
+enum action nested_nmi(struct vcpu *vcpu)
+{
+	vcpu->nmi_pending = true;
+	/* The instruction behind MOV SS or STI comes first. */
+	if (!nmi_is_l1s(vcpu) ||
+	    (event_nmi_interruptibility(vcpu) & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)))
+		return ACTION_RESUME;
+	return reflect_nmi(vcpu);
+}
+
+/*
+ * SDM "VM Exits Induced by the TPR Threshold": such an exit directly after the entry outranks an INIT and an
+ * NMI. They "do not occur if the logical processor just entered the shutdown state".
+ */
+bool nested_exits_by_tpr(struct vcpu *vcpu, const struct vmcs12 *v12)
+{
+	u32 vtpr = 0;
+
+	if (!v12_has_proc(v12, PROC_TPR_SHADOW) || !v12_has_proc2(v12, PROC2_APIC_ACCESS) ||
+	    v12_has_proc2(v12, PROC2_VIRTUAL_INTERRUPT) || vcpu_reg(vcpu, REG_ACTIVITY) == ACTIVITY_SHUTDOWN)
+		return false;
+	guest_mem_read(vcpu, GPA(v12->virtual_apic_addr + VTPR_OFFSET), &vtpr, sizeof(vtpr));
+	return (v12->tpr_threshold & 0xf) > ((vtpr >> 4) & 0xf);
+}
+
+/*
+ * What an entry comes upon before a physical NMI, and the processor itself will do. SDM: "VM Exits Induced by
+ * the TPR Threshold", "VMX-Preemption Timer Expiration", "Pending Debug Exceptions" after VM entry,
+ * "NMI-Window Exiting".
+ */
+bool nested_precedes_nmi(struct vcpu *vcpu)
+{
+	const struct vmcs12 *v12 = &vcpu->nested.current->v12;
+
+	return event_debug_pending(vcpu) || nested_exits_by_tpr(vcpu, v12) ||
+	       (v12_has_pin(v12, PIN_PREEMPTION_TIMER) && !vmcs_read(VMCS_preemption_timer_value));
+}
+
+enum nmi_way { NMI_STAYS, NMI_BY_WINDOW, NMI_BY_STEP };
+
+static void wait_for_nmi(struct vcpu *vcpu, enum nmi_way way)
+{
+	event_set_nmi_window(vcpu, way == NMI_BY_WINDOW);
+	event_set_step(vcpu, STEP_NMI, way == NMI_BY_STEP);
+}
+
+/*
+ * What the entry injects comes first, the instruction behind MOV SS or STI, and what the processor finds
+ * before an NMI; then an NMI-window exit that L1 wants.  The window opens right behind that; where virtual
+ * NMIs are blocked, which holds no physical NMI back, a single step ends there.
+ */
+void nested_held_nmi(struct vcpu *vcpu)
+{
+	const struct vmcs12 *v12 = &vcpu->nested.current->v12;
+	u64 interruptibility = event_nmi_interruptibility(vcpu);
+	bool blocked = interruptibility & INTERRUPTIBILITY_NMI;
+
+	/* SDM "Other Causes of VM Exits": "in the wait-for-SIPI state, NMIs are blocked", and make no exit.
+	 */
+	if (vcpu_reg(vcpu, REG_ACTIVITY) == ACTIVITY_WAIT_FOR_SIPI || !nmi_is_l1s(vcpu)) {
+		wait_for_nmi(vcpu, NMI_STAYS);
+		return;
+	}
+	if (!vcpu->pending_valid && !(interruptibility & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)) &&
+	    (blocked || !v12_has_proc(v12, PROC_NMI_WINDOW)) && !nested_precedes_nmi(vcpu)) {
+		reflect_nmi(vcpu);
+		return;
+	}
+	/* An NMI that is injected blocks the next ones. */
+	if (blocked || (vcpu->pending_valid && vcpu->pending.type == INTR_TYPE_NMI))
+		wait_for_nmi(vcpu, NMI_BY_STEP);
+	else
+		wait_for_nmi(vcpu, NMI_BY_WINDOW);
+}
+
+/*
+ * SDM "Monitor Trap Flag": the VM exit is pending on the boundary after the
+ * instruction, before a debug exception, which stays pending in vmcs12.
+ */
+enum action nested_after_skip(struct vcpu *vcpu)
+{
+	struct exit_record record = { .reason = EXIT_MTF };
+
+	if (!v12_has_proc(&vcpu->nested.current->v12, PROC_MTF))
+		return ACTION_RESUME;
+	return nested_reflect(vcpu, &record);
+}

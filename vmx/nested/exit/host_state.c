@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * L1's host state into vmcs01, after an exit and after a failed entry; VMX abort.
+ * SDM: "Loading Host State", "VMX Aborts".
+ */
+#include "kernel/msr.h"
+#include "kernel/x86.h"
+#include "vmx/exit.h"
+#include "vmx/guest/guest_mem.h"
+#include "vmx/nested/internal.h"
+
+/* Access rights.  SDM: "Loading Host Segment and Descriptor-Table Registers". */
+#define HOST_AR_CODE (SEG_TYPE_CODE_RX_ACCESSED | AR_S | AR_P | AR_G)
+#define HOST_AR_DATA (SEG_TYPE_DATA_RW_ACCESSED | AR_S | AR_P | AR_DB | AR_G)
+#define HOST_AR_TSS (SEG_TYPE_TSS_BUSY | AR_P)
+#define HOST_LIMIT_TSS 0x67
+
+/* A null selector makes a data segment unusable; FS and GS keep their base even then. */
+static u32 data_rights(u64 selector)
+{
+	return selector ? HOST_AR_DATA : AR_UNUSABLE;
+}
+
+/* SDM: "Loading Host Segment and Descriptor-Table Registers". */
+static void load_host_segments(struct vcpu *vcpu, const struct vmcs12 *v12)
+{
+	struct regcache *cache = &vcpu->vmcs01.cache;
+	u32 mode = v12_has_exit(v12, EXIT_HOST_64) ? AR_L : AR_DB;
+	u64 written = 0;
+
+#define LOAD(reg, value) vcpu_write_reg_fast(vcpu, cache, &written, REG_##reg, value)
+#define LOAD_SEGMENT(seg, selector, base, limit, rights)                                                     \
+	do {                                                                                                 \
+		LOAD(seg##_SELECTOR, selector);                                                              \
+		LOAD(seg##_BASE, base);                                                                      \
+		LOAD(seg##_LIMIT, limit);                                                                    \
+		LOAD(seg##_AR, rights);                                                                      \
+	} while (0)
+	LOAD_SEGMENT(CS, v12->host_cs_selector, 0, 0xffffffff, HOST_AR_CODE | mode);
+	LOAD_SEGMENT(SS, v12->host_ss_selector, 0, 0xffffffff, data_rights(v12->host_ss_selector));
+	LOAD_SEGMENT(DS, v12->host_ds_selector, 0, 0xffffffff, data_rights(v12->host_ds_selector));
+	LOAD_SEGMENT(ES, v12->host_es_selector, 0, 0xffffffff, data_rights(v12->host_es_selector));
+	LOAD_SEGMENT(FS, v12->host_fs_selector, v12->host_fs_base, 0xffffffff,
+		     data_rights(v12->host_fs_selector));
+	LOAD_SEGMENT(GS, v12->host_gs_selector, v12->host_gs_base, 0xffffffff,
+		     data_rights(v12->host_gs_selector));
+	LOAD_SEGMENT(TR, v12->host_tr_selector, v12->host_tr_base, HOST_LIMIT_TSS, HOST_AR_TSS);
+	LOAD_SEGMENT(LDTR, 0, 0, 0, AR_UNUSABLE);
+	LOAD(GDTR_BASE, v12->host_gdtr_base);
+	LOAD(GDTR_LIMIT, 0xffff);
+	LOAD(IDTR_BASE, v12->host_idtr_base);
+	LOAD(IDTR_LIMIT, 0xffff);
+#undef LOAD_SEGMENT
+#undef LOAD
+	cache->available |= written;
+	cache->dirty &= ~written;
+}
+
+/*
+ * SDM "Loading Host Control Registers, Debug Registers, and MSRs".  CR4 and
+ * EFER before CR0: who looks at CR0.PG finds the mode complete.
+ */
+static void load_host_registers(struct vcpu *vcpu, const struct vmcs12 *v12,
+				const struct inherited *inherited)
+{
+	u64 efer = inherited->efer & ~(EFER_LMA | EFER_LME);
+
+	if (v12_has_exit(v12, EXIT_HOST_64))
+		efer |= EFER_LMA | EFER_LME;
+	if (v12_has_exit(v12, EXIT_LOAD_EFER))
+		efer = v12->host_efer;
+	vcpu_set_reg(vcpu, REG_CR3, v12->host_cr3);
+	cr_set_l1_cr4(vcpu, v12->host_cr4);
+	if (vcpu_reg(vcpu, REG_EFER) != efer)
+		cr_set_efer(vcpu, efer);
+	cr_set_l1_cr0(vcpu, cr_loaded_cr0(v12->host_cr0));
+	vmcs_write_fast(VMCS_guest_debugctl, 0);
+	vmcs_write_fast(VMCS_guest_sysenter_cs, v12->host_sysenter_cs);
+	vmcs_write_fast(VMCS_guest_sysenter_esp, v12->host_sysenter_esp);
+	vmcs_write_fast(VMCS_guest_sysenter_eip, v12->host_sysenter_eip);
+	vmcs_write_fast(VMCS_guest_pat, v12_has_exit(v12, EXIT_LOAD_PAT) ? v12->host_pat : inherited->pat);
+	if (v12_has_exit(v12, EXIT_LOAD_PERF_GLOBAL))
+		msr_write(vcpu, MSR_IA32_PERF_GLOBAL_CTRL, v12->host_perf_global_ctrl);
+	if (v12_has_exit(v12, EXIT_CLEAR_BNDCFGS))
+		msr_write(vcpu, MSR_IA32_BNDCFGS, 0);
+}
+
+/* SDM: "Loading Host RIP, RSP, RFLAGS, and SSP" and "Updating Non-Register State". */
+static void load_host_execution(struct vcpu *vcpu, const struct vmcs12 *v12, bool nmi_blocked)
+{
+	struct regcache *cache = &vcpu->vmcs01.cache;
+	u64 written = 0;
+
+#define LOAD(reg, value) vcpu_write_reg_fast(vcpu, cache, &written, REG_##reg, value)
+	LOAD(RIP, v12->host_rip);
+	LOAD(RSP, v12->host_rsp);
+	LOAD(RFLAGS, RFLAGS_FIXED1);
+	LOAD(ACTIVITY, ACTIVITY_ACTIVE);
+	LOAD(PENDING_DEBUG, 0);
+	LOAD(DR7, DR7_RESET);
+#undef LOAD
+	cache->available |= written;
+	cache->dirty &= ~written;
+	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, nmi_blocked ? INTERRUPTIBILITY_NMI : 0);
+}
+
+/*
+ * SDM "VMX Aborts": the indicator goes into the VMCS region of L1's, and L1's
+ * processor shuts down.  What vmcs01 holds of L1 no longer matters, but it
+ * must stay a state that can be entered.
+ */
+COLD enum action nested_vmx_abort(struct vcpu *vcpu, struct nested_vmcs *slot, enum vmx_abort code)
+{
+	u32 indicator = code;
+
+	slot->v12.abort = indicator;
+	guest_mem_write(vcpu, GPA(slot->gpa + offsetof(struct vmcs12, abort)), &indicator, sizeof(indicator));
+	vcpu->pending_valid = false;
+	vcpu->nmi_pending = false;
+	vcpu->nested.aborted = true;
+	if (vcpu->nested.in_l2)
+		nested_leave_l2(vcpu);
+	/* What an exit outside PAE paging left there is "undefined"; an entry to a host that has it checks
+	 * them. */
+	for (enum reg reg = REG_PDPTE0; reg <= REG_PDPTE3; reg++)
+		vcpu_set_reg(vcpu, reg, 0);
+	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, 0);
+	vcpu_set_reg(vcpu, REG_PENDING_DEBUG, 0);
+	vcpu_shut_down(vcpu);
+	return ACTION_RESUME;
+}
+
+/* The second half of an exit, and of a failed entry: L1's state.  vmcs01 is current, L1 is what runs. */
+enum action nested_load_host_state(struct vcpu *vcpu, struct nested_vmcs *slot,
+				   const struct inherited *inherited)
+{
+	const struct vmcs12 *v12 = &slot->v12;
+
+	load_host_segments(vcpu, v12);
+	load_host_registers(vcpu, v12, inherited);
+	load_host_execution(vcpu, v12, inherited->nmi_blocked);
+	/* SDM "Checking and Loading Host Page-Directory-Pointer-Table Entries". */
+	if (vcpu_is_pae_paging(vcpu) && nested_load_pdptes(vcpu, v12->host_cr3) != PDPTE_OK)
+		return nested_vmx_abort(vcpu, slot, VMX_ABORT_HOST_PDPTE);
+	if (v12->exit_msr_load_count &&
+	    msr_area_load(vcpu, v12->exit_msr_load_addr, (u32)v12->exit_msr_load_count, false))
+		return nested_vmx_abort(vcpu, slot, VMX_ABORT_LOAD_MSR);
+	shadow_push(vcpu, slot);
+	return ACTION_RESUME;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one way out of L2. Whoever leaves vmcs02 (an exit that is L1's, an entry
+ * that failed late or by the processor, a VMX abort) ends here what L0 has
+ * begun for it, while it is still current. What L1 gets is reflect.c's and
+ * host_state.c's.
+ * SDM: "VM Exits", "VM-Entry Failures During or After Loading Guest State", "VMX Aborts".
+ *
+ * What L0 can have begun when L2 ends, and where each goes:
+ *  - a step over absent memory: the tables that it changed are mended here, with the page of ones;
+ *  - the monitor trap flag and the NMI window: closed here, so that vmcs02 holds again what merge.c wrote.
+ *    Their reasons stay and are looked at again at the next entry: a held NMI (nmi_pending) and a machine
+ *    check are L1's now, a held INIT waits for L1's VMXOFF or next entry;
+ *  - the TPR threshold that L0 looks after (tpr.c): the processor's again at the next entry;
+ *  - an event that L0 held (vcpu->pending): vmcs12's IDT-vectoring information, or L1's to keep, before
+ *    anybody comes here; the field that injects it is cleared here if no entry has consumed it;
+ *  - registers that are dirty in the cache: vcpu_load_vmcs() writes them to vmcs02, where they belong;
+ *  - an entry that failed (reflect.c): vmcs02 is made anew, for `entered` or all of `dirty` says so;
+ *  - flags and log entries that a walk of EPT12 wrote are L1's memory, PML's index is vmcs12's: complete;
+ *  - #VE's area is written, or not, before L2 goes on; the preemption timer is vmcs02's at every exit;
+ *  - the repaired violation that ept02.c will retry is a hint of the next entry's, looked up anew;
+ *  - L0's own wishes (pf_wish and its alternation, intercept=) and requests of other CPUs belong to the
+ *    vCPU, not to a VMCS.
+ */
+#include "kernel/panic.h"
+#include "vmx/guest/event.h"
+#include "vmx/nested/internal.h"
+
+static COLD void end_what_was_begun(struct vcpu *vcpu, struct vmcs *vmcs02)
+{
+	ept02_absent_finish(vcpu);
+	event_set_step(vcpu, STEP_ALL, false);
+	event_set_nmi_window(vcpu, false);
+	tpr_restore(vcpu->nested.current);
+	if (vmcs02->injecting)
+		vmcs_write(VMCS_entry_intr_info, 0);
+	vmcs02->injecting = false;
+}
+
+void nested_leave_l2(struct vcpu *vcpu)
+{
+	struct vmcs *vmcs02 = vcpu->vmcs;
+
+	ASSERT(vcpu->nested.in_l2 && vmcs02 == &vcpu->nested.current->vmcs02 && !vcpu->pending_valid);
+	if (unlikely(vmcs02->steps | vmcs02->injecting | vmcs02->nmi_window |
+		     vcpu->nested.current->tpr_relaxed))
+		end_what_was_begun(vcpu, vmcs02);
+	vcpu->nested.in_l2 = false;
+	vcpu_load_vmcs(vcpu, &vcpu->vmcs01);
+}

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * L2 ends and L1 goes on: guest state from vmcs02 to vmcs12, the MSR-store
+ * list, then L1's host state (host_state.c); and the same for a VM entry that
+ * failed after its host state was checked.  Segments and other rare guest
+ * state stay in vmcs02 until L1 asks (nested_sync_rare()).
+ * SDM: "VM Exits", "VM-Entry Failures During or After Loading Guest State".
+ */
+#include "kernel/log.h"
+#include "kernel/msr.h"
+#include "kernel/panic.h"
+#include "kernel/x86.h"
+#include "vmx/exit.h"
+#include "vmx/guest/guest_mem.h"
+#include "vmx/nested/internal.h"
+
+/* IA32_VMX_MISC: an exit stores IA32_EFER.LMA into the "IA-32e mode guest" control. */
+#define MISC_EXIT_STORES_LMA BIT(5)
+
+/* ---- guest state ---- */
+
+static u64 with_lma(u64 entry_controls, bool lma)
+{
+	return (entry_controls & ~ENTRY_IA32E_GUEST) | (lma ? ENTRY_IA32E_GUEST : 0);
+}
+
+/*
+ * "The value of IA32_EFER.LMA is stored into the 'IA-32e mode guest' control",
+ * in vmcs02 by the processor: merge.c must know what stands there.
+ */
+static void save_lma(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	bool lma = vcpu_reg_hot(vcpu, REG_EFER) & EFER_LMA;
+
+	if (caps12.misc & MISC_EXIT_STORES_LMA)
+		slot->v12.entry_controls = with_lma(slot->v12.entry_controls, lma);
+	if (vmx_caps.misc & MISC_EXIT_STORES_LMA)
+		slot->last.entry_controls = with_lma(slot->last.entry_controls, lma);
+}
+
+/*
+ * SDM "Saving Control Registers, Debug Registers, and MSRs": what a save
+ * control governs keeps vmcs12's value without it.
+ */
+static void save_by_control(struct vcpu *vcpu, struct vmcs12 *v12)
+{
+	if (v12_has_exit(v12, EXIT_SAVE_DEBUG)) {
+		v12->guest_dr7 = vcpu_reg_hot(vcpu, REG_DR7);
+		v12->guest_debugctl = vmcs_read(VMCS_guest_debugctl);
+	}
+	if (v12_has_exit(v12, EXIT_SAVE_PAT))
+		v12->guest_pat = vmcs_read(VMCS_guest_pat);
+	if (v12_has_exit(v12, EXIT_SAVE_EFER))
+		v12->guest_efer = vcpu_reg_hot(vcpu, REG_EFER);
+	if (v12_has_exit(v12, EXIT_SAVE_PREEMPTION_TIMER) && v12_has_pin(v12, PIN_PREEMPTION_TIMER))
+		v12->preemption_timer_value = vmcs_read(VMCS_preemption_timer_value);
+	if (v12_has_proc2(v12, PROC2_VIRTUAL_INTERRUPT))
+		v12->guest_intr_status = vmcs_read(VMCS_guest_intr_status);
+}
+
+/* vmcs02 has virtual NMIs, which IRET unblocks; with "NMI exiting" alone, blocking outlasts L2's IRETs. */
+static u64 interruptibility_at_exit(struct vcpu *vcpu, const struct nested_vmcs *slot)
+{
+	u64 now = vcpu_reg_hot(vcpu, REG_INTERRUPTIBILITY);
+
+	return slot->last.nmi_blocked ? now | INTERRUPTIBILITY_NMI : now;
+}
+
+/*
+ * SDM "Saving Guest State".  CR0 and CR4 of vmcs02 are L2's own: L0 may
+ * intercept their bits, but never runs L2 with other ones.  PDPTEs mean
+ * something only with EPT12 and PAE paging, and are "undefined" otherwise:
+ * then L1's values stay.
+ */
+static void save_guest_state(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	struct vmcs12 *v12 = &slot->v12;
+	struct regcache *cache = &slot->vmcs02.cache;
+	u64 available = cache->available;
+
+#define SAVE(field, reg) v12->field = vcpu_reg_fast(vcpu, cache, &available, REG_##reg)
+	SAVE(guest_rip, RIP);
+	SAVE(guest_rsp, RSP);
+	SAVE(guest_rflags, RFLAGS);
+	SAVE(guest_cr0, CR0);
+	SAVE(guest_cr3, CR3);
+	SAVE(guest_cr4, CR4);
+	SAVE(guest_cs_ar, CS_AR);
+	SAVE(guest_ss_ar, SS_AR);
+	SAVE(guest_activity_state, ACTIVITY);
+	SAVE(guest_pending_debug, PENDING_DEBUG);
+#undef SAVE
+	cache->available = available;
+	v12->guest_interruptibility = interruptibility_at_exit(vcpu, slot);
+	if (v12_has_proc2(v12, PROC2_EPT) && vcpu_is_pae_paging(vcpu)) {
+		v12->guest_pdpte0 = vcpu_reg(vcpu, REG_PDPTE0);
+		v12->guest_pdpte1 = vcpu_reg(vcpu, REG_PDPTE1);
+		v12->guest_pdpte2 = vcpu_reg(vcpu, REG_PDPTE2);
+		v12->guest_pdpte3 = vcpu_reg(vcpu, REG_PDPTE3);
+	}
+	/* L1 may clear the bit alone: then the segments must be those of another mode. */
+	if (unlikely(v12->guest_rflags & RFLAGS_VM))
+		slot->dirty |= GROUP_MODE;
+	save_by_control(vcpu, v12);
+	save_lma(vcpu, slot);
+	slot->rare_in_02 = true;
+}
+
+/* vmcs02 is current: what L1 takes over from L2. */
+static struct inherited inherit_from_l2(struct vcpu *vcpu, const struct vmcs12 *v12)
+{
+	struct inherited inherited = {
+		.efer = vcpu_reg_hot(vcpu, REG_EFER),
+	};
+
+	if (!v12_has_exit(v12, EXIT_LOAD_PAT))
+		inherited.pat = vmcs_read(VMCS_guest_pat);
+	return inherited;
+}
+
+/*
+ * SDM: "VM exits caused directly by NMIs cause blocking by NMI; other VM exits
+ * do not affect it".  With virtual NMIs the blocking that L2 knows is not
+ * L1's, and NMIs were not blocked; without them it is the same one.
+ */
+static bool nmi_blocked_after(const struct vmcs12 *v12, const struct exit_record *record)
+{
+	if (record->reason == EXIT_EXCEPTION_NMI &&
+	    (record->intr_info & INTR_INFO_TYPE) >> INTR_INFO_TYPE_SHIFT == INTR_TYPE_NMI)
+		return true;
+	return !v12_has_pin(v12, PIN_VIRTUAL_NMIS) && (v12->guest_interruptibility & INTERRUPTIBILITY_NMI);
+}
+
+enum action nested_reflect(struct vcpu *vcpu, const struct exit_record *record)
+{
+	struct nested_vmcs *slot = vcpu->nested.current;
+	struct vmcs12 *v12 = &slot->v12;
+	struct inherited inherited;
+
+	ASSERT(vcpu->nested.in_l2 && vcpu->vmcs == &slot->vmcs02);
+	vcpu->nested.counters.reflections++;
+	save_guest_state(vcpu, slot);
+	exit_record_save(vcpu, v12, record);
+	inherited = inherit_from_l2(vcpu, v12);
+	inherited.nmi_blocked = nmi_blocked_after(v12, record);
+	if (v12->exit_msr_store_count &&
+	    msr_area_store(vcpu, v12->exit_msr_store_addr, (u32)v12->exit_msr_store_count))
+		return nested_vmx_abort(vcpu, slot, VMX_ABORT_STORE_MSR);
+	/* L2 went to long mode by itself, but L1 is to be a 32-bit host. */
+	if ((inherited.efer & EFER_LMA) && !v12_has_exit(v12, EXIT_HOST_64))
+		return nested_vmx_abort(vcpu, slot, VMX_ABORT_HOST_LONG_MODE);
+	nested_leave_l2(vcpu);
+	/*
+	 * L1 expects of a VM exit that the processor keeps the branch predictions of its guests from it; to
+	 * the processor, both are guests.  SDM: "Indirect Branch Predictor Barrier".
+	 */
+	if (vcpu->ibpb)
+		msr_write(vcpu, MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
+	return nested_load_host_state(vcpu, slot, &inherited);
+}
+
+COLD enum action nested_reflect_init(struct vcpu *vcpu)
+{
+	struct exit_record record = { .reason = EXIT_INIT };
+
+	vcpu->nested.init_pending = false;
+	return nested_reflect(vcpu, &record);
+}
+
+/* ---- entries that failed ---- */
+
+/* vmcs01 is current: no state of L2's has been loaded, L1 keeps its own. */
+static struct inherited inherit_from_l1(struct vcpu *vcpu)
+{
+	return (struct inherited){
+		.efer = vcpu_reg_hot(vcpu, REG_EFER),
+		.pat = vmcs_read(VMCS_guest_pat),
+	};
+}
+
+/* The entry that vmcs02 was made for did not happen. */
+static COLD void cancel_entry(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	if (!vcpu->nested.in_l2)
+		return;
+	if (slot->last.launching)
+		slot->v12.launched = 0;
+	/* What L1 injected it keeps in vmcs12; what L0 held for L2 is L1's now. */
+	if (vcpu->pending_valid && !(slot->v12.entry_intr_info & INTR_INFO_VALID)) {
+		vcpu->nmi_pending |= vcpu->pending.type == INTR_TYPE_NMI;
+		vcpu->machine_check_pending |= vcpu->pending.vector == VEC_MC;
+	}
+	vcpu->pending_valid = false;
+	nested_leave_l2(vcpu);
+}
+
+/*
+ * "Only the exit reason and the exit qualification are recorded; the valid bit
+ * of the VM-entry interruption information is not cleared, no guest state and
+ * no MSR is saved, NMI blocking is what it was before the entry."  A failure
+ * in the MSR list comes when L2's state has been loaded already.
+ */
+COLD enum action nested_entry_failure(struct vcpu *vcpu, u32 reason, u64 qualification)
+{
+	struct nested_vmcs *slot = vcpu->nested.current;
+	bool loaded = vcpu->nested.in_l2 && (reason & 0xffff) == EXIT_ENTRY_FAIL_MSR;
+	struct inherited inherited;
+
+	slot->v12.exit_reason = reason | EXIT_REASON_ENTRY_FAILURE;
+	slot->v12.exit_qualification = qualification;
+	if (loaded)
+		inherited = inherit_from_l2(vcpu, &slot->v12);
+	cancel_entry(vcpu, slot);
+	if (!loaded)
+		inherited = inherit_from_l1(vcpu);
+	inherited.nmi_blocked = vcpu_reg(vcpu, REG_INTERRUPTIBILITY) & INTERRUPTIBILITY_NMI;
+	return nested_load_host_state(vcpu, slot, &inherited);
+}
+
+/* vmcs02 is made anew, and everything is checked again, when L1 tries once more. */
+static void note_hardware_failure(struct vcpu *vcpu)
+{
+	vcpu->nested.current->entered = false;
+	vcpu->nested.counters.entry_failures++;
+}
+
+COLD enum action nested_hardware_failure(struct vcpu *vcpu, u32 reason, u64 qualification)
+{
+	note_hardware_failure(vcpu);
+	log_debug("VM entry failed, by the processor: exit reason %u, qualification %llu\n", reason,
+		  (unsigned long long)qualification);
+	return nested_entry_failure(vcpu, reason, qualification);
+}
+
+COLD enum action nested_hardware_vmfail(struct vcpu *vcpu, u32 error)
+{
+	/* L0's own part of vmcs02 is never at fault. */
+	ASSERT(vcpu->nested.in_l2 && error == VMXERR_ENTRY_CONTROLS);
+	if (tpr_relax(vcpu))
+		return ACTION_RESUME;
+	note_hardware_failure(vcpu);
+	log_debug("VM entry failed, by the processor: VM-instruction error %u\n", error);
+	cancel_entry(vcpu, vcpu->nested.current);
+	return insn_finish(vcpu, insn_fail(vcpu, error));
+}

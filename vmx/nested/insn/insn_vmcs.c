@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * VMX instructions of L1 that name a VMCS or its fields: VMCLEAR, VMPTRLD,
+ * VMPTRST, VMREAD, VMWRITE.  The slots are nested.c's, the fields vmcs12.c's.
+ * SDM: "VMX Instruction Reference", "Field Encoding in VMCS".
+ */
+#include "kernel/x86.h"
+#include "vmx/guest/guest_mem.h"
+#include "vmx/nested/internal.h"
+
+#define RESULT_OK ((struct insn_result){ .kind = INSN_OK })
+#define MISC_VMWRITE_ANY BIT(29)
+
+/* The VM-exit instruction information of VMREAD and VMWRITE. */
+#define INFO_REGISTER BIT(10)
+#define INFO_REG1(info) (((info) >> 3) & 15)
+
+static struct insn_result vmclear(struct vcpu *vcpu)
+{
+	struct nested *nested = &vcpu->nested;
+	struct nested_vmcs *slot;
+	struct insn_result fault;
+	const u32 clear = 0;
+	u64 gpa;
+
+	if (!insn_permitted(vcpu, &fault) || !insn_read_operand(vcpu, &gpa, sizeof(gpa), &fault))
+		return fault;
+	if (!insn_region_valid(gpa))
+		return insn_fail(vcpu, VMXERR_VMCLEAR_ADDRESS);
+	if (gpa == nested->vmxon_pointer)
+		return insn_fail(vcpu, VMXERR_VMCLEAR_VMXON_POINTER);
+	slot = slot_find(vcpu, gpa);
+	if (!slot) {
+		guest_mem_write(vcpu, GPA(gpa + offsetof(struct vmcs12, launched)), &clear, sizeof(clear));
+		return RESULT_OK;
+	}
+	if (slot == nested->current)
+		slot_make_current(vcpu, NULL);
+	slot->v12.launched = 0;
+	slot_release(vcpu, slot);
+	return RESULT_OK;
+}
+
+enum action exit_vmclear(struct vcpu *vcpu)
+{
+	return insn_finish(vcpu, vmclear(vcpu));
+}
+
+/* SDM: "rev[31] = 1 AND processor does not support 1-setting of VMCS shadowing" fails as well. */
+static bool revision_supported(u32 revision)
+{
+	if (caps12.proc2.allowed1 & PROC2_VMCS_SHADOWING)
+		revision &= ~(u32)VMCS_SHADOW_INDICATOR;
+	return revision == VMCS12_REVISION;
+}
+
+static struct insn_result vmptrld(struct vcpu *vcpu)
+{
+	struct nested_vmcs *slot;
+	struct insn_result fault;
+	u32 revision;
+	u64 gpa;
+
+	if (!insn_permitted(vcpu, &fault) || !insn_read_operand(vcpu, &gpa, sizeof(gpa), &fault))
+		return fault;
+	if (!insn_region_valid(gpa))
+		return insn_fail(vcpu, VMXERR_VMPTRLD_ADDRESS);
+	if (gpa == vcpu->nested.vmxon_pointer)
+		return insn_fail(vcpu, VMXERR_VMPTRLD_VMXON_POINTER);
+	guest_mem_read(vcpu, GPA(gpa), &revision, sizeof(revision));
+	if (!revision_supported(revision))
+		return insn_fail(vcpu, VMXERR_VMPTRLD_REVISION);
+	slot = slot_find(vcpu, gpa);
+	if (!slot) {
+		slot = slot_take(vcpu, gpa);
+		guest_mem_read(vcpu, GPA(gpa), &slot->v12, sizeof(slot->v12));
+		vmcs12_normalize(&slot->v12);
+	}
+	/* What was checked, not what L1 may have written there since. */
+	slot->v12.revision = revision;
+	slot_make_current(vcpu, slot);
+	return RESULT_OK;
+}
+
+enum action exit_vmptrld(struct vcpu *vcpu)
+{
+	return insn_finish(vcpu, vmptrld(vcpu));
+}
+
+static struct insn_result vmptrst(struct vcpu *vcpu)
+{
+	struct insn_result fault;
+	u64 gpa;
+
+	if (!insn_permitted(vcpu, &fault))
+		return fault;
+	gpa = vcpu->nested.current ? vcpu->nested.current->gpa : NO_VMCS;
+	if (!insn_write_operand(vcpu, &gpa, sizeof(gpa), &fault))
+		return fault;
+	return RESULT_OK;
+}
+
+enum action exit_vmptrst(struct vcpu *vcpu)
+{
+	return insn_finish(vcpu, vmptrst(vcpu));
+}
+
+/* ---- VMREAD, VMWRITE ---- */
+
+/* A field as an instruction names it. */
+struct field {
+	int row;
+	bool high; /* bits 63:32 of a 64-bit field */
+};
+
+/* SDM: an encoding with a bit set beyond bit 14 corresponds to no field; only 64-bit fields have a high half.
+ */
+static bool find_field(u64 encoding, struct field *field)
+{
+	if (encoding >> 15)
+		return false;
+	field->high = VMCS_FIELD_HIGH((u32)encoding);
+	if (field->high && VMCS_FIELD_WIDTH((u32)encoding) != VMCS_WIDTH_64)
+		return false;
+	field->row = vmcs12_find((u32)encoding & ~1u);
+	return field->row >= 0;
+}
+
+/*
+ * Makes the slot's copy of the row the truth before it is read or written:
+ * guest state may still be in vmcs02, a shadowed field in the shadow VMCS.
+ */
+static void fetch_field(struct vcpu *vcpu, struct nested_vmcs *slot, int row)
+{
+	const struct vmcs12_field *f = &vmcs12_fields[row];
+
+	if (unlikely(slot->rare_in_02) && (f->group & (GROUP_SEG | GROUP_RARE)))
+		nested_sync_rare(vcpu, slot);
+	if (unlikely(slot->shadow_active) && f->shadow == SHADOW_RW)
+		shadow_pull(vcpu, slot);
+}
+
+/*
+ * The VMCS that VMREAD and VMWRITE access: L1's current one; or, if L1 shadows
+ * VMCSs and lets L2 access this field, the one that vmcs12's link pointer
+ * names.  That one is a shadow VMCS: active here, or in L1's memory only.
+ */
+struct target {
+	struct nested_vmcs *slot; /* or NULL */
+	u64 gpa;
+};
+
+/* False: VMfailInvalid. */
+static inline bool find_target(struct vcpu *vcpu, struct target *target)
+{
+	*target = (struct target){ .slot = vcpu->nested.current, .gpa = NO_VMCS };
+	if (likely(!vcpu->nested.in_l2))
+		return target->slot;
+	target->gpa = target->slot->v12.vmcs_link_pointer;
+	target->slot = slot_find(vcpu, target->gpa);
+	return target->gpa != NO_VMCS;
+}
+
+static gpa_t row_gpa(const struct target *target, int row)
+{
+	return GPA(target->gpa + offsetof(struct vmcs12, vpid) + (u64)row * sizeof(u64));
+}
+
+static inline u64 read_row(struct vcpu *vcpu, const struct target *target, int row)
+{
+	u64 value;
+
+	if (likely(target->slot)) {
+		fetch_field(vcpu, target->slot, row);
+		return *vmcs12_slot(&target->slot->v12, (unsigned int)row);
+	}
+	guest_mem_read(vcpu, row_gpa(target, row), &value, sizeof(value));
+	return vmcs12_mask_width(vmcs12_fields[row].encoding, value);
+}
+
+static void write_row(struct vcpu *vcpu, const struct target *target, int row, u64 value)
+{
+	const struct vmcs12_field *f = &vmcs12_fields[row];
+	struct nested_vmcs *slot = target->slot;
+
+	if (unlikely(!slot)) {
+		guest_mem_write(vcpu, row_gpa(target, row), &value, sizeof(value));
+		return;
+	}
+	*vmcs12_slot(&slot->v12, (unsigned int)row) = value;
+	slot->dirty |= f->group;
+	/* L1's writes to these only come here if the processor does not do them in the shadow VMCS. */
+	if (unlikely(slot->shadow_active && f->shadow != SHADOW_NO))
+		shadow_push(vcpu, slot);
+}
+
+static struct insn_result vmread(struct vcpu *vcpu)
+{
+	struct insn_result result;
+	struct target target;
+	struct field field;
+	bool wide;
+	u32 info;
+	u64 value;
+
+	if (!insn_permitted(vcpu, &result))
+		return result;
+	if (!find_target(vcpu, &target))
+		return (struct insn_result){ .kind = INSN_FAIL_INVALID };
+	if (!find_field(insn_register_operand(vcpu), &field))
+		return insn_fail(vcpu, VMXERR_UNSUPPORTED_FIELD);
+	value = read_row(vcpu, &target, field.row) >> (field.high ? 32 : 0);
+	wide = insn_is_wide(vcpu);
+	if (!wide)
+		value = (u32)value;
+	info = (u32)vcpu_reg(vcpu, REG_EXIT_INSTRUCTION_INFO);
+	if (info & INFO_REGISTER)
+		vcpu_set_gpr(vcpu, INFO_REG1(info), value);
+	else if (!insn_write_operand(vcpu, &value, wide ? 8 : 4, &result))
+		return result;
+	return RESULT_OK;
+}
+
+enum action exit_vmread(struct vcpu *vcpu)
+{
+	return insn_finish(vcpu, vmread(vcpu));
+}
+
+/* The value to write: 64 bits in 64-bit mode, else 32. */
+static bool source_operand(struct vcpu *vcpu, u64 *value, struct insn_result *fault)
+{
+	u32 info = (u32)vcpu_reg(vcpu, REG_EXIT_INSTRUCTION_INFO);
+	bool wide = insn_is_wide(vcpu);
+
+	*value = 0;
+	if (info & INFO_REGISTER)
+		*value = vcpu_gpr(vcpu, INFO_REG1(info));
+	else if (!insn_read_operand(vcpu, value, wide ? 8 : 4, fault))
+		return false;
+	if (!wide)
+		*value = (u32)*value;
+	return true;
+}
+
+static bool is_writable(int row)
+{
+	return VMCS_FIELD_TYPE(vmcs12_fields[row].encoding) != VMCS_TYPE_READ_ONLY ||
+	       (caps12.misc & MISC_VMWRITE_ANY);
+}
+
+static struct insn_result vmwrite(struct vcpu *vcpu)
+{
+	struct insn_result result;
+	struct target target;
+	struct field field;
+	u64 value, old;
+
+	if (!insn_permitted(vcpu, &result))
+		return result;
+	if (!find_target(vcpu, &target))
+		return (struct insn_result){ .kind = INSN_FAIL_INVALID };
+	if (!find_field(insn_register_operand(vcpu), &field))
+		return insn_fail(vcpu, VMXERR_UNSUPPORTED_FIELD);
+	if (!is_writable(field.row))
+		return insn_fail(vcpu, VMXERR_READ_ONLY_FIELD);
+	if (!source_operand(vcpu, &value, &result))
+		return result;
+	old = read_row(vcpu, &target, field.row);
+	value = field.high ? value << 32 | (u32)old
+			   : vmcs12_mask_width(vmcs12_fields[field.row].encoding, value);
+	if (value != old)
+		write_row(vcpu, &target, field.row, value);
+	return RESULT_OK;
+}
+
+enum action exit_vmwrite(struct vcpu *vcpu)
+{
+	return insn_finish(vcpu, vmwrite(vcpu));
+}

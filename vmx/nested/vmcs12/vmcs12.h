@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmcs12: the VMCS that L1 writes, as a page of L1's memory in Socle's own
+ * format and as L0's cached copy of it.  Generated from the one field table:
+ * every field is a u64, the widths are applied at VMREAD and VMWRITE.
+ * SDM: "Organization of VMCS Data", "Field Encoding in VMCS".
+ */
+#ifndef VMX_NESTED_VMCS12_H
+#define VMX_NESTED_VMCS12_H
+
+#include "kernel/bits.h"
+#include "kernel/types.h"
+#include "vmx/hw/vmcs.h"
+
+/* "SOC" and a format number; hardware uses small numbers.  Bit 31 must be 0. */
+#define VMCS12_REVISION 0x534f4301u
+
+struct vmcs12 {
+	u32 revision; /* with VMCS_SHADOW_INDICATOR */
+	u32 abort;    /* VMX-abort indicator */
+	u32 launched; /* the launch state; 0 is "clear" */
+	u32 reserved;
+#define F(encoding, name, flow, shadow, group) u64 name;
+#include "vmx/hw/vmcs_fields.def"
+#undef F
+};
+static_assert(sizeof(struct vmcs12) <= PAGE_SIZE, "a VMCS region");
+
+/* Index of a field in the table: its row. */
+enum vmcs12_index {
+#define F(encoding, name, flow, shadow, group) V12_##name,
+#include "vmx/hw/vmcs_fields.def"
+#undef F
+	VMCS12_FIELD_COUNT,
+};
+
+enum vmcs12_flow { FLOW_COPY, FLOW_IN, FLOW_OUT, FLOW_CALC, FLOW_HOST, FLOW_SOFT };
+enum vmcs12_shadow { SHADOW_NO, SHADOW_RO, SHADOW_RW };
+
+/* How many rows the table shadows. */
+enum {
+#define F(encoding, name, flow, shadow, group) +(SHADOW_##shadow != SHADOW_NO)
+	VMCS12_SHADOWED_COUNT = 0
+#include "vmx/hw/vmcs_fields.def"
+#undef F
+};
+
+/* What a write by L1 makes stale; a mask of these is kept for each vmcs12. */
+enum vmcs12_group {
+	GROUP_CTL = 1 << 0,
+	GROUP_HST = 1 << 1,
+	GROUP_SEG = 1 << 2,
+	GROUP_RARE = 1 << 3,
+	GROUP_HOT = 1 << 4,
+	GROUP_MODE = 1 << 5,
+	GROUP_INFO = 0, /* exit information */
+	GROUP_FREE = 0, /* no check and nothing in vmcs02 depends on it */
+	GROUP_ALL = 0x3f,
+};
+
+struct vmcs12_field {
+	u16 encoding;
+	u8 flow, shadow, group;
+	const char *name;
+};
+extern const struct vmcs12_field vmcs12_fields[VMCS12_FIELD_COUNT];
+
+static inline u64 *vmcs12_slot(struct vmcs12 *v12, unsigned int index)
+{
+	return &((u64 *)(void *)((u8 *)v12 + __builtin_offsetof(struct vmcs12, vpid)))[index];
+}
+
+/* Row of an encoding (full access form), or -1: unknown to Socle or absent on this processor. */
+int vmcs12_find(u32 encoding);
+
+/* VMCS_ENUM for L1: the highest index of any field that L1 has, in bits 9:1. */
+u64 vmcs12_enum(void);
+
+/* Truncates to the field's width. */
+u64 vmcs12_mask_width(u32 encoding, u64 value);
+
+/* Shorthands for control bits of vmcs12; the secondary word counts only if activated. */
+static inline u32 v12_proc2(const struct vmcs12 *v12)
+{
+	return v12->proc_controls & BIT(31) ? (u32)v12->proc2_controls : 0;
+}
+
+static inline bool v12_has_pin(const struct vmcs12 *v12, u32 bit)
+{
+	return v12->pin_controls & bit;
+}
+static inline bool v12_has_proc(const struct vmcs12 *v12, u32 bit)
+{
+	return v12->proc_controls & bit;
+}
+static inline bool v12_has_proc2(const struct vmcs12 *v12, u32 bit)
+{
+	return v12_proc2(v12) & bit;
+}
+static inline bool v12_has_exit(const struct vmcs12 *v12, u32 bit)
+{
+	return v12->exit_controls & bit;
+}
+static inline bool v12_has_entry(const struct vmcs12 *v12, u32 bit)
+{
+	return v12->entry_controls & bit;
+}
+
+#endif
