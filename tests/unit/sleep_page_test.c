@@ -106,6 +106,63 @@ static void plain_stores_are_decoded(void **state UNUSED)
 	IS_CONSTANT(DECODE(16, "\xc7\x06\1\2\3\4"), 2, 0x0403);
 }
 
+/* [base + index * 2^scale + displacement], by the manual's tables; -: none. */
+static void operands_are_decoded(void **state UNUSED)
+{
+	enum { NONE = STORE_NO_REGISTER, NEXT = STORE_NEXT_RIP };
+	static const struct {
+		unsigned int bits;
+		const char *bytes;
+		u32 count;
+		u8 segment, base, index, scale, address_bits;
+		i64 displacement;
+	} rows[] = {
+#define ROW(bits, text, ...) { bits, text, sizeof(text) - 1, __VA_ARGS__ }
+		ROW(64, "\x89\x07", SEG_DS, 7, NONE, 0, 64, 0),
+		ROW(64, "\x41\x89\x07", SEG_DS, 15, NONE, 0, 64, 0),
+		ROW(64, "\x89\x47\xfc", SEG_DS, 7, NONE, 0, 64, -4),
+		ROW(64, "\x89\x87\xfc\xff\xff\xff", SEG_DS, 7, NONE, 0, 64, -4),
+		ROW(64, "\x89\x45\x08", SEG_SS, 5, NONE, 0, 64, 8),
+		ROW(64, "\x41\x89\x45\x08", SEG_DS, 13, NONE, 0, 64, 8),
+		ROW(64, "\x89\x05\1\0\0\x80", SEG_DS, NEXT, NONE, 0, 64, -0x7fffffffll),
+		ROW(64, "\x89\x04\x24", SEG_SS, 4, NONE, 0, 64, 0),
+		ROW(64, "\x41\x89\x04\x24", SEG_DS, 12, NONE, 0, 64, 0),
+		ROW(64, "\x42\x89\x04\x64", SEG_SS, 4, 12, 1, 64, 0),
+		ROW(64, "\x89\x44\xd8\x80", SEG_DS, 0, 3, 3, 64, -128),
+		ROW(64, "\x89\x04\xcd\1\2\3\4", SEG_DS, NONE, 1, 3, 64, 0x04030201),
+		ROW(64, "\x41\x89\x04\xcd\1\2\3\4", SEG_DS, NONE, 1, 3, 64, 0x04030201),
+		ROW(64, "\x89\x44\x8d\1", SEG_SS, 5, 1, 2, 64, 1),
+		ROW(64, "\x64\x67\x89\x07", SEG_FS, 7, NONE, 0, 32, 0),
+		/* in 64-bit mode these four are no prefixes for data */
+		ROW(64, "\x65\x2e\x89\x07", SEG_GS, 7, NONE, 0, 64, 0),
+		ROW(64, "\x36\x89\x07", SEG_DS, 7, NONE, 0, 64, 0),
+		ROW(32, "\x2e\x89\x07", SEG_CS, 7, NONE, 0, 32, 0),
+		ROW(32, "\x26\x3e\x89\x07", SEG_DS, 7, NONE, 0, 32, 0),
+		ROW(32, "\x89\x05\1\2\3\4", SEG_DS, NONE, NONE, 0, 32, 0x04030201),
+		ROW(32, "\x67\x89\x06\xff\xff", SEG_DS, NONE, NONE, 0, 16, -1),
+		ROW(16, "\x89\x00", SEG_DS, 3, 6, 0, 16, 0),
+		ROW(16, "\x89\x01", SEG_DS, 3, 7, 0, 16, 0),
+		ROW(16, "\x89\x02", SEG_SS, 5, 6, 0, 16, 0),
+		ROW(16, "\x26\x89\x43\xff", SEG_ES, 5, 7, 0, 16, -1),
+		ROW(16, "\x89\x04", SEG_DS, 6, NONE, 0, 16, 0),
+		ROW(16, "\x89\x05", SEG_DS, 7, NONE, 0, 16, 0),
+		ROW(16, "\x89\x86\0\x80", SEG_SS, 5, NONE, 0, 16, -0x8000),
+		ROW(16, "\x89\x07", SEG_DS, 3, NONE, 0, 16, 0),
+		ROW(16, "\x67\x89\x07", SEG_DS, 7, NONE, 0, 32, 0),
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct store s = decode(rows[i].bits, rows[i].bytes, rows[i].count);
+
+		assert_int_equal(s.segment, rows[i].segment);
+		assert_int_equal(s.base, rows[i].base);
+		assert_int_equal(s.index, rows[i].index);
+		assert_int_equal(s.scale, rows[i].scale);
+		assert_int_equal(s.address_bits, rows[i].address_bits);
+		assert_true(s.displacement == rows[i].displacement);
+	}
+}
+
 static void nothing_else_is(void **state UNUSED)
 {
 	static const struct {
@@ -189,16 +246,18 @@ static void mtrrs_do_not_open_it(void **state)
 
 static u64 rip;
 
-/* L1 executes this instruction, which writes at `gpa`. */
-static void execute(const char *bytes, size_t count, u64 gpa)
+/* L1 executes this instruction, which writes at `gpa`: to (RDI), if it says nothing else. */
+static void execute_from(const char *bytes, size_t count, u64 gpa, u64 rdi)
 {
+	machine_vcpu->gpr[GPR_RDI] = rdi;
 	memcpy(fake_memory + CODE, bytes, count);
 	machine_set_field(VMCS_guest_rip, CODE);
 	EXIT_NOW(.reason = EXIT_EPT_VIOLATION, .qualification = WRITE_BY_INSTRUCTION, .length = 1,
 		 .guest_physical = gpa, .guest_linear = gpa);
 	rip = machine_field(VMCS_guest_rip) - CODE;
 }
-#define EXECUTE(text, gpa) execute(text, sizeof(text) - 1, gpa)
+#define EXECUTE_FROM(text, gpa, rdi) execute_from(text, sizeof(text) - 1, gpa, rdi)
+#define EXECUTE(text, gpa) EXECUTE_FROM(text, gpa, gpa)
 
 static u32 at(u64 gpa)
 {
@@ -219,7 +278,7 @@ static void harmless_stores_are_carried_out(void **state UNUSED)
 	EXECUTE("\x89\x07", CONTROL + 4);
 	assert_int_equal(at(CONTROL + 4), 0x55667788);
 	assert_int_equal(rip, 2);
-	EXECUTE("\x48\x89\x04\x25\1\2\3\4", CONTROL + 8);
+	EXECUTE("\x48\x89\x04\x25\x18\0\xd4\x7e", CONTROL + 8);
 	assert_int_equal(at(CONTROL + 12), 0x11223344);
 	assert_int_equal(rip, 8);
 	EXECUTE("\xc6\x07\x1c", CONTROL);
@@ -231,6 +290,61 @@ static void harmless_stores_are_carried_out(void **state UNUSED)
 	assert_int_equal(at(CONTROL) & 0xff, SLEEP(ALLOWED));
 	assert_false(is_stepped());
 	assert_int_equal(machine_pending(), 0);
+}
+
+/*
+ * A store may begin in the page before, and meets the violation at this one's first byte: what it has for
+ * this page are its last bytes.
+ */
+static void a_store_from_the_page_before_is_dropped(void **state UNUSED)
+{
+	u64 page = ALIGN_DOWN(CONTROL, PAGE_SIZE);
+
+	machine_vcpu->gpr[GPR_RAX] = 0x1122334455667788;
+	for (u64 from = page - 7; from < page; from++) {
+		memset(fake_memory + page, 0, 8);
+		EXECUTE_FROM("\x48\x89\x07", page, from);
+		assert_int_equal(rip, 0);
+		assert_true(is_stepped());
+		EXIT_NOW(.reason = EXIT_MTF);
+		assert_int_equal(at(page), 0);
+	}
+	EXECUTE("\x48\x89\x07", page);
+	assert_int_equal(rip, 3);
+	assert_int_equal(at(page), 0x55667788);
+}
+
+/* The page's first byte by each part of an address; the same, less one, is the page before. */
+static void every_part_of_the_address_counts(void **state UNUSED)
+{
+	static const struct {
+		const char *bytes;
+		u32 count;
+		u64 rdi;
+	} forms[] = {
+#define FORM(text, rdi) { text, sizeof(text) - 1, rdi }
+		FORM("\x89\x47\x08", 0x1000 - 8),
+		FORM("\x89\x04\x9f", 0x1000 - 4 * 8),	      /* and RBX, times 4 */
+		FORM("\x64\x89\x07", 0x1000 - 0x20),	      /* and FS's base */
+		FORM("\x67\x89\x04\x9f", 0xf00000000 - 0x20), /* modulo 2^32 */
+		FORM("\x89\x05\xfa\xff\xff\x7f", 0x1001), /* the next instruction's address counts, not RDI */
+	};
+	u64 page = ALIGN_DOWN(CONTROL, PAGE_SIZE);
+
+	machine_vcpu->gpr[GPR_RBX] = 8;
+	machine_set_field(VMCS_guest_fs_base, 0x20);
+	machine_set_field(VMCS_guest_ds_base, 0x123);
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		execute_from(forms[i].bytes, forms[i].count, page, forms[i].rdi);
+		assert_int_equal(rip, forms[i].count);
+		assert_false(is_stepped());
+		if (i == ARRAY_SIZE(forms) - 1)
+			continue;
+		execute_from(forms[i].bytes, forms[i].count, page, forms[i].rdi - 1);
+		assert_int_equal(rip, 0);
+		assert_true(is_stepped());
+		EXIT_NOW(.reason = EXIT_MTF);
+	}
 }
 
 /* A data breakpoint sees the store that L0 makes. */
@@ -300,6 +414,7 @@ static void other_writes_are_dropped(void **state UNUSED)
 	EXIT_NOW(.reason = EXIT_MTF);
 	/* by a page walk, in an event's delivery */
 	memcpy(fake_memory + CODE, "\x89\x07", 2);
+	machine_vcpu->gpr[GPR_RDI] = CONTROL;
 	EXIT_NOW(.reason = EXIT_EPT_VIOLATION, .qualification = EPTV_WRITE | EPTV_READ | EPTV_LINEAR_VALID,
 		 .guest_physical = CONTROL);
 	assert_true(is_stepped());
@@ -414,11 +529,14 @@ int main(void)
 #define T(test) MACHINE_TEST_BEFORE(test, "", add_registers)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plain_stores_are_decoded),
+		cmocka_unit_test(operands_are_decoded),
 		cmocka_unit_test(nothing_else_is),
 		T(the_page_is_read_only),
 		MACHINE_TEST_BEFORE(the_page_is_read_only, "ept-large=off", add_registers),
 		T(mtrrs_do_not_open_it),
 		T(harmless_stores_are_carried_out),
+		T(a_store_from_the_page_before_is_dropped),
+		T(every_part_of_the_address_counts),
 		T(a_breakpoint_sees_the_store),
 		T(a_breakpoint_does_not_see_the_fetch),
 		T(s3_is_dropped),

@@ -6,12 +6,15 @@
 
 #include "kernel/bits.h"
 #include "kernel/string.h"
+#include "vmx/hw/regcache.h"
 
 #define PREFIX_OPERAND 0x66
 #define PREFIX_ADDRESS 0x67
 #define REX 0x40
 #define REX_W BIT(3)
 #define REX_R BIT(2)
+#define REX_X BIT(1)
+#define REX_B BIT(0)
 
 #define MOV_REGISTER8 0x88
 #define MOV_REGISTER 0x89
@@ -23,11 +26,27 @@ struct cursor {
 	u32 count, at;
 	bool operand, address; /* the prefixes */
 	u8 rex;
+	u8 segment; /* of the last prefix that names one, or SEG_COUNT */
 };
 
-static bool is_segment_prefix(u8 byte)
+static u8 segment_of(u8 byte)
 {
-	return byte == 0x26 || byte == 0x2e || byte == 0x36 || byte == 0x3e || byte == 0x64 || byte == 0x65;
+	switch (byte) {
+	case 0x26: return SEG_ES;
+	case 0x2e: return SEG_CS;
+	case 0x36: return SEG_SS;
+	case 0x3e: return SEG_DS;
+	case 0x64: return SEG_FS;
+	case 0x65: return SEG_GS;
+	default: return SEG_COUNT;
+	}
+}
+
+/* "In 64-bit mode, the CS, DS, ES and SS segment overrides are ignored." */
+static void take_segment(struct cursor *c, u8 segment, unsigned int code_bits)
+{
+	if (code_bits != 64 || segment == SEG_FS || segment == SEG_GS)
+		c->segment = segment;
 }
 
 /* A REX prefix counts only right before the opcode. */
@@ -44,42 +63,97 @@ static void take_prefixes(struct cursor *c, unsigned int code_bits)
 			c->operand = true;
 		else if (byte == PREFIX_ADDRESS)
 			c->address = true;
-		else if (!is_segment_prefix(byte))
+		else if (segment_of(byte) != SEG_COUNT)
+			take_segment(c, segment_of(byte), code_bits);
+		else
 			return;
 		c->rex = 0;
 	}
 }
 
-/* Bytes of displacement behind ModRM (and SIB). SDM: "Addressing-Mode Encoding of ModR/M and SIB Bytes". */
-static u32 displacement16(u8 modrm)
+/* ---- the operand. SDM: "Addressing-Mode Encoding of ModR/M and SIB Bytes" ---- */
+
+/* Sign-extended. */
+static bool take_displacement(struct cursor *c, u32 size, struct store *out)
+{
+	u32 value = 0;
+
+	if (c->count - c->at < size)
+		return false;
+	memcpy(&value, c->bytes + c->at, size);
+	c->at += size;
+	out->displacement = size == 1 ? (i8)value : size == 2 ? (i16)value : (i32)value;
+	return true;
+}
+
+static bool take_operand16(struct cursor *c, u8 modrm, struct store *out)
+{
+	enum { BX = 3, BP = 5, SI = 6, DI = 7, NONE = STORE_NO_REGISTER };
+	static const u8 registers[8][2] = { { BX, SI },	  { BX, DI },	{ BP, SI },   { BP, DI },
+					    { SI, NONE }, { DI, NONE }, { BP, NONE }, { BX, NONE } };
+	u8 mod = modrm >> 6, rm = modrm & 7;
+	bool absolute = !mod && rm == 6;
+
+	out->base = absolute ? NONE : registers[rm][0];
+	out->index = absolute ? NONE : registers[rm][1];
+	return take_displacement(c, mod == 1 ? 1 : mod == 2 || absolute ? 2 : 0, out);
+}
+
+static bool take_sib(struct cursor *c, u8 mod, struct store *out)
+{
+	u8 sib;
+
+	if (c->at >= c->count)
+		return false;
+	sib = c->bytes[c->at++];
+	out->scale = sib >> 6;
+	out->index = (u8)((sib >> 3 & 7) | (c->rex & REX_X ? 8 : 0));
+	if (out->index == 4)
+		out->index = STORE_NO_REGISTER;
+	out->base = sib & 7;
+	if (out->base == 5 && !mod)
+		out->base = STORE_NO_REGISTER;
+	return true;
+}
+
+static bool take_operand(struct cursor *c, u8 modrm, unsigned int code_bits, struct store *out)
 {
 	u8 mod = modrm >> 6;
 
-	return mod == 1 ? 1 : mod == 2 || (!mod && (modrm & 7) == 6) ? 2 : 0;
-}
-
-static u32 displacement32(u8 modrm, u8 base)
-{
-	u8 mod = modrm >> 6;
-
-	return mod == 1 ? 1 : mod == 2 || (!mod && base == 5) ? 4 : 0;
-}
-
-static bool skip_operand(struct cursor *c, u8 modrm, bool address16)
-{
-	u8 base = modrm & 7;
-
-	if (address16) {
-		c->at += displacement16(modrm);
-		return c->at <= c->count;
-	}
-	if (base == 4) {
-		if (c->at >= c->count)
+	out->base = modrm & 7;
+	if (out->base == 4) {
+		if (!take_sib(c, mod, out))
 			return false;
-		base = c->bytes[c->at++] & 7;
+	} else if (out->base == 5 && !mod) {
+		/* "RIP-Relative Addressing" */
+		out->base = code_bits == 64 ? STORE_NEXT_RIP : STORE_NO_REGISTER;
 	}
-	c->at += displacement32(modrm, base);
-	return c->at <= c->count;
+	if (!take_displacement(c, mod == 1 ? 1 : mod == 2 || out->base >= STORE_NEXT_RIP ? 4 : 0, out))
+		return false;
+	if (out->base < 8 && (c->rex & REX_B))
+		out->base += 8;
+	return true;
+}
+
+/* "Default Segment Selection Rules": SS where the stack pointer or BP is the base. */
+static u8 segment(const struct cursor *c, const struct store *out)
+{
+	if (c->segment != SEG_COUNT)
+		return c->segment;
+	return out->base == 4 || out->base == 5 ? SEG_SS : SEG_DS;
+}
+
+static bool decode_operand(struct cursor *c, u8 modrm, unsigned int code_bits, struct store *out)
+{
+	out->index = STORE_NO_REGISTER;
+	out->address_bits = (u8)code_bits;
+	if (c->address)
+		out->address_bits = code_bits == 32 ? 16 : 32;
+	if (!(out->address_bits == 16 ? take_operand16(c, modrm, out)
+				      : take_operand(c, modrm, code_bits, out)))
+		return false;
+	out->segment = segment(c, out);
+	return true;
 }
 
 static u8 width_of(const struct cursor *c, u8 opcode, unsigned int code_bits)
@@ -107,7 +181,7 @@ static bool take_constant(struct cursor *c, struct store *out)
 
 bool store_decode(const u8 *bytes, u32 count, unsigned int code_bits, struct store *out)
 {
-	struct cursor c = { .bytes = bytes, .count = MIN(count, STORE_BYTES_MAX) };
+	struct cursor c = { .bytes = bytes, .count = MIN(count, STORE_BYTES_MAX), .segment = SEG_COUNT };
 	u8 opcode, modrm, reg;
 
 	*out = (struct store){ .length = 0 };
@@ -124,8 +198,7 @@ bool store_decode(const u8 *bytes, u32 count, unsigned int code_bits, struct sto
 	out->width = width_of(&c, opcode, code_bits);
 	out->high_byte = opcode == MOV_REGISTER8 && !c.rex && reg >= 4;
 	out->from = (u8)(out->high_byte ? reg - 4 : reg + (c.rex & REX_R ? 8 : 0));
-	if (!skip_operand(&c, modrm, code_bits != 64 && c.address == (code_bits == 32)) ||
-	    (out->is_constant && !take_constant(&c, out)))
+	if (!decode_operand(&c, modrm, code_bits, out) || (out->is_constant && !take_constant(&c, out)))
 		return false;
 	out->length = (u8)c.at;
 	return true;

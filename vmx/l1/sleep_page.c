@@ -172,6 +172,34 @@ static u64 value_of(struct vcpu *vcpu, const struct store *s)
 	return vcpu_gpr(vcpu, s->from) >> (s->high_byte ? 8 : 0);
 }
 
+/* The linear address that the operand names; `s` was decoded from the bytes at the guest's RIP. */
+static u64 linear_of(struct vcpu *vcpu, const struct store *s)
+{
+	u64 at = (u64)s->displacement;
+
+	if (s->base == STORE_NEXT_RIP)
+		at += vcpu_reg(vcpu, REG_RIP) + s->length;
+	else if (s->base != STORE_NO_REGISTER)
+		at += vcpu_gpr(vcpu, s->base);
+	if (s->index != STORE_NO_REGISTER)
+		at += vcpu_gpr(vcpu, s->index) << s->scale;
+	if (s->address_bits != 64)
+		at &= BIT(s->address_bits) - 1;
+	if (!vcpu_is_64bit(vcpu) || s->segment == SEG_FS || s->segment == SEG_GS)
+		at += vcpu_reg(vcpu, REG_SEG_BASE(s->segment));
+	return at;
+}
+
+/*
+ * A store that runs over a page's end meets the violation in one of two pages, and only a part of it belongs
+ * there: it has to begin where the violation is, and to end in that page.
+ */
+static bool is_in_one_page(struct vcpu *vcpu, const struct store *s, gpa_t gpa)
+{
+	return linear_of(vcpu, s) % PAGE_SIZE == gpa.v % PAGE_SIZE &&
+	       gpa.v % PAGE_SIZE + s->width <= PAGE_SIZE;
+}
+
 bool sleep_page_store(struct vcpu *vcpu, gpa_t gpa)
 {
 	u8 bytes[STORE_BYTES_MAX];
@@ -180,7 +208,7 @@ bool sleep_page_store(struct vcpu *vcpu, gpa_t gpa)
 	u64 value;
 
 	if (!is_by_instruction(vcpu) || !store_decode(bytes, fetch(vcpu, bytes), code_bits(vcpu), &s) ||
-	    gpa.v % PAGE_SIZE + s.width > PAGE_SIZE)
+	    !is_in_one_page(vcpu, &s, gpa))
 		return false;
 	value = value_of(vcpu, &s);
 	for (u32 i = 0; i < place_count; i++)
