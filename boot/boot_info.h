@@ -10,9 +10,10 @@
 #include "kernel/types.h"
 #include "mm/memmap.h"
 
-#define BOOT_MODULE_MAX 32
-#define BOOT_STRING_SPACE 16384
-#define BOOT_EFI_MAP_SPACE 65536
+#define BOOT_MODULE_MAX 256
+#define BOOT_STRING_SPACE 65536
+#define BOOT_EFI_MAP_SPACE 131072
+#define BOOT_RANGE_MAX 1024
 #define BOOT_KEPT_SPACE 16384
 
 struct boot_module {
@@ -40,7 +41,7 @@ struct boot_info {
 	const char *loader_name; /* never NULL */
 	struct boot_module modules[BOOT_MODULE_MAX];
 	u32 module_count;
-	struct memmap_range ranges[MEMMAP_MAX]; /* raw, as the loader gave them */
+	struct memmap_range ranges[BOOT_RANGE_MAX]; /* raw, as the loader gave them */
 	u32 range_count;
 	struct boot_framebuffer framebuffer;
 	u8 rsdp[36];	      /* the loader's copy; */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The firmware's memory map for L1: descriptors that hold L0's window are split.
+ * The firmware's memory map for L1: what L0 has taken of the memory that the firmware calls free is cut out.
  */
 #include "boot/efi_map.h"
 #include "kernel/bits.h"
@@ -8,8 +8,11 @@
 #include "mm/addr.h"
 
 #define EFI_RESERVED 0
+#define EFI_LOADER_CODE 1
 #define EFI_BOOT_SERVICES_CODE 3
 #define EFI_BOOT_SERVICES_DATA 4
+#define EFI_CONVENTIONAL 7
+#define EFI_ACPI_RECLAIM 9
 
 /* A memory descriptor; the map's stride may be larger. */
 struct efi_descriptor {
@@ -17,34 +20,53 @@ struct efi_descriptor {
 	u64 physical, virtual, pages, attributes;
 };
 
-u32 efi_map_size_for_l1(const struct boot_info *info)
+/* Free once boot services have ended. */
+static bool is_free(u32 type)
 {
-	if (!info->efi_map_size || info->efi_descriptor_size < sizeof(struct efi_descriptor))
-		return 0;
-	/* the window splits one in up to three */
-	return info->efi_map_size + 2 * info->efi_descriptor_size;
+	return (type >= EFI_LOADER_CODE && type <= EFI_BOOT_SERVICES_DATA) || type == EFI_CONVENTIONAL;
 }
 
-/* Writes [base, end) of the descriptor `raw`, if that is not empty; the number of bytes. */
-static u32 write_piece(u8 *to, const u8 *raw, u32 stride, u64 base, u64 end, bool reserved)
+/* What L1 is told of memory that the firmware calls `type` and the memory map calls `ours`. */
+static u32 type_for_l1(u32 type, u32 ours)
+{
+	if (!is_free(type))
+		return type;
+	return ours == MEMMAP_RESERVED ? EFI_RESERVED : ours == MEMMAP_ACPI ? EFI_ACPI_RECLAIM : type;
+}
+
+/* The part of `raw` from `at` on that is one thing to L1, written if `to` is there; where it ends. */
+static u64 write_piece(u8 *to, const u8 *raw, u32 stride, u64 at)
 {
 	struct efi_descriptor d;
+	u64 end, next;
+	u32 type;
 
-	if (base >= end)
-		return 0;
-	memcpy(to, raw, stride);
 	memcpy(&d, raw, sizeof(d));
-	d.physical = base;
-	d.pages = (end - base) >> PAGE_SHIFT;
-	if (reserved)
-		d.type = EFI_RESERVED;
-	memcpy(to, &d, sizeof(d));
-	return stride;
+	end = d.physical + (d.pages << PAGE_SHIFT);
+	type = type_for_l1(d.type, memmap_type_at(at, &next));
+	while (next < end) {
+		u64 after;
+
+		if (type_for_l1(d.type, memmap_type_at(next, &after)) != type)
+			break;
+		next = after;
+	}
+	next = MIN(ALIGN_DOWN(next, PAGE_SIZE), end);
+	if (next <= at) /* a page of two kinds is what its start is */
+		next = at + PAGE_SIZE;
+	if (to) {
+		memcpy(to, raw, stride);
+		d.type = type;
+		d.physical = at;
+		d.pages = (next - at) >> PAGE_SHIFT;
+		memcpy(to, &d, sizeof(d));
+	}
+	return next;
 }
 
-u32 efi_map_for_l1(const struct boot_info *info, u8 *to)
+/* To `to`, or, if that is NULL, counted only. */
+static u32 make_map(const struct boot_info *info, u8 *to)
 {
-	u64 window = memmap_window_base(), window_end = window + memmap_window_size();
 	u32 stride = info->efi_descriptor_size, size = 0;
 
 	for (u32 i = 0; i + stride <= info->efi_map_size; i += stride) {
@@ -54,14 +76,23 @@ u32 efi_map_for_l1(const struct boot_info *info, u8 *to)
 
 		memcpy(&d, raw, sizeof(d));
 		end = d.physical + (d.pages << PAGE_SHIFT);
-		size += write_piece(to + size, raw, stride, d.physical, MIN(end, MAX(window, d.physical)),
-				    false);
-		size += write_piece(to + size, raw, stride, MAX(d.physical, window), MIN(end, window_end),
-				    true);
-		size += write_piece(to + size, raw, stride, MIN(end, MAX(d.physical, window_end)), end,
-				    false);
+		for (u64 at = d.physical; at < end; size += stride)
+			at = write_piece(to ? to + size : NULL, raw, stride, at);
 	}
 	return size;
+}
+
+u32 efi_map_size_for_l1(const struct boot_info *info)
+{
+	if (!info->efi_map_size || info->efi_descriptor_size < sizeof(struct efi_descriptor))
+		return 0;
+	/* a place that is taken for the map itself may cut one more in three */
+	return make_map(info, NULL) + 2 * info->efi_descriptor_size;
+}
+
+u32 efi_map_for_l1(const struct boot_info *info, u8 *to)
+{
+	return make_map(info, to);
 }
 
 u32 efi_map_boot_services(const struct boot_info *info, struct memmap_range *to)

@@ -9,7 +9,7 @@
 #include "boot/boot_info.h"
 #include "mm/memmap.h"
 
-#define EFI_KEPT_MAX 64
+#define EFI_KEPT_MAX 512
 
 /* Bytes that efi_map_for_l1() may need; 0: the firmware's map is not known. */
 u32 efi_map_size_for_l1(const struct boot_info *info);

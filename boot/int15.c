@@ -13,7 +13,7 @@
 
 #define VECTOR_15H (0x15 * 4)
 #define BDA_BASE_MEMORY 0x413 /* KiB of conventional memory, u16 */
-#define STUB_SIZE PAGE_SIZE
+#define STUB_MAX 0x10000      /* it has a segment of its own */
 #define ENTRY_SIZE 20
 
 extern const u8 int15_start[], int15_header[], int15_end[];
@@ -27,10 +27,16 @@ struct int15_header {
 	u16 pad;
 };
 
+/* With the two ranges that its own place may add. */
+static u64 stub_size(void)
+{
+	return ALIGN_UP((u64)(int15_end - int15_start) + (memmap_count() + 2) * ENTRY_SIZE, PAGE_SIZE);
+}
+static_assert((MEMMAP_MAX + 2) * ENTRY_SIZE + PAGE_SIZE <= STUB_MAX, "the stub's table fits its segment");
+
 static void fill_table(u8 *stub, u32 chain)
 {
-	size_t table = (size_t)(int15_end - int15_start);
-	size_t count = MIN(memmap_count(), (STUB_SIZE - table) / ENTRY_SIZE);
+	size_t table = (size_t)(int15_end - int15_start), count = memmap_count();
 	u64 low = memmap_usable_from(SIZE_1M, 16 * SIZE_1M);
 	struct int15_header h = {
 		.chain = chain,
@@ -61,7 +67,7 @@ enum status int15_install(void)
 
 	if (end < 256 * 1024 || end > 0xa0000)
 		return status_with(STATUS_BOOT_INFO, "conventional memory");
-	base = ALIGN_DOWN(end - STUB_SIZE, PAGE_SIZE);
+	base = ALIGN_DOWN(end - stub_size(), PAGE_SIZE);
 	if (!memmap_override(base, ALIGN_UP(end, PAGE_SIZE) - base, MEMMAP_RESERVED))
 		return status_with(STATUS_BOOT_INFO, "memory map");
 	fill_table(phys_to_ptr(HPA(base)), *vector);

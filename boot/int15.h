@@ -9,8 +9,9 @@
 
 /*
  * BIOS machines only; after memmap_set_window() and before l1_load().  Takes
- * 4 KiB from the top of conventional memory, which the BIOS data area and the
- * memory map then show as gone.
+ * 4 KiB, or what the table of a large memory map takes, from the top of
+ * conventional memory, which the BIOS data area and the memory map then show as
+ * gone.
  */
 enum status int15_install(void);
 

@@ -4,12 +4,11 @@
  * a place, fills in boot_params.  Documentation of the protocol: Linux'
  * "The Linux/x86 Boot Protocol" and "The zero page".
  */
-#include "boot/efi_map.h"
 #include "boot/l1_internal.h"
+#include "boot/l1_linux.h"
 #include "boot/l1_space.h"
 #include "kernel/bits.h"
 #include "kernel/hw/phys.h"
-#include "kernel/log.h"
 #include "kernel/string.h"
 
 /* Offsets in the image's first sectors and in boot_params alike. */
@@ -22,8 +21,6 @@
 #define HDR_VERSION 0x206
 #define HDR_TYPE_OF_LOADER 0x210
 #define HDR_LOADFLAGS 0x211
-#define HDR_RAMDISK_IMAGE 0x218
-#define HDR_RAMDISK_SIZE 0x21c
 #define HDR_CMD_LINE_PTR 0x228
 #define HDR_INITRD_ADDR_MAX 0x22c
 #define HDR_KERNEL_ALIGNMENT 0x230
@@ -34,26 +31,12 @@
 #define HDR_END_MAX 0x290
 
 #define BP_SCREEN_INFO 0x000
-#define BP_ACPI_RSDP_ADDR 0x070
-#define BP_EFI_SIGNATURE 0x1c0
-#define BP_EFI_SYSTEM_TABLE 0x1c4
-#define BP_EFI_DESCRIPTOR_SIZE 0x1c8
-#define BP_EFI_DESCRIPTOR_VERSION 0x1cc
-#define BP_EFI_MAP 0x1d0
-#define BP_EFI_MAP_SIZE 0x1d4
-#define BP_EFI_SYSTEM_TABLE_HIGH 0x1d8
-#define BP_E820_ENTRIES 0x1e8
-#define BP_SECURE_BOOT 0x1ec
-#define BP_E820_TABLE 0x2d0
-#define BP_E820_MAX 128
 #define BP_SIZE 0x1000
 
 #define LINUX_MAGIC 0x53726448u /* "HdrS" */
 #define LINUX_VERSION_MIN 0x206u
 #define LOADED_HIGH BIT(0)
 #define LOADER_UNDEFINED 0xff
-#define EFI_64BIT 0x34364c45u /* "EL64" */
-#define SECURE_BOOT_OFF 2
 
 struct linux_image {
 	u32 setup_size, version;
@@ -82,11 +65,6 @@ static void put16(u8 *p, u32 offset, u32 value)
 	u16 v = (u16)value;
 
 	memcpy(p + offset, &v, sizeof(v));
-}
-
-static void put64(u8 *p, u32 offset, u64 value)
-{
-	memcpy(p + offset, &value, sizeof(value));
 }
 
 bool l1_linux_is(const void *image, u64 size)
@@ -174,81 +152,6 @@ static void fill_screen(u8 *bp, const struct boot_info *info)
 	put32(bp, 0x3a, (u32)(fb->addr >> 32));
 }
 
-static void fill_e820(u8 *bp)
-{
-	size_t n = MIN(memmap_count(), (size_t)BP_E820_MAX);
-
-	if (n < memmap_count())
-		log_warn("L1: %u ranges of memory are more than Linux takes from a loader: the last %u are "
-			 "left out",
-			 (u32)memmap_count(), (u32)(memmap_count() - n));
-	bp[BP_E820_ENTRIES] = (u8)n;
-	for (size_t i = 0; i < n; i++) {
-		const struct memmap_range *r = memmap_get(i);
-		u32 at = BP_E820_TABLE + (u32)i * 20;
-
-		put64(bp, at, r->base);
-		put64(bp, at + 8, r->size);
-		put32(bp, at + 16, r->type);
-	}
-}
-
-/* EFI has no RSDP where a BIOS has it: a copy in memory that Linux keeps. */
-static enum status give_rsdp(u8 *bp, const struct boot_info *info)
-{
-	u64 page;
-
-	if (!info->efi || !info->rsdp_size)
-		return STATUS_OK;
-	page = l1_space_find(PAGE_SIZE, PAGE_SIZE, SIZE_1M, SIZE_4G);
-	if (!page || !memmap_override(page, PAGE_SIZE, MEMMAP_ACPI))
-		return status_with(STATUS_L1_NO_ROOM, "the ACPI root pointer");
-	memcpy(phys_to_ptr(HPA(page)), info->rsdp, info->rsdp_size);
-	put64(bp, BP_ACPI_RSDP_ADDR, page);
-	return STATUS_OK;
-}
-
-/*
- * struct efi_info: Linux uses the firmware's runtime services and tables. The map lies in ordinary memory,
- * which the kernel reserves when it runs; but its decompressor, which chooses a random place by this very
- * map, does not know of it: below 1 MiB no kernel is ever put. Nobody has verified L1: Secure Boot is off for
- * it.
- */
-static enum status give_efi(u8 *bp, const struct boot_info *info)
-{
-	u32 size = efi_map_size_for_l1(info);
-	u64 map;
-
-	if (!info->efi_system_table || !size)
-		return STATUS_OK;
-	map = l1_space_find(size, PAGE_SIZE, 0x10000, SIZE_1M);
-	if (!map)
-		return status_with(STATUS_L1_NO_ROOM, "the firmware's memory map, below 1 MiB");
-	put32(bp, BP_EFI_SIGNATURE, EFI_64BIT);
-	put32(bp, BP_EFI_SYSTEM_TABLE, (u32)info->efi_system_table);
-	put32(bp, BP_EFI_SYSTEM_TABLE_HIGH, (u32)(info->efi_system_table >> 32));
-	put32(bp, BP_EFI_DESCRIPTOR_SIZE, info->efi_descriptor_size);
-	put32(bp, BP_EFI_DESCRIPTOR_VERSION, info->efi_descriptor_version);
-	put32(bp, BP_EFI_MAP, (u32)map);
-	put32(bp, BP_EFI_MAP_SIZE, efi_map_for_l1(info, phys_to_ptr(HPA(map))));
-	bp[BP_SECURE_BOOT] = SECURE_BOOT_OFF;
-	return STATUS_OK;
-}
-
-static enum status give_initrd(u8 *bp, const struct boot_info *info, const struct linux_image *k)
-{
-	enum status status;
-
-	if (info->module_count < 2)
-		return STATUS_OK;
-	status = l1_space_move_module(1, SIZE_1M, k->initrd_max ? (u64)k->initrd_max + 1 : SIZE_4G);
-	if (status != STATUS_OK)
-		return status;
-	put32(bp, HDR_RAMDISK_IMAGE, (u32)info->modules[1].base);
-	put32(bp, HDR_RAMDISK_SIZE, (u32)info->modules[1].size);
-	return STATUS_OK;
-}
-
 static void copy_header(u8 *bp, const u8 *image)
 {
 	u32 end = MIN(HDR_MAGIC + image[HDR_JUMP_LENGTH], HDR_END_MAX);
@@ -263,8 +166,6 @@ static enum status check(const struct boot_info *info, struct linux_image *k)
 
 	if (status != STATUS_OK)
 		return status;
-	if (info->module_count > 2)
-		return status_with(STATUS_L1_MODULES, "Linux takes one further module, its initrd");
 	return strlen(info->modules[0].cmdline) > k->cmdline_max ? STATUS_L1_CMDLINE : STATUS_OK;
 }
 
@@ -302,14 +203,9 @@ enum status l1_linux_load(struct boot_info *info, struct l1_start *start)
 	copy_header(bp, image);
 	put32(bp, HDR_CMD_LINE_PTR, (u32)text);
 	fill_screen(bp + BP_SCREEN_INFO, info);
-	status = give_initrd(bp, info, &k);
-	if (status == STATUS_OK)
-		status = give_rsdp(bp, info);
-	if (status == STATUS_OK)
-		status = give_efi(bp, info);
+	status = l1_linux_give(bp, info, k.version, k.initrd_max);
 	if (status != STATUS_OK)
 		return status;
-	fill_e820(bp);
 	start->eip = (u32)at;
 	start->esi = (u32)params;
 	start->kind = "Linux";

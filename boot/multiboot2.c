@@ -59,8 +59,8 @@ static enum status read_mmap(const u8 *body, u32 size, struct boot_info *out)
 		struct memmap_range *r = &out->ranges[out->range_count];
 
 		/* One left out might be the firmware's own memory. */
-		if (out->range_count++ == MEMMAP_MAX)
-			return status_with(STATUS_BOOT_INFO, "memory map's number of entries");
+		if (out->range_count++ == BOOT_RANGE_MAX)
+			return status_with(STATUS_MANY_RANGES, "%u", BOOT_RANGE_MAX);
 		memcpy(&r->base, body + at, 8);
 		memcpy(&r->size, body + at + 8, 8);
 		memcpy(&r->type, body + at + 16, 4);
@@ -104,7 +104,8 @@ static enum status read_efi_map(const u8 *body, u32 size, struct boot_info *out)
 {
 	out->efi = true;
 	if (size < 8 || size - 8 > BOOT_EFI_MAP_SPACE)
-		return status_with(STATUS_BOOT_INFO, "size of the firmware's memory map");
+		return status_with(STATUS_BOOT_INFO, "the firmware's memory map has %u bytes, allowed are %u",
+				   size - 8, BOOT_EFI_MAP_SPACE);
 	memcpy(&out->efi_descriptor_size, body, 4);
 	memcpy(&out->efi_descriptor_version, body + 4, 4);
 	if (out->efi_descriptor_size < 40 || out->efi_descriptor_size > 256)
@@ -139,8 +140,8 @@ static enum status use_efi_map(struct boot_info *out)
 		struct memmap_range *r = &out->ranges[out->range_count];
 		u64 pages;
 
-		if (out->range_count++ == MEMMAP_MAX)
-			return status_with(STATUS_BOOT_INFO, "memory map's number of entries");
+		if (out->range_count++ == BOOT_RANGE_MAX)
+			return status_with(STATUS_MANY_RANGES, "%u", BOOT_RANGE_MAX);
 		memcpy(&r->type, out->efi_map + at, 4);
 		memcpy(&r->base, out->efi_map + at + 8, 8);
 		memcpy(&pages, out->efi_map + at + 24, 8);

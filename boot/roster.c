@@ -50,7 +50,8 @@ enum status roster_make(const struct acpi_cpus *named, const struct census *answ
 	if (!named->count)
 		out->usable = out->count;
 	if (limit > out->usable)
-		return status_with(STATUS_TOO_MANY_CPUS, "%u", limit);
+		return status_with(STATUS_TOO_MANY_CPUS, "%u asks for more than the %u that the machine has",
+				   limit, out->usable);
 	if (limit)
 		out->usable = limit;
 	return STATUS_OK;

@@ -7,7 +7,7 @@
 #ifndef BOOT_TRAMPOLINE_H
 #define BOOT_TRAMPOLINE_H
 
-#define TRAMPOLINE_ID_MAX 256
+#define TRAMPOLINE_ID_MAX 512
 
 #ifndef __ASSEMBLER__
 #include "kernel/types.h"

@@ -49,7 +49,7 @@ enum status window_read_map(const struct boot_info *info)
 	memmap_init();
 	for (u32 i = 0; i < info->range_count; i++)
 		if (!memmap_add(info->ranges[i].base, info->ranges[i].size, info->ranges[i].type))
-			return status_with(STATUS_BOOT_INFO, "memory map's number of entries");
+			return status_with(STATUS_MANY_RANGES, "%u", MEMMAP_MAX);
 	return STATUS_OK;
 }
 

@@ -10,7 +10,7 @@
 
 #include "kernel/types.h"
 
-#define ACPI_CPU_MAX 256
+#define ACPI_CPU_MAX 512
 
 struct acpi_cpus {
 	u32 count;		   /* 0: no MADT, or none that makes sense; may be more than ACPI_CPU_MAX */

@@ -8,7 +8,7 @@
 #include "kernel/hw/cpu.h"
 #include "kernel/types.h"
 
-#define PERCPU_MAX 256
+#define PERCPU_MAX 512
 
 struct vcpu;
 struct vmx_cpu;

@@ -170,6 +170,18 @@ bool memmap_is_usable(u64 pa, u64 len)
 	return is_all_of(pa, len, BIT(MEMMAP_USABLE));
 }
 
+u32 memmap_type_at(u64 pa, u64 *end)
+{
+	const struct memmap_range *r = find(pa), *next = r ? r + 1 : ranges;
+
+	if (r && pa < end_of(r)) {
+		*end = end_of(r);
+		return r->type;
+	}
+	*end = next < ranges + range_count ? next->base : UINT64_MAX;
+	return 0;
+}
+
 u64 memmap_usable_from(u64 from, u64 to)
 {
 	u64 at = from;

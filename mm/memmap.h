@@ -22,7 +22,7 @@ struct memmap_range {
 	u32 type;
 };
 
-#define MEMMAP_MAX 256
+#define MEMMAP_MAX 2048
 
 /* Boot only. Where ranges overlap, the more restrictive type wins. False if the table is full. */
 void memmap_init(void);
@@ -39,6 +39,8 @@ const struct memmap_range *memmap_get(size_t index);
 bool memmap_is_ram(u64 pa, u64 len);
 /* True only if all of it is usable. */
 bool memmap_is_usable(u64 pa, u64 len);
+/* The type at `pa`, 0 where the map says nothing, and where that ends (exclusive). */
+u32 memmap_type_at(u64 pa, u64 *end);
 /* Bytes of usable memory from `from` on, without a gap, up to `to`. */
 u64 memmap_usable_from(u64 from, u64 to);
 u64 memmap_window_base(void);

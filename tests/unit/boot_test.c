@@ -149,16 +149,16 @@ static void damaged_tags_are_a_status(void **state UNUSED)
 	/* a memory map with more entries than there is room for, and the firmware's */
 	good_tags();
 	put32(at, 6);
-	put32(at + 4, 16 + 24 * MEMMAP_MAX);
+	put32(at + 4, 16 + 24 * (BOOT_RANGE_MAX - 1));
 	put32(at + 8, 24);
-	for (u32 i = 0; i < MEMMAP_MAX; i++) {
+	for (u32 i = 0; i < BOOT_RANGE_MAX - 1; i++) {
 		put64(at + 16 + 24 * i, i * 0x2000ull);
 		put64(at + 16 + 24 * i + 8, 0x1000);
 		put32(at + 16 + 24 * i + 16, MEMMAP_RESERVED);
 	}
-	at += 16 + 24 * MEMMAP_MAX;
+	at += 16 + 24 * (BOOT_RANGE_MAX - 1);
 	tags_end();
-	assert_int_equal(multiboot2_parse(MAGIC, INFO, &info), STATUS_BOOT_INFO);
+	assert_int_equal(multiboot2_parse(MAGIC, INFO, &info), STATUS_MANY_RANGES);
 	good_tags();
 	tag(17, efi_map, 8 + BOOT_EFI_MAP_SPACE);
 	tags_end();
@@ -495,11 +495,6 @@ static void damaged_linux_is_a_status(void **state)
 	memset(longer, 'x', sizeof(longer) - 1);
 	info.modules[0].cmdline = longer;
 	assert_int_equal(load(4 * 512 + 0x1000, &start), STATUS_L1_CMDLINE);
-	setup(state);
-	make_linux();
-	info.module_count = 3;
-	info.modules[2].cmdline = "";
-	assert_int_equal(load(4 * 512 + 0x1000, &start), STATUS_L1_MODULES);
 }
 
 /* A flat multiboot1 image: header at 0x40, loads at 0x300000. */
