@@ -25,8 +25,10 @@ MACHINE ?= auto
 MODEL ?=
 OPTIONS ?=
 TIMEOUT ?=
+UNTIL ?=
+RULES ?=
 # A variable of the user's may hold blanks and quotes: recipes take it from the environment, as "$$L1", never as $(L1).
-export L1 L1_ARGS STEPS MODULES CPUS MEM FIRMWARE MACHINE MODEL OPTIONS TIMEOUT GROUP
+export L1 L1_ARGS STEPS MODULES CPUS MEM FIRMWARE MACHINE MODEL OPTIONS TIMEOUT GROUP UNTIL RULES
 
 # The rooms of the hypervisor; tests/lint/layers.py says which may use which.
 ROOMS := boot kernel mm drivers vmx vmx/hw vmx/guest vmx/l1 vmx/nested $(addprefix vmx/nested/,vmcs12 insn entry exit ept)
@@ -53,7 +55,7 @@ endif
 LDFLAGS := $(filter-out -no-pie -Wl$(comma)--no-warn-rwx-segments,$(LDFLAGS))
 endif
 
-.PHONY: all elf iso run bare check test unit coverage fuzz model mutants soak conformance system lint format setup emulator l1 clean help guest-tests guests FORCE
+.PHONY: all elf iso run bare compare check test unit coverage fuzz model mutants soak conformance system lint format setup emulator l1 clean help guest-tests guests FORCE
 .DEFAULT_GOAL := all
 
 all: $(O)/socle.elf
@@ -99,8 +101,9 @@ $(O)/socle.iso: $(O)/socle.elf FORCE
 	@echo "  ISO     $@"
 
 WHICH_L1 := --l1 "$$L1" --l1-args "$$L1_ARGS" --modules "$$MODULES" --steps "$$STEPS"
-RUN := tools/run.py --elf $(O)/socle.elf --machine "$$MACHINE" --model "$$MODEL" --cpus "$$CPUS" --mem "$$MEM" \
-	--firmware "$$FIRMWARE" --folder $(O)/run --timeout "$${TIMEOUT:-300}" $(WHICH_L1)
+WHERE := --elf $(O)/socle.elf --machine "$$MACHINE" --model "$$MODEL" --cpus "$$CPUS" --mem "$$MEM" \
+	--firmware "$$FIRMWARE" --timeout "$${TIMEOUT:-300}" $${UNTIL:+--until "$$UNTIL"} $(WHICH_L1)
+RUN := tools/run.py --folder $(O)/run $(WHERE)
 
 run: setup-run
 	@$(MAKE) --no-print-directory $(O)/socle.elf
@@ -109,6 +112,11 @@ run: setup-run
 # the same L1 without Socle
 bare: setup-run
 	@$(PYTHON) $(RUN) --bare
+
+# the same L1 on both, and what its consoles have that differs
+compare: setup-run
+	@$(MAKE) --no-print-directory $(O)/socle.elf
+	@$(PYTHON) tools/compare.py --folder $(O)/compare $(WHERE) --options "$$OPTIONS" --rules "$$RULES"
 
 # what this (emulated) machine has and lacks
 check: setup-run
@@ -190,6 +198,8 @@ help:
 #h   make run             Linux KVM as L1 on Socle, with small guests; ends with a summary
 #h   make run L1=FILE     any L1: a multiboot or multiboot2 ELF, or a Linux bzImage
 #h   make bare            the same L1 without Socle, to compare
+#h   make compare L1=FILE  boots L1 bare and under Socle, and compares what it wrote: exit status, and a page with both
+#h                        (RULES=FILE says what may differ; docs/compare.md)
 #h   make check           Socle's report of what the (emulated) machine has and lacks
 #h   make iso             build/socle.iso for a USB stick, a disk or a CD: a menu of the L1 that L1= and MODULES= name,
 #h                        a demo (Linux with KVM as L1) and a look at the machine
@@ -221,6 +231,8 @@ help:
 #h   MODEL=ivy_bridge     Bochs: penryn arrandale sandy_bridge ivy_bridge haswell broadwell skylake_x icelake
 #h                        tigerlake sapphire_rapids
 #h   OPTIONS='...'        Socle's own, such as log=debug shadow-vmcs=off intercept=cr (docs/guests.md)
+#h   UNTIL=PATTERN        a line of the console that ends the run (else DONE, L1 DONE, socle: halted)
+#h   RULES=FILE           `make compare`: what may differ between the two consoles
 #h   TIMEOUT=300          seconds of the emulator's processor time (with KVM: of the clock)
 #h   O=build              the folder that is built in
 #h   CC=gcc|clang  CROSS_COMPILE=prefix-  EXTRA_CFLAGS=...  MUTANT=name

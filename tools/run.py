@@ -17,8 +17,8 @@ import machine
 import report
 
 
-def parse_arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def add_arguments(parser):
+    """What says which L1 boots on which machine; compare.py has these arguments too."""
     add = parser.add_argument
     add("--l1", metavar="FILE", help="L1: a multiboot or multiboot2 ELF, or a Linux bzImage")
     add("--l1-args", default="", metavar="ARGS", help="L1's command line")
@@ -27,12 +27,6 @@ def parse_arguments():
         help="what the Linux L1 runs: selftest linux64 linux64smp linux32 (with q at the end: quiet)")
     add("--options", default="", help="Socle's own options, such as log=debug")
     add("--elf", help="Socle's image (default: build/socle.elf)")
-    add("--bare", action="store_true", help="boot L1 without Socle")
-    add("--no-l1", action="store_true", help="boot Socle without any module, for `--options check`")
-    add("--iso", metavar="FILE", help="boot this image as it is")
-    add("--save-iso", metavar="FILE", help="make the image, and run nothing")
-    add("--menu", action="store_true", help="with --save-iso: an image for real machines, with a menu: the L1 that is named,"
-        " the Linux demo, `check`")
     add("--machine", default="auto", help="auto, bochs, kvm, or tcg (QEMU without VT-x)")
     add("--model", default="", help="the emulated processor: " + ", ".join(machine.MODELS) +
         ", or a name of the emulator's own")
@@ -45,6 +39,18 @@ def parse_arguments():
     add("--until", action="append", help="a pattern that ends the run (default: DONE, L1 DONE, socle: halted)")
     add("--folder", help="where the console log and the emulator's files go (default: build/run, or the next\n"
         "one that no other run is in)")
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_arguments(parser)
+    add = parser.add_argument
+    add("--bare", action="store_true", help="boot L1 without Socle")
+    add("--no-l1", action="store_true", help="boot Socle without any module, for `--options check`")
+    add("--iso", metavar="FILE", help="boot this image as it is")
+    add("--save-iso", metavar="FILE", help="make the image, and run nothing")
+    add("--menu", action="store_true", help="with --save-iso: an image for real machines, with a menu: the L1 that is named,"
+        " the Linux demo, `check`")
     add("--quiet", action="store_true", help="do not show the console")
     return parser.parse_args()
 

@@ -1,27 +1,13 @@
 # SPDX-License-Identifier: MIT
 """The scenarios: one row each; scenario.py says what the columns mean. A group takes less than ten minutes on two cores."""
-from scenario import Row
+from scenario import Row, consoles
 
 GUESTS = r"^(SELFTEST|L2 says|KVMLET guest end: \w+|L1 (PARAMETER|KVM PARAM|KILLED|RELOADED|STOPPED|(UN)?PLUGGED))"
 LOG = "^LOG |^L1 (vmx|WARN) "
 SHORT = {"^SELFTEST .* PASS": 4}
 
-# Lines of L1's kernel log that may differ from the bare processor's, and why.
-ALLOWED = (
-    # the boot loader names its image where GRUB loads Linux itself
-    r"LOG (Kernel command|Command) line:",
-    # L0's window: a hole near the top of RAM; the page of the low stub for INT 15h
-    r"LOG (BIOS-e820|RAMDISK|  node   0:|Initmem|On node 0|PM: hibernation: Registered nosave|e820: |last_pfn|Memory:)",
-    r"LOG (Built 1 zonelists|Early memory node|DMA zone|  DMA|  Normal|reserve setup_data|NODE_DATA|Zone ranges|percpu:)",
-    r"LOG (Dentry cache|Inode-cache|Mount-cache|TCP|UDP|efi: |Remapped|Freeing|Unpacking|Initramfs|printk: log)",
-    # measured: the TSC against a timer, and times
-    r"LOG (tsc: |clocksource: (tsc|.*max_cycles)|Calibrating delay|smpboot: Total of|APIC timer|.*lpj=)",
-    r"LOG (node \d+ deferred|rtc_cmos .* setting system clock|sched_clock: Marking|.* \d+ (ms|us|usecs|msecs)$)",
-    # the debug store is hidden from L1 (docs/limits.md)
-    r"LOG Performance Events:",
-    # the boot image itself is the disk
-    r"(LOG|L1 WARN) GPT:",
-)
+# Lines of L1's kernel log that may differ from the bare processor's, and why: tools/rules/linux.rules.
+ALLOWED = consoles.load("linux")
 
 # What L1's kernel warns of on the bare processor too; it warns of nothing else under Socle.
 WARNINGS = (

@@ -2,7 +2,7 @@
 """What a scenario is: an L1, a machine, steps, and what the console must and must not say. The rows are in rows.py.
 
 A row boots under Socle, and bare as well if it compares: the lines that `compare` finds must then be the same, but for
-those that a pattern of rows.ALLOWED explains. judge() says everything that is wrong; nothing of pytest's or of a runner's is
+those that a rule of rows.ALLOWED explains. judge() says everything that is wrong; nothing of pytest's or of a runner's is
 in here, for both use it (run.py, tests/system/test_scenarios.py).
 """
 import collections
@@ -14,6 +14,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.insert(0, os.path.join(ROOT, "tools"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import consoles  # noqa: E402
 import kvm  # noqa: E402
 import l1  # noqa: E402
 import machine  # noqa: E402
@@ -74,11 +75,12 @@ def boots(row, build, bare):
 
 def compared(result, pattern, allowed):
     lines = [re.sub(r"\s+$", "", line) for line in result.lines if re.search(pattern, line)]
-    return collections.Counter(line for line in lines if not any(re.search(one, line) for one in allowed))
+    return collections.Counter(line for line in lines if not (allowed and allowed.ignores(line)))
 
 
-def judge(row, under, bare=None, allowed=(), warnings=()):
-    """Everything that is wrong with the run, a line each. `warnings`: what L1's kernel may warn of."""
+def judge(row, under, bare=None, allowed=None, warnings=()):
+    """Everything that is wrong with the run, a line each. `allowed`: rules for lines that may differ; `warnings`: what L1's
+    kernel may warn of."""
     wrong = []
     for result, name in ((under, "under Socle"), (bare, "bare")):
         if result is None:
@@ -126,4 +128,4 @@ def multiplication(result):
             for level in sorted(totals, reverse=True)]
 
 
-__all__ = ["Row", "boots", "judge", "multiplication", "machine", "ROOT"]
+__all__ = ["Row", "boots", "consoles", "judge", "multiplication", "machine", "ROOT"]
