@@ -257,7 +257,7 @@ void vcpu_take_init(struct vcpu *vcpu)
 
 void vcpu_shut_down(struct vcpu *vcpu)
 {
-	if (vmx_caps.misc & MISC_ACTIVITY_SHUTDOWN) {
+	if (vmx_caps.misc & VMX_MISC_ACTIVITY(ACTIVITY_SHUTDOWN)) {
 		vcpu_set_reg(vcpu, REG_ACTIVITY, ACTIVITY_SHUTDOWN);
 		return;
 	}

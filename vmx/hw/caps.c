@@ -15,97 +15,56 @@
 #include "kernel/x86.h"
 #include "vmx/hw/vmx.h"
 
-#define BASIC_TRUE_CONTROLS BIT(55)
-
-/* IA32_VMX_EPT_VPID_CAP */
-#define EPT_CAP_WALK_4 BIT(6)
-#define EPT_CAP_WB BIT(14)
-#define EPT_CAP_2M BIT(16)
-#define EPT_CAP_1G BIT(17)
-#define EPT_CAP_INVEPT BIT(20)
-#define EPT_CAP_AD BIT(21)
-#define EPT_CAP_INVEPT_SINGLE BIT(25)
-#define EPT_CAP_INVEPT_ALL BIT(26)
-#define EPT_CAP_INVVPID BIT(32)
-#define EPT_CAP_INVVPID_SINGLE BIT(41)
-#define EPT_CAP_INVVPID_ALL BIT(42)
+/* The types that L0 uses. */
+#define INVVPID_NEEDED                                                                                       \
+	(VPID_CAP_INVVPID | VPID_CAP_INVVPID_TYPE(INVVPID_SINGLE) | VPID_CAP_INVVPID_TYPE(INVVPID_ALL))
 
 struct vmx_caps vmx_caps;
 
-enum need { REQUIRED, OPTIONAL };
+/* What a processor must have; STATUS_OK: need not. */
+enum {
+	NEED_UNUSED = -1,
+	NEED_OPTIONAL = STATUS_OK,
+	NEED_VMX_CONTROL = STATUS_VMX_CONTROL,
+	NEED_NO_EPT = STATUS_NO_EPT,
+	NEED_NO_UNRESTRICTED = STATUS_NO_UNRESTRICTED,
+};
 
-struct control_row {
-	const struct control_cap *cap;
-	u32 bit;
-	enum need need;
-	enum status status; /* if a required one is missing */
+static const struct control_row {
 	const char *name;
-};
-
-#define ROW(word, bits, need, missing, text)                                                                 \
-	{                                                                                                    \
-		&vmx_caps.word, (u32)(bits), need, STATUS_##missing, text                                    \
-	}
-static const struct control_row control_rows[] = {
-	ROW(proc, PROC_SECONDARY, REQUIRED, NO_EPT, "secondary controls"),
-	ROW(proc2, PROC2_EPT, REQUIRED, NO_EPT, "EPT"),
-	ROW(proc2, PROC2_UNRESTRICTED_GUEST, REQUIRED, NO_UNRESTRICTED, "unrestricted guest"),
-	ROW(pin, PIN_NMI_EXITING, REQUIRED, VMX_CONTROL, "NMI exiting"),
-	ROW(pin, PIN_VIRTUAL_NMIS, REQUIRED, VMX_CONTROL, "virtual NMIs"),
-	ROW(proc, PROC_NMI_WINDOW, REQUIRED, VMX_CONTROL, "NMI-window exiting"),
-	ROW(proc, PROC_MSR_BITMAPS, REQUIRED, VMX_CONTROL, "MSR bitmaps"),
-	ROW(proc, PROC_IO_BITMAPS, REQUIRED, VMX_CONTROL, "I/O bitmaps"),
-	ROW(proc, PROC_MTF, REQUIRED, VMX_CONTROL, "monitor trap flag"),
-	ROW(exit, EXIT_HOST_64, REQUIRED, VMX_CONTROL, "64-bit host"),
-	ROW(exit, EXIT_SAVE_DEBUG, REQUIRED, VMX_CONTROL, "save debug controls"),
-	ROW(exit, EXIT_SAVE_PAT, REQUIRED, VMX_CONTROL, "save IA32_PAT"),
-	ROW(exit, EXIT_LOAD_PAT, REQUIRED, VMX_CONTROL, "load IA32_PAT at exit"),
-	ROW(exit, EXIT_SAVE_EFER, REQUIRED, VMX_CONTROL, "save IA32_EFER"),
-	ROW(exit, EXIT_LOAD_EFER, REQUIRED, VMX_CONTROL, "load IA32_EFER at exit"),
-	ROW(entry, ENTRY_LOAD_DEBUG, REQUIRED, VMX_CONTROL, "load debug controls"),
-	ROW(entry, ENTRY_IA32E_GUEST, REQUIRED, VMX_CONTROL, "IA-32e mode guest"),
-	ROW(entry, ENTRY_LOAD_PAT, REQUIRED, VMX_CONTROL, "load IA32_PAT at entry"),
-	ROW(entry, ENTRY_LOAD_EFER, REQUIRED, VMX_CONTROL, "load IA32_EFER at entry"),
-	ROW(proc2, PROC2_VPID, OPTIONAL, OK, "VPID"),
-	ROW(proc2, PROC2_RDTSCP, OPTIONAL, OK, "RDTSCP"),
-	ROW(proc2, PROC2_INVPCID, OPTIONAL, OK, "INVPCID"),
-	ROW(proc2, PROC2_XSAVES, OPTIONAL, OK, "XSAVES"),
-	ROW(proc2, PROC2_USER_WAIT_PAUSE, OPTIONAL, OK, "user wait and pause"),
-	ROW(proc2, PROC2_VMCS_SHADOWING, OPTIONAL, OK, "VMCS shadowing"),
-	ROW(proc2, PROC2_DESC_TABLE_EXITING, OPTIONAL, OK, "descriptor-table exiting"),
-	ROW(proc2, PROC2_APIC_ACCESS, OPTIONAL, OK, "virtualize APIC accesses"),
-	ROW(proc2, PROC2_VIRTUAL_X2APIC, OPTIONAL, OK, "virtualize x2APIC mode"),
-	ROW(proc2, PROC2_APIC_REGISTER_VIRT, OPTIONAL, OK, "APIC-register virtualization"),
-	ROW(proc2, PROC2_VIRTUAL_INTERRUPT, OPTIONAL, OK, "virtual-interrupt delivery"),
-	ROW(pin, PIN_POSTED_INTERRUPTS, OPTIONAL, OK, "posted interrupts"),
-	ROW(pin, PIN_PREEMPTION_TIMER, OPTIONAL, OK, "VMX-preemption timer"),
-	ROW(proc2, PROC2_VMFUNC, OPTIONAL, OK, "VM functions"),
-	ROW(proc2, PROC2_PML, OPTIONAL, OK, "page-modification logging"),
-	ROW(proc2, PROC2_VE, OPTIONAL, OK, "#VE"),
-	ROW(proc2, PROC2_MODE_BASED_EXECUTE, OPTIONAL, OK, "mode-based execute control"),
-	ROW(proc2, PROC2_TSC_SCALING, OPTIONAL, OK, "TSC scaling"),
-};
+	u32 bit;
+	u8 word;  /* WORD_* */
+	i16 need; /* the status if it is missing, NEED_OPTIONAL or NEED_UNUSED */
+} control_rows[] = {
+#define ROW(unused, word, name, bit, need, l0, l1, text) { text, word##_##name, WORD_##word, NEED_##need },
+	CONTROLS(ROW, 0)
 #undef ROW
+};
 
 struct ept_row {
 	u64 bits; /* all of them */
-	enum need need;
+	bool required;
 	const char *name;
 };
 
 static const struct ept_row ept_rows[] = {
-	{ EPT_CAP_WALK_4, REQUIRED, "4-level walks" },
-	{ EPT_CAP_WB, REQUIRED, "write-back paging structures" },
-	{ EPT_CAP_INVEPT | EPT_CAP_INVEPT_ALL, REQUIRED, "INVEPT of all contexts" },
-	{ EPT_CAP_2M, REQUIRED, "2 MiB pages" },
-	{ EPT_CAP_1G, OPTIONAL, "1 GiB pages" },
-	{ EPT_CAP_AD, OPTIONAL, "accessed and dirty bits" },
-	{ EPT_CAP_INVVPID | EPT_CAP_INVVPID_SINGLE | EPT_CAP_INVVPID_ALL, OPTIONAL, "INVVPID" },
+	{ EPT_CAP_WALK_4, true, "4-level walks" },
+	{ EPT_CAP_WB, true, "write-back paging structures" },
+	{ EPT_CAP_INVEPT | EPT_CAP_INVEPT_TYPE(INVEPT_ALL), true, "INVEPT of all contexts" },
+	{ EPT_CAP_2M, true, "2 MiB pages" },
+	{ EPT_CAP_1G, false, "1 GiB pages" },
+	{ EPT_CAP_AD, false, "accessed and dirty bits" },
+	{ INVVPID_NEEDED, false, "INVVPID" },
 };
 
 static bool control_available(const struct control_row *row)
 {
-	return row->cap->allowed1 & row->bit;
+	const struct control_cap *const words[WORD_COUNT] = {
+		[WORD_PIN] = &vmx_caps.pin,   [WORD_PROC] = &vmx_caps.proc,   [WORD_PROC2] = &vmx_caps.proc2,
+		[WORD_EXIT] = &vmx_caps.exit, [WORD_ENTRY] = &vmx_caps.entry,
+	};
+
+	return words[row->word]->allowed1 & row->bit;
 }
 
 static struct control_cap control_read(u32 msr)
@@ -158,7 +117,7 @@ static void read_caps(struct vmx_caps *caps)
 
 	memset(caps, 0, sizeof(*caps));
 	caps->basic = rdmsr(MSR_IA32_VMX_BASIC);
-	shift = caps->basic & BASIC_TRUE_CONTROLS
+	shift = caps->basic & VMX_BASIC_TRUE_CONTROLS
 			? MSR_IA32_VMX_TRUE_PINBASED_CTLS - MSR_IA32_VMX_PINBASED_CTLS
 			: 0;
 	caps->pin = control_read(MSR_IA32_VMX_PINBASED_CTLS + shift);
@@ -187,9 +146,7 @@ static void read_caps(struct vmx_caps *caps)
 	caps->has_shadow_vmcs = (caps->proc2.allowed1 & PROC2_VMCS_SHADOWING) && options.shadow_vmcs;
 	caps->has_ept_1g = caps->ept_vpid & EPT_CAP_1G;
 	caps->has_ept_2m = caps->ept_vpid & EPT_CAP_2M;
-	caps->has_ept_ad = caps->ept_vpid & EPT_CAP_AD;
-	caps->has_invvpid =
-		(~caps->ept_vpid & (EPT_CAP_INVVPID | EPT_CAP_INVVPID_SINGLE | EPT_CAP_INVVPID_ALL)) == 0;
+	caps->has_invvpid = !(~caps->ept_vpid & INVVPID_NEEDED);
 }
 
 static bool cpu_has_vmx(void)
@@ -213,21 +170,20 @@ static enum status check_required(void)
 	for (size_t i = 0; i < ARRAY_SIZE(control_rows); i++) {
 		const struct control_row *row = &control_rows[i];
 
-		if (row->need == REQUIRED && !control_available(row))
-			return status_with(row->status, "%s", row->name);
+		if (row->need > NEED_OPTIONAL && !control_available(row))
+			return status_with((enum status)row->need, "%s", row->name);
 	}
-	if (!(vmx_caps.basic & BASIC_TRUE_CONTROLS))
+	if (!(vmx_caps.basic & VMX_BASIC_TRUE_CONTROLS))
 		return STATUS_NO_TRUE_CONTROLS;
 	for (size_t i = 0; i < ARRAY_SIZE(ept_rows); i++)
-		if (ept_rows[i].need == REQUIRED &&
-		    (vmx_caps.ept_vpid & ept_rows[i].bits) != ept_rows[i].bits)
+		if (ept_rows[i].required && (vmx_caps.ept_vpid & ept_rows[i].bits) != ept_rows[i].bits)
 			return status_with(STATUS_EPT_UNFIT, "%s", ept_rows[i].name);
 	return STATUS_OK;
 }
 
 enum status caps_check_smp(void)
 {
-	if (vmx_caps.misc & MISC_ACTIVITY_WAIT_FOR_SIPI)
+	if (vmx_caps.misc & VMX_MISC_ACTIVITY(ACTIVITY_WAIT_FOR_SIPI))
 		return STATUS_OK;
 	return status_with(STATUS_VMX_CONTROL, "activity state wait-for-SIPI (or boot with cpus=1)");
 }
@@ -260,9 +216,9 @@ enum status caps_compare(void)
 								: "controls");
 }
 
-static void report_row(const char *name, enum need need, bool available)
+static void report_row(const char *name, bool required, bool available)
 {
-	log_report("  %s %s%s", available ? "yes" : "NO ", name, need == REQUIRED ? " (required)" : "");
+	log_report("  %s %s%s", available ? "yes" : "NO ", name, required ? " (required)" : "");
 }
 
 bool caps_report(void)
@@ -271,16 +227,17 @@ bool caps_report(void)
 	bool vmx = cpu_has_vmx();
 
 	log_report("check: what this processor has");
-	report_row("VT-x", REQUIRED, vmx);
+	report_row("VT-x", true, vmx);
 	if (vmx) {
 		read_caps(&vmx_caps);
-		report_row("VT-x allowed by the firmware", REQUIRED, check_feature_control() == STATUS_OK);
-		report_row("true controls", REQUIRED, vmx_caps.basic & BASIC_TRUE_CONTROLS);
+		report_row("VT-x allowed by the firmware", true, check_feature_control() == STATUS_OK);
+		report_row("true controls", true, vmx_caps.basic & VMX_BASIC_TRUE_CONTROLS);
 		for (size_t i = 0; i < ARRAY_SIZE(control_rows); i++)
-			report_row(control_rows[i].name, control_rows[i].need,
-				   control_available(&control_rows[i]));
+			if (control_rows[i].need != NEED_UNUSED)
+				report_row(control_rows[i].name, control_rows[i].need > NEED_OPTIONAL,
+					   control_available(&control_rows[i]));
 		for (size_t i = 0; i < ARRAY_SIZE(ept_rows); i++)
-			report_row(ept_rows[i].name, ept_rows[i].need,
+			report_row(ept_rows[i].name, ept_rows[i].required,
 				   (vmx_caps.ept_vpid & ept_rows[i].bits) == ept_rows[i].bits);
 		status = check_feature_control();
 		if (status == STATUS_OK)

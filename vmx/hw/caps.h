@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What this processor's VMX can do: the capability MSRs read once on the BSP
- * and compared on every AP; required and optional control sets, one table
- * each.  What L1 is told is vmx/nested/caps12.h.
+ * and compared on every AP, against what Socle needs.  What L1 is told is
+ * vmx/nested/vmcs12/caps12.c.
  * SDM: appendix "VMX Capability Reporting Facility".
  */
 #ifndef VMX_CAPS_H
@@ -25,15 +25,11 @@ struct vmx_caps {
 	unsigned int memory_bits; /* of a physical address, without those that choose an encryption key */
 	u64 debugctl_valid;	  /* bits that IA32_DEBUGCTL has */
 	bool has_shadow_vmcs;	  /* and not switched off by shadow-vmcs=off */
-	bool has_ept_1g, has_ept_2m, has_ept_ad;
+	bool has_ept_1g, has_ept_2m;
 	bool has_guest_1g; /* 1 GiB pages in the processor's own paging */
 	bool has_invvpid;  /* all types that L0 uses */
 };
 extern struct vmx_caps vmx_caps;
-
-/* IA32_VMX_MISC: activity states that a VM entry may load. */
-#define MISC_ACTIVITY_SHUTDOWN BIT(7)
-#define MISC_ACTIVITY_WAIT_FOR_SIPI BIT(8)
 
 /*
  * BSP, once: reads the MSRs, checks the required sets.  Errors: no VT-x, locked off, no EPT, no

@@ -11,11 +11,6 @@
 #include "vmx/hw/caps.h"
 #include "vmx/guest/vcpu.h"
 
-#define EPT_VPID_INVEPT_SINGLE BIT(25)
-#define EPT_VPID_INVVPID_ADDRESS BIT(40)
-#define EPT_VPID_INVVPID_SINGLE BIT(41)
-#define EPT_VPID_INVVPID_RETAIN BIT(43)
-
 static void flush_checked(enum hw_vmx_result result, const char *what)
 {
 	if (unlikely(result != HW_VMX_OK))
@@ -34,7 +29,7 @@ void tlb_flush_ept_all(void)
 
 void tlb_flush_ept(u64 eptp)
 {
-	if (vmx_caps.ept_vpid & EPT_VPID_INVEPT_SINGLE)
+	if (vmx_caps.ept_vpid & EPT_CAP_INVEPT_TYPE(INVEPT_SINGLE))
 		flush_checked(hw_invept(INVEPT_SINGLE, eptp), "INVEPT");
 	else
 		tlb_flush_ept_all();
@@ -44,7 +39,7 @@ void tlb_flush_vpid(u16 vpid)
 {
 	if (!tlb_uses_vpid())
 		return;
-	if (vmx_caps.ept_vpid & EPT_VPID_INVVPID_SINGLE)
+	if (vmx_caps.ept_vpid & VPID_CAP_INVVPID_TYPE(INVVPID_SINGLE))
 		flush_checked(hw_invvpid(INVVPID_SINGLE, vpid, 0), "INVVPID");
 	else
 		flush_checked(hw_invvpid(INVVPID_ALL, 0, 0), "INVVPID");
@@ -54,7 +49,7 @@ void tlb_flush_vpid_keep_globals(u16 vpid)
 {
 	if (!tlb_uses_vpid())
 		return;
-	if (vmx_caps.ept_vpid & EPT_VPID_INVVPID_RETAIN)
+	if (vmx_caps.ept_vpid & VPID_CAP_INVVPID_TYPE(INVVPID_RETAIN_GLOBALS))
 		flush_checked(hw_invvpid(INVVPID_RETAIN_GLOBALS, vpid, 0), "INVVPID");
 	else
 		tlb_flush_vpid(vpid);
@@ -70,7 +65,7 @@ void tlb_flush_vpid_address(u16 vpid, u64 linear)
 {
 	if (!tlb_uses_vpid())
 		return;
-	if (vmx_caps.ept_vpid & EPT_VPID_INVVPID_ADDRESS)
+	if (vmx_caps.ept_vpid & VPID_CAP_INVVPID_TYPE(INVVPID_ADDRESS))
 		flush_checked(hw_invvpid(INVVPID_ADDRESS, vpid, linear), "INVVPID");
 	else
 		tlb_flush_vpid(vpid);

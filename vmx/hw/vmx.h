@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Names of VMX: control bits, interruption-information fields, activity
- * states, VM-instruction errors.  Constants only; SDM spelling.
+ * Names of VMX: capability bits, interruption-information fields, activity
+ * states, VM-instruction errors.  Constants only; SDM spelling. The controls are controls.h's.
  * SDM: "Virtual Machine Control Structures", "VM Instruction Error Numbers".
  */
 #ifndef VMX_VMX_H
@@ -9,98 +9,7 @@
 
 #include "kernel/bits.h"
 #include "kernel/types.h"
-
-/* Pin-based VM-execution controls */
-#define PIN_EXTERNAL_INTERRUPT BIT(0)
-#define PIN_NMI_EXITING BIT(3)
-#define PIN_VIRTUAL_NMIS BIT(5)
-#define PIN_PREEMPTION_TIMER BIT(6)
-#define PIN_POSTED_INTERRUPTS BIT(7)
-
-/* Primary processor-based VM-execution controls */
-#define PROC_INTERRUPT_WINDOW BIT(2)
-#define PROC_TSC_OFFSETTING BIT(3)
-#define PROC_HLT_EXITING BIT(7)
-#define PROC_INVLPG_EXITING BIT(9)
-#define PROC_MWAIT_EXITING BIT(10)
-#define PROC_RDPMC_EXITING BIT(11)
-#define PROC_RDTSC_EXITING BIT(12)
-#define PROC_CR3_LOAD_EXITING BIT(15)
-#define PROC_CR3_STORE_EXITING BIT(16)
-#define PROC_TERTIARY BIT(17)
-#define PROC_CR8_LOAD_EXITING BIT(19)
-#define PROC_CR8_STORE_EXITING BIT(20)
-#define PROC_TPR_SHADOW BIT(21)
-#define PROC_NMI_WINDOW BIT(22)
-#define PROC_MOV_DR_EXITING BIT(23)
-#define PROC_UNCONDITIONAL_IO BIT(24)
-#define PROC_IO_BITMAPS BIT(25)
-#define PROC_MTF BIT(27)
-#define PROC_MSR_BITMAPS BIT(28)
-#define PROC_MONITOR_EXITING BIT(29)
-#define PROC_PAUSE_EXITING BIT(30)
-#define PROC_SECONDARY BIT(31)
-
-/* Secondary processor-based VM-execution controls */
-#define PROC2_APIC_ACCESS BIT(0)
-#define PROC2_EPT BIT(1)
-#define PROC2_DESC_TABLE_EXITING BIT(2)
-#define PROC2_RDTSCP BIT(3)
-#define PROC2_VIRTUAL_X2APIC BIT(4)
-#define PROC2_VPID BIT(5)
-#define PROC2_WBINVD_EXITING BIT(6)
-#define PROC2_UNRESTRICTED_GUEST BIT(7)
-#define PROC2_APIC_REGISTER_VIRT BIT(8)
-#define PROC2_VIRTUAL_INTERRUPT BIT(9)
-#define PROC2_PAUSE_LOOP_EXITING BIT(10)
-#define PROC2_RDRAND_EXITING BIT(11)
-#define PROC2_INVPCID BIT(12)
-#define PROC2_VMFUNC BIT(13)
-#define PROC2_VMCS_SHADOWING BIT(14)
-#define PROC2_ENCLS_EXITING BIT(15)
-#define PROC2_RDSEED_EXITING BIT(16)
-#define PROC2_PML BIT(17)
-#define PROC2_VE BIT(18)
-#define PROC2_CONCEAL_FROM_PT BIT(19)
-#define PROC2_XSAVES BIT(20)
-#define PROC2_MODE_BASED_EXECUTE BIT(22)
-#define PROC2_SUB_PAGE_WRITE BIT(23)
-#define PROC2_PT_GPA BIT(24)
-#define PROC2_TSC_SCALING BIT(25)
-#define PROC2_USER_WAIT_PAUSE BIT(26)
-#define PROC2_PCONFIG BIT(27)
-#define PROC2_ENCLV_EXITING BIT(28)
-
-/* VM-exit controls */
-#define EXIT_SAVE_DEBUG BIT(2)
-#define EXIT_HOST_64 BIT(9)
-#define EXIT_LOAD_PERF_GLOBAL BIT(12)
-#define EXIT_ACK_INTERRUPT BIT(15)
-#define EXIT_SAVE_PAT BIT(18)
-#define EXIT_LOAD_PAT BIT(19)
-#define EXIT_SAVE_EFER BIT(20)
-#define EXIT_LOAD_EFER BIT(21)
-#define EXIT_SAVE_PREEMPTION_TIMER BIT(22)
-#define EXIT_CLEAR_BNDCFGS BIT(23)
-#define EXIT_CONCEAL_FROM_PT BIT(24)
-#define EXIT_CLEAR_RTIT_CTL BIT(25)
-#define EXIT_LOAD_CET BIT(28)
-#define EXIT_LOAD_PKRS BIT(29)
-#define EXIT_SECONDARY BIT(31)
-
-/* VM-entry controls */
-#define ENTRY_LOAD_DEBUG BIT(2)
-#define ENTRY_IA32E_GUEST BIT(9)
-#define ENTRY_SMM BIT(10)
-#define ENTRY_DEACTIVATE_DUAL_MONITOR BIT(11)
-#define ENTRY_LOAD_PERF_GLOBAL BIT(13)
-#define ENTRY_LOAD_PAT BIT(14)
-#define ENTRY_LOAD_EFER BIT(15)
-#define ENTRY_LOAD_BNDCFGS BIT(16)
-#define ENTRY_CONCEAL_FROM_PT BIT(17)
-#define ENTRY_LOAD_RTIT_CTL BIT(18)
-#define ENTRY_LOAD_CET BIT(20)
-#define ENTRY_LOAD_PKRS BIT(22)
+#include "vmx/hw/controls.h"
 
 /* Interruption information: VM entry, VM exit, IDT vectoring (same layout) */
 #define INTR_INFO_VECTOR 0xffu
@@ -150,6 +59,42 @@ enum activity_state { ACTIVITY_ACTIVE, ACTIVITY_HLT, ACTIVITY_SHUTDOWN, ACTIVITY
 #define AR_DB BIT(14)
 #define AR_G BIT(15)
 #define AR_UNUSABLE BIT(16)
+
+/* IA32_VMX_BASIC */
+#define VMX_BASIC_MEMORY_TYPE GENMASK(53, 50) /* of the regions that the processor reads and writes */
+#define VMX_BASIC_INS_OUTS_INFO BIT(54)
+#define VMX_BASIC_TRUE_CONTROLS BIT(55)
+#define VMX_BASIC_ANY_ERROR_CODE BIT(56) /* hardware exceptions are injected with or without one */
+#define VMX_BASIC_REGION_SIZE_SHIFT 32
+
+/* IA32_VMX_MISC */
+#define VMX_MISC_TIMER_RATE GENMASK(4, 0)
+#define VMX_MISC_STORES_LMA BIT(5) /* an exit stores LMA in "IA-32e mode guest" */
+#define VMX_MISC_ACTIVITY(state) BIT(5 + (state))
+#define VMX_MISC_ACTIVITIES GENMASK(8, 6)
+#define VMX_MISC_CR3_TARGETS(misc) (((misc) >> 16) & 0x1ff)
+#define VMX_MISC_CR3_TARGETS_MASK GENMASK(24, 16)
+#define VMX_MISC_MSR_LIST_LENGTH GENMASK(27, 25)
+#define VMX_MISC_VMWRITE_ANY BIT(29)
+#define VMX_MISC_ZERO_LENGTH BIT(30) /* injection with instruction length 0 */
+
+/* IA32_VMX_EPT_VPID_CAP */
+#define EPT_CAP_EXEC_ONLY BIT(0)
+#define EPT_CAP_WALK_4 BIT(6)
+#define EPT_CAP_WALK_5 BIT(7)
+#define EPT_CAP_UC BIT(8)
+#define EPT_CAP_WB BIT(14)
+#define EPT_CAP_2M BIT(16)
+#define EPT_CAP_1G BIT(17)
+#define EPT_CAP_INVEPT BIT(20)
+#define EPT_CAP_AD BIT(21)
+#define EPT_CAP_ADVANCED BIT(22) /* advanced information of EPT violations */
+#define EPT_CAP_INVEPT_TYPE(type) BIT(24 + (type))
+#define VPID_CAP_INVVPID BIT(32)
+#define VPID_CAP_INVVPID_TYPE(type) BIT(40 + (type))
+
+/* IA32_VMX_VMFUNC, and the VM-function controls */
+#define VMFUNC_EPTP_SWITCHING 0 /* EAX of the function; its bit: BIT(VMFUNC_EPTP_SWITCHING) */
 
 /* EPT pointer and entries */
 #define EPTP_MEMTYPE 7u

@@ -64,20 +64,21 @@ static void make_msr_bitmap(void)
 	}
 }
 
+/* What vmcs01 has for L0's own sake, by the table of controls. */
+#define L0_SETS(word) CONTROLS_WITH(word, L0_BOTH | L0_VMCS01, L1_ANY)
+
 static void make_controls(struct l0_controls *c)
 {
-	c->pin = caps_control(vmx_caps.pin, PIN_NMI_EXITING | PIN_VIRTUAL_NMIS);
-	c->proc = PROC_MSR_BITMAPS | PROC_SECONDARY;
+	c->pin = caps_control(vmx_caps.pin, L0_SETS(WORD_PIN));
+	c->proc = L0_SETS(WORD_PROC);
 	if (ports_wanted())
 		c->proc |= PROC_IO_BITMAPS;
 	if (options.intercept & (INTERCEPT_CR | INTERCEPT_CR3))
 		c->proc |= PROC_CR3_LOAD_EXITING | PROC_CR3_STORE_EXITING;
 	c->proc = caps_control(vmx_caps.proc, c->proc);
-	c->proc2 = caps_control(vmx_caps.proc2, PROC2_EPT | PROC2_UNRESTRICTED_GUEST | PROC2_RDTSCP |
-							PROC2_INVPCID | PROC2_XSAVES | PROC2_USER_WAIT_PAUSE);
-	c->exit = caps_control(vmx_caps.exit, EXIT_HOST_64 | EXIT_SAVE_DEBUG | EXIT_SAVE_PAT | EXIT_LOAD_PAT |
-						      EXIT_SAVE_EFER | EXIT_LOAD_EFER);
-	c->entry = caps_control(vmx_caps.entry, ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER);
+	c->proc2 = caps_control(vmx_caps.proc2, L0_SETS(WORD_PROC2));
+	c->exit = caps_control(vmx_caps.exit, L0_SETS(WORD_EXIT));
+	c->entry = caps_control(vmx_caps.entry, L0_SETS(WORD_ENTRY));
 }
 
 /* vmcs_field_exists() is asked before the first vCPU's VMCS is there: a VMCS for the question alone. */

@@ -7,10 +7,6 @@
  */
 #include "vmx/nested/entry/check.h"
 
-#define VMX_BASIC_ANY_ERROR_CODE BIT(56)
-#define VMX_MISC_CR3_TARGETS(misc) (((misc) >> 16) & 0x1ff)
-#define VMX_MISC_ZERO_LENGTH BIT(30)
-#define VMFUNC_EPTP_SWITCHING BIT(0)
 #define MSR_ENTRY_SIZE 16
 #define INTR_INFO_RESERVED GENMASK(30, 12)
 
@@ -167,7 +163,7 @@ static bool check_vmfunc(const struct vmcs12 *v12, const struct check_env *env, 
 		return true;
 	/* Reserved bits of the VM-function controls are 0. */
 	REQUIRE(!(v12->vm_function_controls & ~env->caps->vmfunc), vm_function_controls);
-	if (v12->vm_function_controls & VMFUNC_EPTP_SWITCHING) {
+	if (v12->vm_function_controls & BIT(VMFUNC_EPTP_SWITCHING)) {
 		/* EPTP switching needs EPT, and a list that is a page within the width. */
 		REQUIRE(v12_has_proc2(v12, PROC2_EPT), proc2_controls);
 		REQUIRE(is_page_address(v12->eptp_list_addr, env), eptp_list_addr);

@@ -10,7 +10,6 @@
 #include "kernel/string.h"
 #include "vmx/nested/entry/check.h"
 
-#define VMX_MISC_ACTIVITY(misc, state) ((misc)&BIT(5 + (state)))
 #define PENDING_DEBUG_RESERVED                                                                               \
 	(~(PENDING_DEBUG_B | PENDING_DEBUG_BLD | PENDING_DEBUG_ENABLED_BP | PENDING_DEBUG_BS |               \
 	   PENDING_DEBUG_RTM))
@@ -162,7 +161,8 @@ static bool check_activity(const struct vmcs12 *v12, const struct check_env *env
 
 	/* The activity state is one that the processor supports. */
 	REQUIRE(state <= ACTIVITY_WAIT_FOR_SIPI, guest_activity_state);
-	REQUIRE(state == ACTIVITY_ACTIVE || VMX_MISC_ACTIVITY(env->caps->misc, state), guest_activity_state);
+	REQUIRE(state == ACTIVITY_ACTIVE || (env->caps->misc & VMX_MISC_ACTIVITY(state)),
+		guest_activity_state);
 	/* HLT needs privilege level 0 (the DPL of SS). */
 	REQUIRE(state != ACTIVITY_HLT || ss_dpl(v12) == 0, guest_activity_state);
 	/* Blocking by STI or by MOV SS needs the active state. */

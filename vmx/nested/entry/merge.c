@@ -14,34 +14,19 @@
 #include "vmx/nested/internal.h"
 #include "vmx/hw/tlb.h"
 
-/* Controls of L1's that go through to vmcs02 as they stand, by word. */
-#define PIN_L1 (PIN_EXTERNAL_INTERRUPT | PIN_PREEMPTION_TIMER | PIN_POSTED_INTERRUPTS)
-#define PROC_L1                                                                                              \
-	(PROC_INTERRUPT_WINDOW | PROC_TSC_OFFSETTING | PROC_HLT_EXITING | PROC_INVLPG_EXITING |              \
-	 PROC_MWAIT_EXITING | PROC_RDPMC_EXITING | PROC_RDTSC_EXITING | PROC_CR3_LOAD_EXITING |              \
-	 PROC_CR3_STORE_EXITING | PROC_CR8_LOAD_EXITING | PROC_CR8_STORE_EXITING | PROC_TPR_SHADOW |         \
-	 PROC_NMI_WINDOW | PROC_MOV_DR_EXITING | PROC_UNCONDITIONAL_IO | PROC_IO_BITMAPS | PROC_MTF |        \
-	 PROC_MONITOR_EXITING | PROC_PAUSE_EXITING)
-#define PROC2_L1                                                                                             \
-	(PROC2_APIC_ACCESS | PROC2_DESC_TABLE_EXITING | PROC2_RDTSCP | PROC2_VIRTUAL_X2APIC |                \
-	 PROC2_WBINVD_EXITING | PROC2_UNRESTRICTED_GUEST | PROC2_APIC_REGISTER_VIRT |                        \
-	 PROC2_VIRTUAL_INTERRUPT | PROC2_PAUSE_LOOP_EXITING | PROC2_RDRAND_EXITING | PROC2_INVPCID |         \
-	 PROC2_VMFUNC | PROC2_RDSEED_EXITING | PROC2_XSAVES | PROC2_MODE_BASED_EXECUTE | PROC2_TSC_SCALING | \
-	 PROC2_USER_WAIT_PAUSE)
-/*
- * Not what would undo L2's own WRMSR at each exit that L0 handles: IA32_PERF_GLOBAL_CTRL is loaded by
- * entry.c, IA32_BNDCFGS cleared by host_state.c.
- */
-#define EXIT_L1 (EXIT_ACK_INTERRUPT)
-#define ENTRY_L1 (ENTRY_IA32E_GUEST | ENTRY_LOAD_BNDCFGS)
+/* Of the table of controls: what L1 sets for itself, and what L0 adds whatever L1 asks. */
+#define L1_SETS(word) CONTROLS_WITH(word, L0_ANY, L1_PASSED)
+#define L0_ADDS(word) CONTROLS_WITH(word, L0_BOTH, L1_ANY)
 
-/* What L0 adds whatever L1 asks. */
-#define PIN_L0 (PIN_NMI_EXITING | PIN_VIRTUAL_NMIS)
-#define PROC_L0 (PROC_MSR_BITMAPS | PROC_SECONDARY)
-#define PROC2_L0 (PROC2_EPT | (tlb_uses_vpid() ? PROC2_VPID : 0))
-#define EXIT_L0                                                                                              \
-	(EXIT_HOST_64 | EXIT_SAVE_DEBUG | EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_SAVE_EFER | EXIT_LOAD_EFER)
-#define ENTRY_L0 (ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER)
+/* L0 must be able to leave its own mark on what L1 is offered, and nothing that L1 is not offered passes. */
+_Static_assert(
+	!(CONTROLS_WITH(WORD_PIN, L0_BOTH, L1_PASSED) | CONTROLS_WITH(WORD_PROC, L0_BOTH, L1_PASSED) |
+	  CONTROLS_WITH(WORD_PROC2, L0_BOTH, L1_PASSED) | CONTROLS_WITH(WORD_EXIT, L0_BOTH, L1_PASSED) |
+	  CONTROLS_WITH(WORD_ENTRY, L0_BOTH, L1_PASSED)),
+	"a control that L0 always sets in vmcs02 is MERGED: L1's own setting must be honoured by code");
+
+/* A control word of vmcs02: L1's own bits, L0's, and `more` that L0 wants at times. */
+#define MERGED(word, l1, more) (((u32)(l1)&L1_SETS(word)) | L0_ADDS(word) | (u32)(more))
 
 /* The register cache's name of a field, plus one; 0: the field is not the cache's. */
 static const u8 row_reg[VMCS12_FIELD_COUNT] = {
@@ -135,23 +120,26 @@ static u64 cr4_mask_l0(struct vcpu *vcpu)
 static u32 proc_controls(struct vcpu *vcpu, const struct nested_vmcs *slot)
 {
 	const struct vmcs12 *v12 = &slot->v12;
-	u32 l0 = PROC_L0 | io_bitmaps_control(v12);
+	u32 l0 = io_bitmaps_control(v12);
 
 	if (vcpu_intercepts_cr(vcpu))
 		l0 |= PROC_CR3_LOAD_EXITING | PROC_CR3_STORE_EXITING;
 	if (tpr_is_l0s(slot))
 		l0 |= PROC_CR8_LOAD_EXITING;
-	return caps_control(vmx_caps.proc, (v12->proc_controls & PROC_L1) | l0);
+	return caps_control(vmx_caps.proc, MERGED(WORD_PROC, v12->proc_controls, l0));
 }
 
 static NOINLINE void merge_controls(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	struct vmcs12 *v12 = &slot->v12;
-	u32 exit_l0 = EXIT_L0 | (v12_has_pin(v12, PIN_PREEMPTION_TIMER) ? EXIT_SAVE_PREEMPTION_TIMER : 0);
+	u32 save_timer = v12_has_pin(v12, PIN_PREEMPTION_TIMER) ? EXIT_SAVE_PREEMPTION_TIMER : 0;
+	u32 vpid = tlb_uses_vpid() ? PROC2_VPID : 0;
 
-	vmcs_write(VMCS_pin_controls, caps_control(vmx_caps.pin, (v12->pin_controls & PIN_L1) | PIN_L0));
-	vmcs_write(VMCS_proc2_controls, caps_control(vmx_caps.proc2, (v12_proc2(v12) & PROC2_L1) | PROC2_L0));
-	vmcs_write(VMCS_exit_controls, caps_control(vmx_caps.exit, (v12->exit_controls & EXIT_L1) | exit_l0));
+	vmcs_write(VMCS_pin_controls, caps_control(vmx_caps.pin, MERGED(WORD_PIN, v12->pin_controls, 0)));
+	vmcs_write(VMCS_proc2_controls,
+		   caps_control(vmx_caps.proc2, MERGED(WORD_PROC2, v12_proc2(v12), vpid)));
+	vmcs_write(VMCS_exit_controls,
+		   caps_control(vmx_caps.exit, MERGED(WORD_EXIT, v12->exit_controls, save_timer)));
 	merge_exception_bitmap(vcpu, slot);
 	copy_groups(vcpu, slot, GROUP_CTL);
 	addresses_merge(vcpu, slot);
@@ -283,7 +271,7 @@ static bool blocks_nmis(const struct vmcs12 *v12)
 static void merge_each_entry(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	const struct vmcs12 *v12 = &slot->v12;
-	u64 entry = caps_control(vmx_caps.entry, (v12->entry_controls & ENTRY_L1) | ENTRY_L0);
+	u64 entry = caps_control(vmx_caps.entry, MERGED(WORD_ENTRY, v12->entry_controls, 0));
 
 	if (!slot->entered || slot->last.entry_controls != entry)
 		vmcs_write(VMCS_entry_controls, slot->last.entry_controls = entry);

@@ -15,8 +15,6 @@
 
 #define SYNC_SHARE 2048 /* entries compared at once: about what ten violations cost */
 
-#define EPT_CAP_ADVANCED BIT(22) /* IA32_VMX_EPT_VPID_CAP: advanced information */
-
 /* Entries of EPT02 have A and D set from the start: hardware need not write them. */
 #define LINK (EPT_ACCESSED)
 #define LEAF (EPT_ACCESSED | EPT_DIRTY)

@@ -13,16 +13,6 @@
 /* So often a walk starts again because another CPU changed the entries under it. */
 #define RETRY_MAX 16
 
-/* IA32_VMX_EPT_VPID_CAP of caps12. */
-#define CAP_EXEC_ONLY BIT(0)
-#define CAP_WALK_4 BIT(6)
-#define CAP_WALK_5 BIT(7)
-#define CAP_UC BIT(8)
-#define CAP_WB BIT(14)
-#define CAP_2M BIT(16)
-#define CAP_1G BIT(17)
-#define CAP_AD BIT(21)
-
 /* SDM "Checks on VMX Controls": the EPT pointer. */
 bool eptp12_valid(u64 eptp, const struct vmx_caps *caps)
 {
@@ -30,14 +20,15 @@ bool eptp12_valid(u64 eptp, const struct vmx_caps *caps)
 	u64 walk = (eptp & EPTP_WALK) >> EPTP_WALK_SHIFT;
 
 	/* "The EPT memory type (bits 2:0) must be a value supported by the processor" */
-	if (!(type == MEMTYPE_UC && (caps->ept_vpid & CAP_UC)) &&
-	    !(type == MEMTYPE_WB && (caps->ept_vpid & CAP_WB)))
+	if (!(type == MEMTYPE_UC && (caps->ept_vpid & EPT_CAP_UC)) &&
+	    !(type == MEMTYPE_WB && (caps->ept_vpid & EPT_CAP_WB)))
 		return false;
 	/* "Bits 5:3 must contain 1 less than an EPT page-walk length supported by the processor" */
-	if (!(walk == 3 && (caps->ept_vpid & CAP_WALK_4)) && !(walk == 4 && (caps->ept_vpid & CAP_WALK_5)))
+	if (!(walk == 3 && (caps->ept_vpid & EPT_CAP_WALK_4)) &&
+	    !(walk == 4 && (caps->ept_vpid & EPT_CAP_WALK_5)))
 		return false;
 	/* "Bit 6 must be 0 if ... the processor does not support accessed and dirty flags for EPT" */
-	if ((eptp & EPTP_AD) && !(caps->ept_vpid & CAP_AD))
+	if ((eptp & EPTP_AD) && !(caps->ept_vpid & EPT_CAP_AD))
 		return false;
 	/* "Reserved bits 11:7 and 63:N must all be 0" */
 	return !(eptp & (GENMASK(11, 7) | GENMASK(63, caps->physical_bits)));
@@ -61,14 +52,14 @@ void ept12_init(void)
 		rules->reserved[level][true] = high | (ept_span(level) - PAGE_SIZE);
 	}
 	/* A large leaf where there is none: bit 7 itself is reserved. */
-	rules->reserved[2][true] |= caps12.ept_vpid & CAP_2M ? 0 : EPT_LEAF;
-	rules->reserved[3][true] |= caps12.ept_vpid & CAP_1G ? 0 : EPT_LEAF;
+	rules->reserved[2][true] |= caps12.ept_vpid & EPT_CAP_2M ? 0 : EPT_LEAF;
+	rules->reserved[3][true] |= caps12.ept_vpid & EPT_CAP_1G ? 0 : EPT_LEAF;
 	/* "bit 0 is clear (data reads are not allowed) and bit 1 is set (data writes are allowed)" */
 	rules->permissions =
 		(u32)(BIT(EPT_READ) | BIT(EPT_READ | EPT_WRITE) | BIT(EPT_READ | EPT_EXEC) | BIT(EPT_RWX));
 	/* "the processor does not support execute-only translations" and bit 0 is clear, an execute bit set
 	 */
-	rules->permissions |= caps12.ept_vpid & CAP_EXEC_ONLY ? (u32)BIT(EPT_EXEC) : 0;
+	rules->permissions |= caps12.ept_vpid & EPT_CAP_EXEC_ONLY ? (u32)BIT(EPT_EXEC) : 0;
 	/* "the EPT memory type has a value that is reserved (2, 3 or 7)" */
 	rules->types =
 		BIT(MEMTYPE_UC) | BIT(MEMTYPE_WC) | BIT(MEMTYPE_WT) | BIT(MEMTYPE_WP) | BIT(MEMTYPE_WB);

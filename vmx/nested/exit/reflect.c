@@ -15,7 +15,6 @@
 #include "vmx/nested/internal.h"
 
 /* IA32_VMX_MISC: an exit stores IA32_EFER.LMA into the "IA-32e mode guest" control. */
-#define MISC_EXIT_STORES_LMA BIT(5)
 
 /* ---- guest state ---- */
 
@@ -32,9 +31,9 @@ static void save_lma(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	bool lma = vcpu_reg_hot(vcpu, REG_EFER) & EFER_LMA;
 
-	if (caps12.misc & MISC_EXIT_STORES_LMA)
+	if (caps12.misc & VMX_MISC_STORES_LMA)
 		slot->v12.entry_controls = with_lma(slot->v12.entry_controls, lma);
-	if (vmx_caps.misc & MISC_EXIT_STORES_LMA)
+	if (vmx_caps.misc & VMX_MISC_STORES_LMA)
 		slot->last.entry_controls = with_lma(slot->last.entry_controls, lma);
 }
 

@@ -217,7 +217,6 @@ enum action nested_vmcall(struct vcpu *vcpu)
 	return insn_finish(vcpu, result);
 }
 
-#define VMFUNC_EPTP_SWITCHING 0
 #define EPTP_LIST_LENGTH 512
 
 /* SDM "EPTP Switching": false if the function is to cause a VM exit instead. */

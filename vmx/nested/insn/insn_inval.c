@@ -7,15 +7,9 @@
 #include "kernel/x86.h"
 #include "vmx/nested/internal.h"
 
-/* IA32_VMX_EPT_VPID_CAP */
-#define CAP_INVEPT BIT(20)
-#define CAP_INVEPT_TYPE(type) BIT(24 + (type))
-#define CAP_INVVPID BIT(32)
-#define CAP_INVVPID_TYPE(type) BIT(40 + (type))
-
 static bool invept_type_supported(u64 type)
 {
-	return (type == INVEPT_SINGLE || type == INVEPT_ALL) && (caps12.ept_vpid & CAP_INVEPT_TYPE(type));
+	return (type == INVEPT_SINGLE || type == INVEPT_ALL) && (caps12.ept_vpid & EPT_CAP_INVEPT_TYPE(type));
 }
 
 static struct insn_result invept(struct vcpu *vcpu)
@@ -26,7 +20,7 @@ static struct insn_result invept(struct vcpu *vcpu)
 	struct insn_result fault;
 	u64 type;
 
-	if (!(caps12.ept_vpid & CAP_INVEPT))
+	if (!(caps12.ept_vpid & EPT_CAP_INVEPT))
 		return insn_raise(VEC_UD, false, 0);
 	if (!insn_permitted(vcpu, &fault))
 		return fault;
@@ -50,7 +44,7 @@ enum action exit_invept(struct vcpu *vcpu)
 
 static bool invvpid_type_supported(u64 type)
 {
-	return type <= INVVPID_RETAIN_GLOBALS && (caps12.ept_vpid & CAP_INVVPID_TYPE(type));
+	return type <= INVVPID_RETAIN_GLOBALS && (caps12.ept_vpid & VPID_CAP_INVVPID_TYPE(type));
 }
 
 static struct insn_result invvpid(struct vcpu *vcpu)
@@ -61,7 +55,7 @@ static struct insn_result invvpid(struct vcpu *vcpu)
 	struct insn_result fault;
 	u64 type;
 
-	if (!(caps12.ept_vpid & CAP_INVVPID))
+	if (!(caps12.ept_vpid & VPID_CAP_INVVPID))
 		return insn_raise(VEC_UD, false, 0);
 	if (!insn_permitted(vcpu, &fault))
 		return fault;

@@ -9,7 +9,6 @@
 #include "vmx/nested/internal.h"
 
 #define RESULT_OK ((struct insn_result){ .kind = INSN_OK })
-#define MISC_VMWRITE_ANY BIT(29)
 
 /* The VM-exit instruction information of VMREAD and VMWRITE. */
 #define INFO_REGISTER BIT(10)
@@ -245,7 +244,7 @@ static bool source_operand(struct vcpu *vcpu, u64 *value, struct insn_result *fa
 static bool is_writable(int row)
 {
 	return VMCS_FIELD_TYPE(vmcs12_fields[row].encoding) != VMCS_TYPE_READ_ONLY ||
-	       (caps12.misc & MISC_VMWRITE_ANY);
+	       (caps12.misc & VMX_MISC_VMWRITE_ANY);
 }
 
 static struct insn_result vmwrite(struct vcpu *vcpu)

@@ -14,8 +14,6 @@
 #include "mm/page_alloc.h"
 #include "vmx/nested/internal.h"
 
-#define MISC_VMWRITE_ANY BIT(29)
-
 /* A shadowed field's place in slot->shadowed[]. */
 enum shadow_place {
 #define PLACE_NO(name)
@@ -72,7 +70,7 @@ void shadow_init(void)
 	has_pml = vmcs12_find(VMCS_guest_pml_index) >= 0;
 	has_vint = vmcs12_find(VMCS_guest_intr_status) >= 0;
 	has_time = vmcs12_find(VMCS_preemption_timer_value) >= 0;
-	has_info = vmx_caps.misc & MISC_VMWRITE_ANY;
+	has_info = vmx_caps.misc & VMX_MISC_VMWRITE_ANY;
 	usable = vmx_caps.has_shadow_vmcs && all_fields_exist();
 	if (!usable)
 		return;
