@@ -18,6 +18,7 @@
 #include "vmx/audit.h"
 #include "vmx/guest/event.h"
 #include "vmx/exit.h"
+#include "vmx/hw/exits.h"
 
 enum {
 	CALL_PRINT = 1,

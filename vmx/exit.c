@@ -13,20 +13,13 @@
 #include "kernel/percpu.h"
 #include "kernel/x86.h"
 #include "vmx/guest/event.h"
+#include "vmx/hw/exits.h"
 
-static const struct exit_row {
-	const char *name;
-	enum action (*handler)(struct vcpu *vcpu);
-} exit_rows[EXIT_REASON_COUNT] = {
-#define X(number, name_, handler_, wants) [number] = { #name_, handler_ },
-#include "vmx/exits.def"
+static enum action (*const handlers[EXIT_REASON_COUNT])(struct vcpu *vcpu) = {
+#define X(number, name, handler, wants, facts) [number] = handler,
+#include "vmx/hw/exits.def"
 #undef X
 };
-
-const char *exit_reason_name(u32 reason)
-{
-	return reason < EXIT_REASON_COUNT && exit_rows[reason].name ? exit_rows[reason].name : "?";
-}
 
 /*
  * A reason without a row is an instruction newer than Socle that exits whatever the controls say, as SEAMCALL
@@ -36,9 +29,9 @@ enum action exit_dispatch(struct vcpu *vcpu)
 {
 	u32 reason = vcpu->exit_reason & 0xffff;
 
-	if (unlikely(reason >= EXIT_REASON_COUNT || !exit_rows[reason].handler))
+	if (unlikely(reason >= EXIT_REASON_COUNT || !handlers[reason]))
 		return exit_undefined(vcpu);
-	return exit_rows[reason].handler(vcpu);
+	return handlers[reason](vcpu);
 }
 
 enum action exit_unexpected(struct vcpu *vcpu)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * L0's handlers of VM exits, one per row of vmx/exits.def, and the processor
+ * L0's handlers of VM exits, one per row of vmx/hw/exits.def, and the processor
  * state that several of them and vmx/nested share: control registers and
  * MSRs as the guest's architecture has them.
  */
@@ -9,8 +9,8 @@
 
 #include "vmx/guest/vcpu.h"
 
-#define X(number, name, handler, wants) enum action handler(struct vcpu *vcpu);
-#include "vmx/exits.def"
+#define X(number, name, handler, wants, facts) enum action handler(struct vcpu *vcpu);
+#include "vmx/hw/exits.def"
 #undef X
 
 /*
@@ -18,9 +18,6 @@
  * (nested_exit() calls this then, and returns what comes back).
  */
 enum action exit_dispatch(struct vcpu *vcpu);
-
-/* "CPUID" etc; "?" for a reason that no row has. */
-const char *exit_reason_name(u32 reason);
 
 /* ---- exit_cr.c: control registers.  The VMCS of the guest that is meant must be current. ---- */
 

@@ -14,27 +14,12 @@
 #include "kernel/trap.h"
 #include "kernel/x86.h"
 #include "vmx/hw/entry.h"
+#include "vmx/hw/exits.h"
 #include "vmx/guest/event.h"
 #include "vmx/exit.h"
 #include "vmx/l1/late.h"
 #include "vmx/hw/tlb.h"
 #include "vmx/guest/vcpu.h"
-
-/* Exits that can break off an event's delivery. */
-#define EXITS_VECTORING                                                                                      \
-	(BIT(EXIT_EXCEPTION_NMI) | BIT(EXIT_TASK_SWITCH) | BIT(EXIT_APIC_ACCESS) | BIT(EXIT_EPT_VIOLATION) | \
-	 BIT(EXIT_EPT_MISCONFIG) | BIT(EXIT_PML_FULL))
-
-/* Exits whose qualification says something for the trace. */
-#define EXITS_QUALIFIED                                                                                      \
-	(BIT(EXIT_EXCEPTION_NMI) | BIT(EXIT_SIPI) | BIT(EXIT_TASK_SWITCH) | BIT(EXIT_INVLPG) |               \
-	 BIT(EXIT_CR_ACCESS) | BIT(EXIT_DR_ACCESS) | BIT(EXIT_IO) | BIT(EXIT_APIC_ACCESS) |                  \
-	 BIT(EXIT_EPT_VIOLATION))
-
-static bool is_one_of(u64 exits, u32 reason)
-{
-	return reason < 64 && (exits >> reason & 1);
-}
 
 static inline void trace(struct vcpu *vcpu, struct vmcs *vmcs, u32 reason)
 {
@@ -46,8 +31,7 @@ static inline void trace(struct vcpu *vcpu, struct vmcs *vmcs, u32 reason)
 	entry->reflected = false;
 	entry->rip = vcpu_reg_fast(vcpu, &vmcs->cache, &available, REG_RIP);
 	vmcs->cache.available = available;
-	entry->qualification =
-		is_one_of(EXITS_QUALIFIED, reason) ? vcpu_reg(vcpu, REG_EXIT_QUALIFICATION) : 0;
+	entry->qualification = exit_facts(reason) & FACT_TRACED ? vcpu_reg(vcpu, REG_EXIT_QUALIFICATION) : 0;
 	entry->tsc = rdtsc();
 }
 
@@ -300,7 +284,7 @@ static void act_seldom(struct vcpu *vcpu, enum action action)
 static inline enum action handle_l1(struct vcpu *vcpu, u32 reason)
 {
 	vcpu->exits_l1[counted(reason)]++;
-	if (unlikely(is_one_of(EXITS_VECTORING, reason)))
+	if (unlikely(exit_facts(reason) & FACT_BREAKS))
 		event_requeue_vectoring(vcpu);
 	return exit_dispatch(vcpu);
 }

@@ -166,9 +166,22 @@ enum vmx_abort {
 
 #define VMCS_SHADOW_INDICATOR BIT(31) /* in the first word of a VMCS region */
 
+/* What exits.def says of a reason; its table has FACT_ROW in each row that there is. */
+enum exit_fact {
+	FACT_QUAL = 1,
+	FACT_LENGTH = 2,
+	FACT_INFO = 4,
+	FACT_LINEAR = 8,
+	FACT_PHYSICAL = 16,
+	FACT_EVENT = 32,
+	FACT_BREAKS = 64,
+	FACT_TRACED = 128,
+	FACT_ROW = 256,
+};
+
 enum exit_reason {
-#define X(number, name, handler, wants) EXIT_##name = number,
-#include "vmx/exits.def"
+#define X(number, name, handler, wants, facts) EXIT_##name = number,
+#include "vmx/hw/exits.def"
 #undef X
 	EXIT_REASON_COUNT = 80,
 };

@@ -191,7 +191,7 @@ enum action nested_reflect_ept_fault(struct vcpu *vcpu, const struct ept12_fault
 /* RDMSR of 0x480-0x491 by L1.  False: #GP(0). */
 bool nested_read_capability(u32 msr, u64 *value);
 
-/* Handlers of vmx/exits.def that live here. */
+/* Handlers of vmx/hw/exits.def that live here. */
 /* clang-format off */
 #define NESTED_HANDLERS(H) \
 	H(exit_vmclear) H(exit_vmlaunch) H(exit_vmptrld) H(exit_vmptrst) H(exit_vmread) H(exit_vmresume) \

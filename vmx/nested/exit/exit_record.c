@@ -5,85 +5,15 @@
  * SDM: "Basic VM-Exit Information", "Information for VM Exits Due to Instruction Execution".
  */
 #include "vmx/exit.h"
+#include "vmx/hw/exits.h"
 #include "vmx/nested/internal.h"
-
-/*
- * SDM "Exit Qualification": "for all other VM exits, this field is cleared".
- * The frequent ones of those need no VMREAD.
- */
-static bool has_qualification(u32 reason)
-{
-	switch (reason) {
-	case EXIT_EXTERNAL_INTERRUPT:
-	case EXIT_INTERRUPT_WINDOW:
-	case EXIT_NMI_WINDOW:
-	case EXIT_CPUID:
-	case EXIT_HLT:
-	case EXIT_RDTSC:
-	case EXIT_RDTSCP:
-	case EXIT_VMCALL:
-	case EXIT_RDMSR:
-	case EXIT_WRMSR:
-	case EXIT_PAUSE:
-	case EXIT_PREEMPTION_TIMER: return false;
-	}
-	return true;
-}
-
-/* Exits at an instruction boundary that no instruction caused: the length would be undefined. */
-static bool has_instruction_length(u32 reason)
-{
-	switch (reason) {
-	case EXIT_EXTERNAL_INTERRUPT:
-	case EXIT_INIT:
-	case EXIT_SIPI:
-	case EXIT_INTERRUPT_WINDOW:
-	case EXIT_NMI_WINDOW:
-	case EXIT_MTF:
-	case EXIT_PREEMPTION_TIMER: return false;
-	}
-	return true;
-}
-
-/* SDM: "Information for VM Exits Due to Instruction Execution". */
-static bool has_instruction_info(u32 reason)
-{
-	switch (reason) {
-	case EXIT_IO:
-	case EXIT_VMCLEAR:
-	case EXIT_VMPTRLD:
-	case EXIT_VMPTRST:
-	case EXIT_VMREAD:
-	case EXIT_VMWRITE:
-	case EXIT_VMXON:
-	case EXIT_GDTR_IDTR:
-	case EXIT_LDTR_TR:
-	case EXIT_INVEPT:
-	case EXIT_INVVPID:
-	case EXIT_INVPCID:
-	case EXIT_RDRAND:
-	case EXIT_RDSEED:
-	case EXIT_XSAVES:
-	case EXIT_XRSTORS:
-	case EXIT_UMWAIT:
-	case EXIT_TPAUSE: return true;
-	}
-	return false;
-}
-
-/* LMSW with a memory operand, INS and OUTS, and EPT violations. */
-static bool has_guest_linear(u32 reason)
-{
-	return reason == EXIT_CR_ACCESS || reason == EXIT_IO || reason == EXIT_EPT_VIOLATION ||
-	       reason == EXIT_PML_FULL;
-}
 
 /* Takes what the exit in hand defines; a field that it leaves undefined keeps what L1 saw there last. */
 struct exit_record exit_record_hardware(struct vcpu *vcpu)
 {
 	const struct vmcs12 *v12 = &vcpu->nested.current->v12;
 	u32 reason = vcpu->exit_reason & 0xffff;
-	bool ept = reason == EXIT_EPT_VIOLATION || reason == EXIT_EPT_MISCONFIG;
+	u32 facts = exit_facts(reason);
 	struct exit_record record = {
 		.reason = vcpu->exit_reason,
 		.instruction_length = (u32)v12->exit_instruction_length,
@@ -94,20 +24,20 @@ struct exit_record exit_record_hardware(struct vcpu *vcpu)
 		.from_hardware = true,
 	};
 
-	if (has_qualification(reason))
+	if (facts & FACT_QUAL)
 		record.qualification = vcpu_reg_hot(vcpu, REG_EXIT_QUALIFICATION);
-	if (reason == EXIT_EXCEPTION_NMI || reason == EXIT_EXTERNAL_INTERRUPT) {
+	if (facts & FACT_EVENT) {
 		record.intr_info = (u32)vcpu_reg_hot(vcpu, REG_EXIT_INTR_INFO);
 		if (record.intr_info & INTR_INFO_ERROR_CODE)
 			record.intr_error_code = (u32)vcpu_reg_hot(vcpu, REG_EXIT_INTR_ERROR_CODE);
 	}
-	if (has_instruction_length(reason))
+	if (facts & FACT_LENGTH)
 		record.instruction_length = (u32)vcpu_reg_hot(vcpu, REG_EXIT_INSTRUCTION_LENGTH);
-	if (has_instruction_info(reason))
+	if (facts & FACT_INFO)
 		record.instruction_info = (u32)vcpu_reg_hot(vcpu, REG_EXIT_INSTRUCTION_INFO);
-	if (has_guest_linear(reason))
+	if (facts & FACT_LINEAR)
 		record.guest_linear = vcpu_reg_hot(vcpu, REG_GUEST_LINEAR_ADDRESS);
-	if (ept)
+	if (facts & FACT_PHYSICAL)
 		record.guest_physical = vcpu_reg_hot(vcpu, REG_GUEST_PHYSICAL_ADDRESS);
 	return record;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Does L1 want an exit of L2's?  The predicates wants_*() of vmx/exits.def:
+ * Does L1 want an exit of L2's?  The predicates wants_*() of vmx/hw/exits.def:
  * pure, over vmcs12 and the exit information, with L1's bitmaps read from
  * L1's pages (the merged ones say only that somebody wants the exit).
  * SDM: "VMX Non-Root Operation".
@@ -338,8 +338,8 @@ static const struct {
 	bool (*wants)(struct vcpu *vcpu);
 	enum action (*handler)(struct vcpu *vcpu);
 } rows[EXIT_REASON_COUNT] = {
-#define X(number, name, handler_, wants_) [number] = { wants_, handler_ },
-#include "vmx/exits.def"
+#define X(number, name, handler_, wants_, facts) [number] = { wants_, handler_ },
+#include "vmx/hw/exits.def"
 #undef X
 };
 

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is known of each exit reason (exits.def), by number.
+ * SDM: appendix "VMX Basic Exit Reasons".
+ */
+#ifndef VMX_HW_EXITS_H
+#define VMX_HW_EXITS_H
+
+#include "kernel/bits.h"
+#include "kernel/types.h"
+#include "vmx/hw/vmx.h"
+
+/* FACT_* and FACT_ROW; 0 where exits.def has no row. */
+extern const u16 exit_facts_table[EXIT_REASON_COUNT];
+
+/* FACT_* of a basic exit reason, any number. A reason newer than Socle is taken for an instruction's. */
+static inline u32 exit_facts(u32 reason)
+{
+	if (unlikely(reason >= EXIT_REASON_COUNT || !exit_facts_table[reason]))
+		return FACT_QUAL | FACT_LENGTH;
+	return exit_facts_table[reason];
+}
+
+/* "CPUID" etc; "?" for a reason that no row has. */
+const char *exit_reason_name(u32 reason);
+
+#endif
