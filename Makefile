@@ -44,7 +44,7 @@ CFLAGS := -std=gnu11 -O2 $(WHOLE) -g -ffreestanding -nostdlib -mcmodel=kernel -m
 	-fno-strict-aliasing -fno-common -fno-pie -fno-pic -fno-stack-protector -fcf-protection=none \
 	-fno-asynchronous-unwind-tables -fno-omit-frame-pointer $(WARNINGS)
 CPPFLAGS := -I. $(if $(MUTANT),-DMUTANT_$(MUTANT)) -MMD -MP
-LDFLAGS := -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
+LDFLAGS := -nostdlib -static -no-pie -Wl,--build-id=sha1 -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
 	-Wl,--no-warn-rwx-segments
 ifneq ($(findstring clang,$(TOOL_CC)),)
 ifneq ($(CROSS_COMPILE)$(filter-out x86_64,$(shell uname -m)),)
@@ -63,6 +63,9 @@ all: $(O)/socle.elf
 # The exit path; all of it at -O3 would be larger than an image of Socle's may be.
 $(O)/vmx/nested/%.o $(O)/vmx/run.o: CFLAGS += -O3
 
+# The folder is written into the debug information, and so into the build id: under this name it is the same everywhere.
+COMPILE := PWD=/proc/self/cwd $(TOOL_CC)
+
 # A change of compiler or flags rebuilds everything.
 FLAGS_NOW := $(TOOL_CC) $(CFLAGS) $(MUTANT) $(EXTRA_CFLAGS) $(LDFLAGS)
 $(O)/.flags: FORCE
@@ -72,17 +75,25 @@ $(O)/.flags: FORCE
 $(O)/%.o: %.c $(O)/.flags
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
-	@$(TOOL_CC) $(CPPFLAGS) $(CFLAGS) $(EXTRA_CFLAGS) -c -o $@ $<
+	@$(COMPILE) $(CPPFLAGS) $(CFLAGS) $(EXTRA_CFLAGS) -c -o $@ $<
+
+# Only this file is compiled anew when the version changes.
+VERSION := $(shell tools/version.sh)
+$(O)/.version: FORCE
+	@mkdir -p $(O)
+	@printf '%s\n' '$(VERSION)' | cmp -s - $@ || printf '%s\n' '$(VERSION)' > $@
+$(O)/kernel/version.o: CPPFLAGS += -DSOCLE_VERSION='"$(VERSION)"'
+$(O)/kernel/version.o: $(O)/.version
 
 $(O)/%.S.o: %.S $(O)/.flags
 	@mkdir -p $(@D)
 	@echo "  AS      $<"
-	@$(TOOL_CC) $(CPPFLAGS) $(CFLAGS) $(EXTRA_CFLAGS) -c -o $@ $<
+	@$(COMPILE) $(CPPFLAGS) $(CFLAGS) $(EXTRA_CFLAGS) -c -o $@ $<
 
 # socle.debug keeps the symbols; socle.elf is what GRUB loads.
 $(O)/socle.debug: $(OBJECTS) linker.ld $(O)/.flags
 	@echo "  LD      $@"
-	@$(TOOL_CC) $(CFLAGS) $(LDFLAGS) -T linker.ld -o $@ $(OBJECTS)
+	@$(COMPILE) $(CFLAGS) $(LDFLAGS) -T linker.ld -o $@ $(OBJECTS)
 
 $(O)/socle.elf: $(O)/socle.debug
 	@echo "  STRIP   $@"

@@ -22,6 +22,7 @@
 #include "boot/smp.h"
 #include "kernel/string.h"
 #include "kernel/trap.h"
+#include "kernel/version.h"
 #include "mm/memmap.h"
 #include "mm/page_alloc.h"
 #include "vmx/hw/caps.h"
@@ -33,9 +34,8 @@
 #include "vmx/l1/vm.h"
 #include "vmx/hw/vmx_cpu.h"
 
-#define VERSION "0.1"
 #define CPU_LINES_MAX 8
-#define COMMAND_LINE_SHOWN 48
+#define LINE_PIECE 90 /* a long command line is shown in lines of so much */
 
 void kernel_main(u32 magic, u32 info);
 NORETURN void start_on_stack(u64 top, void (*function)(void));
@@ -116,17 +116,37 @@ static void log_roster(void)
 			 "starts run outside it");
 }
 
-/* The beginning of the command line is enough to tell one L1 from another. */
+/* A command line, whole; what is no printable character becomes a `?`, for a line of the log stays one. */
+static void log_command_line(const char *what, const char *line)
+{
+	char piece[LINE_PIECE + 1];
+	size_t length;
+
+	do {
+		length = strnlen(line, LINE_PIECE);
+		memcpy(piece, line, length);
+		piece[length] = '\0';
+		for (char *c = piece; *c; c++)
+			*c = *c < ' ' || *c > '~' ? '?' : *c;
+		log_info("%s'%s'", what, piece);
+		what = "  ...";
+		line += length;
+	} while (*line);
+}
+
+static void log_banner(void)
+{
+	char id[VERSION_BUILD_ID_SIZE];
+
+	version_build_id(id);
+	log_info("Socle %s, a microhypervisor for VMX in VMX; build id %s", version_text, id);
+	log_command_line("options ", boot_info.cmdline);
+}
+
 static void log_l1(const struct l1_start *start)
 {
-	const char *line = boot_info.modules[0].cmdline;
-	char text[COMMAND_LINE_SHOWN + 1];
-	size_t length = strnlen(line, COMMAND_LINE_SHOWN);
-
-	memcpy(text, line, length);
-	text[length] = '\0';
-	log_info("L1: %s, entry %x, command line '%s'%s", start->kind, start->eip, text,
-		 line[length] ? "..." : "");
+	log_info("L1: %s, entry %x", start->kind, start->eip);
+	log_command_line("L1's command line ", boot_info.modules[0].cmdline);
 }
 
 /* As the firmware left its tables; then L1 gets them without what is refused. What is intercepted is
@@ -201,7 +221,7 @@ void kernel_main(u32 magic, u32 info)
 	trap_init();
 	trap_load();
 	must(read_loader(magic, info));
-	log_info("Socle " VERSION ", a microhypervisor for VMX in VMX");
+	log_banner();
 	if (cmdline_note())
 		log_warn("%s", cmdline_note());
 	if (options.help) {
