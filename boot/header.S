@@ -24,6 +24,11 @@ header:
 	.long	2f - .+ 4
 	.long	1, 3, 6, 8, 14, 15, 17
 2:
+	.balign 8	/* pixels will do; without this GRUB gives no screen under UEFI, to Socle and to L1 */
+	.word	TAG_FRAMEBUFFER, TAG_OPTIONAL
+	.long	20
+	.long	0, 0, 0		/* of any width, height and depth */
+
 	.balign 8
 	.word	TAG_MODULE_ALIGN, 0
 	.long	8

@@ -69,6 +69,8 @@ end_entry() {
 	{
 		[ -z "$before" ] || echo "	$before"
 		echo "	$protocol /boot/$added$(quote "$arguments")"
+		# the command has set it to what the image can take
+		echo '	if [ "$grub_platform" = pc ]; then set gfxpayload=text; fi'
 		for number in ${modules[@]+"${!modules[@]}"}; do
 			add_file "${modules[$number]}" "module$entries$number"
 			if [ "$protocol" = linux ]; then
