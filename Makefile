@@ -55,10 +55,10 @@ endif
 LDFLAGS := $(filter-out -no-pie -Wl$(comma)--no-warn-rwx-segments,$(LDFLAGS))
 endif
 
-.PHONY: all elf iso run bare compare check test unit coverage fuzz model mutants soak conformance system lint format setup emulator l1 clean help guest-tests guests FORCE
+.PHONY: all elf install uninstall iso run bare compare check test unit coverage fuzz model mutants soak conformance system lint format setup emulator l1 clean help guest-tests guests FORCE
 .DEFAULT_GOAL := all
 
-all: $(O)/socle.elf
+all: $(O)/socle.elf $(O)/socle-disk.bin
 
 # The exit path; all of it at -O3 would be larger than an image of Socle's may be.
 $(O)/vmx/nested/%.o $(O)/vmx/run.o: CFLAGS += -O3
@@ -99,7 +99,25 @@ $(O)/socle.elf: $(O)/socle.debug
 	@echo "  STRIP   $@"
 	@$(OBJCOPY) --strip-all $< $@
 
+# An L1 of its own, of a few hundred bytes: the boot sector of a disk (docs/guests.md).
+$(O)/socle-disk.bin: tools/grub/disk.S $(O)/.flags
+	@echo "  AS      $<"
+	@$(TOOL_CC) $(filter --target=%,$(CFLAGS)) -c -o $(O)/socle-disk.o $<
+	@$(OBJCOPY) -O binary -j .text $(O)/socle-disk.o $@
+
 elf: $(O)/socle.elf
+
+# ---- into the system -------------------------------------------------------------------------------------------------
+
+# DESTDIR: in front of all names, for a package. PREFIX: of what is neither in /boot nor in /etc.
+DESTDIR ?=
+PREFIX ?= /usr/local
+export DESTDIR PREFIX
+install: $(O)/socle.elf $(O)/socle-disk.bin
+	@tools/install.sh install
+
+uninstall:
+	@tools/install.sh uninstall
 
 -include $(OBJECTS:.o=.d)
 
@@ -214,6 +232,8 @@ help:
 #h   make check           Socle's report of what the (emulated) machine has and lacks
 #h   make iso             build/socle.iso for a USB stick, a disk or a CD: a menu of the L1 that L1= and MODULES= name,
 #h                        a demo (Linux with KVM as L1) and a look at the machine
+#h   make install         to /boot, and entries for GRUB's menu (docs/hardware.md); DESTDIR= in front of all names, PREFIX=/usr/local
+#h   make uninstall       removes it again
 #h   make test            what is tested at each change: host unit tests, lint, system tests
 #h   make unit | lint | system      parts of it
 #h   make guests          real hypervisors as L1, real systems as L2, at length; GROUP=linux params life l2 l3 socle qemu xen kvm mixed,

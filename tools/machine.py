@@ -184,7 +184,7 @@ def bochs_command(folder, iso, config):
             config["firmware"] == "uefi" or config["ignore_bad_msrs"]),
         "memory: guest=%d, host=%d" % (config["mem"], min(config["mem"], 1024)),
     ]
-    if config["firmware"] == "uefi":
+    if config["firmware"] == "uefi" and config["media"] == "cd":
         lines.append("ata0-master: type=cdrom, path=boot.iso, status=inserted")
         lines.append("boot: cdrom")
     else:
@@ -215,8 +215,11 @@ def qemu_command(machine, iso, config):
     firmware = []
     if config["firmware"] == "uefi":
         firmware = ["-bios", first_file("OVMF", "ovmf", "/usr/share/ovmf/OVMF.fd", "/usr/share/OVMF/OVMF.fd")]
+    medium = ["-cdrom", iso.replace(",", ",,"), "-boot", "d"]
+    if config["media"] == "disk":
+        medium = ["-drive", "format=raw,snapshot=on,file=" + iso.replace(",", ",,")]
     return ["qemu-system-x86_64", "-machine", "q35", *accel, "-smp", str(config["cpus"]), "-m", str(config["mem"]),
-            *firmware, "-cdrom", iso.replace(",", ",,"), "-boot", "d", "-serial", "file:serial.txt", "-display", "none",
+            *firmware, *medium, "-serial", "file:serial.txt", "-display", "none",
             "-net", "none", "-no-reboot", "-monitor", "none"]
 
 
@@ -305,8 +308,9 @@ def clean_line(text):
     return text.replace("\r", "").replace("\0", "")
 
 
-def make_config(cpus=1, mem=512, firmware="bios", model=None, ips=50_000_000, ignore_bad_msrs=0):
-    """Checks what the user said about the machine."""
+def make_config(cpus=1, mem=512, firmware="bios", model=None, ips=50_000_000, ignore_bad_msrs=0,
+                media="cd"):
+    """Checks what the user said about the machine. media: what the image is to UEFI and QEMU, cd or disk."""
     if firmware not in FIRMWARES:
         raise MachineError("FIRMWARE=%s: say bios or uefi" % firmware)
     try:
@@ -316,7 +320,7 @@ def make_config(cpus=1, mem=512, firmware="bios", model=None, ips=50_000_000, ig
     if not 1 <= cpus <= 64:
         raise MachineError("CPUS: say a number from 1 to 64")
     return {"cpus": cpus, "mem": parse_size(mem), "firmware": firmware, "model": model or None, "ips": int(ips),
-            "ignore_bad_msrs": int(ignore_bad_msrs)}
+            "ignore_bad_msrs": int(ignore_bad_msrs), "media": media}
 
 
 def describe(machine, config):

@@ -10,7 +10,7 @@ say() { echo "setup: $*" >&2; }
 # PROGRAM-OR-FILE:PACKAGE
 build_needs="gcc:gcc ld:binutils make:make"
 run_needs="grub-mkrescue:grub-common /usr/lib/grub/i386-pc/boot.img:grub-pc-bin
-	/usr/lib/grub/x86_64-efi/normal.mod:grub-efi-amd64-bin xorriso:xorriso mformat:mtools
+	/usr/lib/grub/x86_64-efi/normal.mod:grub-efi-amd64-bin xorriso:xorriso mformat:mtools /sbin/mke2fs:e2fsprogs
 	/usr/bin/python3:python3 g++:g++ xz:xz-utils flock:util-linux cpio:cpio lz4:lz4
 	/usr/share/bochs/BIOS-bochs-latest:bochsbios /usr/share/vgabios/vgabios.bin:vgabios
 	/usr/share/ovmf/OVMF.fd:ovmf /usr/share/seabios/bios.bin:seabios

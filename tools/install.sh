@@ -1,0 +1,55 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# install.sh install|uninstall: `make install` and `make uninstall`. From the environment: O, the folder that was built in;
+# DESTDIR, in front of all names; PREFIX. Settings that the user changed are neither overwritten nor removed.
+set -eu
+cd "$(dirname "$0")/.."
+
+root=${DESTDIR:-}
+prefix=${PREFIX:-/usr/local}
+boot=$root/boot
+script=$root/etc/grub.d/21_linux_socle
+settings=$root/etc/default/grub.d/socle.cfg
+library=$root$prefix/lib/socle
+documents=$root$prefix/share/doc/socle
+
+put_file() {	# MODE SOURCE TARGET
+	install -D -m "$1" "$2" "$3"
+	echo "  INSTALL $3"
+}
+
+put_all() {
+	local file
+	put_file 644 "$O/socle.elf" "$boot/socle.elf"
+	put_file 644 "$O/socle-disk.bin" "$boot/socle-disk.bin"
+	put_file 755 tools/grub/21_linux_socle "$script"
+	if [ -e "$settings" ]; then
+		cmp -s tools/grub/socle.cfg "$settings" || echo "  KEEP    $settings"
+	else
+		put_file 644 tools/grub/socle.cfg "$settings"
+	fi
+	put_file 644 "$O/socle.debug" "$library/socle.debug"
+	for file in README.md LICENSE docs/*.md; do
+		put_file 644 "$file" "$documents/$(basename "$file")"
+	done
+}
+
+remove_all() {
+	rm -f "$boot/socle.elf" "$boot/socle-disk.bin" "$script" "$library/socle.debug"
+	rm -rf "$documents"
+	rmdir "$library" 2>/dev/null || true
+	if [ ! -e "$settings" ] || cmp -s tools/grub/socle.cfg "$settings"; then
+		rm -f "$settings"
+	else
+		echo "  KEEP    $settings"
+	fi
+	echo "  REMOVED Socle"
+}
+
+case ${1:-} in
+install) put_all ;;
+uninstall) remove_all ;;
+*) sed -n '4s/^# //p' "$0" >&2; exit 2 ;;
+esac
+[ -n "$root" ] || echo "Now run update-grub (or grub-mkconfig -o /boot/grub/grub.cfg), which renews GRUB's menu."
