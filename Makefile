@@ -43,7 +43,7 @@ WHOLE := $(if $(findstring clang,$(TOOL_CC)),,-flto=auto)
 CFLAGS := -std=gnu11 -O2 $(WHOLE) -g -ffreestanding -nostdlib -mcmodel=kernel -mno-red-zone -mgeneral-regs-only \
 	-fno-strict-aliasing -fno-common -fno-pie -fno-pic -fno-stack-protector -fcf-protection=none \
 	-fno-asynchronous-unwind-tables -fno-omit-frame-pointer $(WARNINGS)
-CPPFLAGS := -I. $(if $(MUTANT),-DMUTANT_$(MUTANT)) -MMD -MP
+CPPFLAGS := -I. $(if $(MUTANT),-DMUTANT_$(MUTANT)) $(if $(COUNT),-DCOUNT_HW) -MMD -MP
 LDFLAGS := -nostdlib -static -no-pie -Wl,--build-id=sha1 -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
 	-Wl,--no-warn-rwx-segments
 ifneq ($(findstring clang,$(TOOL_CC)),)
@@ -55,7 +55,7 @@ endif
 LDFLAGS := $(filter-out -no-pie -Wl$(comma)--no-warn-rwx-segments,$(LDFLAGS))
 endif
 
-.PHONY: all elf install uninstall iso run bare compare check test unit coverage fuzz model mutants soak conformance system lint format setup emulator l1 clean help guest-tests guests FORCE
+.PHONY: all elf install uninstall iso run bare compare check test unit coverage fuzz model mutants soak conformance system lint format setup emulator l1 clean help guest-tests guests bench bench-kvm FORCE
 .DEFAULT_GOAL := all
 
 all: $(O)/socle.elf $(O)/socle-disk.bin
@@ -67,7 +67,7 @@ $(O)/vmx/nested/%.o $(O)/vmx/run.o: CFLAGS += -O3
 COMPILE := PWD=/proc/self/cwd $(TOOL_CC)
 
 # A change of compiler or flags rebuilds everything.
-FLAGS_NOW := $(TOOL_CC) $(CFLAGS) $(MUTANT) $(EXTRA_CFLAGS) $(LDFLAGS)
+FLAGS_NOW := $(TOOL_CC) $(CFLAGS) $(MUTANT) $(COUNT) $(EXTRA_CFLAGS) $(LDFLAGS)
 $(O)/.flags: FORCE
 	@mkdir -p $(O)
 	@printf '%s\n' '$(FLAGS_NOW)' | cmp -s - $@ || printf '%s\n' '$(FLAGS_NOW)' > $@
@@ -179,6 +179,22 @@ guests: setup-run
 	@$(MAKE) --no-print-directory elf guest-tests
 	@$(PYTHON) tests/scenarios/run.py --build $(O) --times $(or $(TIMES),1) $(GROUP)
 
+# What VMX costs an L1: bare, under Socle, and what Socle does for it (tests/bench.py). SAVE=1 writes the table that `make test`
+# holds it against, ARGS=... are more of the script's arguments. bench-kvm: the same image on Linux' KVM, as a column.
+BENCH_OUT := $(O)/bench
+bench: setup-test
+	@$(MAKE) --no-print-directory elf guest-tests
+	@$(MAKE) --no-print-directory O=$(O)/count COUNT=1 elf
+	@mkdir -p $(BENCH_OUT)
+	@$(PYTHON) tests/bench.py --build $(O) --model "$$MODEL" --options "$$OPTIONS" --cpus "$$CPUS" \
+		--kvm $(O)/scenarios/kvm-bench/socle/serial.txt --csv $(BENCH_OUT)/bench.csv --plot $(BENCH_OUT)/bench.png \
+		$(if $(SAVE),--save) $(ARGS)
+
+bench-kvm: setup-test
+	@$(MAKE) --no-print-directory elf guest-tests
+	@$(PYTHON) tests/scenarios/run.py --build $(O) kvm-bench
+	@$(MAKE) --no-print-directory bench
+
 mutants: setup-test
 	@$(PYTHON) tests/mutants/run.py --out $(O)/mutants
 	@$(PYTHON) tests/mutants/generated.py --out $(O)/generated host
@@ -245,6 +261,8 @@ help:
 #h   make mutants         wrong Socles, each of which a test must notice (half an hour), and thousands of generated ones
 #h   make conformance     all guest tests on four models, and 200,000 generated VM entries on each; hours
 #h                        (MODELS=a,b IMAGES=a,b CONFORMANCE_SEEDS=20 or 5-9; goes on where it was broken off)
+#h   make bench           what VMX costs L1: bare, under Socle, and what Socle executes for it (MODEL= OPTIONS= CPUS=; SAVE=1:
+#h                        the table that `make test` holds it against); make bench-kvm: with Linux' KVM as L0 beside it
 #h   make soak            14 PAE guests at once under Linux KVM on Socle, 20 minutes at most; then a storm of hostile L1s and L2s,
 #h                        a million operations on tigerlake and haswell (MODEL=a,b STORM_OPS=100000; goes on where it stopped)
 #h   make emulator | l1   build the emulator, or the Linux L1, into the user's cache now

@@ -45,6 +45,14 @@ else
 	count 0 1
 fi
 
+step "build that counts"
+if make --no-print-directory -j"$(nproc)" COUNT=1 O="$out/count" elf >"$report/count.txt" 2>&1; then
+	count 1 0
+else
+	broken+=("build that counts ($report/count.txt)")
+	count 0 1
+fi
+
 if [ "${1:-}" != system ]; then
 	step "build by clang"
 	if make --no-print-directory -j"$(nproc)" CC=clang O="$out/clang" elf >"$report/clang.txt" 2>&1; then

@@ -6,11 +6,13 @@
  * numbered ECX (enum reg); EBX = 3 returns in RAX the number ECX of struct
  * nested_counters; EBX = 4 sets L0's own wish for page faults, which nobody but L0
  * must notice; EBX = 5 returns in RAX the checksum of piece ECX of Socle's own code and constants, in RDX how
- * many pieces there are; EBX = 6 returns in RAX how much is in use of resource ECX (audit.h); these two and 4
+ * many pieces there are; EBX = 6 returns in RAX how much is in use of resource ECX (audit.h); EBX = 8
+ * returns in RAX the number ECX of kernel/hw/count.h, all ones in a build that does not count; 5, 6 and 4
  * from ring 0 only, whatever the options: what prints takes millions of instructions, so exit.c lets no
  * program of L1's come here, but with counters=on. All are this CPU's. Anything else, and L1 outside VMX
  * operation, see exit.c. A Socle on another one asks it to print as well, after itself.
  */
+#include "kernel/hw/count.h"
 #include "kernel/hw/vmx.h"
 #include "kernel/log.h"
 #include "kernel/percpu.h"
@@ -28,6 +30,7 @@ enum {
 	CALL_CHECKSUM = 5,
 	CALL_RESOURCE = 6,
 	CALL_PRINT_ALL = 7,
+	CALL_HARDWARE = 8,
 };
 
 /*
@@ -107,6 +110,17 @@ static u64 nested_counter(const struct vcpu *vcpu, u32 index)
 	const u64 *counters = (const u64 *)&vcpu->nested.counters;
 
 	return index < sizeof(vcpu->nested.counters) / sizeof(*counters) ? counters[index] : ~0ull;
+}
+
+/* Of all CPUs: only a build with COUNT=1 has them. */
+static u64 hardware_counter(u32 index)
+{
+#ifdef COUNT_HW
+	return index < HW_COUNTED ? hw_counts[index] : ~0ull;
+#else
+	(void)index;
+	return ~0ull;
+#endif
 }
 
 /* What the register caches did, summed over the CPUs: VMREADs/VMWRITEs of each register that had any. */
@@ -199,6 +213,7 @@ enum action debug_call(struct vcpu *vcpu)
 	case CALL_CHECKSUM:
 	case CALL_RESOURCE: return audit_call(vcpu, call, reg);
 	case CALL_NESTED: vcpu->gpr[GPR_RAX] = nested_counter(vcpu, reg); return ACTION_SKIP;
+	case CALL_HARDWARE: vcpu->gpr[GPR_RAX] = hardware_counter(reg); return ACTION_SKIP;
 	default: return event_inject_ud(vcpu);
 	}
 }

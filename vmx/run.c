@@ -6,6 +6,7 @@
  * SDM: "VM Entries", "VM Exits".
  */
 #include "drivers/apic.h"
+#include "kernel/hw/count.h"
 #include "kernel/hw/cpu.h"
 #include "kernel/log.h"
 #include "kernel/msr.h"
@@ -158,6 +159,7 @@ static inline bool enter(struct vcpu *vcpu)
 	u32 reason;
 
 	prepare(vcpu);
+	HW_COUNT(ENTRY);
 	result = vmx_enter(vcpu);
 	if (unlikely(result != ENTER_EXITED)) {
 		if (result == ENTER_FAIL_VALID && vcpu->nested.in_l2)

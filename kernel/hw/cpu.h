@@ -7,6 +7,7 @@
 #define KERNEL_HW_CPU_H
 
 #include "kernel/cpuid.h"
+#include "kernel/hw/count.h"
 #include "kernel/types.h"
 
 struct percpu;
@@ -28,12 +29,14 @@ static inline u64 rdmsr(u32 msr)
 {
 	u32 lo, hi;
 
+	HW_COUNT(MSR);
 	asm volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr) : "memory");
 	return (u64)hi << 32 | lo;
 }
 
 static inline void wrmsr(u32 msr, u64 value)
 {
+	HW_COUNT(MSR);
 	asm volatile("wrmsr" : : "c"(msr), "a"((u32)value), "d"((u32)(value >> 32)) : "memory");
 }
 
@@ -43,6 +46,7 @@ static inline bool rdmsr_safe(u32 msr, u64 *value)
 	u32 lo = 0, hi = 0;
 	u8 ok = 0;
 
+	HW_COUNT(MSR);
 	asm volatile("1: rdmsr\n\t"
 		     "movb $1, %[ok]\n\t"
 		     "2:\n\t" CPU_EXTABLE("1b", "2b")
@@ -58,6 +62,7 @@ static inline bool wrmsr_safe(u32 msr, u64 value)
 {
 	u8 ok = 0;
 
+	HW_COUNT(MSR);
 	asm volatile("1: wrmsr\n\t"
 		     "movb $1, %[ok]\n\t"
 		     "2:\n\t" CPU_EXTABLE("1b", "2b")

@@ -8,6 +8,7 @@
 #ifndef KERNEL_HW_VMX_H
 #define KERNEL_HW_VMX_H
 
+#include "kernel/hw/count.h"
 #include "kernel/hw/cpu.h"
 #include "kernel/types.h"
 
@@ -48,6 +49,7 @@ static inline enum hw_vmx_result hw_vmclear(u64 pa)
 {
 	bool cf, zf;
 
+	HW_COUNT(VMPTRLD);
 	__asm__ volatile("vmclear %2" : "=@ccc"(cf), "=@ccz"(zf) : "m"(pa) : "memory");
 	return hw_vmx_result_make(cf, zf);
 }
@@ -56,6 +58,7 @@ static inline enum hw_vmx_result hw_vmptrld(u64 pa)
 {
 	bool cf, zf;
 
+	HW_COUNT(VMPTRLD);
 	__asm__ volatile("vmptrld %2" : "=@ccc"(cf), "=@ccz"(zf) : "m"(pa) : "memory");
 	return hw_vmx_result_make(cf, zf);
 }
@@ -64,6 +67,7 @@ static inline enum hw_vmx_result hw_vmread(u64 field, u64 *value)
 {
 	bool cf, zf;
 
+	HW_COUNT(VMREAD);
 	__asm__ volatile("vmread %3, %2" : "=@ccc"(cf), "=@ccz"(zf), "=r"(*value) : "r"(field));
 	return hw_vmx_result_make(cf, zf);
 }
@@ -72,6 +76,7 @@ static inline enum hw_vmx_result hw_vmwrite(u64 field, u64 value)
 {
 	bool cf, zf;
 
+	HW_COUNT(VMWRITE);
 	__asm__ volatile("vmwrite %3, %2" : "=@ccc"(cf), "=@ccz"(zf) : "r"(field), "r"(value) : "memory");
 	return hw_vmx_result_make(cf, zf);
 }
@@ -81,6 +86,7 @@ static inline bool hw_vmread_ok(u64 field, u64 *value)
 {
 	bool ok;
 
+	HW_COUNT(VMREAD);
 	__asm__ volatile("vmread %2, %1" : "=@cca"(ok), "=r"(*value) : "r"(field));
 	return ok;
 }
@@ -89,6 +95,7 @@ static inline bool hw_vmwrite_ok(u64 field, u64 value)
 {
 	bool ok;
 
+	HW_COUNT(VMWRITE);
 	__asm__ volatile("vmwrite %2, %1" : "=@cca"(ok) : "r"(field), "r"(value) : "memory");
 	return ok;
 }
@@ -100,6 +107,7 @@ static inline enum hw_vmx_result hw_invept(u64 type, u64 eptp)
 	} desc = { eptp, 0 };
 	bool cf, zf;
 
+	HW_COUNT(INVALIDATE);
 	__asm__ volatile("invept %2, %3" : "=@ccc"(cf), "=@ccz"(zf) : "m"(desc), "r"(type) : "memory");
 	return hw_vmx_result_make(cf, zf);
 }
@@ -111,6 +119,7 @@ static inline enum hw_vmx_result hw_invvpid(u64 type, u16 vpid, u64 linear)
 	} desc = { vpid, linear };
 	bool cf, zf;
 
+	HW_COUNT(INVALIDATE);
 	__asm__ volatile("invvpid %2, %3" : "=@ccc"(cf), "=@ccz"(zf) : "m"(desc), "r"(type) : "memory");
 	return hw_vmx_result_make(cf, zf);
 }

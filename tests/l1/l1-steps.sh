@@ -265,6 +265,9 @@ step_on_kvm() {
 	step_socle_on_kvm "$2" "$3"
 }
 
+# NAME CPUS: the guest test by itself on KVM
+step_alone_on_kvm() { run_on_kvm KVM "$2" -kernel "/socle/$1.elf"; }
+
 # CPUS NUMBER: that entry of the menu: Socle with an L1
 step_socle_on_kvm() {
 	echo "set default=$2" >/tmp/choice.cfg

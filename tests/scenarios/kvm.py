@@ -17,6 +17,8 @@ import l1
 # The guest tests and the words of their command lines: what there is time for, three VMXs deep.
 # Not there: an EPT pointer that leads nowhere makes that KVM end its guest, with a warning of its own.
 TESTS = (("basic", ""), ("ept", "except=tables_nowhere"), ("events", ""), ("exits", ""), ("shadowing", ""))
+# Alone on KVM, without Socle: what KVM costs (`make bench-kvm`).
+ALONE = ("bench",)
 LINUX = len(TESTS)  # the menu's last entry: a Linux L1 with its short guests
 
 # Lines that differ under Socle because of KVM; each with KVM's reason. The SDM's answer is the one on Socle.
@@ -58,6 +60,8 @@ def cpio(build, options=""):
             os.link(path, os.path.join(home, name + ".elf"))
             with open(os.path.join(home, name + ".words"), "w", encoding="ascii") as file:
                 file.write(words)
+        for name in ALONE:
+            os.link(os.path.join(build, "tests", "guest", name + ".elf"), os.path.join(home, name + ".elf"))
         linux, _ = l1.linux("selftest", "kvm")
         entries.append(("linux", {**linux, "elf": elf, "options": options}))
         image.make_menu(os.path.join(home, "socle.iso"), entries, choose="insmod tar\nsource (hd0)/choice.cfg")

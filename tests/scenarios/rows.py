@@ -114,6 +114,8 @@ ROWS = (
     Row("kvm-events", "kvm", "on_kvm:events:1:2", model="haswell", mem=1536, on_kvm=True, timeout=1500),
     Row("kvm-exits", "kvm", "on_kvm:exits:1:3", model="haswell", mem=1536, on_kvm=True, timeout=1500),
     Row("kvm-shadowing", "kvm", "on_kvm:shadowing:1:4", model="haswell", mem=1536, on_kvm=True, timeout=1500),
+    Row("kvm-bench", "kvm", "alone_on_kvm:bench:1", model="haswell", mem=1536, on_kvm=True, timeout=900,
+        must=("^KVM INFO bench l2_cpuid ", "^KVM SUMMARY .* 0 failed")),
     Row("kvm-linux", "kvm", "socle_on_kvm:1:5", model="haswell", mem=1536, on_kvm=True, timeout=1500,
         counts={"^SOCLE SELFTEST .* PASS": 4}),
 

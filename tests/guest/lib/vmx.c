@@ -120,18 +120,27 @@ const char *vmx_result_name(enum vmx_result r, char buf[48])
 #define SOCLE_REVISION 0x534f4301
 #define SOCLE_CALL 0x50434c53
 #define SOCLE_CALL_COUNTER 3
+#define SOCLE_CALL_HARDWARE 8
 
 bool under_socle(void)
 {
 	return (u32)caps.basic == SOCLE_REVISION;
 }
 
+static u64 socle_number(u64 call, u64 which)
+{
+	u64 value = SOCLE_CALL;
+
+	asm volatile("vmcall" : "+a"(value), "+b"(call) : "c"(which) : "rdx", "memory", "cc");
+	return value;
+}
+
 u64 socle_count(enum socle_counter which)
 {
-	u64 value = SOCLE_CALL, call = SOCLE_CALL_COUNTER;
+	return under_socle() ? socle_number(SOCLE_CALL_COUNTER, which) : 0;
+}
 
-	if (!under_socle())
-		return 0;
-	asm volatile("vmcall" : "+a"(value), "+b"(call) : "c"((u64)which) : "rdx", "memory", "cc");
-	return value;
+u64 socle_hw_count(u64 which)
+{
+	return under_socle() ? socle_number(SOCLE_CALL_HARDWARE, which) : ~0ull;
 }

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+"""The guard: no row of the benchmark costs more than 3 % above tests/bench.csv, in instructions or as the weighted figure.
+
+The table changes only in a commit that says why: `make bench SAVE=1` writes it.
+"""
+import os
+import sys
+
+import pytest
+from conftest import BUILD, ROOT
+
+sys.path.insert(0, os.path.join(ROOT, "tests"))
+import bench  # noqa: E402
+
+SLACK = 1.03
+
+
+def too_dear(row, known):
+    """What of the row is above its entry in the table; a tenth of an instruction is rounding."""
+    if not known:
+        return ["%s is not in tests/bench.csv" % row["row"]]
+    return ["%s: %s %s, in the table %s" % (row["row"], what, row[what], known[what])
+            for what in ("socle", "weighted") if row[what] > float(known[what]) * SLACK + 0.1]
+
+
+@pytest.mark.parametrize("model, options", bench.SETTINGS)
+def test_no_row_is_dearer(model, options):
+    known = {row["row"]: row for row in bench.read_csv() if (row["model"], row["options"]) == (model, options)}
+    rows = bench.measure(BUILD, model, options)
+    assert known and set(known) == {row["row"] for row in rows}
+    assert not [line for row in rows for line in too_dear(row, known[row["row"]])]
+
+
+@pytest.mark.parametrize("socle, weighted, wrong", ((1000, 5000, 0), (1029, 5149, 0), (1031, 5000, 1), (1000, 5151, 1),
+                                                    (2000, 9000, 2)))
+def test_the_guard(socle, weighted, wrong):
+    known = {"row": "r", "socle": "1000.0", "weighted": "5000"}
+    assert len(too_dear({"row": "r", "socle": socle, "weighted": weighted}, known)) == wrong
