@@ -147,6 +147,13 @@ compare: setup-run
 	@$(MAKE) --no-print-directory $(O)/socle.elf
 	@$(PYTHON) tools/compare.py --folder $(O)/compare $(WHERE) --options "$$OPTIONS" --rules "$$RULES"
 
+# The guest tests with what the bare processor says, in one archive that needs nothing of this tree. The images of the same
+# sources are the same, byte by byte: their times are the last commit's.
+EPOCH = $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null || echo 1700000000))
+kit: setup-dist
+	@$(MAKE) --no-print-directory elf guest-tests
+	@SOURCE_DATE_EPOCH=$(EPOCH) $(PYTHON) tools/kit/pack.py --build $(O) --version $(VERSION)
+
 # what this (emulated) machine has and lacks
 check: setup-run
 	@$(MAKE) --no-print-directory $(O)/socle.elf
@@ -245,6 +252,8 @@ help:
 #h   make bare            the same L1 without Socle, to compare
 #h   make compare L1=FILE  boots L1 bare and under Socle, and compares what it wrote: exit status, and a page with both
 #h                        (RULES=FILE says what may differ; docs/compare.md)
+#h   make kit             build/socle-kit-*.tar.gz: the guest tests for any machine that gives its guests VMX, with a runner
+#h                        (tools/kit/README.md; the first time some minutes, to ask the bare processor)
 #h   make check           Socle's report of what the (emulated) machine has and lacks
 #h   make iso             build/socle.iso for a USB stick, a disk or a CD: a menu of the L1 that L1= and MODULES= name,
 #h                        a demo (Linux with KVM as L1) and a look at the machine

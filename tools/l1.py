@@ -18,6 +18,8 @@ ARGS_DOM0 = ARGS.partition(" ")[2]  # but the console
 EARLY_TSC_MODELS = ("haswell", "broadwell", "skylake_x", "icelake", "tigerlake", "sapphire_rapids")
 # For Socle: kvmlet, which asks for the counters at the end, is no ring 0.
 SOCLE_OPTIONS = "counters=on"
+# Python's own that tools/kit imports
+KIT_MODULES = "argparse collections ctypes difflib html json os re shutil signal subprocess tempfile time".split()
 STEPS_WITH_LINUX64 = ("kill", "stop", "unplug")
 
 
@@ -62,8 +64,10 @@ def linux(steps="selftest", machine="bochs", model=None, ips=50_000_000, more=""
     if "l3" in names:
         initramfs = "nest"
     path = os.path.join(home, "l1-%s.cpio" % initramfs)
-    if {"qemu", "on_kvm", "socle_on_kvm"} & set(names):
+    if {"qemu", "on_kvm", "socle_on_kvm", "kit"} & set(names):
         path = made_by("qemu.sh", os.path.join(home, "l1-64.cpio"))
+    if "kit" in names:
+        path = made_by("python.sh", path, *KIT_MODULES)
     args = ARGS + ("" if "loglevel=" in more else " quiet")
     if machine == "bochs" and any(name in (model or "") for name in EARLY_TSC_MODELS):
         args += " tsc_early_khz=%d" % (ips // 1000)

@@ -123,7 +123,14 @@ end_entry
 
 mkdir -p "$(dirname "$out")"
 log=$root/log
-grub-mkrescue -o "$root/out.iso" "$root/tree" >"$log" 2>&1 || {
+# With SOURCE_DATE_EPOCH the same files make the same image: all its times, and the name by which GRUB finds it, are that one.
+make=(grub-mkrescue -o "$root/out.iso" "$root/tree")
+if [ -n "${SOURCE_DATE_EPOCH:-}" ]; then
+	command -v faketime >/dev/null || die "faketime is missing; run tools/setup.sh dist (package faketime)"
+	make=(env TZ=UTC0 faketime -f "$(date -u -d "@$SOURCE_DATE_EPOCH" '+%Y-%m-%d %H:%M:%S')" "${make[@]}"
+		--set_all_file_dates "=$SOURCE_DATE_EPOCH")
+fi
+"${make[@]}" >"$log" 2>&1 || {
 	cat "$log" >&2
 	die "grub-mkrescue failed"
 }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# setup.sh build|run|test: installs by apt-get what that goal needs and this machine lacks. It asks nothing, says what it
+# setup.sh build|run|test|dist: installs by apt-get what that goal needs and this machine lacks. It asks nothing, says what it
 # does, and touches nothing where all is there. Without apt, or without the right to use it, it names what is missing.
 set -eu
 
@@ -22,10 +22,13 @@ test_needs="git:git clang:clang clang-format:clang-format clang-tidy:clang-tidy 
 	/usr/lib/python3/dist-packages/pytest/__init__.py:python3-pytest
 	/usr/lib/python3/dist-packages/xdist/__init__.py:python3-pytest-xdist"
 
+dist_needs="faketime:faketime"
+
 case ${1:-run} in
 build) needs=$build_needs ;;
 run) needs="$build_needs $run_needs" ;;
-test) needs="$build_needs $run_needs $test_needs" ;;
+test) needs="$build_needs $run_needs $test_needs $dist_needs" ;;
+dist) needs="$build_needs $run_needs $dist_needs" ;;
 *) sed -n '4s/^# //p' "$0" >&2; exit 2 ;;
 esac
 

@@ -275,6 +275,17 @@ step_socle_on_kvm() {
 	run_on_kvm SOCLE "$1" -cdrom /socle/socle.iso -boot d -drive if=ide,index=0,format=raw,file=/tmp/choice.tar
 }
 
+# WORD...: the kit (tools/kit) on KVM, with these images or tests
+step_kit() {
+	local rc
+	$B dmesg -n 1
+	PATH=/usr/bin:$PATH /usr/bin/python3 /kit/socle-kit run --accel kvm --only "$@" --out /tmp/kit --timeout 3000 \
+		--qemu-args "-L /usr/share/qemu -L /usr/share/seabios" >/tmp/kit.txt 2>&1
+	rc=$?
+	$B sed 's/^/KIT /' /tmp/kit.txt
+	echo "KIT ended rc=$rc"
+}
+
 # ---- the machine -----------------------------------------------------------------------------------------------------
 
 load_disk() {

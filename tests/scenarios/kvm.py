@@ -13,6 +13,7 @@ import threading
 
 import image
 import l1
+import pack as kit
 
 # The guest tests and the words of their command lines: what there is time for, three VMXs deep.
 # Not there: an EPT pointer that leads nowhere makes that KVM end its guest, with a warning of its own.
@@ -36,7 +37,7 @@ KVM_ITSELF = (
 )
 
 
-def pack(folder, out):
+def cpio_of(folder, out):
     names = "\n".join(sorted(os.path.relpath(os.path.join(at, name), folder)
                              for at, folders, files in os.walk(folder) for name in folders + files))
     with open(out, "wb") as file:
@@ -65,9 +66,21 @@ def cpio(build, options=""):
         linux, _ = l1.linux("selftest", "kvm")
         entries.append(("linux", {**linux, "elf": elf, "options": options}))
         image.make_menu(os.path.join(home, "socle.iso"), entries, choose="insmod tar\nsource (hd0)/choice.cfg")
-        made = pack(tree, os.path.join(folder, "kvm.%d.%d.cpio" % (os.getpid(), threading.get_ident())))
+        made = cpio_of(tree, os.path.join(folder, "kvm.%d.%d.cpio" % (os.getpid(), threading.get_ident())))
     os.replace(made, os.path.join(folder, "kvm.cpio"))
     return os.path.join(folder, "kvm.cpio")
+
+
+def kit_cpio(build, model):
+    """The initramfs: /kit, judging by that model alone, and without the image for machines that cannot load an ELF."""
+    folder = os.path.join(build, "scenarios")
+    os.makedirs(folder, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as tree:
+        os.mkdir(os.path.join(tree, "kit"))
+        kit.write_folder(build, os.path.join(tree, "kit"), kit.reference_of(build, [model], "of this tree"), iso=False)
+        made = cpio_of(tree, os.path.join(folder, "kit.%d.%d.cpio" % (os.getpid(), threading.get_ident())))
+    os.replace(made, os.path.join(folder, "kit.cpio"))
+    return os.path.join(folder, "kit.cpio")
 
 
 def lines(result, mark):

@@ -118,6 +118,10 @@ ROWS = (
         must=("^KVM INFO bench l2_cpuid ", "^KVM SUMMARY .* 0 failed")),
     Row("kvm-linux", "kvm", "socle_on_kvm:1:5", model="haswell", mem=1536, on_kvm=True, timeout=1500,
         counts={"^SOCLE SELFTEST .* PASS": 4}),
+    # the kit, as one runs it on a machine of one's own; what it finds wrong with KVM is in docs/kvm.md
+    Row("kit-basic", "kvm", "kit:basic:exits.mtf:ept.misconfigurations", model="haswell", mem=1536, on_kvm=True, timeout=1500,
+        must=("^KIT differs  basic.errors$", "^KIT differs  basic.fields$", "^KIT fail     basic.injection$",
+              "^KIT ended rc=1"), counts={r"^KIT (differs|fail|ends|lost) ": 3}),
 
     # ---- ten minutes of everything, with all but 110 MiB of the memory that is free taken away ----
     Row("mixed", "mixed", "mixed:600:110:linux64q:linux32q:selftest", model="haswell", ips=20_000_000, compare="^L1 WARN ",

@@ -11,7 +11,7 @@ import re
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.join(ROOT, "tools"))
+sys.path[:0] = [os.path.join(ROOT, "tools"), os.path.join(ROOT, "tools", "kit")]
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import consoles  # noqa: E402
@@ -66,7 +66,8 @@ def boots(row, build, bare):
     else:
         what["modules"] = [image_path(name, build) for name in row.modules]
     if row.on_kvm:
-        what["modules"] = [*what["modules"], kvm.cpio(build, row.options)]
+        made = kvm.kit_cpio(build, row.model) if row.steps.startswith("kit:") else kvm.cpio(build, row.options)
+        what["modules"] = [*what["modules"], made]
         bare = True
     options = (row.options + " " + l1.SOCLE_OPTIONS).strip() if row.steps else row.options
     what.update(bare=bare, options="" if bare else options)

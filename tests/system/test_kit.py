@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: MIT
+"""The kit: its table against the guest tests, its judgement on consoles made here, and a small one used as its users do."""
+import json
+import os
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree
+
+import pytest
+from conftest import BUILD, ROOT, guest_names, machine
+
+sys.path.insert(0, os.path.join(ROOT, "tools", "kit"))
+
+import pack  # noqa: E402
+import results  # noqa: E402
+import suite  # noqa: E402
+
+# Images that are not in the kit: their results depend on every capability, or they print none.
+LEFT_OUT = {"fuzzentry", "fuzzrun", "storm"}
+
+
+def test_every_image_is_in_the_kit():
+    assert {one.name for one in suite.IMAGES} | LEFT_OUT == set(guest_names())
+
+
+def test_every_test_has_a_subject():
+    names = {(one.name, test) for one in suite.IMAGES for test in pack.test_names(pack.guest_elf(BUILD, one.name))}
+    assert len(names) > 200
+    other = {pair for pair in names if suite.subject(*pair) == "other"}
+    assert {image for image, _ in other} <= {"bios", "bench"}, other
+    assert {suite.subject(*pair) for pair in names} == {name for name, _ in suite.SUBJECTS}
+
+
+REFERENCE = suite.Reference({
+    "version": "1", "models": {"old": {"pin": 1}, "new": {"pin": 7}},
+    "images": {"basic": {"tests": ["a", "b", "silent", "c"], "lines": {
+        "a": [[["old", "new"], ["RESULT a 1"]]],
+        "b": [[["old"], ["RESULT b 1"]], [["new"], ["RESULT b 2"]]],
+        "c": [[["old", "new"], ["SKIP c why"]]]}}}})
+
+
+@pytest.mark.parametrize("test, lines, end, kind", (
+    ("a", ["RESULT a 1"], None, "pass"),
+    ("a", ["RESULT a 2"], None, "differs"),
+    ("a", ["RESULT a 1", "RESULT a 1"], None, "differs"),
+    ("a", [], None, "differs"),
+    ("a", ["SKIP a why"], None, "skip"),
+    ("a", ["RESULT a 1", "FAIL a x.c:1 y"], None, "fail"),
+    ("a", ["RESULT a 1"], "hung", "ends"),
+    ("a", None, None, "lost"),
+    ("b", ["RESULT b 2"], None, "variant"),
+    ("b", ["RESULT b 1"], None, "pass"),
+    ("silent", [], None, "pass"),
+    ("silent", ["RESULT silent 1"], None, "differs"),
+    ("c", ["SKIP c why"], None, "skip"),
+    ("c", ["RESULT c 1"], None, "alone"),
+    ("c", ["FAIL c x.c:1 y"], None, "fail"),
+))
+def test_judgement(test, lines, end, kind):
+    assert results.judge(REFERENCE, "old", "basic", test, lines, end).kind == kind
+
+
+def test_the_nearest_reference():
+    assert REFERENCE.nearest({"pin": 3}) == ("new", 1) and REFERENCE.nearest({"pin": 0}) == ("old", 1)
+    assert suite.capabilities(["INFO capabilities pin=7f00 cr0=8/9", "INFO x pin=1"]) == {"pin": 0x7f00, "cr0": 8, "cr01": 9}
+
+
+class Fake:
+    """A platform whose machine ends in some tests."""
+
+    def __init__(self, deadly):
+        self.deadly, self.runs = deadly, []
+
+    def __call__(self, words):
+        names = words[len("tests="):].split(",") if words else ["a", "b", "silent", "c"]
+        self.runs.append(names)
+        lines = ["BEGIN"]
+        for name in names:
+            if name in self.deadly:
+                return machine.Result(lines, "exit", 1.0, "", "")
+            lines += [] if name == "silent" else ["RESULT %s 1" % name]
+        return machine.Result(lines + ["DONE"], "marker", 1.0, "", "")
+
+
+@pytest.mark.parametrize("deadly, runs", ((set(), 1), ({"a"}, 3), ({"b"}, 4), ({"silent"}, 4), ({"c"}, 4), ({"a", "b"}, 5)))
+def test_past_tests_that_end_the_machine(deadly, runs):
+    fake = Fake(deadly)
+    found, ended, _ = results.run_tests(fake, ["a", "b", "silent", "c"], True)
+    assert set(ended) == deadly and set(found) == {"a", "b", "silent", "c"}
+    assert all(found[name] == (["RESULT %s 1" % name] if name in "abc" else []) for name in set(found) - deadly)
+    assert len(fake.runs) == runs, fake.runs
+
+
+def test_a_platform_that_starts_nothing_is_given_up():
+    tests = ["t%d" % number for number in range(50)]
+    fake = Fake(set(tests))
+    found, ended, _ = results.run_tests(fake, tests, False)
+    assert len(ended) == len(found) == results.ENDS_MAX
+    assert len(fake.runs) == 2 * results.ENDS_MAX
+
+
+@pytest.fixture(scope="module")
+def kit(tmp_path_factory):
+    """A small one, unpacked where nothing of this tree is."""
+    folder = tmp_path_factory.mktemp("kit")
+    archives = [str(folder / name) for name in ("1.tar.gz", "2.tar.gz")]
+    for archive in archives:
+        subprocess.run([sys.executable, os.path.join(ROOT, "tools", "kit", "pack.py"), "--build", BUILD, "--images", "hostile",
+                        "--models", "haswell", "--version", "0.1", "--folder", str(folder / "made"), "--out", archive],
+                       check=True, env={**os.environ, "SOURCE_DATE_EPOCH": "1700000000"})
+    assert open(archives[0], "rb").read() == open(archives[1], "rb").read(), "the same sources, another archive"
+    subprocess.run(["tar", "-C", str(folder), "-xf", archives[0]], check=True)
+    return folder / "socle-kit-0.1"
+
+
+def run(kit, *arguments):
+    environment = {"PATH": os.environ["PATH"], "BOCHS": machine.find_bochs(), "HOME": "/nowhere"}
+    done = subprocess.run([str(kit / "socle-kit"), *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+                          text=True, env=environment, cwd=str(kit.parent))
+    return done.returncode, done.stdout
+
+
+def test_bare_and_under_socle(kit):
+    code, output = run(kit, "run", "--accel", "bochs", "--only", "basic", "--out", "bare")
+    assert code == 0 and output.endswith("good: 14 pass\n") and "haswell (the same capabilities)" in output, output
+    code, output = run(kit, "run", "--accel", "socle", "--machine", "bochs", "--only", "basic.errors", "hostile.window_by_l1",
+                       "--out", "socle")
+    assert code == 0 and output.endswith("good: 1 pass, 1 alone\n"), output
+    suite_element = xml.etree.ElementTree.parse(str(kit.parent / "bare" / "report.xml")).getroot()
+    assert suite_element.attrib["tests"] == "14" and suite_element.attrib["failures"] == "0"
+    page = (kit.parent / "bare" / "report.html").read_text()
+    assert re.search(r"<th title=.*>basic</th>.*<td class=good title=.*>\d/\d</td>", page) and "http" not in page
+
+
+def test_saved_consoles_that_differ(kit):
+    """One line changed: one test is bad, and shown in every form of the report."""
+    saved = kit.parent / "saved"
+    saved.mkdir()
+    text = (kit.parent / "bare" / "consoles" / "basic.txt").read_text()
+    assert "vmcall_root=valid(1)" in text
+    (saved / "basic.txt").write_text(text.replace("vmcall_root=valid(1)", "vmcall_root=ok"))
+    code, output = run(kit, "report", str(saved), "--out", "judged")
+    assert code == 1 and output.endswith("BAD: 13 pass, 1 differs\n"), output
+    assert "+ RESULT errors vmcall_root=ok" in output and "- RESULT errors vmcall_root=valid(1)" in output, output
+    told = json.loads((kit.parent / "judged" / "report.json").read_text())
+    bad = [one for one in told["outcomes"] if one["kind"] == "differs"]
+    assert [(one["image"], one["test"], one["subject"]) for one in bad] == [("basic", "errors", "instructions")]
+    assert '<a href="#basic.errors">' in (kit.parent / "judged" / "report.html").read_text()
+    assert "<failure " in (kit.parent / "judged" / "report.xml").read_text()
+    (saved / "basic.txt").write_text(text[:text.index("RESULT errors")])
+    code, output = run(kit, "report", str(saved), "--out", "cut")
+    assert code == 1 and " lost" in output.splitlines()[-1], output
+
+
+@pytest.mark.parametrize("arguments, said", (
+    (("run", "--accel", "bochs", "--only", "nosuch"), "--only nosuch: there is no such image or test"),
+    (("run", "--accel", "bochs", "--model", "pentium9"), "MODEL=pentium9"),
+    (("report", "/nowhere"), "has no console of an image"),
+    (("report", ".", "--reference", "x"), "has no console"),
+))
+def test_what_cannot_be_run(kit, arguments, said):
+    code, output = run(kit, *arguments)
+    assert code == 2 and said in output and "Traceback" not in output, output
