@@ -14,8 +14,6 @@
 #define PIIX4_PM 0x71138086u
 #define CLASS_ISA_BRIDGE 0x0601u
 
-#define REG_ID 0x00
-#define REG_CLASS 0x08
 #define REG_BASE 0x40
 #define REG_ICH_ENABLE 0x44   /* ACPI_CNTL, bit 7 */
 #define REG_PIIX4_ENABLE 0x80 /* PMREGMISC, bit 0 */
@@ -31,36 +29,30 @@
 
 #define FUNCTIONS_OF_BUS_0 256u
 
-static u32 read_config(u32 function, u8 at)
-{
-	outl(PCI_CONFIG_ADDRESS, PCI_CONFIG_ENABLE | function << 8 | at);
-	return inl(PCI_CONFIG_DATA);
-}
-
 static u32 control_port(u32 function)
 {
-	u32 base = read_config(function, REG_BASE);
+	u32 base = pci_read(function, REG_BASE);
 
 	return (base & BASE_IS_IO) && (base & BASE_MASK) && !(base >> 16) ? (base & BASE_MASK) + PM1_CNT : 0;
 }
 
 static bool is_piix4(u32 function)
 {
-	return read_config(function, REG_ID) == PIIX4_PM;
+	return pci_read(function, PCI_ID) == PIIX4_PM;
 }
 
 /* A bridge to ISA or LPC of Intel's, with ACPI's registers switched on. */
 static bool is_ich(u32 function)
 {
-	return (read_config(function, REG_ID) & 0xffff) == INTEL &&
-	       read_config(function, REG_CLASS) >> 16 == CLASS_ISA_BRIDGE &&
-	       (read_config(function, REG_ICH_ENABLE) & ICH_ENABLED);
+	return (pci_read(function, PCI_ID) & 0xffff) == INTEL &&
+	       pci_read(function, PCI_CLASS) >> 16 == CLASS_ISA_BRIDGE &&
+	       (pci_read(function, REG_ICH_ENABLE) & ICH_ENABLED);
 }
 
 /* Of a register whose place is known: what function of Intel's on bus 0 says that it has it there? */
 static bool matches(u32 function, const struct acpi_sleep *sleep)
 {
-	if ((read_config(function, REG_ID) & 0xffff) != INTEL)
+	if ((pci_read(function, PCI_ID) & 0xffff) != INTEL)
 		return false;
 	if (sleep->pm1a.space == SLEEP_IO)
 		return control_port(function) == sleep->pm1a.address;

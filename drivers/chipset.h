@@ -7,11 +7,8 @@
 #ifndef DRIVERS_CHIPSET_H
 #define DRIVERS_CHIPSET_H
 
+#include "drivers/pci.h"
 #include "kernel/types.h"
-
-#define PCI_CONFIG_ADDRESS 0xcf8
-#define PCI_CONFIG_DATA 0xcfc
-#define PCI_CONFIG_ENABLE (1u << 31)
 
 struct acpi_sleep;
 

@@ -6,6 +6,7 @@
 
 #include "kernel/bits.h"
 #include "kernel/hw/cpu.h"
+#include "kernel/hw/phys.h"
 
 #define UART_DATA 0
 #define UART_INTERRUPT_ENABLE 1
@@ -20,54 +21,104 @@
 #define FIFO_ENABLE_AND_CLEAR 0x07
 #define MODEM_DTR_RTS 0x03
 #define STATUS_TRANSMITTER_EMPTY BIT(5)
+#define BAUD_MAX 115200u
 /* A character takes 87 us at 115200; a port read about 1 us. */
 #define WAIT_MAX 20000
-#define LATE_MAX 3 /* characters of one text that may take longer */
+#define LATE_MAX 3 /* characters running for which that was not enough */
 
-static u16 uart_port;
+static struct uart_place uart;
+static u32 late; /* characters running that the port was not ready for */
 
-void uart_init(u16 port)
+static u8 read_register(u32 number)
 {
-	uart_port = 0;
-	if (!port)
-		return;
-	outb(port + UART_SCRATCH, 0x5a);
-	if (inb(port + UART_SCRATCH) != 0x5a)
-		return;
-	outb(port + UART_INTERRUPT_ENABLE, 0);
-	outb(port + UART_LINE_CONTROL, LINE_DIVISOR_ACCESS | LINE_8N1);
-	outb(port + UART_DATA, 1);
-	outb(port + UART_INTERRUPT_ENABLE, 0);
-	outb(port + UART_LINE_CONTROL, LINE_8N1);
-	outb(port + UART_FIFO_CONTROL, FIFO_ENABLE_AND_CLEAR);
-	outb(port + UART_MODEM_CONTROL, MODEM_DTR_RTS);
-	uart_port = port;
+	u64 at = uart.base + (number << uart.shift);
+
+	if (!uart.memory)
+		return inb((u16)at);
+	return uart.shift == 2 ? (u8)READ_ONCE(*(u32 *)phys_to_ptr(HPA(at)))
+			       : READ_ONCE(*(u8 *)phys_to_ptr(HPA(at)));
 }
 
-/* False: the port was not ready in all that time. */
-static bool put(char c)
+static void write_register(u32 number, u8 value)
 {
-	bool ready = false;
+	u64 at = uart.base + (number << uart.shift);
 
-	for (u32 i = 0; i < WAIT_MAX && !ready; i++) {
-		ready = inb(uart_port + UART_LINE_STATUS) & STATUS_TRANSMITTER_EMPTY;
-		if (!ready)
-			cpu_pause();
+	if (!uart.memory)
+		outb((u16)at, value);
+	else if (uart.shift == 2)
+		WRITE_ONCE(*(u32 *)phys_to_ptr(HPA(at)), value);
+	else
+		WRITE_ONCE(*(u8 *)phys_to_ptr(HPA(at)), value);
+}
+
+static bool answers(void)
+{
+	write_register(UART_SCRATCH, 0x5a);
+	return read_register(UART_SCRATCH) == 0x5a;
+}
+
+bool uart_init(const struct uart_place *place)
+{
+	uart = *place;
+	late = 0;
+	if (!uart.base || !answers()) {
+		uart.base = 0;
+		return false;
 	}
-	outb(uart_port + UART_DATA, (u8)c);
-	return ready;
+	write_register(UART_INTERRUPT_ENABLE, 0);
+	if (uart.baud) {
+		write_register(UART_LINE_CONTROL, LINE_DIVISOR_ACCESS | LINE_8N1);
+		write_register(UART_DATA, (u8)(BAUD_MAX / uart.baud));
+		write_register(UART_INTERRUPT_ENABLE, (u8)(BAUD_MAX / uart.baud >> 8));
+	}
+	write_register(UART_LINE_CONTROL, LINE_8N1);
+	write_register(UART_FIFO_CONTROL, FIFO_ENABLE_AND_CLEAR);
+	write_register(UART_MODEM_CONTROL, MODEM_DTR_RTS);
+	return true;
+}
+
+static bool is_ready(void)
+{
+	return read_register(UART_LINE_STATUS) & STATUS_TRANSMITTER_EMPTY;
+}
+
+static void put(char c)
+{
+	bool ready = is_ready();
+
+	for (u32 i = 1; i < WAIT_MAX && !ready; i++) {
+		cpu_pause();
+		ready = is_ready();
+	}
+	late = ready ? 0 : late + 1;
+	write_register(UART_DATA, (u8)c);
+}
+
+bool uart_is_stuck(void)
+{
+	return late >= LATE_MAX;
 }
 
 void uart_write(const char *text, size_t len)
 {
-	u32 late = 0;
+	u8 control;
 
-	if (!uart_port)
+	if (!uart.base)
 		return;
-	/* L1 may have set the slowest of speeds, and other CPUs wait for this one: the rest is lost then. */
-	for (; len && late < LATE_MAX; len--, text++) {
+	/* Flow control, or L1 has set the slowest of speeds; other CPUs wait for this one. */
+	if (uart_is_stuck() && is_ready())
+		late = 0;
+	if (uart_is_stuck())
+		return;
+	/* L1 may be about to set the divisor: what is written to the data register then changes its speed. */
+	control = read_register(UART_LINE_CONTROL);
+	if (control & LINE_DIVISOR_ACCESS)
+		write_register(UART_LINE_CONTROL, control & (u8)~LINE_DIVISOR_ACCESS);
+	for (; len && !uart_is_stuck(); len--, text++) {
 		if (*text == '\n')
-			late += !put('\r');
-		late += !put(*text);
+			put('\r');
+		put(*text);
 	}
+	if (control & LINE_DIVISOR_ACCESS)
+		write_register(UART_LINE_CONTROL, control);
 }

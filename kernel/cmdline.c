@@ -5,12 +5,11 @@
  */
 #include "kernel/cmdline.h"
 
+#include "kernel/cmdline_internal.h"
 #include "kernel/print.h"
 #include "kernel/string.h"
 
 struct options options;
-
-#define WORD_MAX 64
 
 struct option {
 	const char *name, *values, *meaning;
@@ -27,7 +26,7 @@ static const char all_names[] =
 
 static char note[80]; /* the last thing that was odd but taken */
 
-static bool parse_number(const char *s, u64 *value)
+bool cmdline_parse_number(const char *s, u64 *value)
 {
 	unsigned int base = 10, digit;
 
@@ -56,7 +55,7 @@ static bool parse_number(const char *s, u64 *value)
 static bool parse_size(const char *value, void *where)
 {
 	static const char units[] = "KMG";
-	char digits[WORD_MAX];
+	char digits[CMDLINE_WORD_MAX];
 	size_t len = strlen(value);
 	unsigned int shift = 0;
 	u64 size;
@@ -69,7 +68,7 @@ static bool parse_size(const char *value, void *where)
 		}
 	memcpy(digits, value, len);
 	digits[len] = '\0';
-	if (!parse_number(digits, &size) || !size || size > UINT64_MAX >> shift)
+	if (!cmdline_parse_number(digits, &size) || !size || size > UINT64_MAX >> shift)
 		return false;
 	*(u64 *)where = size << shift;
 	return true;
@@ -115,7 +114,7 @@ static bool parse_count(const char *value, void *where)
 {
 	u64 count;
 
-	if (!parse_number(value, &count) || !count || count > UINT32_MAX)
+	if (!cmdline_parse_number(value, &count) || !count || count > UINT32_MAX)
 		return false;
 	*(u32 *)where = (u32)count;
 	return true;
@@ -131,52 +130,6 @@ static bool parse_log(const char *value, void *where)
 			return true;
 		}
 	return false;
-}
-
-static char lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-}
-
-/* The rest of a value as people write it for other programs: the one speed and format that there is. */
-static bool is_8n1_at_115200(const char *rest)
-{
-	static const char *const forms[] = { "", ",115200", ",115200n8", ",115200,8n1" };
-
-	for (unsigned int i = 0; i < ARRAY_SIZE(forms); i++)
-		if (!strcmp(rest, forms[i]))
-			return true;
-	return false;
-}
-
-static bool parse_console(const char *value, void *where)
-{
-	static const struct {
-		const char *name;
-		u16 port;
-	} ports[] = { { "com1", 0x3f8 },  { "com2", 0x2f8 },  { "com3", 0x3e8 },
-		      { "com4", 0x2e8 },  { "ttys0", 0x3f8 }, { "ttys1", 0x2f8 },
-		      { "ttys2", 0x3e8 }, { "ttys3", 0x2e8 }, { "none", 0 } };
-	char name[WORD_MAX];
-	const char *comma = strchr(value, ',');
-	size_t len = comma ? (size_t)(comma - value) : strlen(value);
-	u64 port;
-
-	for (size_t i = 0; i < len; i++)
-		name[i] = lower(value[i]);
-	name[len] = '\0';
-	if (!is_8n1_at_115200(value + len))
-		return false;
-	for (unsigned int i = 0; i < ARRAY_SIZE(ports); i++)
-		if (!strcmp(name, ports[i].name)) {
-			*(u16 *)where = ports[i].port;
-			return true;
-		}
-	/* A UART's eight registers are aligned; another port would be the middle of somebody's. */
-	if (!parse_number(name, &port) || port < 0x100 || port > 0xfff8 || (port & 7))
-		return false;
-	*(u16 *)where = (u16)port;
-	return true;
 }
 
 /* Names by comma. */
@@ -213,7 +166,7 @@ static bool parse_intercept(const char *value, void *where)
 /* MASK:MATCH */
 static bool parse_pfec(const char *value, void *where)
 {
-	char mask[WORD_MAX];
+	char mask[CMDLINE_WORD_MAX];
 	const char *colon = strchr(value, ':');
 	u64 number[2];
 
@@ -222,7 +175,7 @@ static bool parse_pfec(const char *value, void *where)
 		return false;
 	memcpy(mask, value, (size_t)(colon - value));
 	mask[colon - value] = '\0';
-	if (!parse_number(mask, &number[0]) || !parse_number(colon + 1, &number[1]) ||
+	if (!cmdline_parse_number(mask, &number[0]) || !cmdline_parse_number(colon + 1, &number[1]) ||
 	    number[0] > UINT32_MAX || number[1] > UINT32_MAX)
 		return false;
 	options.intercept_pfec_mask = (u32)number[0];
@@ -285,13 +238,13 @@ void cmdline_help(void (*line)(const char *text))
 enum status cmdline_parse(const char *line)
 {
 	enum status first = STATUS_OK;
-	char word[WORD_MAX];
+	char word[CMDLINE_WORD_MAX];
 	u64 seen = 0;
 
 	static_assert(ARRAY_SIZE(rows) <= 64, "seen");
 	*note = '\0';
 	options = (struct options){ .log = LOG_INFO,
-				    .console_port = 0x3f8,
+				    .console = { .screen = true, .serial = SERIAL_AUTO },
 				    .find_cpus = true,
 				    .shadow_vmcs = true,
 				    .vpid = true,
@@ -311,7 +264,7 @@ enum status cmdline_parse(const char *line)
 						   : status_with(STATUS_OPTION_UNKNOWN, "%s'; there are%s",
 								 word, all_names);
 		else if (len && !strncmp(word, "console=", 8))
-			(void)parse_console(word + 8, &options.console_port);
+			(void)cmdline_parse_console(word + 8, &options.console);
 		line += len + (line[len] != '\0');
 	}
 	return first;

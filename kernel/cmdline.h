@@ -15,9 +15,26 @@
 #define INTERCEPT_PF BIT(1)
 #define INTERCEPT_CR3 BIT(2)
 
+enum console_serial {
+	SERIAL_NONE,
+	SERIAL_AUTO, /* what ACPI names, else COM1, else one on PCI */
+	SERIAL_PORT,
+	SERIAL_MMIO,   /* registers a byte apart */
+	SERIAL_MMIO32, /* four bytes apart, and as wide */
+	SERIAL_ACPI,
+	SERIAL_PCI,
+};
+
+struct console_option {
+	bool screen;
+	enum console_serial serial;
+	u64 address; /* of SERIAL_PORT, SERIAL_MMIO, SERIAL_MMIO32 */
+	u32 baud;    /* 0: not said */
+};
+
 struct options {
 	enum log_level log;
-	u16 console_port;	 /* 0: none */
+	struct console_option console;
 	u64 reserve;		 /* L0's window in bytes; 0: by the number of CPUs */
 	u32 cpus;		 /* 0: all */
 	u64 intercept;		 /* INTERCEPT_* */

@@ -12,12 +12,24 @@
 #define LINE_MAX 512
 
 static void (*log_sink)(const char *text, size_t len);
+static void (*stop_hook)(void);
 static u32 log_lock;	  /* any CPU, atomic */
 static bool log_unlocked; /* a CPU panicked: no lock any more */
 
 void log_set_sink(void (*sink)(const char *text, size_t len))
 {
 	log_sink = sink;
+}
+
+void log_set_stop(void (*stop)(void))
+{
+	stop_hook = stop;
+}
+
+void log_stop(void)
+{
+	if (stop_hook)
+		stop_hook();
 }
 
 void log_break_lock(void)

@@ -16,6 +16,11 @@ void log_line(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Nothing is lost before a sink exists, but nothing is kept either. */
 void log_set_sink(void (*sink)(const char *text, size_t len));
 
+/* What is to be done before the lines of a stop: a sink that L1 had is asked for again. log_stop() calls it,
+ * on the CPU that stops the machine, with every other one about to halt. */
+void log_set_stop(void (*stop)(void));
+void log_stop(void);
+
 /* For a CPU that panics: whoever holds the lock will not give it back. */
 void log_break_lock(void);
 

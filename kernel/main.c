@@ -9,12 +9,13 @@
 #include "boot/int15.h"
 #include "boot/l1.h"
 #include "boot/roster.h"
+#include "boot/screen_start.h"
 #include "boot/window.h"
 #include "drivers/acpi.h"
 #include "drivers/acpi_sleep.h"
 #include "drivers/apic.h"
 #include "drivers/chipset.h"
-#include "drivers/uart.h"
+#include "drivers/console.h"
 #include "kernel/cmdline.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
@@ -182,6 +183,7 @@ static void main_in_window(void)
 	vcpu_create(cpu, &vm, &start);
 	log_memory();
 	log_l1(&start);
+	console_to_l1();
 	smp_barrier();
 	vcpu_run(cpu->vcpu);
 }
@@ -196,8 +198,9 @@ static enum status read_loader(u32 magic, u32 info)
 	enum status parsed = multiboot2_parse(magic, info, &boot_info);
 	enum status options_status = cmdline_parse(boot_info.cmdline);
 
-	uart_init(options.console_port);
-	log_set_sink(uart_write);
+	if (options.console.screen)
+		screen_start(&boot_info);
+	console_open(&options.console, boot_info.rsdp, boot_info.rsdp_size, !boot_info.efi);
 	return parsed != STATUS_OK ? parsed : options_status;
 }
 
@@ -238,6 +241,7 @@ void kernel_main(u32 magic, u32 info)
 	must(find_cpus());
 	must(window_choose(&boot_info, roster.usable, roster.count - roster.usable));
 	window_relocate();
+	screen_start_mapped();
 	smp_create_cpus(&roster);
 	if (percpu_count() > 1)
 		must(caps_check_smp());

@@ -32,6 +32,7 @@ void panic(const char *fmt, ...)
 	if (__atomic_exchange_n(&panic_entered, 1, __ATOMIC_ACQ_REL))
 		cpu_halt_forever(); /* another CPU, or a fault in the dump */
 	log_break_lock();
+	log_stop();
 	va_start(args, fmt);
 	print_vformat(text, sizeof(text), fmt, args);
 	va_end(args);

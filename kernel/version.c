@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Version and build id.  The Makefile defines SOCLE_VERSION for this file alone, so that a commit compiles one file anew.
- * The build id is the ELF note that the linker makes (ELF gABI: "Note Section").
+ * Version and build id.  The Makefile defines SOCLE_VERSION for this file alone, so that a commit compiles
+ * one file anew. The build id is the ELF note that the linker makes (ELF gABI: "Note Section").
  */
 #include "kernel/version.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which Socle this is: the version that the build was given, and the build id, by which a socle.debug is found.
+ * Which Socle this is: the version that the build was given, and the build id, by which a socle.debug is
+ * found.
  */
 #ifndef KERNEL_VERSION_H
 #define KERNEL_VERSION_H

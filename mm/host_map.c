@@ -82,6 +82,13 @@ void host_map_stack(u64 va, u64 pages)
 		map(va, ptr_to_phys(page_alloc()).v, PAGE_SIZE, BITS_RW);
 }
 
+void host_map_device(u64 pa, u64 size)
+{
+	u64 base = ALIGN_DOWN(pa, SIZE_2M), end = ALIGN_UP(pa + size, SIZE_2M);
+
+	map(DIRECT_MAP_BASE + base, base, end - base, BITS_RW | PTE_PCD | PTE_PWT);
+}
+
 void host_map_identity(u64 pa, bool mapped)
 {
 	map(pa, pa, PAGE_SIZE, mapped ? PTE_P | PTE_A : 0);

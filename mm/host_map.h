@@ -21,6 +21,10 @@ u64 host_map_build(const struct host_image *image, u64 image_pa);
 /* Maps `pages` new pages at va as a stack. */
 void host_map_stack(u64 va, u64 pages);
 
+/* Maps device memory above 4 GiB, of which any part of a page is wanted, into the direct map, uncacheable.
+ * Below 4 GiB all is mapped. BSP only, while starting. */
+void host_map_device(u64 pa, u64 size);
+
 /* For a moment while starting: one executable page at its own physical address, for the AP trampoline. */
 void host_map_identity(u64 pa, bool mapped);
 

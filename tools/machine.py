@@ -226,7 +226,8 @@ def qemu_command(machine, iso, config):
         medium = ["-drive", "format=raw,snapshot=on,file=" + iso.replace(",", ",,")]
     return ["qemu-system-x86_64", "-machine", "q35", *accel, "-smp", str(config["cpus"]), "-m", str(config["mem"]),
             *firmware, *medium, "-serial", "file:serial.txt", "-display", "none",
-            "-net", "none", "-no-reboot", "-monitor", "none"]
+            "-net", "none", "-no-reboot", "-monitor", "none",
+            *(["-qmp", "unix:%s,server,nowait" % config["monitor"].replace(",", ",,")] if config["monitor"] else [])]
 
 
 def die_with_parent():
@@ -315,8 +316,9 @@ def clean_line(text):
 
 
 def make_config(cpus=1, mem=512, firmware="bios", model=None, ips=50_000_000, ignore_bad_msrs=0,
-                media="cd"):
-    """Checks what the user said about the machine. media: what the image is to UEFI and QEMU, cd or disk."""
+                media="cd", monitor=None):
+    """Checks what the user said about the machine. media: what the image is to UEFI and QEMU, cd or disk. monitor: the
+    name of a socket for QEMU's machine protocol."""
     if firmware not in FIRMWARES:
         raise MachineError("FIRMWARE=%s: say bios or uefi" % firmware)
     try:
@@ -326,7 +328,7 @@ def make_config(cpus=1, mem=512, firmware="bios", model=None, ips=50_000_000, ig
     if not 1 <= cpus <= 64:
         raise MachineError("CPUS: say a number from 1 to 64")
     return {"cpus": cpus, "mem": parse_size(mem), "firmware": firmware, "model": model or None, "ips": int(ips),
-            "ignore_bad_msrs": int(ignore_bad_msrs), "media": media}
+            "ignore_bad_msrs": int(ignore_bad_msrs), "media": media, "monitor": monitor}
 
 
 def describe(machine, config):

@@ -145,6 +145,7 @@ enum action exit_sipi(struct vcpu *vcpu)
  */
 enum action exit_triple_fault(struct vcpu *vcpu)
 {
+	log_stop();
 	log_error("CPU %u: triple fault of L1; the machine stops", vcpu->cpu->id);
 	run_dump();
 	return ACTION_STOP;

@@ -535,6 +535,12 @@ void log_set_sink(void (*sink)(const char *text, size_t len) UNUSED)
 void log_break_lock(void)
 {
 }
+void log_set_stop(void (*hook)(void) UNUSED)
+{
+}
+void log_stop(void)
+{
+}
 
 static void NORETURN stop(const char *what)
 {

@@ -666,7 +666,6 @@ static void options_are_parsed(void **state UNUSED)
 						 "intercept-pf=1:x",
 						 "console=0x10",
 						 "console=0x3f9",
-						 "console=com1,57600",
 						 "check=1",
 						 "vpid" };
 	static const char *const unknown[] = {
@@ -688,7 +687,7 @@ static void options_are_parsed(void **state UNUSED)
 	assert_int_equal(options.intercept_pfec_match, 1);
 	assert_false(options.shadow_vmcs);
 	assert_true(options.check);
-	assert_int_equal(options.console_port, 0x2f8);
+	assert_int_equal(options.console.address, 0x2f8);
 	for (size_t i = 0; i < ARRAY_SIZE(bad_value); i++)
 		if (cmdline_parse(bad_value[i]) != STATUS_OPTION_VALUE)
 			fail_msg("%s", bad_value[i]);
@@ -705,7 +704,7 @@ static void options_are_taken_as_people_write_them(void **state UNUSED)
 
 	for (size_t i = 0; i < ARRAY_SIZE(com2); i++) {
 		assert_int_equal(cmdline_parse(com2[i]), STATUS_OK);
-		assert_int_equal(options.console_port, 0x2f8);
+		assert_int_equal(options.console.address, 0x2f8);
 		assert_null(cmdline_note());
 	}
 	assert_int_equal(cmdline_parse("log=error vpid=off log=debug"), STATUS_OK);
