@@ -144,6 +144,35 @@ static void fields_that_are_not_loaded(void **state UNUSED)
 	}
 }
 
+/* What state L1 has not touched must still fit, when it changes the controls that decide how that is read. */
+static void control_words_are_checked_against_the_state(void **state UNUSED)
+{
+	u64 entry, exit;
+
+	l1_run_l2();
+	EXIT_NOW(.reason = EXIT_CPUID);
+	entry = R(entry_controls) & ~ENTRY_LOAD_PAT;
+	exit = R(exit_controls);
+	W(entry_controls, entry);
+	W(exit_controls, exit & ~EXIT_HOST_64);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), VMXERR_ENTRY_HOST_STATE);
+	W(exit_controls, exit);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_true(machine_in_l2());
+	EXIT_NOW(.reason = EXIT_CPUID);
+	W(guest_pat, 2); /* no memory type, and not loaded */
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_true(machine_in_l2());
+	EXIT_NOW(.reason = EXIT_CPUID);
+	W(entry_controls, entry | ENTRY_LOAD_PAT);
+	l1_enter(EXIT_VMRESUME);
+	assert_false(machine_in_l2());
+	assert_int_equal(R(exit_reason), EXIT_REASON_ENTRY_FAILURE | EXIT_ENTRY_FAIL_GUEST);
+	W(entry_controls, entry);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_true(machine_in_l2());
+}
+
 /* Bits of the pending debug exceptions that only some processors have. */
 static void pending_debug_bits_of_the_processor(void **state UNUSED)
 {
@@ -172,6 +201,7 @@ int main(void)
 		MACHINE_TEST_BOTH(cr3_reaches_vmcs02_in_hlt_too),
 		MACHINE_TEST_BOTH(fields_that_are_not_loaded),
 		MACHINE_TEST(fields_that_are_not_loaded, "intercept=cr"),
+		MACHINE_TEST_BOTH(control_words_are_checked_against_the_state),
 		MACHINE_TEST_BOTH(pending_debug_bits_of_the_processor),
 	};
 

@@ -4,6 +4,8 @@
 
 #include "kernel/x86.h"
 #include "tests/unit/l2_support.h"
+#include "vmx/guest/guest_mem.h"
+#include "vmx/l1/vm.h"
 
 struct vmcs12 *l2_v12(void)
 {
@@ -65,4 +67,20 @@ void l2_run_pae(void)
 	W(guest_pdpte0, 0x1001);
 	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
 	assert_true(machine_in_l2());
+}
+
+bool l2_uses_msr_of_word(u64 l1_bitmap, u32 word)
+{
+	u64 rip = machine_field(VMCS_guest_rip), bits = ~0ull;
+
+	guest_mem_read(machine_vcpu, GPA(l1_bitmap + word * 8), &bits, sizeof(bits));
+	bits |= ((const u64 *)vm.msr_bitmap01)[word];
+	if (bits == ~0ull)
+		return false;
+	machine_vcpu->gpr[GPR_RCX] =
+		word % 128 * 64 + (word & 128 ? 0xc0000000 : 0) + (u32)__builtin_ctzll(~bits);
+	EXIT_NOW(.reason = word & 256 ? EXIT_WRMSR : EXIT_RDMSR, .length = 2);
+	assert_true(machine_in_l2());
+	assert_int_equal(machine_field(VMCS_guest_rip), rip);
+	return true;
 }

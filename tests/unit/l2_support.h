@@ -40,6 +40,9 @@ struct vmcs12 *l2_v12(void);
 void l2_set_proc(u64 bits);
 /* PAE paging with an EPT12 at P_EPT that maps 4 GiB as they are, and PDPTEs at M_SPARE. */
 void l2_run_pae(void);
+/* L2 executes the RDMSR or WRMSR of the first bit that is clear in this word of both bitmaps, L1's and L0's:
+ * it goes on in L2. False: there is none. */
+bool l2_uses_msr_of_word(u64 l1_bitmap, u32 word);
 /* Entry n of a list. */
 void l2_put_msr(u64 list, unsigned int n, u32 msr, u32 reserved, u64 value);
 /* A valid VMCS with so many entries in the lists at P_ENTRY, P_STORE and P_LOAD. */

@@ -9,11 +9,9 @@
 #include "kernel/msr.h"
 #include "kernel/x86.h"
 #include "mm/memmap.h"
-#include "tests/unit/machine.h"
+#include "tests/unit/l2_support.h"
 #include "vmx/exit.h"
 #include "vmx/l1/vm.h"
-
-#define W(field, value) assert_int_equal(l1_vmwrite(VMCS_##field, value), 0)
 
 /* All addresses that L1 can give, recognisable. */
 enum {
@@ -153,6 +151,13 @@ static void window_pages_are_kept_from_hardware(void **state UNUSED)
 	assert_int_not_equal(machine_field(VMCS_virtual_apic_addr), M_WINDOW + 0x5000);
 }
 
+/* L2 executes RDMSR or WRMSR, which exits as vmcs02's bitmap says. */
+static void l2_msr(u32 reason, u32 msr)
+{
+	machine_vcpu->gpr[GPR_RCX] = msr;
+	EXIT_NOW(.reason = reason, .length = 2);
+}
+
 /* A virtual-APIC page that is no memory: a stand-in of ones, anew at each entry, and writes of the TPR exit.
  */
 static void a_virtual_apic_page_that_is_no_memory(void **state UNUSED)
@@ -169,6 +174,11 @@ static void a_virtual_apic_page_that_is_no_memory(void **state UNUSED)
 	for (unsigned int n = 0; n < 2; n++) {
 		proc = machine_field(VMCS_proc_controls);
 		assert_true((proc & PROC_TPR_SHADOW) && (proc & PROC_CR8_LOAD_EXITING));
+		/* Also where its word is open. */
+		l2_msr(EXIT_WRMSR, MSR_IA32_X2APIC_TPR + 3);
+		assert_true(machine_in_l2());
+		assert_false(fake_memory[machine_field(VMCS_msr_bitmap) + 0x800 + 0x80b / 8] &
+			     BIT(0x80b % 8));
 		assert_true(fake_memory[machine_field(VMCS_msr_bitmap) + 0x800 + 0x808 / 8] & BIT(0x808 % 8));
 		for (u32 i = 0; i < PAGE_SIZE; i += 8)
 			assert_true(l1_read64(page + i) == ~0ull);
@@ -182,6 +192,8 @@ static void a_virtual_apic_page_that_is_no_memory(void **state UNUSED)
 	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
 	assert_int_equal(machine_field(VMCS_virtual_apic_addr), A_APIC);
 	assert_false(machine_field(VMCS_proc_controls) & PROC_CR8_LOAD_EXITING);
+	l2_msr(EXIT_WRMSR, MSR_IA32_X2APIC_TPR);
+	assert_true(machine_in_l2());
 	assert_false(fake_memory[machine_field(VMCS_msr_bitmap) + 0x800 + 0x808 / 8] & BIT(0x808 % 8));
 }
 
@@ -392,54 +404,89 @@ static void two_vmcss_in_turn(void **state UNUSED)
 
 /* ---- bitmaps ---- */
 
+static u64 msr_word(u32 word)
+{
+	return ((const u64 *)phys_to_ptr(HPA(machine_field(VMCS_msr_bitmap))))[word];
+}
+
+#define M_LOW 0x1234u /* word 72 of the low reads */
+#define M_HIGH 0xc0001f40u
+enum { LOW_READ = M_LOW / 64, LOW_WRITE = LOW_READ + 256, HIGH_WRITE = 384 + 0x1f40 / 64 };
+
+/* An exit that nobody wants opens its word; L1's next bits count from an entry on. */
 static void bitmaps_follow_l1s_pages(void **state UNUSED)
 {
-	u64 msr;
+	u64 *l1 = (u64 *)(void *)&fake_memory[A_MSR];
+	u64 rip;
 
 	everything();
-	fake_memory[A_MSR + 5] = 0x10;
+	l1[LOW_READ] = BIT(0);
+	l1[LOW_WRITE] = l1[HIGH_WRITE] = 0;
 	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
-	msr = machine_field(VMCS_msr_bitmap);
-	assert_true(fake_memory[msr + 5] & 0x10);
-	for (u64 i = 0; i < PAGE_SIZE; i++)
-		assert_int_equal(fake_memory[msr + i], fake_memory[A_MSR + i] | ((u8 *)vm.msr_bitmap01)[i]);
-	/* L1 changes its pages behind L0's back. */
+	for (u32 i = 0; i < PAGE_SIZE / 8; i++)
+		assert_true(msr_word(i) == ~0ull);
+	rip = machine_field(VMCS_guest_rip);
+	l2_msr(EXIT_RDMSR, M_LOW);
+	assert_true(machine_in_l2());
+	assert_int_equal(machine_field(VMCS_guest_rip), rip);
+	assert_int_equal(msr_word(LOW_READ), BIT(0));
+	assert_true(msr_word(LOW_READ + 1) == ~0ull && msr_word(LOW_WRITE) == ~0ull);
+	l2_msr(EXIT_WRMSR, M_LOW);
+	l2_msr(EXIT_WRMSR, M_HIGH);
+	assert_true(machine_in_l2());
+	assert_int_equal(msr_word(LOW_WRITE) | msr_word(HIGH_WRITE), 0);
+	/* L1 changes its page behind L0's back: before its next entry nothing follows. */
+	l1[LOW_READ] = BIT(M_LOW % 64);
+	assert_int_equal(msr_word(LOW_READ), BIT(0));
 	EXIT_NOW(.reason = EXIT_CPUID);
-	fake_memory[A_MSR + 5] = 0;
-	fake_memory[A_MSR + 6] = 1;
 	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
-	assert_int_equal(fake_memory[msr + 5], ((u8 *)vm.msr_bitmap01)[5]);
-	assert_true(fake_memory[msr + 6] & 1);
+	assert_int_equal(msr_word(LOW_READ), BIT(M_LOW % 64));
+	l2_msr(EXIT_RDMSR, M_LOW);
+	assert_false(machine_in_l2());
 	/* Off, and on again. */
-	EXIT_NOW(.reason = EXIT_CPUID);
 	W(proc_controls, caps12.proc.allowed0 | PROC_SECONDARY);
 	W(proc2_controls, PROC2_EPT);
 	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
-	assert_int_equal(fake_memory[machine_field(VMCS_msr_bitmap) + 100], 0xff);
-	EXIT_NOW(.reason = EXIT_CPUID);
+	for (u32 i = 0; i < PAGE_SIZE / 8; i++)
+		assert_true(msr_word(i) == ~0ull);
+	l2_msr(EXIT_RDMSR, M_LOW + 1);
+	assert_false(machine_in_l2());
 	W(proc_controls, caps12.proc.allowed0 | PROC_SECONDARY | PROC_MSR_BITMAPS);
 	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
-	assert_int_equal(fake_memory[machine_field(VMCS_msr_bitmap) + 100], ((u8 *)vm.msr_bitmap01)[100]);
+	l2_msr(EXIT_RDMSR, M_LOW + 1);
+	assert_true(machine_in_l2());
+	assert_int_equal(msr_word(LOW_READ), BIT(M_LOW % 64));
+	/* Another page. */
+	EXIT_NOW(.reason = EXIT_CPUID);
+	W(msr_bitmap, A_IO_A);
+	*(u64 *)(void *)&fake_memory[A_IO_A + LOW_READ * 8] = 5;
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(msr_word(LOW_READ), 5);
 }
 
-/* What lies behind L0's page is no part of it, and what lies behind the merged one is not merged. */
-static void a_bitmap_ends_with_its_page(void **state UNUSED)
+/* L0's bits are in each opened word, and an MSR that L0 wants is its own to emulate. */
+static void opened_words_have_l0s_bits(void **state UNUSED)
 {
-	static u64 words[2 * PAGE_SIZE / 8];
-	u64 *behind_l0 = (u64 *)machine_vcpu->vm->msr_bitmap01 + PAGE_SIZE / 8, saved = *behind_l0, *behind,
-	    proc;
+	const u64 *l0 = vm.msr_bitmap01;
+	u64 rip;
 
-	memset(words + PAGE_SIZE / 8, 0xff, PAGE_SIZE);
-	bitmaps_init(words);
 	everything();
-	assert_int_equal(l1_vmread(VMCS_proc_controls, &proc), 0);
-	W(proc_controls, proc & ~PROC_IO_BITMAPS); /* whose pages lie there */
-	behind = (u64 *)machine_vcpu->nested.current->msr_bitmap02 + PAGE_SIZE / 8;
-	*behind_l0 = ~0ull;
-	*behind = 0;
+	memset(&fake_memory[A_MSR], 0, PAGE_SIZE);
 	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
-	*behind_l0 = saved;
-	assert_int_equal(*behind, 0);
+	for (u32 word = 0; word < PAGE_SIZE / 8; word++)
+		if (l2_uses_msr_of_word(A_MSR, word))
+			assert_int_equal(msr_word(word), l0[word]);
+	/* No more than so many are open at once. */
+	assert_true(machine_vcpu->nested.current->msr_opened_count <= MSR_OPENED_MAX);
+	rip = machine_field(VMCS_guest_rip);
+	/* behind which L1's monitor trap flag comes */
+	l2_msr(EXIT_RDMSR, MSR_IA32_FEATURE_CONTROL);
+	assert_int_equal(R(exit_reason), EXIT_MTF);
+	assert_int_equal(R(guest_rip), rip + 2);
+	/* outside the page's ranges there is nothing to open */
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	l2_msr(EXIT_RDMSR, 0x40000000);
+	assert_int_equal(R(exit_reason), EXIT_RDMSR);
 }
 
 static void absent_bitmaps_intercept_all(void **state UNUSED)
@@ -449,8 +496,40 @@ static void absent_bitmaps_intercept_all(void **state UNUSED)
 	W(io_bitmap_a, M_RAM_END + 0x1000);
 	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
 	assert_true(machine_in_l2());
-	assert_int_equal(fake_memory[machine_field(VMCS_msr_bitmap) + 77], 0xff);
 	assert_int_equal(((const u8 *)phys_to_ptr(HPA(machine_field(VMCS_io_bitmap_a))))[77], 0xff);
+	assert_true(msr_word(77 / 8) == ~0ull);
+	l2_msr(EXIT_RDMSR, 77 * 8);
+	assert_false(machine_in_l2());
+}
+
+/* Fields that no check and no other field depends on: the next entry brings each by itself. */
+static void single_fields_reach_vmcs02(void **state UNUSED)
+{
+	u64 proc;
+
+	everything();
+	proc = R(proc_controls) & ~(u64)PROC_TSC_OFFSETTING;
+	W(proc_controls, proc);
+	W(tsc_offset, 7);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	W(proc_controls, proc | PROC_TSC_OFFSETTING);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(machine_field(VMCS_tsc_offset), 7);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	W(tsc_offset, 9);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(machine_field(VMCS_tsc_offset), 9);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	W(exception_bitmap, BIT(VEC_BP));
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(machine_field(VMCS_exception_bitmap), BIT(VEC_BP));
+	EXIT_NOW(.reason = EXIT_CPUID);
+	W(eoi_exit_bitmap2, 0x55);
+	W(cr0_guest_host_mask, CR0_TS);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(machine_field(VMCS_eoi_exit_bitmap2), 0x55);
+	assert_true(machine_field(VMCS_cr0_guest_host_mask) & CR0_TS);
 }
 
 /* ---- control registers, events ---- */
@@ -727,7 +806,8 @@ int main(void)
 		MACHINE_TEST_BOTH(every_touched_field_is_written),
 		MACHINE_TEST_BOTH(two_vmcss_in_turn),
 		MACHINE_TEST_BOTH(bitmaps_follow_l1s_pages),
-		MACHINE_TEST(a_bitmap_ends_with_its_page, ""),
+		MACHINE_TEST_BOTH(single_fields_reach_vmcs02),
+		MACHINE_TEST(opened_words_have_l0s_bits, ""),
 		MACHINE_TEST_BOTH(absent_bitmaps_intercept_all),
 		MACHINE_TEST_BOTH(read_shadows_show_what_l1_says),
 		MACHINE_TEST(read_shadows_show_what_l1_says, "intercept=cr"),

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What L1's controls and bitmaps ask for, exit by exit: nested_l1_asked(), the predicates wants_*() of
- * vmx/hw/exits.def alone. Many exits are L1's in any case, since nobody else can have asked for them; then the
- * predicate is what a handler of L0's would go by. SDM: "VMX Non-Root Operation".
+ * vmx/hw/exits.def alone. Many exits are L1's in any case, since nobody else can have asked for them; then
+ * the predicate is what a handler of L0's would go by. SDM: "VMX Non-Root Operation".
  */
 #include "tests/unit/cmocka_all.h"
 

@@ -97,6 +97,8 @@ void shadow_push(struct vcpu *vcpu,
 
 /* ---- vmcs12.c ---- */
 void vmcs12_init(void); /* after vmcs_probe_fields() */
+/* The rows that this processor has and that reach vmcs02 as they stand (COPY and IN). */
+const u8 *vmcs12_entry_rows(unsigned int *count);
 void vmcs12_set_access_rights_mask(u32 mask);
 void vmcs12_normalize(struct vmcs12 *v12); /* values read from L1's page, to the widths of their fields */
 /* Fetches SEG and RARE guest state from vmcs02 if it is newer there (may switch VMCS and back). */
@@ -152,8 +154,19 @@ void merge_translation(struct vcpu *vcpu,
 		       struct nested_vmcs *slot); /* EPT pointer and VPID; also after an INVEPT or reclaim
 						     while L2 is entered */
 void merge_exception_bitmap(struct vcpu *vcpu, struct nested_vmcs *slot);
-void bitmaps_init(const void *msr_bitmap01); /* L0's MSR bitmap, complete */
-void bitmaps_merge_msr(struct vcpu *vcpu, struct nested_vmcs *slot);
+void bitmaps_init_slot(struct nested_vmcs *slot); /* at start */
+/* Each entry: L1 may have written its page since. */
+void bitmaps_read_again(struct vcpu *vcpu, struct nested_vmcs *slot);
+static inline void bitmaps_merge(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	if (unlikely(slot->msr_opened_count))
+		bitmaps_read_again(vcpu, slot);
+}
+/*
+ * L2's RDMSR or WRMSR is in hand, and L1 does not want it. True: L0 does not either, nobody had looked at
+ * L1's bitmap there yet; L2 executes the instruction again.
+ */
+bool bitmaps_open_msr(struct vcpu *vcpu);
 /* #PF interception as one value: exit iff ((PFEC & mask) == match) == eb. */
 struct pf_intercept merge_pf(struct pf_intercept l0, struct pf_intercept l1);
 bool pf_intercept_wants(struct pf_intercept p, u32 pfec);

@@ -20,14 +20,13 @@ static void reset_slot(struct nested_vmcs *slot)
 	slot->rare_in_02 = false;
 	slot->shadow_active = false;
 	slot->entered = false;
-	slot->merged_msr_bitmap = NO_VMCS;
 	slot->ept02 = NULL;
 }
 
 static void init_slot(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	slot->page02 = page_alloc();
-	slot->msr_bitmap02 = page_alloc();
+	bitmaps_init_slot(slot);
 	io_bitmaps_init_slot(slot);
 	vmcs_init(&slot->vmcs02, slot->page02, &vcpu->reg_counters);
 	shadow_init_slot(vcpu, slot);

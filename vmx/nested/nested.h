@@ -22,6 +22,7 @@ enum action;
 #define NO_VMCS (~0ull)	     /* the current-VMCS pointer when there is none */
 #define NESTED_VMCS_COUNT 64 /* vmcs12s that a CPU keeps active at once */
 #define IO_OPENED_MAX 16     /* words of an I/O bitmap that L2's accesses have opened: io_bitmaps.c */
+#define MSR_OPENED_MAX 32    /* the same of the MSR bitmap: bitmaps.c */
 
 /* Pages of this CPU's in the place of one that L1 names but does not have: addresses.c. */
 enum stand_in {
@@ -48,16 +49,17 @@ struct nested_vmcs {
 	struct vmcs vmcs02;
 	struct vmcs shadow;		     /* shadow VMCS; linked into vmcs01 while this one is current */
 	u64 shadowed[VMCS12_SHADOWED_COUNT]; /* what `shadow` holds as far as L0 knows: shadow.c */
-	u8 *msr_bitmap02;		     /* merged pages (bitmaps.c), 4 KiB each */
-	u64 *io_page;			     /* the closed page; NULL: L0 wants no port (io_bitmaps.c) */
-	u16 io_opened[IO_OPENED_MAX];	     /* its words that have been opened */
+	u64 *msr_bitmap02;		     /* the page of vmcs02: bitmaps.c */
+	u16 msr_opened[MSR_OPENED_MAX];	     /* its words that have been opened */
+	u8 msr_opened_count;
+	u64 *io_page;		      /* the closed page; NULL: L0 wants no port (io_bitmaps.c) */
+	u16 io_opened[IO_OPENED_MAX]; /* its words that have been opened */
 	u8 io_opened_count;
-	void *page02;	       /* region of vmcs02 */
-	u64 merged_msr_bitmap; /* GPA that msr_bitmap02 was merged from; NO_VMCS: stale */
-	u8 stand_ins;	       /* BIT(STAND_IN_*): those that hardware reads and writes */
-	bool tpr_relaxed;      /* until L2 ends: tpr.c */
-	u16 vpid02;	       /* hardware VPID: vpid.c */
-	struct {	       /* merge.c: what vmcs02 holds, so that it is not written again */
+	void *page02;	  /* region of vmcs02 */
+	u8 stand_ins;	  /* BIT(STAND_IN_*): those that hardware reads and writes */
+	bool tpr_relaxed; /* until L2 ends: tpr.c */
+	u16 vpid02;	  /* hardware VPID: vpid.c */
+	struct {	  /* merge.c: what vmcs02 holds, so that it is not written again */
 		u64 cr0_shadow, cr4_shadow, tpr_threshold, entry_controls, eptp;
 		u16 vpid;
 		u32 proc12;	   /* L1's primary controls that were merged */

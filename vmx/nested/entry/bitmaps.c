@@ -1,60 +1,93 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The MSR bitmap of vmcs02: a copy of L1's page, merged with L0's; L1's own
- * is never used by hardware.  L1 may write its page at any time while it
- * runs, so that each entry copies it.  I/O bitmaps are io_bitmaps.c's.
+ * The MSR bitmap of vmcs02: a page of the slot's that starts as all ones. L1's own is never used by hardware,
+ * for another CPU, or L2, may clear L0's bits in it. An exit that neither L1 nor L0 wants *opens* its word
+ * (L1's bits and L0's), L2 executes the instruction again, and each entry reads the opened words anew: what
+ * L1 changes in its page counts from its next entry on.  I/O bitmaps are io_bitmaps.c's.
  * SDM: "MSR-Bitmap Address".
  */
+#include "kernel/msr.h"
 #include "kernel/string.h"
+#include "mm/page_alloc.h"
 #include "vmx/guest/guest_mem.h"
-#include "vmx/nested/internal.h"
 #include "vmx/l1/vm.h"
+#include "vmx/nested/internal.h"
 
-#define WORDS (PAGE_SIZE / sizeof(u64))
+#define WORD_BITS 64u
+/* Bits of the quarters: reads of low and of high MSRs, then writes. */
+#define QUARTER_BITS 0x2000u
 
-/* Words of L0's MSR bitmap that have a bit set: few. Constant after bitmaps_init(). */
-static u16 l0_words[WORDS];
-static unsigned int l0_word_count;
-
-void bitmaps_init(const void *msr_bitmap01)
+void bitmaps_init_slot(struct nested_vmcs *slot)
 {
-	const u64 *words = msr_bitmap01;
-
-	l0_word_count = 0;
-	for (unsigned int i = 0; i < WORDS; i++)
-		if (words[i])
-			l0_words[l0_word_count++] = (u16)i;
+	slot->msr_bitmap02 = page_alloc();
+	memset(slot->msr_bitmap02, 0xff, PAGE_SIZE);
 }
 
-/* Reads L1's page once. ROM is one too; absent memory reads as ones: all intercepted. */
-static void copy_page(struct vcpu *vcpu, u64 gpa, void *merged)
-{
-	const void *l1 = guest_mem_page(vcpu, GPA(ALIGN_DOWN(gpa, PAGE_SIZE)));
-
-	if (l1)
-		memcpy(merged, l1, PAGE_SIZE);
-	else
-		guest_mem_read(vcpu, GPA(ALIGN_DOWN(gpa, PAGE_SIZE)), merged, PAGE_SIZE);
-}
-
-static void merge_msr_page(struct vcpu *vcpu, u64 gpa, u64 *merged)
+/* L1's word and L0's. Absent memory reads as ones: all intercepted. */
+static u64 merged_word(struct vcpu *vcpu, struct nested_vmcs *slot, const u64 *page, unsigned int word)
 {
 	const u64 *l0 = vcpu->vm->msr_bitmap01;
+	u64 l1 = ~0ull;
 
-	copy_page(vcpu, gpa, merged);
-	for (unsigned int i = 0; i < l0_word_count; i++)
-		merged[l0_words[i]] |= l0[l0_words[i]];
+	if (likely(page))
+		l1 = READ_ONCE(page[word]);
+	else
+		guest_mem_read(vcpu, GPA(slot->v12.msr_bitmap + word * sizeof(l1)), &l1, sizeof(l1));
+	return l1 | l0[word];
 }
 
-void bitmaps_merge_msr(struct vcpu *vcpu, struct nested_vmcs *slot)
+static void close_words(struct nested_vmcs *slot)
 {
-	const struct vmcs12 *v12 = &slot->v12;
+	for (unsigned int i = 0; i < slot->msr_opened_count; i++)
+		slot->msr_bitmap02[slot->msr_opened[i]] = ~0ull;
+	slot->msr_opened_count = 0;
+}
 
-	if (v12_has_proc(v12, PROC_MSR_BITMAPS)) {
-		merge_msr_page(vcpu, v12->msr_bitmap, (u64 *)slot->msr_bitmap02);
-		slot->merged_msr_bitmap = v12->msr_bitmap;
-	} else if (!slot->entered || slot->merged_msr_bitmap != NO_VMCS) {
-		memset(slot->msr_bitmap02, 0xff, PAGE_SIZE);
-		slot->merged_msr_bitmap = NO_VMCS;
+void bitmaps_read_again(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	const u64 *page;
+
+	if (!v12_has_proc(&slot->v12, PROC_MSR_BITMAPS)) {
+		close_words(slot);
+		return;
 	}
+	page = guest_mem_page(vcpu, GPA(slot->v12.msr_bitmap));
+	for (unsigned int i = 0; i < slot->msr_opened_count; i++)
+		slot->msr_bitmap02[slot->msr_opened[i]] = merged_word(vcpu, slot, page, slot->msr_opened[i]);
+}
+
+static void note_opened(struct nested_vmcs *slot, unsigned int word)
+{
+	for (unsigned int i = 0; i < slot->msr_opened_count; i++)
+		if (slot->msr_opened[i] == word)
+			return;
+	if (slot->msr_opened_count == MSR_OPENED_MAX)
+		close_words(slot);
+	slot->msr_opened[slot->msr_opened_count++] = (u16)word;
+}
+
+/* The bit of an MSR in the page, or -1: all accesses to it exit. */
+static int bit_of(u32 msr, bool write)
+{
+	u32 bit = write ? 2 * QUARTER_BITS : 0;
+
+	if (msr >= MSR_HIGH_FIRST && msr <= MSR_HIGH_LAST)
+		return (int)(bit + QUARTER_BITS + (msr - MSR_HIGH_FIRST));
+	return msr <= MSR_LOW_LAST ? (int)(bit + msr) : -1;
+}
+
+bool bitmaps_open_msr(struct vcpu *vcpu)
+{
+	struct nested_vmcs *slot = vcpu->nested.current;
+	int bit = bit_of((u32)vcpu->gpr[GPR_RCX], vcpu->exit_reason == EXIT_WRMSR);
+	unsigned int word = (unsigned int)bit / WORD_BITS;
+
+	if (bit < 0 || !v12_has_proc(&slot->v12, PROC_MSR_BITMAPS) ||
+	    (((const u64 *)vcpu->vm->msr_bitmap01)[word] & BIT(bit % WORD_BITS)))
+		return false;
+	note_opened(slot, word);
+	slot->msr_bitmap02[word] =
+		merged_word(vcpu, slot, guest_mem_page(vcpu, GPA(slot->v12.msr_bitmap)), word);
+	tpr_prepare(slot);
+	return !(slot->msr_bitmap02[word] & BIT(bit % WORD_BITS));
 }

@@ -59,16 +59,10 @@ static inline bool fits_32(u64 value)
 /* All eight entries name a memory type that the PAT can hold. */
 static inline bool is_valid_pat(u64 pat)
 {
-	const u32 types = 1u << MEMTYPE_UC | 1u << MEMTYPE_WC | 1u << MEMTYPE_WT | 1u << MEMTYPE_WP |
-			  1u << MEMTYPE_WB | 1u << MEMTYPE_UC_MINUS;
+	const u64 each = 0x0101010101010101ull;
 
-	for (unsigned int i = 0; i < 64; i += 8) {
-		u8 type = (u8)(pat >> i);
-
-		if (type > MEMTYPE_UC_MINUS || !(types & (1u << type)))
-			return false;
-	}
-	return true;
+	/* 0, 1 and 4 to 7: nothing above bit 2, and bit 1 only with it. */
+	return !(pat & ~(7 * each)) && !(pat & ~(pat >> 1) & (2 * each));
 }
 
 #define CHECK_EFER_RESERVED (~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE))

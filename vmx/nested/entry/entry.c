@@ -39,6 +39,8 @@ static u32 stale_groups(struct nested_vmcs *slot)
 	u32 stale;
 
 	if (((u32)slot->v12.proc_controls ^ slot->last.proc12) & ~(u32)PROC_INTERRUPT_WINDOW)
+		slot->dirty |= GROUP_WORD;
+	if (slot->dirty & GROUP_WORD)
 		slot->dirty |= GROUP_CTL;
 	stale = slot->entered ? slot->dirty : GROUP_ALL;
 	if (slot->v12.guest_rflags & RFLAGS_VM)
@@ -58,7 +60,7 @@ static u32 check_before_load(struct vcpu *vcpu, struct nested_vmcs *slot, const 
 		return VMXERR_ENTRY_CONTROLS;
 	}
 	/* The host's address-space size is compared with the mode that L1 is in now. */
-	if ((stale & (GROUP_CTL | GROUP_HST)) || env->l1_long_mode != slot->last.l1_long_mode) {
+	if ((stale & (GROUP_WORD | GROUP_HST)) || env->l1_long_mode != slot->last.l1_long_mode) {
 		if (!check_host(v12, env, f)) {
 			note_failure(vcpu, "host state");
 			return VMXERR_ENTRY_HOST_STATE;
@@ -74,7 +76,7 @@ static bool check_state(struct vcpu *vcpu, struct nested_vmcs *slot, const struc
 	bool ok;
 
 	f->qualification = ENTRY_FAIL_DEFAULT;
-	if (stale & (GROUP_CTL | GROUP_SEG | GROUP_RARE | GROUP_MODE)) {
+	if (stale & (GROUP_WORD | GROUP_SEG | GROUP_RARE | GROUP_MODE)) {
 		nested_sync_rare(vcpu, slot);
 		ok = check_guest(&slot->v12, env, f);
 	} else {

@@ -46,14 +46,12 @@ static void write_row(struct vcpu *vcpu, unsigned int row, u64 value)
 /* Rows that reach vmcs02 as they stand: COPY and IN of the dirty groups. */
 static void copy_groups(struct vcpu *vcpu, struct nested_vmcs *slot, u32 groups)
 {
-	for (unsigned int row = 0; row < VMCS12_FIELD_COUNT; row++) {
-		const struct vmcs12_field *f = &vmcs12_fields[row];
+	unsigned int count;
+	const u8 *rows = vmcs12_entry_rows(&count);
 
-		if (!(f->group & groups) || (f->flow != FLOW_COPY && f->flow != FLOW_IN))
-			continue;
-		if (vmcs_field_exists(f->encoding))
-			write_row(vcpu, row, *vmcs12_slot(&slot->v12, row));
-	}
+	for (unsigned int i = 0; i < count; i++)
+		if (vmcs12_fields[rows[i]].group & groups)
+			write_row(vcpu, rows[i], *vmcs12_slot(&slot->v12, rows[i]));
 }
 
 /*
@@ -100,7 +98,7 @@ void merge_exception_bitmap(struct vcpu *vcpu, struct nested_vmcs *slot)
 void nested_update_intercepts(struct vcpu *vcpu)
 {
 	for (unsigned int i = 0; i < NESTED_VMCS_COUNT; i++)
-		vcpu->nested.slots[i].dirty |= GROUP_CTL;
+		vcpu->nested.slots[i].dirty |= GROUP_CTL | GROUP_CUT;
 	if (vcpu->nested.in_l2)
 		merge_exception_bitmap(vcpu, vcpu->nested.current);
 }
@@ -140,13 +138,10 @@ static NOINLINE void merge_controls(struct vcpu *vcpu, struct nested_vmcs *slot)
 		   caps_control(vmx_caps.proc2, MERGED(WORD_PROC2, v12_proc2(v12), vpid)));
 	vmcs_write(VMCS_exit_controls,
 		   caps_control(vmx_caps.exit, MERGED(WORD_EXIT, v12->exit_controls, save_timer)));
-	merge_exception_bitmap(vcpu, slot);
 	copy_groups(vcpu, slot, GROUP_CTL);
 	addresses_merge(vcpu, slot);
 	io_bitmaps_write(vcpu, slot);
 	vmcs_write(VMCS_msr_bitmap, page_phys(slot->msr_bitmap02).v);
-	if (v12_has_proc(v12, PROC_TSC_OFFSETTING))
-		vmcs_write(VMCS_tsc_offset, v12->tsc_offset);
 	if (v12_has_proc2(v12, PROC2_TSC_SCALING))
 		vmcs_write(VMCS_tsc_multiplier, v12->tsc_multiplier);
 	if (v12_has_proc2(v12, PROC2_XSAVES))
@@ -154,9 +149,28 @@ static NOINLINE void merge_controls(struct vcpu *vcpu, struct nested_vmcs *slot)
 	/* Every function that L1 enables is emulated: none in hardware. */
 	if (v12_has_proc2(v12, PROC2_VMFUNC))
 		vmcs_write(VMCS_vm_function_controls, 0);
-	/* A bit that L0 masks for itself reads as L2 wrote it: merge_cr_shadows(). */
+}
+
+/* A bit that L0 masks for itself reads as L2 wrote it: merge_cr_shadows(). */
+static NOINLINE void merge_intercepts(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	struct vmcs12 *v12 = &slot->v12;
+
+	merge_exception_bitmap(vcpu, slot);
 	vmcs_write(VMCS_cr0_guest_host_mask, v12->cr0_guest_host_mask | cr0_mask_l0(vcpu));
 	vmcs_write(VMCS_cr4_guest_host_mask, v12->cr4_guest_host_mask | cr4_mask_l0(vcpu));
+}
+
+/* Groups without checks, a field or a few each. The TSC offset counts only with its control, which CTL has.
+ */
+static void merge_single_groups(struct vcpu *vcpu, struct nested_vmcs *slot, u32 dirty)
+{
+	if (dirty & GROUP_CUT)
+		merge_intercepts(vcpu, slot);
+	if (dirty & GROUP_EOI)
+		copy_groups(vcpu, slot, GROUP_EOI);
+	if ((dirty & (GROUP_TSC | GROUP_CTL)) && v12_has_proc(&slot->v12, PROC_TSC_OFFSETTING))
+		vmcs_write(VMCS_tsc_offset, slot->v12.tsc_offset);
 }
 
 /* SDM: "Guest/Host Masks and Read Shadows for CR0 and CR4".  merge_registers() has said what CR0 will be. */
@@ -328,13 +342,15 @@ void merge_vmcs02(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_s
 	if (!slot->entered || (dirty & GROUP_CTL) || proc12 != slot->last.proc12)
 		vmcs_write(VMCS_proc_controls, proc_controls(vcpu, slot));
 	slot->last.proc12 = proc12;
+	if (unlikely(dirty & (GROUP_CUT | GROUP_EOI | GROUP_TSC | GROUP_CTL)))
+		merge_single_groups(vcpu, slot, dirty);
 	if (dirty & (GROUP_SEG | GROUP_RARE))
 		copy_groups(vcpu, slot, GROUP_SEG | GROUP_RARE);
 	merge_registers(vcpu, slot, l1);
 	merge_pdptes(vcpu, &slot->v12);
 	merge_cr_shadows(vcpu, slot);
 	merge_each_entry(vcpu, slot);
-	bitmaps_merge_msr(vcpu, slot);
+	bitmaps_merge(vcpu, slot);
 	tpr_prepare(slot);
 	io_bitmaps_merge(vcpu, slot);
 	if (unlikely(slot->stand_ins))

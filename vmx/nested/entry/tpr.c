@@ -20,7 +20,7 @@
 /* In the MSR bitmap: writes to MSRs 0-1FFFH. */
 static COLD void intercept_x2apic_tpr(struct nested_vmcs *slot)
 {
-	slot->msr_bitmap02[0x800 + MSR_IA32_X2APIC_TPR / 8] |= (u8)BIT(MSR_IA32_X2APIC_TPR % 8);
+	slot->msr_bitmap02[(0x800 + MSR_IA32_X2APIC_TPR / 8) / 8] |= BIT(MSR_IA32_X2APIC_TPR % 64);
 }
 
 void tpr_prepare(struct nested_vmcs *slot)

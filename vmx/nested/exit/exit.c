@@ -77,6 +77,8 @@ static enum action exit_decide(struct vcpu *vcpu)
 	event_requeue_vectoring(vcpu);
 	if (unlikely(tpr_is_l0s(vcpu->nested.current)) && tpr_emulate(vcpu, &action))
 		return action;
+	if ((vcpu->exit_reason == EXIT_RDMSR || vcpu->exit_reason == EXIT_WRMSR) && bitmaps_open_msr(vcpu))
+		return ACTION_RESUME;
 	action = exit_dispatch(vcpu);
 	if (unlikely(vcpu->pf_wish_alternates) && vcpu->nested.in_l2)
 		vcpu_alternate_pf_wish(vcpu);

@@ -62,7 +62,6 @@ void nested_caps_init(void)
 {
 	vmcs12_init();
 	shadow_init();
-	bitmaps_init(vm.msr_bitmap01);
 	caps12 = vmx_caps;
 	caps12.basic = VMCS12_REVISION | (PAGE_SIZE << VMX_BASIC_REGION_SIZE_SHIFT) |
 		       (vmx_caps.basic & BASIC_OFFERED);

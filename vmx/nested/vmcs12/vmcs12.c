@@ -13,7 +13,7 @@
 
 const struct vmcs12_field vmcs12_fields[VMCS12_FIELD_COUNT] = {
 #define F(encoding, name, flow, shadow, group)                                                               \
-	{ encoding, FLOW_##flow, SHADOW_##shadow, GROUP_##group, #name },
+	{ encoding, GROUP_##group, FLOW_##flow, SHADOW_##shadow, #name },
 #include "vmx/hw/vmcs_fields.def"
 #undef F
 };
@@ -52,6 +52,8 @@ static_assert(VMCS12_FIELD_COUNT < 255, "a row fits a byte");
 static bool row_exists[VMCS12_FIELD_COUNT];
 static u8 rare_rows[VMCS12_FIELD_COUNT];
 static unsigned int rare_count;
+static u8 entry_rows[VMCS12_FIELD_COUNT];
+static unsigned int entry_row_count;
 static u32 access_rights_mask = 0xffffffffu;
 
 /*
@@ -84,12 +86,21 @@ static bool is_always_there(unsigned int row)
 
 void vmcs12_init(void)
 {
-	rare_count = 0;
+	rare_count = entry_row_count = 0;
 	for (unsigned int row = 0; row < VMCS12_FIELD_COUNT; row++) {
 		row_exists[row] = vmcs_field_exists(vmcs12_fields[row].encoding) || is_always_there(row);
 		if (row_exists[row] && is_saved_rarely(row))
 			rare_rows[rare_count++] = (u8)row;
+		if (vmcs_field_exists(vmcs12_fields[row].encoding) &&
+		    (vmcs12_fields[row].flow == FLOW_COPY || vmcs12_fields[row].flow == FLOW_IN))
+			entry_rows[entry_row_count++] = (u8)row;
 	}
+}
+
+const u8 *vmcs12_entry_rows(unsigned int *count)
+{
+	*count = entry_row_count;
+	return entry_rows;
 }
 
 void vmcs12_set_access_rights_mask(u32 mask)

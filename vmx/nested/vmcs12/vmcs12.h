@@ -53,14 +53,18 @@ enum vmcs12_group {
 	GROUP_RARE = 1 << 3,
 	GROUP_HOT = 1 << 4,
 	GROUP_MODE = 1 << 5,
-	GROUP_INFO = 0, /* exit information */
-	GROUP_FREE = 0, /* no check and nothing in vmcs02 depends on it */
-	GROUP_ALL = 0x3f,
+	GROUP_WORD = 1 << 6, /* control words, on which the checks of host and guest state depend */
+	GROUP_CUT = 1 << 7,  /* which exceptions and bits of CR0 and CR4 exit: no check */
+	GROUP_EOI = 1 << 8,  /* EOI-exit bitmaps: no check */
+	GROUP_TSC = 1 << 9, /* TSC offset: no check */
+	GROUP_INFO = 0,	     /* exit information */
+	GROUP_FREE = 0,	     /* no check and nothing in vmcs02 depends on it */
+	GROUP_ALL = 0x3ff,
 };
 
 struct vmcs12_field {
-	u16 encoding;
-	u8 flow, shadow, group;
+	u16 encoding, group;
+	u8 flow, shadow;
 	const char *name;
 };
 extern const struct vmcs12_field vmcs12_fields[VMCS12_FIELD_COUNT];
