@@ -8,7 +8,7 @@
 #include "kernel/status.h"
 
 /*
- * BIOS machines only; after memmap_set_window() and before l1_load().  Takes
+ * BIOS machines only; after window_grow() and before l1_load().  Takes
  * 4 KiB, or what the table of a large memory map takes, from the top of
  * conventional memory, which the BIOS data area and the memory map then show as
  * gone.

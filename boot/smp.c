@@ -162,16 +162,12 @@ enum status smp_start(u32 counted, void (*main)(struct percpu *cpu))
 {
 	enum status status = STATUS_OK;
 	struct trampoline *at;
-	u64 pa;
 
 	if (percpu_next(1)) {
 		at = trampoline_take();
 		if (!at)
 			return STATUS_NO_LOW_PAGE;
-		pa = (u64)trampoline_page() << PAGE_SHIFT;
-		host_map_identity(pa, true);
 		status = start_all(at, main);
-		host_map_identity(pa, false);
 		if (status == STATUS_OK && at->count != counted)
 			status = status_with(STATUS_CPUS_RESTLESS, "%u", at->count);
 	}

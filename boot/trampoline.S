@@ -2,7 +2,8 @@
 /*
  * Where an AP starts after its SIPI: real mode at the start of a page below
  * 1 MiB that holds a copy of this.  On to long mode with L0's page tables,
- * in which this page is mapped at its own address for the moment.  The AP
+ * in which this page is mapped at its own address for the moment, to be
+ * executed and read; it is written by the direct map.  The AP
  * that is wanted goes on to the stack and function in the parameters at the
  * end; any other writes its APIC ID behind those that came before it, halts,
  * and stays here until an INIT.  No stack and no record is touched before
@@ -89,7 +90,9 @@ in_long_mode:
 	movq	LOCAL(parameter_function)(%rbx), %rax
 	xorl	%ebp, %ebp
 	call	*%rax
-4:	movl	$1, %ecx
+4:	movabsq	$DIRECT_MAP_BASE, %rcx
+	addq	%rcx, %rbx
+	movl	$1, %ecx
 	lock xaddl %ecx, LOCAL(parameter_count)(%rbx)
 	cmpl	$TRAMPOLINE_ID_MAX, %ecx
 	jae	5f

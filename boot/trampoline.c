@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See boot/trampoline.h. The copy of what the page held is part of the image, so it moves into the window
- * with it.
+ * See boot/trampoline.h. The page is mapped at its own address meanwhile, for the jump into long mode.
  */
 #include "boot/trampoline.h"
 
@@ -9,6 +8,7 @@
 #include "kernel/hw/cpu.h"
 #include "kernel/hw/phys.h"
 #include "kernel/string.h"
+#include "mm/host_map.h"
 #include "mm/memmap.h"
 
 #define LOWEST PAGE_SIZE /* below are the interrupt vectors and the BIOS's data */
@@ -40,6 +40,7 @@ struct trampoline *trampoline_take(void)
 	memcpy(saved, at, PAGE_SIZE);
 	memcpy(at, trampoline_start, (size_t)(trampoline_end - trampoline_start));
 	*parameters() = (struct trampoline){ .wanted = TRAMPOLINE_NOBODY, .cr3 = read_cr3() };
+	host_map_identity(page, true);
 	return parameters();
 }
 
@@ -52,6 +53,7 @@ void trampoline_give_back(void)
 {
 	if (!page)
 		return;
+	host_map_identity(page, false);
 	memcpy(phys_to_ptr(HPA(page)), saved, PAGE_SIZE);
 	page = 0;
 }

@@ -23,8 +23,8 @@ struct trampoline {
 };
 
 /*
- * Boot only, BSP. Chooses the page (the memory map is there) and fills it; the processors that start go by
- * the page tables that this CPU is on. Once it is done, the same page is handed out. NULL: there is no page.
+ * Boot only, BSP, after window_relocate(). Chooses the page and fills it; the processors that start go by the
+ * page tables that this CPU is on. Once it is done, the same page is handed out. NULL: there is no page.
  */
 struct trampoline *trampoline_take(void);
 

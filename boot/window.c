@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See boot/window.h.  The window keeps clear of the boot loader's modules and
+ * See boot/window.h.  The windows keep clear of the boot loader's modules and
  * structures and of the image where it runs now, so nothing has to be moved
- * out of its way.
+ * out of their way.
  */
 #include "boot/window.h"
 
 #include "boot/efi_map.h"
 #include "kernel/bits.h"
 #include "kernel/cmdline.h"
+#include "kernel/cpuid.h"
 #include "kernel/hw/cpu.h"
 #include "kernel/hw/phys.h"
 #include "kernel/log.h"
@@ -21,65 +22,159 @@ extern const char image_text[], image_text_end[], image_rodata[], image_rodata_e
 	image_data_end[];
 void start_relocate(void *to, const void *from, u64 size, u64 cr3);
 
-/* What all CPUs share (image, EPT01, tables), and what each needs: slots of vmcs12s, EPT02s' budget, stacks.
+/*
+ * What all CPUs share besides the image and the page tables (EPT01's pool, bitmaps), and what each needs: its
+ * stacks and slots of vmcs12s. tests/unit/machines_test.c holds these against what a vCPU takes.
  */
-#define SHARED_SIZE (6 * SIZE_1M)
-#define CPU_SIZE (5 * SIZE_1M)
+#define SHARED_SIZE (2 * SIZE_1M)
+#define CPU_SIZE (3 * SIZE_1M)
 #define PARKED_SIZE (SIZE_1M / 8)
-#define EPT02_DEFAULT (8 * SIZE_1M)
+
+/* EPT02's budget of each CPU, where ept02= does not say: so that all of Socle has at most an eighth of
+ * memory. */
+#define EPT02_MOST (8 * SIZE_1M)
+#define EPT02_LEAST SIZE_1M
+#define SHARE_OF_MEMORY 8
+
+/* A page table above this would not be in the direct map. */
+#define MEMORY_END BIT(46)
 
 u64 image_phys;
 static u64 image_to;
+static struct memmap_range clear[BOOT_MODULE_MAX + 2 + EFI_KEPT_MAX];
+static struct memmap_avoid loaders, all; /* what the loader left; and what the firmware left besides */
+static u64 taken;
 
 static u64 image_size(void)
 {
-	return (u64)(image_end - image_start);
-}
-
-/* Saturates: an option may ask for any number of bytes. */
-static u64 size_needed(u32 cpus, u32 parked)
-{
-	u64 ept02 = options.ept02_budget ? options.ept02_budget : EPT02_DEFAULT;
-
-	return SHARED_SIZE + parked * PARKED_SIZE + cpus * (CPU_SIZE + MIN(ept02, SIZE_4G));
+	return ALIGN_UP((u64)(image_end - image_start), PAGE_SIZE);
 }
 
 enum status window_read_map(const struct boot_info *info)
 {
 	memmap_init();
+	page_alloc_init();
+	taken = 0;
 	for (u32 i = 0; i < info->range_count; i++)
 		if (!memmap_add(info->ranges[i].base, info->ranges[i].size, info->ranges[i].type))
 			return status_with(STATUS_MANY_RANGES, "%u", MEMMAP_MAX);
+	if (memmap_ram_end() > MEMORY_END)
+		return status_with(STATUS_MEMORY_HIGH, "%llx", (unsigned long long)memmap_ram_end());
+	loaders = (struct memmap_avoid){ clear, 0 };
+	for (u32 i = 0; i < info->module_count; i++)
+		clear[loaders.count++] =
+			(struct memmap_range){ info->modules[i].base, info->modules[i].size, 0 };
+	clear[loaders.count++] = (struct memmap_range){ info->info_base, info->info_size, 0 };
+	clear[loaders.count++] = (struct memmap_range){ (u64)image_start - IMAGE_BASE, image_size(), 0 };
+	all = (struct memmap_avoid){ clear,
+				     loaders.count + efi_map_boot_services(info, clear + loaders.count) };
 	return STATUS_OK;
 }
 
-enum status window_choose(const struct boot_info *info, u32 cpus, u32 parked)
+static u64 find(u64 size, u64 max)
 {
-	static struct memmap_range clear[BOOT_MODULE_MAX + 2 + EFI_KEPT_MAX];
-	struct memmap_avoid avoid = { clear, 0 }, all;
-	u64 needed = size_needed(cpus, parked), size = options.reserve ? options.reserve : needed, base;
+	u64 base = memmap_find_high(size, SIZE_2M, SIZE_1M, max, all);
 
+	return base ? base : memmap_find_high(size, SIZE_2M, SIZE_1M, max, loaders);
+}
+
+/* Pages of tables that map all memory once, in the largest pages that `has_1g` allows, with cuts at each
+ * edge. */
+static u64 table_pages(bool has_1g, bool large)
+{
+	u64 end = memmap_ram_end(), pages = 16 + 2 * (end >> 39);
+
+	for (size_t i = 0; i < memmap_count(); i++)
+		if (memmap_get(i)->base + memmap_get(i)->size > SIZE_4G)
+			pages += 2;
+	if (!has_1g)
+		pages += end >> 30;
+	return large ? pages : pages + (MAX(end, SIZE_4G) >> 21);
+}
+
+static bool has_1g_pages(void)
+{
+	return cpuid(CPUID_LEAF_EXT_FEATURES, 0).edx & CPUID_EXT1_EDX_PDPE1GB;
+}
+
+enum status window_take(u64 extra)
+{
+	u64 size = ALIGN_UP(image_size() + table_pages(has_1g_pages(), true) * PAGE_SIZE + extra, SIZE_2M);
+	u64 base = find(size, SIZE_4G);
+
+	if (!base || !memmap_add_window(base, size) ||
+	    !page_alloc_add(base + image_size(), size - image_size()))
+		return status_with(STATUS_NO_WINDOW,
+				   "%llu KiB of Socle's own memory in one piece below 4 GiB",
+				   (unsigned long long)(size >> 10));
+	taken = size;
+	image_to = base;
+	return STATUS_OK;
+}
+
+static u64 usable_bytes(void)
+{
+	u64 bytes = 0;
+
+	for (size_t i = 0; i < memmap_count(); i++)
+		if (memmap_get(i)->type == MEMMAP_USABLE)
+			bytes += memmap_get(i)->size;
+	return bytes;
+}
+
+/* ept02= as it is, or what is left of Socle's share of memory. */
+static u64 ept02_bytes(u64 others, u32 cpus)
+{
+	u64 most = usable_bytes() / SHARE_OF_MEMORY;
+
+	if (options.ept02_budget)
+		return MIN(options.ept02_budget, SIZE_4G);
+	return MAX(MIN(most > others ? (most - others) / cpus : 0, EPT02_MOST), EPT02_LEAST);
+}
+
+/*
+ * In one piece, or in the largest ones that there are. What is allocated at once is less than `share`, so
+ * that less than that is lost at the end of each piece.
+ */
+static bool take_pieces(u64 size, u64 share)
+{
+	u64 piece = size;
+
+	while (size) {
+		u64 base = find(piece, MEMORY_END);
+
+		if (base) {
+			if (!memmap_add_window(base, piece) || !page_alloc_add(base, piece))
+				return false;
+			size -= piece == size ? piece : piece - share;
+			piece = MIN(piece, size);
+		} else {
+			if (piece <= 2 * share)
+				return false;
+			piece = MAX(ALIGN_UP(piece / 2, SIZE_2M), 2 * share);
+		}
+	}
+	return true;
+}
+
+enum status window_grow(u32 cpus, u32 parked, bool ept_1g)
+{
+	u64 tables = table_pages(ept_1g, options.ept_large) * PAGE_SIZE, needed, size, ept02;
+
+	needed = taken + SHARED_SIZE + tables + parked * PARKED_SIZE + cpus * CPU_SIZE;
+	options.ept02_budget = ept02 = ept02_bytes(needed, cpus);
+	needed += cpus * ept02;
+	size = options.reserve ? options.reserve : needed;
 	if (size < needed)
 		return status_with(STATUS_RESERVE_SMALL, "%llu", (unsigned long long)(needed >> 10));
-	if (size > SIZE_4G)
-		return status_with(STATUS_NO_WINDOW, "%llu", (unsigned long long)(size >> 10));
-	for (u32 i = 0; i < info->module_count; i++)
-		clear[avoid.count++] =
-			(struct memmap_range){ info->modules[i].base, info->modules[i].size, 0 };
-	clear[avoid.count++] = (struct memmap_range){ info->info_base, info->info_size, 0 };
-	clear[avoid.count++] = (struct memmap_range){ (u64)image_start - IMAGE_BASE, image_size(), 0 };
 	if (options.reserve && (size & (SIZE_2M - 1)))
 		log_warn("reserve= is taken as %llu KiB, in whole 2 MiB",
 			 (unsigned long long)(ALIGN_UP(size, SIZE_2M) >> 10));
-	size = ALIGN_UP(size, SIZE_2M);
-	all = (struct memmap_avoid){ clear, avoid.count + efi_map_boot_services(info, clear + avoid.count) };
-	base = memmap_find_high(size, SIZE_2M, SIZE_1M, SIZE_4G, all);
-	if (!base)
-		base = memmap_find_high(size, SIZE_2M, SIZE_1M, SIZE_4G, avoid);
-	if (!base || !memmap_set_window(base, size))
-		return status_with(STATUS_NO_WINDOW, "%llu", (unsigned long long)(size >> 10));
-	image_to = base;
-	page_alloc_init(base + ALIGN_UP(image_size(), PAGE_SIZE), size - ALIGN_UP(image_size(), PAGE_SIZE));
+	if (size > MEMORY_END ||
+	    !take_pieces(ALIGN_UP(size, SIZE_2M) - taken, ALIGN_UP(CPU_SIZE + ept02, SIZE_2M)))
+		return status_with(STATUS_NO_WINDOW, "%llu KiB of Socle's own memory for %u CPUs in %llu MiB",
+				   (unsigned long long)(size >> 10), cpus,
+				   (unsigned long long)(usable_bytes() >> 20));
 	return STATUS_OK;
 }
 

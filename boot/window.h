@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * L0's window: its place near the top of RAM below 4 GiB, and the move of the
- * image into it.
+ * L0's memory: a window below 4 GiB for the image and L0's page tables, and the move of the image into it;
+ * then, when it is known how many CPUs there are, the rest, near the top of memory wherever that is. Boot
+ * only, on the BSP, in this order.
  */
 #ifndef BOOT_WINDOW_H
 #define BOOT_WINDOW_H
@@ -9,13 +10,21 @@
 #include "boot/boot_info.h"
 #include "kernel/status.h"
 
-/* Makes the memory map of `info`: first of all. */
+/* Makes the memory map of `info`. */
 enum status window_read_map(const struct boot_info *info);
 
-/* Chooses the window for `cpus` CPUs and the `parked` ones besides, and gives its pages to page_alloc. */
-enum status window_choose(const struct boot_info *info, u32 cpus, u32 parked);
+/* Takes the first window, with `extra` bytes beyond what the start needs, and gives its pages to page_alloc.
+ */
+enum status window_take(u64 extra);
 
-/* Builds L0's page tables, copies the image into the window and goes on there. */
+/* Builds L0's page tables, copies the image into the window and goes on there: all memory is mapped from now
+ * on. */
 void window_relocate(void);
+
+/*
+ * Takes what `cpus` CPUs and the `parked` ones besides need; `ept_1g`: EPT01 has pages of 1 GiB. Where ept02=
+ * was not given, options.ept02_budget becomes what the machine's memory allows.
+ */
+enum status window_grow(u32 cpus, u32 parked, bool ept_1g);
 
 #endif

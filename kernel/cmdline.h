@@ -35,7 +35,7 @@ struct console_option {
 struct options {
 	enum log_level log;
 	struct console_option console;
-	u64 reserve;		 /* L0's window in bytes; 0: by the number of CPUs */
+	u64 reserve;		 /* L0's memory in bytes; 0: by the number of CPUs */
 	u32 cpus;		 /* 0: all */
 	u64 intercept;		 /* INTERCEPT_* */
 	u32 intercept_pfec_mask; /* #PF error codes wanted, with INTERCEPT_PF */
@@ -50,7 +50,7 @@ struct options {
 	bool counters; /* the debug call from any privilege level of L1, not from ring 0 alone */
 	bool check;
 	bool help;
-	u64 ept02_budget; /* bytes per CPU; 0: default */
+	u64 ept02_budget; /* bytes per CPU; 0: boot/window.c has not chosen it yet */
 };
 
 extern struct options options;

@@ -87,13 +87,15 @@ static void ap_main(struct percpu *cpu)
 static void log_memory(void)
 {
 	u64 usable = 0;
+	const struct memmap_range *window;
 
 	for (size_t i = 0; i < memmap_count(); i++)
 		if (memmap_get(i)->type == MEMMAP_USABLE)
 			usable += memmap_get(i)->size;
-	log_info("memory: %llu MiB for L1, window %llx-%llx (%llu KiB free)",
-		 (unsigned long long)(usable >> 20), (unsigned long long)memmap_window_base(),
-		 (unsigned long long)(memmap_window_base() + memmap_window_size() - 1),
+	for (u32 i = 0; (window = memmap_window(i)); i++)
+		log_info("memory: window %llx-%llx", (unsigned long long)window->base,
+			 (unsigned long long)(window->base + window->size - 1));
+	log_info("memory: %llu MiB for L1; of Socle's %llu KiB are free", (unsigned long long)(usable >> 20),
 		 (unsigned long long)page_free_count() * 4);
 }
 
@@ -204,7 +206,8 @@ static enum status read_loader(u32 magic, u32 info)
 	return parsed != STATUS_OK ? parsed : options_status;
 }
 
-/* Before the window is chosen, for it has room for each of them. */
+/* All memory is mapped, for ACPI's tables may lie anywhere; and Socle's own has room for each CPU afterwards.
+ */
 static enum status find_cpus(void)
 {
 	enum status status = STATUS_OK;
@@ -238,10 +241,11 @@ void kernel_main(u32 magic, u32 info)
 	must(caps_init());
 	must(l1_check(&boot_info));
 	must(window_read_map(&boot_info));
-	must(find_cpus());
-	must(window_choose(&boot_info, roster.usable, roster.count - roster.usable));
+	must(window_take(0));
 	window_relocate();
 	screen_start_mapped();
+	must(find_cpus());
+	must(window_grow(roster.usable, roster.count - roster.usable, vmx_caps.has_ept_1g));
 	smp_create_cpus(&roster);
 	if (percpu_count() > 1)
 		must(caps_check_smp());

@@ -11,7 +11,8 @@
 
 static struct memmap_range ranges[MEMMAP_MAX];
 static size_t range_count;
-static u64 window_base, window_size;
+static struct memmap_range windows[MEMMAP_WINDOWS_MAX];
+static size_t window_count;
 
 static u64 end_of(const struct memmap_range *r)
 {
@@ -21,7 +22,7 @@ static u64 end_of(const struct memmap_range *r)
 void memmap_init(void)
 {
 	range_count = 0;
-	window_base = window_size = 0;
+	window_count = 0;
 }
 
 static bool insert(size_t at, u64 base, u64 end, u32 type)
@@ -113,10 +114,31 @@ bool memmap_override(u64 base, u64 size, u32 type)
 	return put(base, size, type, true);
 }
 
-bool memmap_set_window(u64 base, u64 size)
+static void merge_windows(void)
 {
-	window_base = base;
-	window_size = size;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < window_count; i++) {
+		if (kept && end_of(&windows[kept - 1]) == windows[i].base)
+			windows[kept - 1].size += windows[i].size;
+		else
+			windows[kept++] = windows[i];
+	}
+	window_count = kept;
+}
+
+bool memmap_add_window(u64 base, u64 size)
+{
+	size_t at = 0;
+
+	if (window_count == MEMMAP_WINDOWS_MAX)
+		return false;
+	while (at < window_count && windows[at].base < base)
+		at++;
+	memmove(&windows[at + 1], &windows[at], (window_count - at) * sizeof(windows[0]));
+	windows[at] = (struct memmap_range){ base, size, MEMMAP_RESERVED };
+	window_count++;
+	merge_windows();
 	return memmap_override(base, size, MEMMAP_RESERVED);
 }
 
@@ -192,24 +214,29 @@ u64 memmap_usable_from(u64 from, u64 to)
 	return MIN(at, to) - from;
 }
 
-u64 memmap_window_base(void)
+const struct memmap_range *memmap_window(size_t index)
 {
-	return window_base;
+	return index < window_count ? &windows[index] : NULL;
 }
 
-u64 memmap_window_size(void)
+const struct memmap_range *memmap_window_from(u64 pa)
 {
-	return window_size;
+	for (size_t i = 0; i < window_count; i++)
+		if (pa < end_of(&windows[i]))
+			return &windows[i];
+	return NULL;
 }
 
 bool memmap_in_window(u64 pa, u64 len)
 {
-	return pa < window_base + window_size && len && pa + (len - 1) >= window_base;
+	const struct memmap_range *window = memmap_window_from(pa);
+
+	return window && len && pa + (len - 1) >= window->base;
 }
 
 u64 memmap_ram_end(void)
 {
-	u64 end = window_base + window_size;
+	u64 end = window_count ? end_of(&windows[window_count - 1]) : 0;
 
 	for (size_t i = 0; i < range_count; i++)
 		if (ranges[i].type != MEMMAP_RESERVED && ranges[i].type != MEMMAP_BAD)

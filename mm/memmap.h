@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The machine's memory map as L1 may see it: sorted, without overlaps, with L0's window as reserved.
+ * The machine's memory map as L1 may see it: sorted, without overlaps, with L0's windows as reserved.
  * Built while starting from the boot loader's map, constant afterwards. Types are those of ACPI's E820.
  */
 #ifndef MM_MEMMAP_H
@@ -29,13 +29,15 @@ void memmap_init(void);
 bool memmap_add(u64 base, u64 size, u32 type);
 /* Boot only: whatever the map said there, it is `type` now. */
 bool memmap_override(u64 base, u64 size, u32 type);
-/* Boot only: takes the window out of L1's memory; memmap_window_base() and _size() know it from now on. */
-bool memmap_set_window(u64 base, u64 size);
+/* Boot only: takes a window for L0 out of L1's memory, clear of the others; windows that touch become one.
+ * False: there are MEMMAP_WINDOWS_MAX, or the table is full. */
+#define MEMMAP_WINDOWS_MAX 16
+bool memmap_add_window(u64 base, u64 size);
 
 size_t memmap_count(void);
 const struct memmap_range *memmap_get(size_t index);
 
-/* True only if all of it is RAM that L1 sees (usable or ACPI's), so outside the window. */
+/* True only if all of it is RAM that L1 sees (usable or ACPI's), so outside the windows. */
 bool memmap_is_ram(u64 pa, u64 len);
 /* True only if all of it is usable. */
 bool memmap_is_usable(u64 pa, u64 len);
@@ -43,9 +45,11 @@ bool memmap_is_usable(u64 pa, u64 len);
 u32 memmap_type_at(u64 pa, u64 *end);
 /* Bytes of usable memory from `from` on, without a gap, up to `to`. */
 u64 memmap_usable_from(u64 from, u64 to);
-u64 memmap_window_base(void);
-u64 memmap_window_size(void);
-/* True if any byte is the window's. */
+/* L0's windows from the lowest to the highest; NULL past the last. */
+const struct memmap_range *memmap_window(size_t index);
+/* The first window that ends above `pa`; NULL: none. */
+const struct memmap_range *memmap_window_from(u64 pa);
+/* True if any byte is a window's. */
 bool memmap_in_window(u64 pa, u64 len);
 /* One above the last byte of RAM. */
 u64 memmap_ram_end(void);

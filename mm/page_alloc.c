@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A pointer that moves up through the free part of the window, behind a lock for the APs' start.
+ * A pointer that moves up through the free part of each window, behind a lock for the APs' start.
  */
 #include "mm/page_alloc.h"
 
@@ -11,30 +11,53 @@
 #include "kernel/panic.h"
 #include "kernel/status.h"
 #include "kernel/string.h"
+#include "mm/memmap.h"
 
-static u64 next, end;
-static u32 lock; /* any CPU, atomic */
+static struct region {
+	u64 next, end; /* under the lock */
+} regions[MEMMAP_WINDOWS_MAX];
+static u32 region_count; /* BSP, while it is alone */
+static u32 lock;	 /* any CPU, atomic */
 
-void page_alloc_init(u64 base, u64 size)
+void page_alloc_init(void)
 {
-	next = ALIGN_UP(base, PAGE_SIZE);
-	end = ALIGN_DOWN(base + size, PAGE_SIZE);
+	region_count = 0;
+}
+
+bool page_alloc_add(u64 base, u64 size)
+{
+	if (region_count == MEMMAP_WINDOWS_MAX)
+		return false;
+	regions[region_count++] =
+		(struct region){ ALIGN_UP(base, PAGE_SIZE), ALIGN_DOWN(base + size, PAGE_SIZE) };
+	return true;
+}
+
+/* Under the lock: the first region that has room for it; NULL: none has. */
+static struct region *find_region(u64 size)
+{
+	for (u32 i = 0; i < region_count; i++)
+		if (size <= regions[i].end - regions[i].next)
+			return &regions[i];
+	return NULL;
 }
 
 void *page_alloc_contig(size_t count)
 {
 	u64 size = count * PAGE_SIZE, base;
+	struct region *region;
 	void *pages;
 
 	while (__atomic_exchange_n(&lock, 1, __ATOMIC_ACQUIRE))
 		cpu_pause();
-	base = next;
-	if (size > end - base) {
+	region = find_region(size);
+	if (!region) {
 		status_report(STATUS_OUT_OF_MEMORY);
 		log_error("halted");
 		cpu_halt_forever(); /* the lock stays taken: the others stop here too */
 	}
-	next = base + size;
+	base = region->next;
+	region->next += size;
 	__atomic_store_n(&lock, 0, __ATOMIC_RELEASE);
 
 	pages = phys_to_ptr(HPA(base));
@@ -49,7 +72,11 @@ void *page_alloc(void)
 
 u64 page_free_count(void)
 {
-	return (end - next) / PAGE_SIZE;
+	u64 bytes = 0;
+
+	for (u32 i = 0; i < region_count; i++)
+		bytes += regions[i].end - regions[i].next;
+	return bytes / PAGE_SIZE;
 }
 
 hpa_t page_phys(const void *page)

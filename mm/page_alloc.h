@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pages of L0's window, handed out while starting and never given back: a run that got through its start
+ * Pages of L0's windows, handed out while starting and never given back: a run that got through its start
  * cannot run out of memory. What is needed at run time is a mm/pool.h of fixed size, or a budget of its
- * owner's. When the window is used up, an allocation reports STATUS_OUT_OF_MEMORY and halts: callers need no
- * check.
+ * owner's. When the windows are used up, an allocation reports STATUS_OUT_OF_MEMORY and halts: callers need
+ * no check.
  */
 #ifndef MM_PAGE_ALLOC_H
 #define MM_PAGE_ALLOC_H
@@ -18,7 +18,9 @@ u64 page_free_count(void);
 /* Where it is in physical memory: for those who may not include kernel/hw (vmx/nested). */
 hpa_t page_phys(const void *page);
 
-/* Boot only: the free part of the window. */
-void page_alloc_init(u64 base, u64 size);
+/* Boot only, BSP: begins anew; then the free part of each window, which is mapped. The first is used up
+ * first. False: there are MEMMAP_WINDOWS_MAX. */
+void page_alloc_init(void);
+bool page_alloc_add(u64 base, u64 size);
 
 #endif

@@ -5,6 +5,18 @@ from mutant import Mutant
 GIVE, EFI = "boot/l1_linux_give.c", "boot/efi_map.c"
 
 MUTANTS = [
+    Mutant("windows-all-low", "boot/window.c", [("find(piece, MEMORY_END);", "find(piece, SIZE_4G);")],
+           "window: the_rest_is_where_there_is_memory"),
+    Mutant("windows-in-one-piece-or-none", "boot/window.c", [("if (piece <= 2 * share)", "if (piece)")],
+           "window: the_rest_is_where_there_is_memory"),
+    Mutant("half-of-memory-for-socle", "boot/window.c", [("#define SHARE_OF_MEMORY 8", "#define SHARE_OF_MEMORY 2")],
+           "window: small_machines_keep_most"),
+    Mutant("second-window-open", "vmx/l1/passthru.c", [("memmap_window_from(from);", "memmap_window(0);")],
+           "passthru: every_window_is_cut_out"),
+    Mutant("first-window-counts", "mm/memmap.c",
+           [("\tfor (size_t i = 0; i < window_count; i++)\n\t\tif (pa < end_of(&windows[i]))",
+             "\tfor (size_t i = 0; i < MIN(window_count, 1ul); i++)\n\t\tif (pa < end_of(&windows[i]))")],
+           "passthru: every_window_is_cut_out"),
     Mutant("initrds-unaligned", GIVE, [("\t\tto = ALIGN_UP(to, 4);\n", "")],
            "l1_linux: several_initrds_are_one"),
     Mutant("second-initrd-only", GIVE, [("\t\tto += m->size;\n", "")],

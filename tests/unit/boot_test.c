@@ -409,7 +409,7 @@ static void linux_gets_the_firmwares_map(void **state UNUSED)
 
 	make_linux();
 	make_efi();
-	assert_true(memmap_set_window(0x4000000, 0x200000));
+	assert_true(memmap_add_window(0x4000000, 0x200000));
 	assert_int_equal(load(4 * 512 + 0x1000, &start), STATUS_OK);
 	assert_memory_equal(mem(start.esi + 0x1c0), "EL64", 4);
 	assert_int_equal(get64(start.esi + 0x1c4) & 0xffffffff, 0x34567890);
@@ -818,7 +818,7 @@ static void the_map_is_sorted_and_strict(void **state UNUSED)
 
 static void the_window_is_no_ram(void **state UNUSED)
 {
-	assert_true(memmap_set_window(0x4000000, 0x100000));
+	assert_true(memmap_add_window(0x4000000, 0x100000));
 	assert_false(memmap_is_ram(0x4000000, 1));
 	assert_false(memmap_is_ram(0x3fff000, 0x1001));
 	assert_true(memmap_is_ram(0x3fff000, 0x1000));

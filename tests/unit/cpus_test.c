@@ -8,6 +8,7 @@
 #include "boot/census.h"
 #include "boot/roster.h"
 #include "kernel/msr.h"
+#include "mm/host_map.h"
 #include "mm/memmap.h"
 #include "tests/fake/fake.h"
 
@@ -32,6 +33,13 @@ static struct {
 	bool restless;
 } world;
 
+static u64 identity; /* the page that is mapped at its own address; 0: none */
+
+void host_map_identity(u64 pa, bool mapped)
+{
+	identity = mapped ? pa : 0;
+}
+
 static struct trampoline *in_page(void)
 {
 	return (struct trampoline *)(void *)(fake_memory + PAGE + PARAMETERS);
@@ -42,6 +50,7 @@ static void answer(u32 apic_id)
 	struct trampoline *at = in_page();
 
 	assert_int_equal(at->wanted, TRAMPOLINE_NOBODY);
+	assert_int_equal(identity, PAGE);
 	if (at->count < TRAMPOLINE_ID_MAX)
 		at->apic_id[at->count] = apic_id;
 	at->count++;

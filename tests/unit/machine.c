@@ -24,6 +24,7 @@
 
 struct vcpu *machine_vcpu;
 void (*machine_before_start)(void);
+void (*machine_more_memory)(void);
 u32 machine_injected, machine_injected_error_code;
 u32 machine_refusals, machine_refusal;
 
@@ -153,8 +154,11 @@ void machine_init(const char *options_line)
 		abort();
 	memmap_init();
 	memmap_add(0, M_RAM_END, MEMMAP_USABLE);
-	memmap_set_window(M_WINDOW, M_WINDOW_SIZE);
-	page_alloc_init(M_WINDOW, M_WINDOW_SIZE);
+	memmap_add_window(M_WINDOW, M_WINDOW_SIZE);
+	if (machine_more_memory)
+		machine_more_memory();
+	page_alloc_init();
+	page_alloc_add(M_WINDOW, M_WINDOW_SIZE);
 	if (caps_init() != STATUS_OK || vmx_cpu_init() != STATUS_OK || vm_init() != STATUS_OK)
 		abort();
 	machine_vcpu = vcpu_create(&fake_cpu, &vm, &start);

@@ -27,6 +27,8 @@ extern struct vcpu *machine_vcpu;
 void machine_init(const char *options);
 /* For what must differ before Socle looks: called after the fake's reset, if not NULL. */
 extern void (*machine_before_start)(void);
+/* Memory besides: called when the memory map is there and before anything is made of it, if not NULL. */
+extern void (*machine_more_memory)(void);
 
 struct machine_exit {
 	u32 reason;

@@ -7,6 +7,7 @@
 #include "tests/unit/machine.h"
 
 #include "kernel/msr.h"
+#include "mm/memmap.h"
 #include "kernel/x86.h"
 #include "tests/unit/cmocka_all.h"
 #include "vmx/hw/caps.h"
@@ -30,6 +31,49 @@ static void memory_is_found_at_its_own_address(void **state)
 	assert_false(vm_ept01_lookup(GPA(M_WINDOW + M_WINDOW_SIZE - 1), &found));
 	assert_false(vm_ept01_lookup(GPA(1ull << vmx_caps.physical_bits), &found));
 	assert_false(vm_ept01_lookup(GPA(~0ull), &found));
+}
+
+#define HIGH_RAM (8ull << 30)
+#define HIGH_WINDOW (HIGH_RAM + SIZE_1G + SIZE_2M)
+
+static void add_high_memory(void)
+{
+	memmap_add(HIGH_RAM, 4ull << 30, MEMMAP_USABLE);
+	memmap_add_window(HIGH_WINDOW, SIZE_2M);
+	memmap_add_window(HIGH_WINDOW + 2 * SIZE_1G, 4 * SIZE_2M);
+}
+
+static void machine_with_high_memory(void)
+{
+	machine_more_memory = add_high_memory;
+}
+
+static void every_window_is_cut_out(void **state)
+{
+	static const u64 inside[] = { M_WINDOW, HIGH_WINDOW, HIGH_WINDOW + SIZE_2M - 1,
+				      HIGH_WINDOW + 2 * SIZE_1G,
+				      HIGH_WINDOW + 2 * SIZE_1G + 4 * SIZE_2M - 1 };
+	static const u64 outside[] = { M_WINDOW - 1,
+				       HIGH_RAM,
+				       HIGH_WINDOW - 1,
+				       HIGH_WINDOW + SIZE_2M,
+				       HIGH_WINDOW + 2 * SIZE_1G - 1,
+				       HIGH_WINDOW + 2 * SIZE_1G + 4 * SIZE_2M };
+	struct ept01_mapping found;
+
+	(void)state;
+	machine_more_memory = NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(inside); i++) {
+		assert_false(vm_ept01_lookup(GPA(inside[i]), &found));
+		assert_true(memmap_in_window(inside[i], 1));
+		assert_false(memmap_is_ram(inside[i], 1));
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(outside); i++) {
+		assert_true(vm_ept01_lookup(GPA(outside[i]), &found));
+		assert_int_equal(found.hpa, ALIGN_DOWN(outside[i], found.size));
+		assert_false(memmap_in_window(outside[i], 1));
+		assert_true(memmap_is_ram(outside[i], 1));
+	}
 }
 
 /* The entry that ends the walk from the root that an EPT pointer names. */
@@ -354,6 +398,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		MACHINE_TEST(memory_is_found_at_its_own_address, ""),
+		MACHINE_TEST_BEFORE(every_window_is_cut_out, "", machine_with_high_memory),
 		MACHINE_TEST(a_step_is_this_cpus_alone, ""),
 		MACHINE_TEST(a_step_follows_what_is_mapped, ""),
 		MACHINE_TEST(any_pages_can_be_stepped, ""),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where L0's window comes to lie: high, below 4 GiB, clear of what the boot loader left, and of what firmware
- * left while there is room; and what is said where there is none.
+ * Where L0's windows come to lie: the first below 4 GiB, the rest as high as memory goes, clear of what the
+ * boot loader left, and of what firmware left while there is room; and what is said where there is none.
  */
 #include "tests/unit/cmocka_all.h"
 
@@ -12,17 +12,28 @@
 #include "tests/fake/fake.h"
 
 #define RAM_END 0x20000000ull
-#define NEEDED (19 * SIZE_1M) /* for one CPU */
-#define TAKEN (20 * SIZE_1M)  /* whole pages of 2 MiB */
-#define IMAGE_SIZE 0x30000ull /* tests/fake */
+#define FIRST SIZE_2M /* image and page tables */
+#define CPU (11 * SIZE_1M)
+#define NEEDED (FIRST + 2 * SIZE_1M + 16 * PAGE_SIZE + CPU) /* for one CPU */
+#define TAKEN (16 * SIZE_1M)				    /* whole pages of 2 MiB */
+#define IMAGE_SIZE 0x30000ull				    /* tests/fake */
 
 static struct boot_info info;
-static u64 given_base, given_size;
+static u64 ept02;
+static u64 given_base[MEMMAP_WINDOWS_MAX], given_size[MEMMAP_WINDOWS_MAX], given;
 
-void page_alloc_init(u64 base, u64 size)
+void page_alloc_init(void)
 {
-	given_base = base;
-	given_size = size;
+	given = 0;
+}
+
+bool page_alloc_add(u64 base, u64 size)
+{
+	if (given == MEMMAP_WINDOWS_MAX)
+		return false;
+	given_base[given] = base;
+	given_size[given++] = size;
+	return true;
 }
 
 void *page_alloc(void)
@@ -36,6 +47,8 @@ static int setup(void **state UNUSED)
 	fake_reset();
 	memset(&info, 0, sizeof(info));
 	memset(&options, 0, sizeof(options));
+	options.ept_large = true;
+	ept02 = 0;
 	info.ranges[info.range_count++] = (struct memmap_range){ 0, 0x9fc00, MEMMAP_USABLE };
 	info.ranges[info.range_count++] = (struct memmap_range){ SIZE_1M, RAM_END - SIZE_1M, MEMMAP_USABLE };
 	info.info_base = 0x10000;
@@ -52,17 +65,33 @@ static enum status choose(u32 cpus, u32 parked)
 {
 	enum status status = window_read_map(&info);
 
-	return status == STATUS_OK ? window_choose(&info, cpus, parked) : status;
+	if (status == STATUS_OK)
+		status = window_take(0);
+	options.ept02_budget = ept02;
+	return status == STATUS_OK ? window_grow(cpus, parked, true) : status;
+}
+
+static u64 window_base(void)
+{
+	return memmap_window(0)->base;
+}
+
+static u64 window_size(void)
+{
+	assert_null(memmap_window(1));
+	return memmap_window(0)->size;
 }
 
 static void the_window_is_high_and_whole(void **state UNUSED)
 {
 	assert_int_equal(choose(1, 0), STATUS_OK);
-	assert_int_equal(memmap_window_base(), RAM_END - TAKEN);
-	assert_int_equal(memmap_window_size(), TAKEN);
+	assert_int_equal(window_base(), RAM_END - TAKEN);
+	assert_int_equal(window_size(), TAKEN);
 	/* the image lies in its first pages, the allocator has the rest */
-	assert_int_equal(given_base, RAM_END - TAKEN + IMAGE_SIZE);
-	assert_int_equal(given_size, TAKEN - IMAGE_SIZE);
+	assert_int_equal(given_base[0], RAM_END - FIRST + IMAGE_SIZE);
+	assert_int_equal(given_size[0], FIRST - IMAGE_SIZE);
+	assert_int_equal(given_base[1], RAM_END - TAKEN);
+	assert_int_equal(given_size[1], TAKEN - FIRST);
 	assert_false(memmap_is_ram(RAM_END - TAKEN, 1));
 	assert_false(memmap_is_ram(RAM_END - 1, 1));
 	assert_true(memmap_is_ram(RAM_END - TAKEN - 1, 1));
@@ -71,12 +100,12 @@ static void the_window_is_high_and_whole(void **state UNUSED)
 static void more_cpus_take_more(void **state UNUSED)
 {
 	assert_int_equal(choose(2, 0), STATUS_OK);
-	assert_int_equal(memmap_window_size(), TAKEN + 12 * SIZE_1M);
+	assert_int_equal(window_size(), TAKEN + 12 * SIZE_1M);
 	assert_int_equal(choose(1, 16), STATUS_OK);
-	assert_int_equal(memmap_window_size(), ALIGN_UP(NEEDED + 2 * SIZE_1M, SIZE_2M));
-	options.ept02_budget = 64 * SIZE_1M;
+	assert_int_equal(window_size(), ALIGN_UP(NEEDED + 2 * SIZE_1M, SIZE_2M));
+	ept02 = 64 * SIZE_1M;
 	assert_int_equal(choose(1, 0), STATUS_OK);
-	assert_int_equal(memmap_window_size(), ALIGN_UP(NEEDED + 56 * SIZE_1M, SIZE_2M));
+	assert_int_equal(window_size(), ALIGN_UP(NEEDED + 56 * SIZE_1M, SIZE_2M));
 }
 
 static void the_loaders_things_stay_where_they_are(void **state UNUSED)
@@ -85,11 +114,11 @@ static void the_loaders_things_stay_where_they_are(void **state UNUSED)
 	add_module(RAM_END - SIZE_1M, SIZE_1M);
 	add_module(RAM_END - 16 * SIZE_1M, SIZE_1M);
 	assert_int_equal(choose(1, 0), STATUS_OK);
-	assert_int_equal(memmap_window_base(), RAM_END - 16 * SIZE_1M - TAKEN);
+	assert_int_equal(window_base(), RAM_END - 16 * SIZE_1M - (TAKEN - FIRST));
 	info.info_base = RAM_END - 20 * SIZE_1M - 100;
 	info.info_size = 200;
 	assert_int_equal(choose(1, 0), STATUS_OK);
-	assert_int_equal(memmap_window_base(), RAM_END - 22 * SIZE_1M - TAKEN);
+	assert_int_equal(window_base(), RAM_END - 22 * SIZE_1M - (TAKEN - FIRST));
 }
 
 static void add_efi(u32 type, u64 base, u64 size)
@@ -107,11 +136,11 @@ static void the_firmwares_memory_is_taken_last(void **state UNUSED)
 	add_efi(4, RAM_END - 4 * SIZE_1M, 4 * SIZE_1M);
 	add_efi(3, RAM_END - 64 * SIZE_1M, 4 * SIZE_1M);
 	assert_int_equal(choose(1, 0), STATUS_OK);
-	assert_int_equal(memmap_window_base(), RAM_END - 4 * SIZE_1M - TAKEN);
+	assert_int_equal(window_base(), RAM_END - 4 * SIZE_1M - TAKEN);
 	setup(NULL);
 	add_efi(4, SIZE_1M, RAM_END - SIZE_1M);
 	assert_int_equal(choose(1, 0), STATUS_OK);
-	assert_int_equal(memmap_window_base(), RAM_END - TAKEN);
+	assert_int_equal(window_base(), RAM_END - TAKEN);
 }
 
 static void assert_says(enum status status, const char *word)
@@ -119,17 +148,62 @@ static void assert_says(enum status status, const char *word)
 	char text[200];
 
 	status_format(status, text, sizeof(text));
-	assert_non_null(strstr(text, word));
+	if (!strstr(text, word))
+		fail_msg("%s", text);
+}
+
+/* Only what must be below 4 GiB is there. */
+static void the_rest_is_where_there_is_memory(void **state UNUSED)
+{
+	info.ranges[info.range_count++] = (struct memmap_range){ SIZE_4G, 64ull << 30, MEMMAP_USABLE };
+	assert_int_equal(choose(128, 0), STATUS_OK);
+	assert_int_equal(window_base(), RAM_END - FIRST);
+	assert_int_equal(memmap_window(0)->size, FIRST);
+	assert_int_equal(memmap_window(1)->base + memmap_window(1)->size, SIZE_4G + (64ull << 30));
+	assert_true(memmap_window(1)->size >= 128 * CPU);
+	assert_null(memmap_window(2));
+	assert_int_equal(given_base[1], memmap_window(1)->base);
+	assert_int_equal(given_size[1], memmap_window(1)->size);
+	/* in pieces, each for some CPUs */
+	setup(NULL);
+	for (u64 i = 0; i < 10; i++)
+		info.ranges[info.range_count++] =
+			(struct memmap_range){ SIZE_4G + (i << 31), SIZE_1G, MEMMAP_USABLE };
+	assert_int_equal(choose(300, 0), STATUS_OK);
+	assert_int_equal(given, 4);
+	for (u64 i = 1; i < given; i++)
+		assert_true(given_base[i] >= SIZE_4G && given_size[i] >= SIZE_2M);
+	setup(NULL);
+	for (u64 i = 0; i < 64; i++)
+		info.ranges[info.range_count++] =
+			(struct memmap_range){ SIZE_4G + (i << 31), 32 * SIZE_1M, MEMMAP_USABLE };
+	assert_int_equal(choose(300, 0), STATUS_NO_WINDOW);
+}
+
+/* What L1's memory can spare: many CPUs with little memory have smaller EPT02s. */
+static void small_machines_keep_most(void **state UNUSED)
+{
+	assert_int_equal(choose(4, 0), STATUS_OK);
+	assert_int_equal(options.ept02_budget, 8 * SIZE_1M);
+	assert_int_equal(choose(14, 0), STATUS_OK);
+	assert_true(options.ept02_budget >= SIZE_1M && options.ept02_budget < 2 * SIZE_1M);
+	assert_true(window_size() <= RAM_END / 8);
+	ept02 = 2 * SIZE_1M;
+	assert_int_equal(choose(32, 0), STATUS_OK);
+	assert_int_equal(options.ept02_budget, 2 * SIZE_1M);
+	/* more than L0's own page tables reach */
+	info.ranges[info.range_count++] =
+		(struct memmap_range){ BIT(46) - SIZE_1G, 2 * SIZE_1G, MEMMAP_USABLE };
+	assert_int_equal(choose(1, 0), STATUS_MEMORY_HIGH);
 }
 
 static void no_room_is_a_status(void **state UNUSED)
 {
 	/* enough in all, but in no one piece */
-	for (u64 at = 0; at < RAM_END; at += 16 * SIZE_1M)
-		if (info.module_count < BOOT_MODULE_MAX)
-			add_module(at, SIZE_1M);
+	for (u64 at = 0; at < RAM_END; at += 8 * SIZE_1M)
+		add_module(at, SIZE_1M);
 	assert_int_equal(choose(1, 0), STATUS_NO_WINDOW);
-	assert_says(STATUS_NO_WINDOW, " 20480 KiB");
+	assert_says(STATUS_NO_WINDOW, " 15424 KiB of Socle's own memory for 1 CPUs in 509 MiB");
 	setup(NULL);
 	info.ranges[1] = (struct memmap_range){ SIZE_4G, SIZE_4G, MEMMAP_USABLE };
 	assert_int_equal(choose(1, 0), STATUS_NO_WINDOW);
@@ -139,18 +213,19 @@ static void the_option_is_held_against_the_need(void **state UNUSED)
 {
 	options.reserve = NEEDED - 1;
 	assert_int_equal(choose(1, 0), STATUS_RESERVE_SMALL);
-	assert_says(STATUS_RESERVE_SMALL, " 19456 KiB");
+	assert_says(STATUS_RESERVE_SMALL, " 15424 KiB");
 	options.reserve = NEEDED;
 	assert_int_equal(choose(1, 0), STATUS_OK);
 	options.reserve = 33 * SIZE_1M;
 	assert_int_equal(choose(1, 0), STATUS_OK);
-	assert_int_equal(memmap_window_size(), 34 * SIZE_1M);
+	assert_int_equal(window_size(), 34 * SIZE_1M);
 	/* any number can be asked for */
 	options.reserve = ~0ull;
 	assert_int_equal(choose(1, 0), STATUS_NO_WINDOW);
 	options.reserve = 0;
-	options.ept02_budget = ~0ull;
+	ept02 = ~0ull;
 	assert_int_equal(choose(64, 0), STATUS_NO_WINDOW);
+	assert_says(STATUS_NO_WINDOW, " for 64 CPUs ");
 }
 
 static void a_map_with_too_many_entries(void **state UNUSED)
@@ -174,6 +249,8 @@ int main(void)
 		cmocka_unit_test_setup(more_cpus_take_more, setup),
 		cmocka_unit_test_setup(the_loaders_things_stay_where_they_are, setup),
 		cmocka_unit_test_setup(the_firmwares_memory_is_taken_last, setup),
+		cmocka_unit_test_setup(the_rest_is_where_there_is_memory, setup),
+		cmocka_unit_test_setup(small_machines_keep_most, setup),
 		cmocka_unit_test_setup(no_room_is_a_status, setup),
 		cmocka_unit_test_setup(the_option_is_held_against_the_need, setup),
 		cmocka_unit_test_setup(a_map_with_too_many_entries, setup),

@@ -86,23 +86,22 @@ static void *table_alloc(void *context)
 	return table;
 }
 
-/* Maps [from, to) with the types of the MTRRs, without the window. False: no table left. */
+/* Maps [from, to) with the types of the MTRRs, without the windows. False: no table left. */
 static bool map_range(u64 from, u64 to)
 {
-	u64 window = memmap_window_base(), window_end = window + memmap_window_size();
-
 	while (from < to) {
+		const struct memmap_range *window = memmap_window_from(from);
 		u64 end, guarded = sleep_page_next(from);
 		u64 bits = ept01_leaf_bits_at(from, mtrr_type(&passthru.mtrr, from, &end));
 
 		end = MIN(end, to);
 		end = MIN(end, from == guarded ? from + PAGE_SIZE : guarded);
-		if (from >= window && from < window_end) {
-			from = window_end;
+		if (window && from >= window->base) {
+			from = window->base + window->size;
 			continue;
 		}
-		if (from < window && end > window)
-			end = window;
+		if (window)
+			end = MIN(end, window->base);
 		if (!ptab_map(&passthru.ept, from, from, end - from, bits))
 			return false;
 		from = end;
