@@ -11,14 +11,19 @@ enum {
 	LOW_BEGIN = 0x10000, /* code, handlers, tables and stacks below 1 MiB: the real-mode L2s have theirs
 				there too */
 	LOW_PAGES = 6,
+	LOW_DATA = 0x5000, /* the last of them, as an offset in the segment: what a piece writes there is all
+			      its own */
 	LOW_VECTORS = 0x14000, /* where modes_setup.c has the interrupt vector table */
 	FAR_END = 0x10ffef,    /* FFFF:FFFF */
 	TABLE_OFFSET = 0x800,
 };
 
+extern u8 guest_code_end[];
+
 static const struct {
 	u8 size, bytes[5];
 } pieces[] = {
+	/* What a piece is aimed at stays so, whatever CPUID says; and no repetition has a wild count. */
 	{ 3, { 0x66, 0x0f, 0xc7 } }, /* the first OPERANDS: a ModRM byte follows */
 	{ 2, { 0x0f, 0xc7 } },
 	{ 2, { 0x0f, 0x78 } },
@@ -33,9 +38,9 @@ static const struct {
 	{ 3, { 0x0f, 0x01, 0xc3 } },
 	{ 3, { 0x0f, 0x01, 0xc1 } },
 	{ 3, { 0x0f, 0x01, 0xd4 } },
-	{ 2, { 0x0f, 0xa2 } },
+	{ 4, { 0x53, 0x0f, 0xa2, 0x5b } }, /* PUSH EBX; CPUID; POP EBX */
 	{ 2, { 0x0f, 0x32 } },
-	{ 2, { 0xf3, 0xa4 } },
+	{ 5, { 0x0f, 0xb6, 0xc9, 0xf3, 0xa4 } }, /* MOVZX ECX, CL; REP MOVSB */
 	{ 3, { 0x0f, 0x20, 0xc0 } },
 };
 enum { OPERANDS = 10 };
@@ -55,6 +60,16 @@ static void assemble(struct storm_cpu *c, u8 *at, bool wide)
 	}
 	*at++ = 0xcd;
 	*at = VEC_EXEC_DONE;
+}
+
+/*
+ * 16-bit addresses reach the vectors and the code by which L1 comes back from there: what is written goes to
+ * a page of its own.
+ */
+static void aim_low(struct storm_cpu *c, struct modes *m)
+{
+	m->ebx = LOW_DATA + (u32)storm_choose(c, 0x800);
+	m->edi = LOW_DATA + 0x800 + (u32)storm_choose(c, 0x100);
 }
 
 static void set_registers(struct storm_cpu *c, struct modes *m)
@@ -133,6 +148,8 @@ static void one(struct storm_cpu *c)
 	else
 		low_mode(c, &m, kind == 2 ? KIND_V86 : KIND_REAL);
 	set_registers(c, &m);
+	if (kind >= 2)
+		aim_low(c, &m);
 	kept = *(u8 *)ptr_of(FAR_END);
 	if (kind == 3 && storm_in_socle && storm_chance(c, 2)) {
 		vectors_in_window(c);
@@ -148,6 +165,7 @@ void storm_modes(struct storm_cpu *c)
 	u32 times = 3;
 	u8 *kept = page_alloc_contig(LOW_PAGES);
 
+	CHECK(addr_of(guest_code_end) <= FAR_END);
 	memcpy(kept, ptr_of(LOW_BEGIN), LOW_PAGES * PAGE_SIZE);
 	while (times--) {
 		u64 inner = page_mark();
