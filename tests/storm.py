@@ -92,8 +92,10 @@ def main():
             continue
         result = run(piece, arguments.elf, guest, arguments.out)
         fault = wrong(result, piece[4] * BURST)
+        aborts = len(result.having(r"^INFO storm abort="))
+        good = "ok, %d CPUs lost by VMX aborts" % aborts if aborts else "ok"
         print("%d/%d %-9s %-26s seed=%d from=%d ops=%d: %s (%.0f s)" % (
-            number + 1, len(every), piece[0], piece[1] or "-", *piece[2:4], piece[4] * BURST, fault or "ok",
+            number + 1, len(every), piece[0], piece[1] or "-", *piece[2:4], piece[4] * BURST, fault or good,
             result.seconds), flush=True)
         if fault:
             failed += 1

@@ -25,6 +25,9 @@ enum {
 	0x40000000ull /* L2-physical addresses, 2 MiB by small pages, then 2 MiB by a large one              \
 		       */
 
+/* What is in the MSR list of exits, which no L1 of the storm makes a bad one. */
+#define STORM_EXIT_MSRS MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_KERNEL_GS_BASE, MSR_LSTAR
+
 /* The pages of a guest that its VMCS names and that others rewrite. */
 enum storm_page {
 	PAGE_MSR_BITMAP,
@@ -48,6 +51,7 @@ enum storm_page {
 struct storm_vm {
 	struct vm vm; /* first: the lib's */
 	u64 page[PAGE_COUNT];
+	u64 programs;	 /* of the guest without EPT: its own copy of the guests' code */
 	u64 paging, ept; /* L2's tables and EPT12's: so many pages from the root on */
 	u32 paging_pages, ept_pages;
 	u64 alias_table, block_table; /* of EPT12: those with the small pages */
@@ -131,6 +135,10 @@ void storm_check_resources(struct storm_cpu *c); /* this CPU's, outside VMX oper
 void storm_check_memory(struct storm_cpu *c);
 void storm_check_absent(struct storm_cpu *c); /* while nobody else touches the window, as the next one */
 void storm_check_window(struct storm_cpu *c);
+/* The VMX-abort indicator of the VMCS that it used last; 0: none. May that come from the MSR list of exits?
+ */
+u32 storm_abort(const struct storm_cpu *c);
+bool storm_exit_list_is_bad(const struct storm_vm *v);
 void storm_set_targets(void);
 void storm_failed(struct storm_cpu *c, const char *what, u64 value);
 

@@ -54,6 +54,32 @@ void storm_nothing_stepped(struct storm_cpu *c)
 			storm_failed(c, "a step over absent memory goes on without its L2", i);
 }
 
+/* SDM: "VMX Aborts": 1 a guest MSR could not be saved, ... 6. */
+u32 storm_abort(const struct storm_cpu *c)
+{
+	u32 indicator = c->current ? ((volatile u32 *)ptr_of(c->current->vm.vmcs))[1] : 0;
+
+	return indicator <= 6 ? indicator : 0;
+}
+
+/* Of an abort by 1 or 4 there is a reason: an entry that the storm's L1s never write. */
+bool storm_exit_list_is_bad(const struct storm_vm *v)
+{
+	static const u64 good[] = { STORM_EXIT_MSRS };
+	const volatile u64 *entry = ptr_of(v->page[PAGE_EXIT_LIST]);
+	u32 indicator = ((volatile u32 *)ptr_of(v->vm.vmcs))[1], i, n;
+
+	if (indicator != 1 && indicator != 4)
+		return false;
+	for (i = 0; i < ARRAY_SIZE(good); i++) {
+		for (n = 0; n < ARRAY_SIZE(good) && entry[2 * i] != good[n]; n++)
+			;
+		if (n == ARRAY_SIZE(good))
+			return true;
+	}
+	return false;
+}
+
 /* L1's own memory is still its own. */
 void storm_check_memory(struct storm_cpu *c)
 {

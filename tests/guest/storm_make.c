@@ -6,7 +6,7 @@
  */
 #include "tests/guest/storm.h"
 
-enum { BLOCK = 2 << 20, RAM_SHOWN = 128 << 20, CODE_SIZE = 2 * 4096 };
+enum { BLOCK = 2 << 20, RAM_SHOWN = 128 << 20, SMALL_TABLE = 6 };
 
 const u16 storm_fields[] = {
 #define FIELD(encoding, name) encoding,
@@ -26,7 +26,8 @@ static const struct {
 enum { AD_AND_LOG = 5 };
 
 GUEST_CODE(storm_code, 64, "vmcall; jmp storm_code");
-extern u8 start[], image_end[];
+extern u8 guest_code_begin[], guest_code_end[];
+#define CODE_PAGES ((u32)((addr_of(guest_code_end) - addr_of(guest_code_begin)) / PAGE_SIZE))
 
 static u32 kind_of(u16 field)
 {
@@ -46,33 +47,47 @@ static void align_pool(void)
 		page_alloc_contig((BLOCK - (at & (BLOCK - 1))) / PAGE_SIZE);
 }
 
-/* L2 without EPT: its own tables keep it from writing anything but its block and absent memory. */
-static void restrict_tables(u64 root, u64 block)
+static void copy_words(u64 to, u64 from, u32 pages)
 {
-	u64 *pd = ptr_of(root + 2 * PAGE_SIZE), kept, i;
+	u64 *d = ptr_of(to);
+	const u64 *s = ptr_of(from);
+	u64 count = pages * 512ull;
 
+	asm volatile("rep movsq" : "+D"(d), "+S"(s), "+c"(count) : : "memory");
+}
+
+/*
+ * L2 without EPT has nothing between it and L1's memory but its own tables, and CR0.WP is its own: it finds
+ * its block, absent memory and a copy of its programs there, and no page that L1 lives by. One table more
+ * than others have, for the small pages of the programs.
+ */
+static void restrict_tables(struct storm_vm *v, u64 block)
+{
+	u64 *pd = ptr_of(v->paging + 2 * PAGE_SIZE), small = next_page(), code = addr_of(guest_code_begin),
+	    kept, i;
+
+	CHECK(small == v->paging + SMALL_TABLE * PAGE_SIZE);
+	v->paging_pages = SMALL_TABLE + 1;
 	for (i = 0; i < 2048; i++) {
 		kept = pd[i];
-		pd[i] = 0;
-		if (i * 2 * MIB < addr_of(image_end))
-			pd[i] = kept & ~PTE_W;
-		if (i * 2 * MIB == block)
-			pd[i] = kept;
+		pd[i] = i * 2 * MIB == block ? kept : 0;
 	}
 	for (i = 0; i < STORM_WINDOW; i++)
 		if (storm_targets[i] < 4 * GIB)
 			pd[storm_targets[i] / (2 * MIB)] =
 				(storm_targets[i] & ~(2 * MIB - 1)) | PTE_P | PTE_W | PTE_PS | PTE_A | PTE_D;
+	pd[code / (2 * MIB)] = small | PTE_P | PTE_W | PTE_U;
+	for (i = 0; i < CODE_PAGES; i++)
+		((u64 *)ptr_of(small))[(code / PAGE_SIZE + i) & 511] =
+			(v->programs + i * PAGE_SIZE) | PTE_P | PTE_U | PTE_A | PTE_D;
 }
 
-static void make_paging(struct storm_vm *v, u64 block, bool restricted)
+static void make_paging(struct storm_vm *v)
 {
 	v->paging_pages = v->vm.mode == VM_64 ? 6 : v->vm.mode == VM_PAE ? 5 : v->vm.mode == VM_32 ? 1 : 0;
 	if (v->vm.mode == VM_64)
 		vmwrite(F_GUEST_CR3, paging_create64());
 	v->paging = v->paging_pages ? vmread(F_GUEST_CR3) : 0;
-	if (restricted)
-		restrict_tables(v->paging, block);
 }
 
 static u64 low_permissions(u64 gpa)
@@ -80,7 +95,7 @@ static u64 low_permissions(u64 gpa)
 	if (gpa == LOW_STACK)
 		return EPT_RWX;
 	/* programs and handlers; of the image only the pages with code of guests */
-	if (gpa == LOW_CODE || gpa == LOW_STUBS || gpa - (addr_of(storm_code) & ~0xffful) < CODE_SIZE)
+	if (gpa == LOW_CODE || gpa == LOW_STUBS || gpa - addr_of(guest_code_begin) < CODE_PAGES * PAGE_SIZE)
 		return EPT_R | EPT_X;
 	return EPT_R;
 }
@@ -110,15 +125,6 @@ static void make_ept(struct storm_cpu *c, struct storm_vm *v, u64 block)
 	v->ept_pages = (u32)((next_page() - root) / PAGE_SIZE);
 }
 
-static void copy_words(u64 to, u64 from, u32 pages)
-{
-	u64 *d = ptr_of(to);
-	const u64 *s = ptr_of(from);
-	u64 count = pages * 512ull;
-
-	asm volatile("rep movsq" : "+D"(d), "+S"(s), "+c"(count) : : "memory");
-}
-
 static void memset8(u64 page, u64 value)
 {
 	u64 *d = ptr_of(page);
@@ -141,7 +147,7 @@ static void set_if_there(u32 field, u64 value)
 
 static void fill_lists(struct storm_vm *v)
 {
-	static const u32 msrs[] = { MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_KERNEL_GS_BASE, MSR_LSTAR };
+	static const u32 msrs[] = { STORM_EXIT_MSRS };
 	u64 *entry = ptr_of(v->page[PAGE_ENTRY_LIST]), *leave = ptr_of(v->page[PAGE_EXIT_LIST]), i;
 
 	for (i = 0; i < ARRAY_SIZE(msrs); i++) {
@@ -164,6 +170,8 @@ void storm_vm_fresh(struct storm_vm *v)
 	memcpy(ptr_of(v->page[PAGE_GDT]), this_cpu()->gdt, sizeof(this_cpu()->gdt));
 	fill_lists(v);
 	storm_tables_restore(v);
+	if (v->programs)
+		copy_words(v->programs, addr_of(guest_code_begin), CODE_PAGES);
 	v->fixed_epoch = ~0u;
 	v->vm.launched = false;
 }
@@ -210,14 +218,17 @@ static void note_fields(struct storm_vm *v)
 	}
 }
 
-static void pages_for_l2(struct storm_vm *v, u32 kind, u64 block)
+static void pages_for_l2(struct storm_vm *v, u32 kind)
 {
 	u32 i;
 
 	for (i = PAGE_VAPIC; i < PAGE_COUNT; i++)
 		v->page[i] = next_page();
 	memcpy(ptr_of(v->page[PAGE_GDT]), this_cpu()->gdt, sizeof(this_cpu()->gdt));
-	make_paging(v, block, kind == STORM_NO_EPT);
+	if (kind != STORM_NO_EPT)
+		make_paging(v);
+	else
+		v->programs = addr_of(page_alloc_contig(CODE_PAGES));
 }
 
 /* What each guest has on from the start, as far as the processor has it. */
@@ -257,6 +268,10 @@ static void finish_vm(struct storm_cpu *c, struct storm_vm *v, u32 kind, u64 blo
 	make_ept(c, v, block);
 	fill_lists(v);
 	vm_current(&v->vm);
+	if (kind == STORM_NO_EPT) {
+		make_paging(v);
+		restrict_tables(v, block);
+	}
 	point(v);
 	set_if_there(F_EPTP,
 		     v->ept | EPTP_FLAGS | (kind == AD_AND_LOG && caps.ept_vpid & EPT_CAP_AD ? EPTP_AD : 0));
@@ -266,6 +281,8 @@ static void finish_vm(struct storm_cpu *c, struct storm_vm *v, u32 kind, u64 blo
 	if (caps_pin(PIN_TIMER))
 		vmset(F_PIN, PIN_TIMER);
 	note_fields(v);
+	if (v->programs)
+		copy_words(v->programs, addr_of(guest_code_begin), CODE_PAGES);
 	v->copy = addr_of(page_alloc_contig(v->paging_pages + v->ept_pages));
 	copy_words(v->copy, v->paging, v->paging_pages);
 	copy_words(v->copy + v->paging_pages * PAGE_SIZE, v->ept, v->ept_pages);
@@ -275,6 +292,8 @@ void storm_vm_setup(struct storm_cpu *c)
 {
 	u64 block, i;
 
+	/* what L1 lives by is not in the block: its regions with the host state too */
+	vmx_region_area = addr_of(page_alloc_contig(STORM_VMS));
 	align_pool();
 	block = c->data = addr_of(page_alloc_contig(STORM_DATA));
 	for (i = 0; i < STORM_VMS; i++) {
@@ -284,8 +303,9 @@ void storm_vm_setup(struct storm_cpu *c)
 		/* EPT12 comes later, from pages that L2 may not write; where the lib insists, it makes one
 		 * more */
 		vm_create(&v->vm, mode, kinds[i].flags & ~(u32)VM_EPT, storm_code);
-		pages_for_l2(v, (u32)i, block);
+		pages_for_l2(v, (u32)i);
 	}
+	vmx_region_area = 0;
 	align_pool();
 	for (i = 0; i < STORM_VMS; i++)
 		finish_vm(c, &c->vms[i], (u32)i, block);

@@ -53,10 +53,23 @@ static void ept12(struct storm_cpu *c, struct storm_vm *v)
 	}
 }
 
+/*
+ * Where an entry of L2's tables may lead. Without EPT that is where L2 gets: to its block and to absent
+ * memory, and by no table that it could write itself.
+ */
+static u64 led_to(struct storm_cpu *c, const struct storm_vm *v, u64 index)
+{
+	if (!v->programs)
+		return storm_target(c) & PTE_ADDR & 0xfffff000;
+	if (index >= (v->paging_pages - 1) * 512 && storm_chance(c, 2))
+		return c->data + storm_choose(c, STORM_DATA) * PAGE_SIZE;
+	return storm_targets[storm_choose(c, STORM_WINDOW)] & 0xfffff000;
+}
+
 static void page_tables(struct storm_cpu *c, struct storm_vm *v)
 {
 	u64 *entries = ptr_of(v->paging);
-	u64 flags;
+	u64 flags, index;
 
 	if (!v->paging_pages)
 		return;
@@ -64,8 +77,8 @@ static void page_tables(struct storm_cpu *c, struct storm_vm *v)
 	flags = storm_choose(c, 0x1000) & ~PTE_PS;
 	if (v->vm.mode != VM_32)
 		flags |= storm_chance(c, 6) ? BIT(storm_choose(c, 64)) & ~PTE_PS : 0;
-	WRITE_ONCE(entries[storm_choose(c, v->paging_pages * 512)],
-		   storm_chance(c, 4) ? 0 : (storm_target(c) & PTE_ADDR & 0xfffff000) | flags);
+	index = storm_choose(c, v->paging_pages * 512);
+	WRITE_ONCE(entries[index], storm_chance(c, 4) ? 0 : led_to(c, v, index) | flags);
 }
 
 static void entry_list(struct storm_cpu *c, struct storm_vm *v)
@@ -98,7 +111,7 @@ static void entry_list(struct storm_cpu *c, struct storm_vm *v)
 
 static void exit_list(struct storm_cpu *c, struct storm_vm *v)
 {
-	static const u32 list[] = { MSR_SYSENTER_CS, MSR_SYSENTER_ESP, MSR_KERNEL_GS_BASE, MSR_LSTAR };
+	static const u32 list[] = { STORM_EXIT_MSRS };
 	u64 *entry = ptr_of(v->page[PAGE_EXIT_LIST] + 16 * storm_choose(c, 4));
 
 	WRITE_ONCE(entry[1], storm_choose(c, 0x10000));
