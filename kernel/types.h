@@ -36,7 +36,6 @@ typedef int64_t i64;
 #define ALIGNED(n) __attribute__((aligned(n)))
 #define UNUSED __attribute__((unused))
 #define PRINTF_LIKE(fmt, first) __attribute__((format(printf, fmt, first)))
-#define SECTION(name) __attribute__((section(name)))
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))

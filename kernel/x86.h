@@ -245,4 +245,26 @@ static inline bool is_canonical(u64 va, unsigned int bits)
 }
 #endif
 
+#ifndef __ASSEMBLER__
+
+/* SDM "PDPTE Registers": a PDPTE of PAE paging that is present has no reserved bit. Width of addresses in
+ * bits. */
+static inline bool pdpte_is_valid(u64 pdpte, unsigned int physical_bits)
+{
+	u64 reserved = PDPTE_RESERVED | (GENMASK(51, 0) & ~GENMASK(physical_bits - 1, 0));
+
+	return !(pdpte & PTE_P) || !(pdpte & reserved);
+}
+
+/* SDM "IA32_PAT MSR": all eight entries name a memory type that the PAT can hold. */
+static inline bool pat_is_valid(u64 pat)
+{
+	const u64 each = 0x0101010101010101ull;
+
+	/* 0, 1 and 4 to 7: nothing above bit 2, and bit 1 only with it. */
+	return !(pat & ~(7 * each)) && !(pat & ~(pat >> 1) & (2 * each));
+}
+
+#endif
+
 #endif

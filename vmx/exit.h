@@ -59,6 +59,11 @@ u64 msr_debugctl_taken(u64 value);
 void msr_apply_mtrrs(struct vcpu *vcpu);
 
 /* ---- exit_cpu.c ---- */
+/*
+ * Supervisor state components that L1 may have XSAVES keep, in CPUID and in IA32_XSS: those of HDC and HWP;
+ * not PT, PASID, CET, UINTR, LBR.
+ */
+#define CPUID_XSS_OFFERED (BIT(13) | BIT(16))
 /* CPUID as L1 sees it. */
 struct cpuid_regs cpuid_l1(struct vcpu *vcpu, u32 leaf, u32 subleaf);
 /* Once, on the BSP, after caps_init(). */

@@ -320,14 +320,6 @@ static inline u16 cpu_read_tr(void)
 	return value;
 }
 
-static inline u64 cpu_read_rflags(void)
-{
-	u64 value;
-
-	asm volatile("pushfq\n\tpopq %0" : "=r"(value) : : "memory");
-	return value;
-}
-
 /* The first word of the record that GS points to. */
 static inline struct percpu *cpu_gs_self(void)
 {

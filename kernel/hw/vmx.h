@@ -34,11 +34,6 @@ static inline enum hw_vmx_result hw_vmxon(u64 pa)
 	return failed ? HW_VMX_FAIL_INVALID : HW_VMX_OK;
 }
 
-static inline void hw_vmxoff(void)
-{
-	__asm__ volatile("vmxoff" : : : "cc", "memory");
-}
-
 /* To the hypervisor below, where there is one: #UD otherwise. It may change RAX to RDX, as Socle does. */
 static inline void hw_vmcall(u32 number, u32 argument)
 {
@@ -72,16 +67,7 @@ static inline enum hw_vmx_result hw_vmread(u64 field, u64 *value)
 	return hw_vmx_result_make(cf, zf);
 }
 
-static inline enum hw_vmx_result hw_vmwrite(u64 field, u64 value)
-{
-	bool cf, zf;
-
-	HW_COUNT(VMWRITE);
-	__asm__ volatile("vmwrite %3, %2" : "=@ccc"(cf), "=@ccz"(zf) : "r"(field), "r"(value) : "memory");
-	return hw_vmx_result_make(cf, zf);
-}
-
-/* The same where only success matters: one flag condition. */
+/* VMREAD and VMWRITE where only success matters: one flag condition. */
 static inline bool hw_vmread_ok(u64 field, u64 *value)
 {
 	bool ok;

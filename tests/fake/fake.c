@@ -104,12 +104,6 @@ enum hw_vmx_result hw_vmxon(u64 pa UNUSED)
 	return HW_VMX_OK;
 }
 
-void hw_vmxoff(void)
-{
-	in_vmx = false;
-	current = NULL;
-}
-
 u32 fake_vmcalls;
 
 void hw_vmcall(u32 number UNUSED, u32 argument UNUSED)

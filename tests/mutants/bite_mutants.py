@@ -25,7 +25,7 @@ MUTANTS = [
     Mutant("eptp-list-index-512", INSN,
            [("\tif (index >= EPTP_LIST_LENGTH)", "\tif (index > EPTP_LIST_LENGTH)")], "exit: vmfunc_switches_epts"),
     Mutant("xss-unchecked", MSR,
-           [("return !(value & ~XSS_ALLOWED) && wrmsr_safe(index, value);", "return wrmsr_safe(index, value);")],
+           [("return !(value & ~CPUID_XSS_OFFERED) && wrmsr_safe(index, value);", "return wrmsr_safe(index, value);")],
            "exit_msr: xss_is_what_is_offered"),
     Mutant("cr4-pcide-unchecked", CR,
            [("\t    (!long_mode || (vcpu_reg(vcpu, REG_CR3) & CR3_PCID_MASK)))\n\t\treturn false;",

@@ -23,7 +23,7 @@ EVENT, INSN = "vmx/nested/exit/event.c", "vmx/nested/insn/insn.c"
 SEEDS = [
     Mutant("pdpte-dropped-at-reset", REFLECT,
            [("\tcache->available = available;\n\tv12->guest_interruptibility",
-             "\tcache->dirty &= ~REG_MASK_PDPTE;\n\tcache->available = available & ~REG_MASK_PDPTE;\n"
+             "\tcache->dirty &= ~(15ull << REG_PDPTE0);\n\tcache->available = available & ~(15ull << REG_PDPTE0);\n"
              "\tv12->guest_interruptibility")],
            "pdpte: new_pdptes_survive_a_reflected_exit", "invariants: pdpte_update_ept", "intercept=cr"),
     Mutant("pdptes-saved-always", REFLECT,
@@ -562,7 +562,7 @@ OTHERS = [
            None, "events: posted_interrupts", "", "tigerlake"),
     Mutant("host-pdptes-abort-as-another", HOST, [("slot, VMX_ABORT_HOST_PDPTE)", "slot, VMX_ABORT_LOAD_MSR)")],
            None, "legacy: host_pdptes_abort"),
-    Mutant("pdptes-absent-but-checked", "vmx/guest/pdpte.c",
+    Mutant("pdptes-absent-but-checked", "kernel/x86.h",
            [("return !(pdpte & PTE_P) || !(pdpte & reserved);", "return !(pdpte & reserved);")],
            None, "legacy: host_pdptes"),
     Mutant("address-size-ignored", "vmx/guest/vmx_operand.c",

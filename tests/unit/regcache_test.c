@@ -39,7 +39,7 @@ static void a_read_costs_one_vmread(void **state UNUSED)
 	assert_int_equal(fake_read_count, 1);
 	assert_int_equal(fake_write_count, 0);
 	assert_int_equal(vcpu.reg_counters.reads[REG_RIP], 1);
-	assert_true(regcache_is_available(&vmcss[0].cache, REG_RIP));
+	assert_true(vmcss[0].cache.available & BIT(REG_RIP));
 }
 
 static void a_write_reaches_the_vmcs_once(void **state UNUSED)

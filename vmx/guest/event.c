@@ -165,7 +165,7 @@ void event_machine_check(struct vcpu *vcpu)
 {
 	static const struct event event = { .vector = VEC_MC, .type = INTR_TYPE_HARD_EXCEPTION };
 
-	/* The boundary behind what is being delivered. */
+	/* Not before the first instruction boundary after the pending event was delivered. */
 	if (vcpu->pending_valid) {
 		event_set_step(vcpu, STEP_MACHINE_CHECK, true);
 		return;

@@ -13,13 +13,6 @@
 #define PDPTE_COUNT 4
 #define CR3_PAE_ADDRESS GENMASK(31, 5)
 
-static bool pdpte_valid(u64 pdpte)
-{
-	u64 reserved = PDPTE_RESERVED | (GENMASK(51, 0) & ~GENMASK(vmx_caps.physical_bits - 1, 0));
-
-	return !(pdpte & PTE_P) || !(pdpte & reserved);
-}
-
 /*
  * Where the table lies in L1's memory.  Loading PDPTEs reads memory like any
  * other access to a guest-physical address: EPT12 may have no translation,
@@ -47,7 +40,7 @@ enum pdpte_result nested_load_pdptes(struct vcpu *vcpu, u64 cr3)
 	}
 	guest_mem_read(vcpu, gpa, pdpte, sizeof(pdpte));
 	for (unsigned int i = 0; i < PDPTE_COUNT; i++)
-		if (!pdpte_valid(pdpte[i]))
+		if (!pdpte_is_valid(pdpte[i], vmx_caps.physical_bits))
 			return PDPTE_FAULT;
 	for (unsigned int i = 0; i < PDPTE_COUNT; i++)
 		vcpu_set_reg(vcpu, (enum reg)(REG_PDPTE0 + i), pdpte[i]);

@@ -116,12 +116,6 @@ static struct pf_intercept pf_wish_of_options(void)
 	return (struct pf_intercept){ true, options.intercept_pfec_mask, options.intercept_pfec_match };
 }
 
-u32 vcpu_exception_bitmap(struct vcpu *vcpu)
-{
-	(void)vcpu;
-	return 0;
-}
-
 bool vcpu_intercepts_cr(struct vcpu *vcpu)
 {
 	(void)vcpu;
@@ -132,7 +126,7 @@ static void write_exceptions01(struct vcpu *vcpu)
 {
 	struct pf_intercept pf = vcpu->pf_wish;
 
-	vmcs_write(VMCS_exception_bitmap, vcpu_exception_bitmap(vcpu) | (pf.eb ? BIT(VEC_PF) : 0));
+	vmcs_write(VMCS_exception_bitmap, pf.eb ? BIT(VEC_PF) : 0);
 	vmcs_write(VMCS_pf_mask, pf.mask);
 	vmcs_write(VMCS_pf_match, pf.match);
 }

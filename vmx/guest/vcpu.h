@@ -212,9 +212,8 @@ static inline void vcpu_set_gpr(struct vcpu *vcpu, unsigned int n, u64 value)
 }
 
 /*
- * Makes `vmcs` current: flushes the dirty registers of the one that is left
- * (they belong to it), forgets nothing of either cache but availability where
- * the fields may have changed.  No-op if it is current.
+ * Makes `vmcs` current, and before that writes the dirty registers of the one that is left into it. Both
+ * caches stay valid. Nothing happens if it is current already. On the vCPU's own CPU.
  */
 void vcpu_load_vmcs(struct vcpu *vcpu, struct vmcs *vmcs);
 
@@ -251,15 +250,11 @@ NORETURN void vcpu_run(struct vcpu *vcpu);
 /* For a panic or a stop: the exit in hand, the guest's registers, the last exits. */
 void run_dump(void);
 
-/*
- * What L0 itself wants of any guest by intercept=: other exceptions than #PF (pf_wish), all accesses to CR0,
- * CR3 and CR4.
- */
-u32 vcpu_exception_bitmap(struct vcpu *vcpu);
 /* Another wish from now on: vmcs01, the vmcs02 that runs and those that will follow it at once. */
 void vcpu_set_pf_wish(struct vcpu *vcpu, struct pf_intercept wish);
 /* L0 has handled an exit of L2's, and L2 goes on: the other wish's turn. */
 void vcpu_alternate_pf_wish(struct vcpu *vcpu);
+/* L0 itself wants all accesses to CR0, CR3 and CR4 of any guest, by intercept=cr. */
 bool vcpu_intercepts_cr(struct vcpu *vcpu);
 
 /* INIT state in vmcs01, which is current.  SDM: "Processor State After Reset, Power-up or INIT". */

@@ -9,7 +9,6 @@
 #include "kernel/x86.h"
 
 #define INFO_SCALE(i) ((i)&3)
-#define INFO_REG1(i) (((i) >> 3) & 0xf)
 #define INFO_ADDRESS_SIZE(i) (((i) >> 7) & 7)
 #define INFO_IS_REGISTER(i) (((i) >> 10) & 1)
 #define INFO_SEGMENT(i) (((i) >> 15) & 7)
@@ -17,7 +16,6 @@
 #define INFO_NO_INDEX(i) (((i) >> 22) & 1)
 #define INFO_BASE(i) (((i) >> 23) & 0xf)
 #define INFO_NO_BASE(i) (((i) >> 27) & 1)
-#define INFO_REG2(i) (((i) >> 28) & 0xf)
 
 static bool segment_fault(enum seg seg, struct guest_fault *fault)
 {
@@ -76,8 +74,6 @@ bool vmx_operand_decode(struct vcpu *vcpu, size_t length, bool write, struct vmx
 	u32 info = (u32)vcpu_reg(vcpu, REG_EXIT_INSTRUCTION_INFO);
 
 	out->is_register = INFO_IS_REGISTER(info);
-	out->reg1 = INFO_REG1(info);
-	out->reg2 = INFO_REG2(info);
 	out->linear = 0;
 	if (out->is_register)
 		return true;

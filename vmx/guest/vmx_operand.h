@@ -11,8 +11,6 @@
 
 struct vmx_operand {
 	bool is_register; /* VMREAD and VMWRITE only */
-	u8 reg1;	  /* the register operand of bits 6:3, if is_register */
-	u8 reg2;	  /* the register operand of bits 31:28 */
 	u64 linear;	  /* memory operand: checked linear address */
 };
 

@@ -34,8 +34,6 @@ enum seg { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, SEG
 #define REG_SEG_LIMIT(seg) ((enum reg)(REG_ES_LIMIT + 4 * (seg)))
 #define REG_SEG_AR(seg) ((enum reg)(REG_ES_AR + 4 * (seg)))
 
-#define REG_MASK_PDPTE (BIT(REG_PDPTE0) | BIT(REG_PDPTE1) | BIT(REG_PDPTE2) | BIT(REG_PDPTE3))
-
 /* VMREADs and VMWRITEs done, by register: they prove what the cache saves. */
 struct regcache_counters {
 	u64 reads[REG_COUNT];
@@ -97,11 +95,6 @@ static inline void regcache_write(struct regcache *cache, enum reg reg, u64 valu
 	cache->value[reg] = value;
 	cache->available |= BIT(reg);
 	cache->dirty |= BIT(reg);
-}
-
-static inline bool regcache_is_available(const struct regcache *cache, enum reg reg)
-{
-	return cache->available & BIT(reg);
 }
 
 #endif

@@ -55,12 +55,6 @@ void tlb_flush_vpid_keep_globals(u16 vpid)
 		tlb_flush_vpid(vpid);
 }
 
-void tlb_flush_vpid_all(void)
-{
-	if (tlb_uses_vpid())
-		flush_checked(hw_invvpid(INVVPID_ALL, 0, 0), "INVVPID");
-}
-
 void tlb_flush_vpid_address(u16 vpid, u64 linear)
 {
 	if (!tlb_uses_vpid())

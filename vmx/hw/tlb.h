@@ -21,7 +21,6 @@ void tlb_flush_ept_all(void);
 void tlb_flush_vpid(u16 vpid);
 void tlb_flush_vpid_keep_globals(u16 vpid);
 void tlb_flush_vpid_address(u16 vpid, u64 linear);
-void tlb_flush_vpid_all(void);
 
 /* What MOV to CR3 or a paging-mode change of the guest that runs now flushes: everything of its VPID. */
 void tlb_flush_guest(struct vcpu *vcpu);

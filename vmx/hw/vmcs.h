@@ -33,7 +33,7 @@ enum step {
 	STEP_ABSENT = 1 << 0, /* over an access to memory that is not there: absent.c, ept02_absent.c */
 	STEP_MACHINE_CHECK = 1 << 1, /* to the boundary where one can be delivered */
 	STEP_NMI = 1 << 2,	     /* likewise, where no window opens */
-	STEP_INIT = 1 << 3,	     /* to the boundary behind what an entry injects */
+	STEP_INIT = 1 << 3,	     /* to the first boundary after an injected event was delivered */
 	STEP_ALL = 0xf,
 };
 

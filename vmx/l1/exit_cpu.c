@@ -72,7 +72,6 @@
  * supervisor state HDC and HWP.
  */
 #define XCR0_OFFERED (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512 | XCR0_PKRU | XCR0_TILECFG | XCR0_TILEDATA)
-#define XSS_OFFERED (BIT(13) | BIT(16))
 
 /* The last leaves that Socle knows. What came after them would have to be looked at first. */
 #define BASIC_LEAF_LAST CPUID_LEAF_TOPOLOGY2
@@ -128,9 +127,9 @@ static void filter_xsave(struct cpuid_regs *r, u32 subleaf)
 		r->edx = 0;
 	} else if (subleaf == 1) {
 		r->eax &= leaf_d1_eax;
-		r->ecx &= (u32)XSS_OFFERED;
+		r->ecx &= (u32)CPUID_XSS_OFFERED;
 		r->edx = 0;
-	} else if (subleaf > 62 || !((XCR0_OFFERED | XSS_OFFERED) & BIT(subleaf))) {
+	} else if (subleaf > 62 || !((XCR0_OFFERED | CPUID_XSS_OFFERED) & BIT(subleaf))) {
 		*r = (struct cpuid_regs){ 0 };
 	}
 }

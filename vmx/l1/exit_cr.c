@@ -57,7 +57,8 @@ u64 cr_loaded_cr0(u64 field)
 	return (field & CR0_LOADED) | CR0_ET | (read_cr0() & (CR0_CD | CR0_NW));
 }
 
-/* CR0.CD and NW are not in the VMCS as far as the processor is concerned: the register itself keeps them. */
+/* VM entry and exit ignore CD and NW of the VMCS's CR0 fields: the register keeps them, so L0 writes the
+ * register. */
 static void set_cache_bits(u64 value)
 {
 	u64 old = read_cr0();

@@ -16,9 +16,6 @@
 #include "vmx/hw/tlb.h"
 #include "vmx/l1/vm.h"
 
-/* Supervisor state components that L1 may have XSAVES keep: no PT, PASID, CET, UINTR, LBR. */
-#define XSS_ALLOWED (BIT(13) | BIT(16))
-
 /* Bits of IA32_DEBUGCTL whose mere writing has effects in L0. */
 #define DEBUGCTL_EFFECTIVE                                                                                   \
 	(DEBUGCTL_LBR | DEBUGCTL_BTF | DEBUGCTL_BLD | DEBUGCTL_TR | DEBUGCTL_BTS | DEBUGCTL_BTINT)
@@ -94,12 +91,8 @@ static bool write_efer(struct vcpu *vcpu, u64 value)
 
 static bool write_pat(u64 value)
 {
-	for (u32 i = 0; i < 8; i++) {
-		u32 type = (value >> (8 * i)) & 0xff;
-
-		if (type > MEMTYPE_UC_MINUS || type == 2 || type == 3)
-			return false;
-	}
+	if (!pat_is_valid(value))
+		return false;
 	vmcs_write(VMCS_guest_pat, value);
 	return true;
 }
@@ -268,7 +261,7 @@ bool msr_write(struct vcpu *vcpu, u32 index, u64 value)
 		 */
 		return true;
 	case MSR_IA32_SMM_MONITOR_CTL: return false;
-	case MSR_IA32_XSS: return !(value & ~XSS_ALLOWED) && wrmsr_safe(index, value);
+	case MSR_IA32_XSS: return !(value & ~CPUID_XSS_OFFERED) && wrmsr_safe(index, value);
 	default: break;
 	}
 	if (mtrr_is_msr(index))

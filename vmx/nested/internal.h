@@ -210,14 +210,19 @@ struct exit_record {
 	u32 intr_info, intr_error_code;
 	u32 instruction_length, instruction_info;
 	u64 guest_physical, guest_linear;
-	bool from_hardware; /* IDT-vectoring and the rest are in vmcs02 as they stand */
+	/* True: the IDT-vectoring fields are vmcs02's. False: L0 made this exit up, and vcpu->pending says
+	 * them. */
+	bool from_hardware;
 };
 struct exit_record exit_record_hardware(struct vcpu *vcpu);
 /* SDM: "Recording VM-Exit Information and Updating VM-Entry Control Fields".  Guest state has been saved. */
 void exit_record_save(struct vcpu *vcpu, struct vmcs12 *v12, const struct exit_record *record);
 
 /* ---- host_state.c ---- */
-/* What an exit does not load: L1 takes it over from L2, or keeps its own if no state of L2's was loaded. */
+/*
+ * State that a VM exit leaves unchanged. L1 goes on with L2's values, or with its own if the entry failed
+ * before L2's were loaded.
+ */
 struct inherited {
 	u64 efer; /* without "load IA32_EFER": all but LMA and LME */
 	u64 pat;  /* without "load IA32_PAT" */
@@ -246,8 +251,10 @@ enum action nested_entry_failure(struct vcpu *vcpu, u32 reason, u64 qualificatio
 enum action nested_hardware_failure(struct vcpu *vcpu, u32 reason, u64 qualification);
 
 /* ---- exit_wanted.c ---- */
-bool nested_l1_asked(struct vcpu *vcpu); /* by vmcs12's controls, for the exit in hand */
-bool nested_l1_wants(struct vcpu *vcpu); /* the same, and what nobody but L1 can have asked for */
+/* vmcs12's controls ask for the exit in hand. */
+bool nested_l1_asked(struct vcpu *vcpu);
+/* True too if L0 has no handler for it: then only L1's controls can have caused the exit. */
+bool nested_l1_wants(struct vcpu *vcpu);
 
 /* ---- event.c ---- */
 /* L1's exception bitmap, with PFEC mask and match for #PF. */

@@ -56,15 +56,6 @@ static inline bool fits_32(u64 value)
 	return !(value >> 32);
 }
 
-/* All eight entries name a memory type that the PAT can hold. */
-static inline bool is_valid_pat(u64 pat)
-{
-	const u64 each = 0x0101010101010101ull;
-
-	/* 0, 1 and 4 to 7: nothing above bit 2, and bit 1 only with it. */
-	return !(pat & ~(7 * each)) && !(pat & ~(pat >> 1) & (2 * each));
-}
-
 #define CHECK_EFER_RESERVED (~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE))
 
 /* IA32_S_CET: reserved bits, and no suppressed tracker that waits for ENDBRANCH. */

@@ -105,7 +105,7 @@ static bool check_msrs(const struct vmcs12 *v12, const struct check_env *env, st
 		REQUIRE(!(v12->guest_perf_global_ctrl & ~env->perf_global_valid), guest_perf_global_ctrl);
 	/* ... IA32_PAT: each byte a memory type... */
 	if (v12_has_entry(v12, ENTRY_LOAD_PAT))
-		REQUIRE(is_valid_pat(v12->guest_pat), guest_pat);
+		REQUIRE(pat_is_valid(v12->guest_pat), guest_pat);
 	/* ... IA32_BNDCFGS: and its base is canonical. */
 	if (v12_has_entry(v12, ENTRY_LOAD_BNDCFGS)) {
 		REQUIRE(!(v12->guest_bndcfgs & BNDCFGS_RESERVED), guest_bndcfgs);
@@ -268,13 +268,6 @@ static bool check_link_pointer(const struct vmcs12 *v12, const struct check_env 
 	return true;
 }
 
-static bool is_valid_pdpte(u64 pdpte, const struct check_env *env)
-{
-	u64 reserved = GENMASK(2, 1) | GENMASK(8, 5) | ~(BIT(env->caps->physical_bits) - 1);
-
-	return !(pdpte & PTE_P) || !(pdpte & reserved);
-}
-
 static bool memory_pdptes_valid(const struct vmcs12 *v12, const struct check_env *env)
 {
 	u64 pdptes[4];
@@ -282,7 +275,7 @@ static bool memory_pdptes_valid(const struct vmcs12 *v12, const struct check_env
 	memset(pdptes, 0xff, sizeof(pdptes));
 	env->read(env->context, v12->guest_cr3 & GENMASK(31, 5), pdptes, sizeof(pdptes));
 	for (unsigned int i = 0; i < ARRAY_SIZE(pdptes); i++) {
-		if (!is_valid_pdpte(pdptes[i], env))
+		if (!pdpte_is_valid(pdptes[i], env->caps->physical_bits))
 			return false;
 	}
 	return true;
@@ -298,10 +291,14 @@ static bool check_pdptes(const struct vmcs12 *v12, const struct check_env *env, 
 		REQUIRE_QUALIFIED(memory_pdptes_valid(v12, env), guest_cr3, ENTRY_FAIL_PDPTE);
 		return true;
 	}
-	REQUIRE_QUALIFIED(is_valid_pdpte(v12->guest_pdpte0, env), guest_pdpte0, ENTRY_FAIL_PDPTE);
-	REQUIRE_QUALIFIED(is_valid_pdpte(v12->guest_pdpte1, env), guest_pdpte1, ENTRY_FAIL_PDPTE);
-	REQUIRE_QUALIFIED(is_valid_pdpte(v12->guest_pdpte2, env), guest_pdpte2, ENTRY_FAIL_PDPTE);
-	REQUIRE_QUALIFIED(is_valid_pdpte(v12->guest_pdpte3, env), guest_pdpte3, ENTRY_FAIL_PDPTE);
+	REQUIRE_QUALIFIED(pdpte_is_valid(v12->guest_pdpte0, env->caps->physical_bits), guest_pdpte0,
+			  ENTRY_FAIL_PDPTE);
+	REQUIRE_QUALIFIED(pdpte_is_valid(v12->guest_pdpte1, env->caps->physical_bits), guest_pdpte1,
+			  ENTRY_FAIL_PDPTE);
+	REQUIRE_QUALIFIED(pdpte_is_valid(v12->guest_pdpte2, env->caps->physical_bits), guest_pdpte2,
+			  ENTRY_FAIL_PDPTE);
+	REQUIRE_QUALIFIED(pdpte_is_valid(v12->guest_pdpte3, env->caps->physical_bits), guest_pdpte3,
+			  ENTRY_FAIL_PDPTE);
 	return true;
 }
 

@@ -55,7 +55,7 @@ static bool check_msrs(const struct vmcs12 *v12, const struct check_env *env, st
 		REQUIRE(!(v12->host_perf_global_ctrl & ~env->perf_global_valid), host_perf_global_ctrl);
 	/* ... IA32_PAT: each byte a memory type... */
 	if (v12_has_exit(v12, EXIT_LOAD_PAT))
-		REQUIRE(is_valid_pat(v12->host_pat), host_pat);
+		REQUIRE(pat_is_valid(v12->host_pat), host_pat);
 	/* ... IA32_EFER: LMA and LME both say whether the host has 64-bit addresses... */
 	if (v12_has_exit(v12, EXIT_LOAD_EFER)) {
 		REQUIRE(!(v12->host_efer & CHECK_EFER_RESERVED), host_efer);

@@ -28,7 +28,7 @@ _Static_assert(
 /* A control word of vmcs02: L1's own bits, L0's, and `more` that L0 wants at times. */
 #define MERGED(word, l1, more) (((u32)(l1)&L1_SETS(word)) | L0_ADDS(word) | (u32)(more))
 
-/* The register cache's name of a field, plus one; 0: the field is not the cache's. */
+/* enum reg + 1 of each field that the register cache owns; 0 for all other fields. */
 static const u8 row_reg[VMCS12_FIELD_COUNT] = {
 #define R(name, field) [V12_##field] = REG_##name + 1,
 #include "vmx/hw/regcache.def"
@@ -88,7 +88,7 @@ void merge_exception_bitmap(struct vcpu *vcpu, struct nested_vmcs *slot)
 	struct pf_intercept l1 = { v12->exception_bitmap & BIT(VEC_PF), (u32)v12->pf_mask,
 				   (u32)v12->pf_match };
 	struct pf_intercept merged = merge_pf(l0, l1);
-	u32 others = (u32)(v12->exception_bitmap | vcpu_exception_bitmap(vcpu)) & ~(u32)BIT(VEC_PF);
+	u32 others = (u32)v12->exception_bitmap & ~(u32)BIT(VEC_PF);
 
 	vmcs_write(VMCS_exception_bitmap, others | (merged.eb ? BIT(VEC_PF) : 0));
 	vmcs_write(VMCS_pf_mask, merged.mask);

@@ -60,7 +60,11 @@ static bool link_fits(struct ept02_cache *cache, u32 table, unsigned int index, 
 	if (level == walk->leaf)
 		return source == EPT02_DIRECT &&
 		       !((ept02_snapshot(cache, table)[index] ^ walk->entry[level]) & frame);
-	return true; /* within the pieces of a leaf: what stands above decides */
+	/*
+	 * This table is below a link that stands for one large leaf of L1's. That link was checked one level
+	 * up, so any table here fits.
+	 */
+	return true;
 }
 
 /* The link is there as it should be: nothing to do. */
@@ -198,8 +202,8 @@ static void fill(struct vcpu *vcpu, struct ept02_root *root, u64 l2gpa, const st
 /* ---- entries ---- */
 
 /*
- * L1 goes on with an L2 after a violation: if the access is possible now, the entry that it needs is made at
- * once instead of by another exit. A processor may do the same of its own accord.
+ * After L0 has given L1 an EPT violation, L1 usually repairs EPT12 and enters L2 again. The missing entry is
+ * made now, before L2 faults on it a second time. A processor may fill its TLB as early of its own accord.
  */
 static void retry(struct vcpu *vcpu, struct ept02_root *root)
 {

@@ -233,9 +233,11 @@ static void wait_for_nmi(struct vcpu *vcpu, enum nmi_way way)
 }
 
 /*
- * What the entry injects comes first, the instruction behind MOV SS or STI, and what the processor finds
- * before an NMI; then an NMI-window exit that L1 wants.  The window opens right behind that; where virtual
- * NMIs are blocked, which holds no physical NMI back, a single step ends there.
+ * A held NMI is L1's exit, but four things must happen first: the delivery of the injected event, the
+ * instruction behind MOV SS or STI, an exit that the processor takes by itself (preemption timer, TPR
+ * threshold, #DB), and L1's own NMI-window exit.  L0 waits for them by opening the NMI window; where L2's
+ * virtual NMIs are blocked no window opens, although that holds no physical NMI back, so L0 lets the monitor
+ * trap flag stop L2 instead.
  */
 void nested_held_nmi(struct vcpu *vcpu)
 {

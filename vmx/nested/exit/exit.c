@@ -54,7 +54,10 @@ static enum action exit_decide(struct vcpu *vcpu)
 {
 	enum action action;
 
-	/* The boundary behind what the entry injected: entry.c has set the flag for an INIT that was held. */
+	/*
+	 * An INIT was held, and entry.c has set the flag: this is the first instruction boundary after the
+	 * injected event was delivered.
+	 */
 	if (unlikely(vcpu->nested.init_pending) && vcpu->exit_reason == EXIT_MTF)
 		return nested_reflect_init(vcpu);
 	/* Before anybody else looks: memory that is not there was made writable for one instruction. */

@@ -184,7 +184,10 @@ static COLD void cancel_entry(struct vcpu *vcpu, struct nested_vmcs *slot)
 		return;
 	if (slot->last.launching)
 		slot->v12.launched = 0;
-	/* What L1 injected it keeps in vmcs12; what L0 held for L2 is L1's now. */
+	/*
+	 * The entry failed. An event that L1 injected is still in vmcs12. An NMI or a machine check that L0
+	 * wanted to inject on its own account must now go to L1.
+	 */
 	if (vcpu->pending_valid && !(slot->v12.entry_intr_info & INTR_INFO_VALID)) {
 		vcpu->nmi_pending |= vcpu->pending.type == INTR_TYPE_NMI;
 		vcpu->machine_check_pending |= vcpu->pending.vector == VEC_MC;

@@ -25,8 +25,12 @@ enum shadow_place {
 };
 
 /* Constant after shadow_init(). */
-static bool usable;  /* the processor shadows, and has all fields that the table shadows, or all but these: */
-static bool has_pml; /* guest_pml_index */
+/*
+ * VMCS shadowing is in use: the processor has it, it is not switched off, and every field that the table
+ * marks RW or RO exists, except perhaps the three below.
+ */
+static bool usable;
+static bool has_pml;  /* guest_pml_index */
 static bool has_vint; /* guest_intr_status */
 static bool has_time; /* preemption_timer_value */
 /* The RO rows are shadowed: L0 can only fill in exit information where VMWRITE may write any field. */

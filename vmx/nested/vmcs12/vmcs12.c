@@ -63,16 +63,7 @@ static u32 access_rights_mask = 0xffffffffu;
  */
 static bool is_saved_rarely(unsigned int row)
 {
-	switch (row) {
-	case V12_guest_debugctl:
-	case V12_guest_dr7:
-	case V12_guest_pat:
-	case V12_guest_perf_global_ctrl:
-	case V12_guest_smbase: return false;
-	default:
-		return vmcs12_fields[row].flow == FLOW_COPY &&
-		       (vmcs12_fields[row].group & (GROUP_SEG | GROUP_RARE));
-	}
+	return vmcs12_fields[row].flow == FLOW_COPY && (vmcs12_fields[row].group & (GROUP_SEG | GROUP_RARE));
 }
 
 /*
@@ -155,7 +146,7 @@ void vmcs12_normalize(struct vmcs12 *v12)
 	}
 }
 
-/* The register cache's name of a field, plus one; 0: the field is not the cache's. */
+/* enum reg + 1 of each field that the register cache owns; 0 for all other fields. */
 static const u8 row_reg[VMCS12_FIELD_COUNT] = {
 #define R(name, field) [V12_##field] = REG_##name + 1,
 #include "vmx/hw/regcache.def"

@@ -130,9 +130,5 @@ static inline u16 cpu_read_tr(void)
 {
 	return 0x18;
 }
-static inline u64 cpu_read_rflags(void)
-{
-	return 2;
-}
 
 #endif

@@ -10,7 +10,6 @@
 enum hw_vmx_result { HW_VMX_OK, HW_VMX_FAIL_INVALID, HW_VMX_FAIL_VALID };
 
 enum hw_vmx_result hw_vmxon(u64 pa);
-void hw_vmxoff(void);
 void hw_vmcall(u32 number, u32 argument);
 enum hw_vmx_result hw_vmclear(u64 pa);
 enum hw_vmx_result hw_vmptrld(u64 pa);
