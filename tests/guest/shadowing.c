@@ -78,7 +78,10 @@ static void run(struct shadowing *s, const char *what, const void *code, u64 fie
 		if (flags == RFLAGS_ZF)
 			print(" error=%u", vmx_error());
 	} else {
-		print(" info=%lx qualification=%lx", vmread(F_INSTRUCTION_INFO), vmread(F_QUALIFICATION));
+		/* SDM: undefined for all exits but those of certain instructions. */
+		if (reason == REASON_VMREAD || reason == REASON_VMWRITE)
+			print(" info=%lx", vmread(F_INSTRUCTION_INFO));
+		print(" qualification=%lx", vmread(F_QUALIFICATION));
 	}
 	print("\n");
 }

@@ -240,7 +240,7 @@ step_qemu() {
 # Socle as a guest of KVM's: QEMU's processor has what this Linux' KVM can nest. TESTS are words of the guest test's own
 # command line, joined by blanks; a word of the machine's ends it: DONE, or what Socle says when it halts.
 run_on_kvm() {	# MARK CPUS QEMU-ARGUMENT...
-	local mark=$1 cpus=$2 pid
+	local mark=$1 cpus=$2 pid i
 	shift 2
 	# what KVM has to say would stand in the middle of a line of the guest's
 	$B dmesg -n 1
@@ -248,7 +248,8 @@ run_on_kvm() {	# MARK CPUS QEMU-ARGUMENT...
 	/usr/bin/qemu-system-x86_64 -M pc -accel kvm -cpu host,+vmx -m 192 -smp "$cpus" -nodefaults -display none -no-reboot \
 		-L /usr/share/qemu -L /usr/share/seabios -serial file:/tmp/console "$@" </dev/null &
 	pid=$!
-	while $B kill -0 $pid 2>/dev/null; do
+	for i in $($B seq 1000); do
+		$B kill -0 $pid 2>/dev/null || break
 		$B grep -q -E '^((L1 )?DONE|socle: (error: )?halted)' /tmp/console && break
 		$B sleep 1
 	done
@@ -261,8 +262,9 @@ run_on_kvm() {	# MARK CPUS QEMU-ARGUMENT...
 
 # NAME CPUS NUMBER: the guest test by itself on KVM, and on Socle on KVM, where it is so many in the menu of the image
 step_on_kvm() {
-	run_on_kvm KVM "$2" -kernel "/socle/$1.elf" -append "$($B cat "/socle/$1.words")" || return 1
-	step_socle_on_kvm "$2" "$3"
+	local rc=0
+	run_on_kvm KVM "$2" -kernel "/socle/$1.elf" -append "$($B cat "/socle/$1.words")" || rc=1
+	step_socle_on_kvm "$2" "$3" && return $rc
 }
 
 # NAME CPUS: the guest test by itself on KVM

@@ -127,7 +127,8 @@ class Server:
 
     def close(self):
         self.process.stdin.close()
-        self.process.wait()
+        if self.process.wait():
+            sys.exit("generated: %s has a second group of tests, which no mutant meets" % self.name)
 
 
 class Team:

@@ -2,7 +2,8 @@
 /*
  * Stands before cmocka in a test binary whose Socle holds all generated mutants (instrument.py): reads from
  * its input which mutant is wanted and which tests are to look at it, and runs them in a child. The binary is
- * started once, however many mutants there are. Linked with --wrap=_cmocka_run_group_tests.
+ * started once, however many mutants there are. Linked with --wrap=_cmocka_run_group_tests. A binary has one
+ * group of tests: at a second one it ends with status 2.
  *
  *   list                    a line "INDEX NAME" for each test, then "."
  *   reach INDEX             the numbers of the mutants that the test comes by, and "ms N" before them
@@ -103,9 +104,13 @@ int __wrap__cmocka_run_group_tests(const char *name, const struct CMUnitTest *te
 {
 	struct sigaction action = { .sa_handler = on_alarm };
 	static char line[65536];
+	static bool is_second;
 
 	if (is_child)
 		return __real__cmocka_run_group_tests(name, tests, count, setup, teardown);
+	if (is_second)
+		exit(2);
+	is_second = true;
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	sigaction(SIGALRM, &action, NULL);
 	while (fgets(line, sizeof(line), stdin)) {

@@ -5,6 +5,7 @@ L0 is Linux with KVM on the emulated processor (no Socle below it). A guest test
 marked KVM) and on Socle (marked SOCLE). The first is the bare processor of that machine, whatever KVM makes of VMX; where it
 is KVM that is wrong, on either side, the line is listed in KVM_ITSELF with the reason.
 """
+import difflib
 import os
 import re
 import subprocess
@@ -15,26 +16,34 @@ import image
 import l1
 import pack as kit
 
-# The guest tests and the words of their command lines: what there is time for, three VMXs deep.
-# Not there: an EPT pointer that leads nowhere makes that KVM end its guest, with a warning of its own.
-TESTS = (("basic", ""), ("ept", "except=tables_nowhere"), ("events", ""), ("exits", ""), ("shadowing", ""))
+# The guest tests and the words of their command lines: what there is time for, three VMXs deep. Not there:
+# - an EPT pointer that leads nowhere makes that KVM end its guest, with a warning of its own;
+# - an interrupt window that opens while L2 is in HLT is an exit; that KVM halts, and never looks again.
+TESTS = (("basic", ""), ("ept", "except=tables_nowhere"), ("events", ""), ("exits", "except=interrupt_window_hlt"),
+         ("shadowing", ""))
 # Alone on KVM, without Socle: what KVM costs (`make bench-kvm`).
 ALONE = ("bench",)
 LINUX = len(TESTS)  # the menu's last entry: a Linux L1 with its short guests
 
-# Lines that differ under Socle because of KVM; each with KVM's reason. The SDM's answer is the one on Socle.
+# What that KVM itself gets wrong: the lines that only KVM alone has, those that only Socle on it has (the SDM's answer, but
+# where KVM is wrong there too), each after "RESULT ", and KVM's reason above them.
 KVM_ITSELF = (
     # a VMCALL in VMX root operation is a hypercall of KVM's to KVM, not a VMfail with error 1
-    r"RESULT errors vmcall_root=",
-    # KVM loses the event that injects INT1 (privileged software exception, vector 1) where it has to inject it anew
-    r"(RESULT|FAIL) injection (mode=\w+ event=501|after_iret exit=18 len=3 handler=6|basic\.c:\d+ reason == REASON_VMCALL)",
-    r"RESULT cut_by_\w+ .*\binj_int1 |RESULT cut_in_real_mode \w+ inj_int1 ",
+    (r"errors vmcall_root=ok$", r"errors vmcall_root=valid\(1\)$"),
+    # an event that injects INT1 (privileged software exception, vector 1) is lost if KVM exits in its delivery
+    (r"injection mode=\w+ event=501 exit=18 handler=256 ", r"injection mode=\w+ event=501 exit=18 handler=1 "),
+    (r"injection after_iret exit=18 len=3 handler=6$", r"injection after_iret exit=18 len=3 pc=2$"),
+    (r"cut_by_\w+ (.* )?inj_int1 ", r"cut_by_\w+ (.* )?inj_int1 "),
+    (r"cut_in_real_mode \w+ inj_int1 ", r"cut_in_real_mode \w+ inj_int1 "),
     # with "NMI exiting" and without "virtual NMIs", an IRET of L2's unblocks no NMIs; under KVM it does
-    r"RESULT iret_unblocks pin=8 blocked=1 ",
+    (r"iret_unblocks pin=8 blocked=1 .* interruptibility=0$", r"iret_unblocks pin=8 blocked=1 .* interruptibility=8$"),
     # an EPT misconfiguration has no exit qualification; KVM leaves that of a violation there
-    r"RESULT cut_virtual_interrupts misconfig ",
-    r"SUMMARY",
+    (r"cut_virtual_interrupts misconfig ", r"cut_virtual_interrupts misconfig (?!.*\b49\([^0])"),
+    # the link pointer must not be the current VMCS; KVM does not look
+    (r"shadow_links link=4 on=0 exit=17 ", r"shadow_links link=4 on=0 exit=80000021 qualification=4$"),
 )
+# The failures that these are; on Socle only those that are there on KVM alone.
+FAILS = (r"FAIL injection basic\.c:\d+ reason == REASON_VMCALL && vm_vector",)
 
 
 def cpio_of(folder, out):
@@ -87,13 +96,33 @@ def lines(result, mark):
     return [line[len(mark) + 1:] for line in result.lines if re.match(mark + " (RESULT|FAIL|SKIP|SUMMARY|DONE)", line)]
 
 
+def only(alone, under):
+    """What a comparison line by line finds: each line that one side has and the other has not, or has elsewhere."""
+    for what, left, left_end, right, right_end in difflib.SequenceMatcher(None, alone, under, False).get_opcodes():
+        if what != "equal":
+            yield from ("only on KVM: " + line for line in alone[left:left_end])
+            yield from ("only on Socle: " + line for line in under[right:right_end])
+
+
+def explained(line):
+    """Is this KVM's own?"""
+    side, _, said = line.partition(": ")
+    if said.startswith("FAIL "):
+        return side != "only on Socle" and any(re.match(pattern, said) for pattern in FAILS)
+    column = 0 if side == "only on KVM" else 1
+    return said.startswith("SUMMARY ") or any(re.match("RESULT " + row[column], said) for row in KVM_ITSELF)
+
+
 def differences(result):
-    """What the guest tests say on Socle and do not say on KVM alone, and the other way round."""
+    """Where the guest tests say on Socle what they do not say on KVM alone: how often, and in which order, counts."""
     alone, under = lines(result, "KVM"), lines(result, "SOCLE")
-    wrong = ["only on KVM: " + line for line in alone if line not in under]
-    wrong += ["only on Socle: " + line for line in under if line not in alone]
-    if not result.having("^(KVM SUMMARY|SOCLE SELFTEST)"):
-        wrong.append("neither a guest test nor Linux came to an end on KVM")
-    ours = [line for line in wrong if not any(re.search(pattern, line) for pattern in KVM_ITSELF)]
+    wrong = list(only(alone, under))
+    ours = [line for line in wrong if not explained(line)]
+    ours += [line for line in ("on both: " + said for said in alone if said.startswith("FAIL ") and said in under)
+             if not explained(line)]
     # sums differ by what is listed, not by themselves
-    return ours if ours or not all(" SUMMARY" in line for line in wrong) else wrong
+    if not ours and wrong and all(" SUMMARY " in line for line in wrong):
+        ours = wrong
+    if not result.having("^(KVM SUMMARY|SOCLE SELFTEST)"):
+        ours.append("neither a guest test nor Linux came to an end on KVM")
+    return ours
