@@ -256,6 +256,8 @@ static void memory_reset(void)
 				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 		if (fake_memory == MAP_FAILED)
 			abort();
+		/* Each machine test is a process that touches thousands of these pages: fewer faults. */
+		madvise(fake_memory, FAKE_MEMORY_SIZE, MADV_HUGEPAGE);
 		return;
 	}
 	madvise(fake_memory, FAKE_MEMORY_SIZE, MADV_DONTNEED);
