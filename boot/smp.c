@@ -33,7 +33,8 @@ enum { STACK_MAIN, STACK_NMI, STACK_DOUBLE_FAULT, STACK_MACHINE_CHECK };
 
 static enum status ap_status; /* of the AP that is being started; before `online` is set */
 static u32 barrier_count;     /* any CPU, atomic */
-static u32 unheld_count;      /* BSP; any CPU reads: CPUs of L1's that never come to the barrier */
+static u32 absent_count;      /* BSP; any CPU reads: CPUs of L1's that never come to the barrier */
+static u32 turn;	      /* any CPU, atomic: the AP whose vCPU is made; 0: none */
 
 static u64 stack_top(const struct percpu *cpu, u32 which)
 {
@@ -139,7 +140,7 @@ static enum status unheld(struct percpu *cpu, enum status status)
 		apic_send_init(cpu->apic_id);
 	log_warn("the CPU with APIC ID %x is not held: L1 can start it outside Socle", cpu->apic_id);
 	if (!cpu->parked)
-		__atomic_fetch_add(&unheld_count, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&absent_count, 1, __ATOMIC_RELAXED);
 	return STATUS_OK;
 }
 
@@ -152,6 +153,8 @@ static enum status start_all(struct trampoline *at, void (*main)(struct percpu *
 
 		if (status != STATUS_OK && !cpu->vmx)
 			status = unheld(cpu, status);
+		else if (cpu->parked && i < percpu_count())
+			__atomic_fetch_add(&absent_count, 1, __ATOMIC_RELAXED);
 		if (status != STATUS_OK)
 			return status;
 	}
@@ -175,11 +178,35 @@ enum status smp_start(u32 counted, void (*main)(struct percpu *cpu))
 	return status;
 }
 
+void smp_await_turn(const struct percpu *cpu)
+{
+	while (__atomic_load_n(&turn, __ATOMIC_ACQUIRE) != cpu->id)
+		cpu_pause();
+}
+
+void smp_end_turn(void)
+{
+	__atomic_store_n(&turn, 0, __ATOMIC_RELEASE);
+}
+
+void smp_take_turns(void)
+{
+	for (u32 i = 1; i < percpu_count(); i++) {
+		const struct percpu *cpu = percpu_get(i);
+
+		if (!cpu->vmx || cpu->parked)
+			continue;
+		__atomic_store_n(&turn, i, __ATOMIC_RELEASE);
+		while (__atomic_load_n(&turn, __ATOMIC_ACQUIRE))
+			cpu_pause();
+	}
+}
+
 void smp_barrier(void)
 {
 	__atomic_fetch_add(&barrier_count, 1, __ATOMIC_ACQ_REL);
 	while (__atomic_load_n(&barrier_count, __ATOMIC_ACQUIRE) +
-		       __atomic_load_n(&unheld_count, __ATOMIC_RELAXED) <
+		       __atomic_load_n(&absent_count, __ATOMIC_RELAXED) <
 	       percpu_count())
 		cpu_pause();
 }

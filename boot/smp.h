@@ -26,6 +26,14 @@ enum status smp_start(u32 counted, void (*main)(struct percpu *cpu));
 /* AP: what became of its start. */
 void smp_report(struct percpu *cpu, enum status status);
 
+/*
+ * One after the other: an AP of L1's that has reported waits for its turn, and ends it; the BSP has all take
+ * theirs.
+ */
+void smp_await_turn(const struct percpu *cpu);
+void smp_end_turn(void);
+void smp_take_turns(void);
+
 /* All CPUs that L1 has, and that are held, wait here for each other. */
 void smp_barrier(void);
 

@@ -63,7 +63,9 @@ static void must(enum status status)
 
 /*
  * An AP of L1's waits for its SIPI in the run loop; a parked one stays in VMX root operation, where INIT and
- * SIPI do not wake it. It may differ from the others: nothing of L1's runs on it.
+ * SIPI do not wake it. It may differ from the others: nothing of L1's runs on it. One that should be L1's and
+ * cannot run beside the others is parked as well. What the vCPUs share is made when all have said what they
+ * have.
  */
 static void ap_main(struct percpu *cpu)
 {
@@ -74,12 +76,15 @@ static void ap_main(struct percpu *cpu)
 	if (status == STATUS_OK)
 		status = vmx_cpu_init();
 	if (status == STATUS_OK && !cpu->parked)
-		status = caps_compare();
+		cpu->parked = !caps_join();
 	if (status == STATUS_OK && !cpu->parked)
-		vcpu_create(cpu, &vm, NULL);
+		vm_probe_cpu(false);
 	smp_report(cpu, status);
 	if (status != STATUS_OK || cpu->parked)
 		cpu_halt_forever();
+	smp_await_turn(cpu);
+	vcpu_create(cpu, &vm, NULL);
+	smp_end_turn();
 	smp_barrier();
 	vcpu_run(cpu->vcpu);
 }
@@ -105,7 +110,7 @@ static void log_cpus(void)
 	if (percpu_count() > CPU_LINES_MAX)
 		log_info("cpu 0-%u: in VMX operation", percpu_count() - 1);
 	for (u32 i = 0; percpu_count() <= CPU_LINES_MAX && i < percpu_count(); i++)
-		if (percpu_get(i)->vmx)
+		if (percpu_get(i)->vmx && !percpu_get(i)->parked)
 			log_info("cpu %u: in VMX operation, APIC ID %x", i, percpu_get(i)->apic_id);
 }
 
@@ -174,10 +179,12 @@ static void main_in_window(void)
 	struct l1_start start;
 
 	must(vmx_cpu_init());
+	vm_probe_cpu(true);
 	find_sleep();
+	must(smp_start(answered.count, ap_main));
 	must(vm_init());
 	log_info("level %u: on %s", cpuid_level(), cpuid_level() ? "another Socle" : "the processor");
-	must(smp_start(answered.count, ap_main));
+	smp_take_turns();
 	log_cpus();
 	if (!boot_info.efi)
 		must(int15_install());

@@ -23,8 +23,8 @@ struct ALIGNED(64) percpu {
 	struct desc_cpu *desc; /* constant after init: GDT, TSS */
 	u64 stack_top;	       /* constant after init */
 	u32 online;	       /* any CPU, atomic: set once by its owner */
-	bool parked; /* constant after init: beyond cpus=, or named by no table; in VMX operation, so
-			that INIT and SIPI of L1 cannot start it, and halted */
+	bool parked; /* constant after its owner's start: beyond cpus=, named by no table, or unlike the
+			others; in VMX operation, so that INIT and SIPI of L1 cannot start it, and halted */
 };
 
 static inline struct percpu *percpu_this(void)

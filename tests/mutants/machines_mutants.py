@@ -2,9 +2,30 @@
 """Mutants of what only machines with more of everything show: many ranges, modules, processors, unlike ones."""
 from mutant import Mutant
 
+JOIN = "vmx/hw/caps_join.c"
 GIVE, EFI = "boot/l1_linux_give.c", "boot/efi_map.c"
 
 MUTANTS = [
+    Mutant("revisions-mixed", JOIN,
+           [("if (c->how == BASIC && ((theirs ^ mine) & BASIC_ALIKE))", "if (c->how == BASIC && (theirs ^ mine) == ~0ull)")],
+           "unlike: who_cannot_share_is_left_out"),
+    Mutant("unlike-one-without-what-socle-needs", JOIN,
+           [("if (status != STATUS_OK && last)", "if (status != STATUS_OK && !last)")],
+           "unlike: who_cannot_share_is_left_out"),
+    Mutant("must-be-one-by-the-first-alone", JOIN, [("((a | b) & GENMASK(31, 0))", "(a & GENMASK(31, 0))")],
+           "unlike: what_one_lacks_is_nobodys"),
+    Mutant("controls-of-the-first-alone", JOIN, [("(a & b & GENMASK(63, 32))", "(a & GENMASK(63, 32))")],
+           "unlike: what_one_lacks_is_nobodys"),
+    Mutant("derived-before-joined", JOIN, [("\tcaps_derive(all);\n", "")],
+           "unlike: what_one_lacks_is_nobodys"),
+    Mutant("first-ones-timer-rate", "vmx/l1/exit_msr.c",
+           [("if (index == MSR_IA32_VMX_MISC)", "if (index == MSR_IA32_VMX_BASIC)")],
+           "unlike: the_timer_counts_at_each_ones_rate"),
+    Mutant("fields-of-the-last-cpu", "vmx/hw/vmcs.c", [("(first || field_present[i]) &&", "(first || i < 1000) &&")],
+           "unlike: fields_and_msrs_of_all"),
+    Mutant("msrs-of-the-first-alone", "vmx/l1/vm.c",
+           [("range->if_there && !rdmsr_safe(msr, &value)", "range->if_there && (!first || !rdmsr_safe(msr, &value))")],
+           "unlike: fields_and_msrs_of_all"),
     Mutant("windows-all-low", "boot/window.c", [("find(piece, MEMORY_END);", "find(piece, SIZE_4G);")],
            "window: the_rest_is_where_there_is_memory"),
     Mutant("windows-in-one-piece-or-none", "boot/window.c", [("if (piece <= 2 * share)", "if (piece)")],
@@ -21,12 +42,14 @@ MUTANTS = [
            "l1_linux: several_initrds_are_one"),
     Mutant("second-initrd-only", GIVE, [("\t\tto += m->size;\n", "")],
            "l1_linux: several_initrds_are_one"),
-    Mutant("more-ranges-from-the-first", GIVE, [("put_ranges(phys_to_ptr(HPA(at + sizeof(head))), BP_E820_MAX, count);",
+    Mutant("more-ranges-from-the-first", GIVE,
+           [("put_ranges(phys_to_ptr(HPA(at + sizeof(head))), BP_E820_MAX, count);",
                                                  "put_ranges(phys_to_ptr(HPA(at + sizeof(head))), 0, count);")],
            "l1_linux: ranges_beyond_128_are_told"),
     Mutant("setup-data-for-an-old-kernel", GIVE, [("version < SETUP_DATA_VERSION", "!version")],
            "l1_linux: ranges_beyond_128_are_told"),
-    Mutant("high-map-free-for-the-decompressor", GIVE, [("return at && memmap_override(at, size, MEMMAP_ACPI) ? at : 0;",
+    Mutant("high-map-free-for-the-decompressor", GIVE,
+           [("return at && memmap_override(at, size, MEMMAP_ACPI) ? at : 0;",
                                                          "return at;")],
            "l1_linux: the_firmwares_map_goes_where_there_is_room"),
     Mutant("pieces-of-one-kind-apart", EFI,

@@ -159,7 +159,10 @@ void machine_init(const char *options_line)
 		machine_more_memory();
 	page_alloc_init();
 	page_alloc_add(M_WINDOW, M_WINDOW_SIZE);
-	if (caps_init() != STATUS_OK || vmx_cpu_init() != STATUS_OK || vm_init() != STATUS_OK)
+	if (caps_init() != STATUS_OK || vmx_cpu_init() != STATUS_OK)
+		abort();
+	vm_probe_cpu(true);
+	if (vm_init() != STATUS_OK)
 		abort();
 	machine_vcpu = vcpu_create(&fake_cpu, &vm, &start);
 	EXIT_NOW(.reason = EXIT_CPUID);

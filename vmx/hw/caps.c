@@ -57,11 +57,11 @@ static const struct ept_row ept_rows[] = {
 	{ INVVPID_NEEDED, false, "INVVPID" },
 };
 
-static bool control_available(const struct control_row *row)
+static bool control_available(const struct vmx_caps *caps, const struct control_row *row)
 {
 	const struct control_cap *const words[WORD_COUNT] = {
-		[WORD_PIN] = &vmx_caps.pin,   [WORD_PROC] = &vmx_caps.proc,   [WORD_PROC2] = &vmx_caps.proc2,
-		[WORD_EXIT] = &vmx_caps.exit, [WORD_ENTRY] = &vmx_caps.entry,
+		[WORD_PIN] = &caps->pin,   [WORD_PROC] = &caps->proc,	[WORD_PROC2] = &caps->proc2,
+		[WORD_EXIT] = &caps->exit, [WORD_ENTRY] = &caps->entry,
 	};
 
 	return words[row->word]->allowed1 & row->bit;
@@ -109,7 +109,7 @@ static u64 debugctl_valid(void)
 }
 
 /* Needs VMX in CPUID. Without true controls their plain forms say the same with more bits fixed. */
-static void read_caps(struct vmx_caps *caps)
+void caps_read(struct vmx_caps *caps)
 {
 	u32 ext_max = cpuid(CPUID_LEAF_EXT_MAX, 0).eax;
 	u32 sizes = ext_max >= CPUID_LEAF_ADDRESS_SIZE ? cpuid(CPUID_LEAF_ADDRESS_SIZE, 0).eax : 0x3024;
@@ -143,6 +143,11 @@ static void read_caps(struct vmx_caps *caps)
 	caps->linear_bits = MIN((sizes >> 8) & 0xff, 48u);
 	caps->has_guest_1g = ext_max >= CPUID_LEAF_EXT_FEATURES &&
 			     (cpuid(CPUID_LEAF_EXT_FEATURES, 0).edx & CPUID_EXT1_EDX_PDPE1GB);
+	caps_derive(caps);
+}
+
+void caps_derive(struct vmx_caps *caps)
+{
 	caps->has_shadow_vmcs = (caps->proc2.allowed1 & PROC2_VMCS_SHADOWING) && options.shadow_vmcs;
 	caps->has_ept_1g = caps->ept_vpid & EPT_CAP_1G;
 	caps->has_ept_2m = caps->ept_vpid & EPT_CAP_2M;
@@ -164,19 +169,18 @@ static enum status check_feature_control(void)
 	return value & FEATURE_CONTROL_VMX_IN_SMX ? STATUS_VMX_TXT_ONLY : STATUS_VMX_LOCKED;
 }
 
-/* The first required thing that is missing. */
-static enum status check_required(void)
+enum status caps_check(const struct vmx_caps *caps)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(control_rows); i++) {
 		const struct control_row *row = &control_rows[i];
 
-		if (row->need > NEED_OPTIONAL && !control_available(row))
+		if (row->need > NEED_OPTIONAL && !control_available(caps, row))
 			return status_with((enum status)row->need, "%s", row->name);
 	}
-	if (!(vmx_caps.basic & VMX_BASIC_TRUE_CONTROLS))
+	if (!(caps->basic & VMX_BASIC_TRUE_CONTROLS))
 		return STATUS_NO_TRUE_CONTROLS;
 	for (size_t i = 0; i < ARRAY_SIZE(ept_rows); i++)
-		if (ept_rows[i].required && (vmx_caps.ept_vpid & ept_rows[i].bits) != ept_rows[i].bits)
+		if (ept_rows[i].required && (caps->ept_vpid & ept_rows[i].bits) != ept_rows[i].bits)
 			return status_with(STATUS_EPT_UNFIT, "%s", ept_rows[i].name);
 	return STATUS_OK;
 }
@@ -199,21 +203,8 @@ enum status caps_init(void)
 
 	if (status != STATUS_OK)
 		return status;
-	read_caps(&vmx_caps);
-	return check_required();
-}
-
-enum status caps_compare(void)
-{
-	struct vmx_caps mine;
-
-	read_caps(&mine);
-	if (memcmp(&mine, &vmx_caps, sizeof(mine)) == 0)
-		return STATUS_OK;
-	return status_with(STATUS_VMX_DIFFERS, "APIC ID %x: %s", percpu_this()->apic_id,
-			   mine.basic != vmx_caps.basic		? "VMX_BASIC"
-			   : mine.ept_vpid != vmx_caps.ept_vpid ? "EPT_VPID_CAP"
-								: "controls");
+	caps_read(&vmx_caps);
+	return caps_check(&vmx_caps);
 }
 
 static void report_row(const char *name, bool required, bool available)
@@ -229,19 +220,19 @@ bool caps_report(void)
 	log_report("check: what this processor has");
 	report_row("VT-x", true, vmx);
 	if (vmx) {
-		read_caps(&vmx_caps);
+		caps_read(&vmx_caps);
 		report_row("VT-x allowed by the firmware", true, check_feature_control() == STATUS_OK);
 		report_row("true controls", true, vmx_caps.basic & VMX_BASIC_TRUE_CONTROLS);
 		for (size_t i = 0; i < ARRAY_SIZE(control_rows); i++)
 			if (control_rows[i].need != NEED_UNUSED)
 				report_row(control_rows[i].name, control_rows[i].need > NEED_OPTIONAL,
-					   control_available(&control_rows[i]));
+					   control_available(&vmx_caps, &control_rows[i]));
 		for (size_t i = 0; i < ARRAY_SIZE(ept_rows); i++)
 			report_row(ept_rows[i].name, ept_rows[i].required,
 				   (vmx_caps.ept_vpid & ept_rows[i].bits) == ept_rows[i].bits);
 		status = check_feature_control();
 		if (status == STATUS_OK)
-			status = check_required();
+			status = caps_check(&vmx_caps);
 	}
 	if (status != STATUS_OK)
 		status_report(status);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What this processor's VMX can do: the capability MSRs read once on the BSP
- * and compared on every AP, against what Socle needs.  What L1 is told is
+ * What the processors' VMX can do: the capability MSRs of the BSP and what
+ * every AP has of it (caps_join.c), against what Socle needs.  What L1 is told is
  * vmx/nested/vmcs12/caps12.c.
  * SDM: appendix "VMX Capability Reporting Facility".
  */
@@ -16,7 +16,7 @@ struct control_cap {
 	u32 allowed0, allowed1;
 };
 
-/* Constant after caps_init(). */
+/* Constant after the last caps_join(), before the first vCPU is made. */
 struct vmx_caps {
 	u64 basic, misc, ept_vpid, vmfunc, vmcs_enum;
 	u64 cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
@@ -43,8 +43,17 @@ enum status caps_check_smp(void);
 /* AP: STATUS_OK if it has VT-x and the firmware does not forbid it. */
 enum status caps_may_vmxon(void);
 
-/* AP, after that: STATUS_OK if its capabilities equal the BSP's. */
-enum status caps_compare(void);
+/*
+ * AP, after that, in VMX operation and while no other one does it: vmx_caps becomes what this CPU has as
+ * well. False: it cannot run beside the others, and a line has said why; vmx_caps is what it was.
+ */
+bool caps_join(void);
+
+/* For caps_join(): what the CPU that calls has; what follows from the MSRs; STATUS_OK if it is all that L0
+ * needs. */
+void caps_read(struct vmx_caps *caps);
+void caps_derive(struct vmx_caps *caps);
+enum status caps_check(const struct vmx_caps *caps);
 
 /* `check`: prints what the machine has and lacks, also without VT-x; true if Socle can run here. */
 bool caps_report(void);

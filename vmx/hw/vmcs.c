@@ -75,12 +75,13 @@ bool vmcs_field_exists(enum vmcs_field field)
 	return false;
 }
 
-void vmcs_probe_fields(void)
+void vmcs_probe_fields(bool first)
 {
 	u64 value;
 
 	for (size_t i = 0; i < ARRAY_SIZE(field_rows); i++)
-		field_present[i] = hw_vmread(field_rows[i].encoding, &value) == HW_VMX_OK;
+		field_present[i] =
+			(first || field_present[i]) && hw_vmread(field_rows[i].encoding, &value) == HW_VMX_OK;
 }
 
 const char *vmcs_field_name(u32 encoding)

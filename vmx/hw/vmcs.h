@@ -85,9 +85,10 @@ static inline void vmcs_write_fast(enum vmcs_field field, u64 value)
 		vmcs_write_failed(field, value);
 }
 
-/* Does this processor have the field?  Probed once by vmcs_probe_fields() with a current VMCS. */
+/* Do all processors have the field?  Each probes once by vmcs_probe_fields(), with a current VMCS; the first
+ * anew. */
 bool vmcs_field_exists(enum vmcs_field field);
-void vmcs_probe_fields(void);
+void vmcs_probe_fields(bool first);
 
 const char *vmcs_field_name(u32 encoding);
 

@@ -62,8 +62,14 @@ bool msr_read(struct vcpu *vcpu, u32 index, u64 *value)
 	case MSR_IA32_SMM_MONITOR_CTL: *value = 0; return true;
 	default: break;
 	}
-	if (is_vmx_capability(index))
-		return nested_read_capability(index, value);
+	if (is_vmx_capability(index)) {
+		if (!nested_read_capability(index, value))
+			return false;
+		/* of this CPU: those of a hybrid part may count at other rates */
+		if (index == MSR_IA32_VMX_MISC)
+			*value = (*value & ~VMX_MISC_TIMER_RATE) | (rdmsr(index) & VMX_MISC_TIMER_RATE);
+		return true;
+	}
 	if (mtrr_is_msr(index))
 		return mtrr_read(&vcpu->mtrr, index, value);
 	if (is_hidden(index) || !rdmsr_safe(index, value))

@@ -45,9 +45,11 @@ static void msr_bitmap_set(u8 *bitmap, u32 msr, bool write)
 	bitmap[part + bit / 8] |= (u8)(1u << (bit % 8));
 }
 
-static void make_msr_bitmap(void)
+/* What any of the CPUs has is intercepted on all: where it is not there, L1 gets the same #GP. */
+static void add_to_msr_bitmap(bool first)
 {
-	vm.msr_bitmap01 = page_alloc();
+	if (first)
+		vm.msr_bitmap01 = page_alloc();
 	for (size_t i = 0; i < ARRAY_SIZE(msr_intercepts); i++) {
 		const struct msr_range *range = &msr_intercepts[i];
 
@@ -82,15 +84,16 @@ static void make_controls(struct l0_controls *c)
 }
 
 /* vmcs_field_exists() is asked before the first vCPU's VMCS is there: a VMCS for the question alone. */
-static void probe_fields(void)
+void vm_probe_cpu(bool first)
 {
 	static struct regcache_counters counters;
 	struct vmcs vmcs;
 
 	vmcs_init(&vmcs, page_alloc(), &counters);
 	vmcs_load(&vmcs);
-	vmcs_probe_fields();
+	vmcs_probe_fields(first);
 	vmcs_clear(&vmcs);
+	add_to_msr_bitmap(first);
 }
 
 enum status vm_init(void)
@@ -102,10 +105,8 @@ enum status vm_init(void)
 	status = passthru_init(&mtrr);
 	if (status != STATUS_OK)
 		return status;
-	make_msr_bitmap();
 	ports_init();
 	make_controls(&l0_controls);
-	probe_fields();
 	cpuid_init();
 	nested_caps_init();
 	return STATUS_OK;

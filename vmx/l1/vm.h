@@ -23,6 +23,9 @@ extern struct vm vm;
 
 /* BSP, once. */
 enum status vm_init(void);
+/* Each CPU of L1's, in VMX operation, one at a time and before that: which fields and MSRs it has. `first`:
+ * the BSP. */
+void vm_probe_cpu(bool first);
 
 /*
  * EPT01 for one GPA: makes a mapping if there should be one (MMIO on demand).
