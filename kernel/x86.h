@@ -243,9 +243,6 @@ static inline bool is_canonical(u64 va, unsigned int bits)
 {
 	return (u64)((i64)(va << (64 - bits)) >> (64 - bits)) == va;
 }
-#endif
-
-#ifndef __ASSEMBLER__
 
 /* SDM "PDPTE Registers": a PDPTE of PAE paging that is present has no reserved bit. Width of addresses in
  * bits. */
