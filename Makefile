@@ -61,7 +61,8 @@ endif
 all: $(O)/socle.elf $(O)/socle-disk.bin
 
 # What runs once, before L1 does: small rather than fast.
-$(O)/boot/%.o $(O)/drivers/%.o $(O)/kernel/main.o $(O)/kernel/cmdline%.o $(O)/kernel/status.o: CFLAGS += -Os
+$(O)/boot/%.o $(O)/drivers/%.o $(O)/kernel/main.o $(O)/kernel/cmdline%.o $(O)/kernel/status.o \
+	$(O)/kernel/report.o $(O)/vmx/rehearsal.o $(O)/vmx/l1/hidden.o $(O)/vmx/hw/caps.o: CFLAGS += -Os
 
 # The exit path; all of it at -O3 would be larger than an image of Socle's may be.
 $(O)/vmx/nested/%.o $(O)/vmx/run.o: CFLAGS += -O3

@@ -267,5 +267,8 @@ enum status cmdline_parse(const char *line)
 			(void)cmdline_parse_console(word + 8, &options.console);
 		line += len + (line[len] != '\0');
 	}
+	/* A report is whole, whatever log= says. */
+	if (options.check && options.log < LOG_INFO)
+		options.log = LOG_INFO;
 	return first;
 }

@@ -34,6 +34,7 @@
 #include "vmx/guest/vcpu.h"
 #include "vmx/l1/vm.h"
 #include "vmx/hw/vmx_cpu.h"
+#include "vmx/rehearsal.h"
 
 #define CPU_LINES_MAX 8
 #define LINE_PIECE 90 /* a long command line is shown in lines of so much */
@@ -58,6 +59,8 @@ static void must(enum status status)
 	if (status == STATUS_OK)
 		return;
 	status_report(status);
+	if (options.check)
+		rehearsal_verdict(false);
 	halt();
 }
 
@@ -85,6 +88,8 @@ static void ap_main(struct percpu *cpu)
 	smp_await_turn(cpu);
 	vcpu_create(cpu, &vm, NULL);
 	smp_end_turn();
+	if (options.check)
+		cpu_halt_forever();
 	smp_barrier();
 	vcpu_run(cpu->vcpu);
 }
@@ -172,6 +177,15 @@ static void find_sleep(void)
 	acpi_hide_sleep(boot_info.rsdp, boot_info.rsdp_size, !boot_info.efi);
 }
 
+/* The other CPUs are halted: they never come to the barrier. */
+static NORETURN void end_rehearsal(void)
+{
+	log_memory();
+	rehearsal_end();
+	rehearsal_verdict(true);
+	halt();
+}
+
 /* On the BSP's own stack, in the window. */
 static void main_in_window(void)
 {
@@ -186,6 +200,8 @@ static void main_in_window(void)
 	log_info("level %u: on %s", cpuid_level(), cpuid_level() ? "another Socle" : "the processor");
 	smp_take_turns();
 	log_cpus();
+	if (options.check)
+		end_rehearsal();
 	if (!boot_info.efi)
 		must(int15_install());
 	must(l1_load(&boot_info, &start));
@@ -241,12 +257,11 @@ void kernel_main(u32 magic, u32 info)
 		cmdline_help(print_option);
 		halt();
 	}
-	if (options.check) {
-		caps_report();
-		halt();
-	}
+	if (options.check)
+		rehearsal_begin(&boot_info);
 	must(caps_init());
-	must(l1_check(&boot_info));
+	if (!options.check || boot_info.module_count)
+		must(l1_check(&boot_info));
 	must(window_read_map(&boot_info));
 	must(window_take(0));
 	window_relocate();

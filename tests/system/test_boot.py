@@ -63,11 +63,31 @@ def test_boot_log_fits_one_screen():
 
 @pytest.mark.parametrize("model", MODELS)
 def test_check_reports_and_halts(model):
-    result = boot(None, options="check", model=model)
+    """All of a start but L1: two CPUs come into VMX operation, and what L1 would not see is named."""
+    result = boot(None, options="check", model=model, cpus=2)
     assert_no_accident(result)
+    assert has_cpus_in_vmx(result, 2), show(result)
+    for line in ("processor: .*Intel", "firmware: BIOS, started by GRUB 2", "memory: 511 MiB in", "serial port: com1, port 3f8",
+                 "screen: text 80x25", "VT-d: none", "VT-x: allowed by", "hidden .*debug store", "VT-x hidden from L1: "):
+        assert result.having("^socle: " + line), line + show(result)
+    assert all(len(line) <= 120 for line in result.own()), show(result)
     assert result.having("^socle: .*unrestricted"), show(result)
     assert result.having("^socle: check: Socle can run"), show(result)
     assert result.having("^socle: (error: )?halted"), show(result)
+
+
+def test_check_of_a_machine_that_cannot_start():
+    """The processor would do, but the rest of the start would not."""
+    result = boot(None, options="check reserve=64K", model="ivy_bridge")
+    assert result.having("^socle: VT-x lacks: ") and result.having("^socle: error: reserve= is too small"), show(result)
+    assert result.having("^socle: check: Socle cannot run on this machine"), show(result)
+    assert not result.having("Socle can run"), show(result)
+
+
+def test_check_looks_at_an_l1_that_is_there():
+    result = boot(__file__, options="check", model="ivy_bridge")
+    assert result.having("^socle: error: the L1 image is neither"), show(result)
+    assert result.having("^socle: check: Socle cannot run"), show(result)
 
 
 def test_image_is_small():

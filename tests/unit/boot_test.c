@@ -738,7 +738,7 @@ static void wrong_options_name_what_is_allowed(void **state UNUSED)
 	assert_non_null(strstr(text, " ept02; put"));
 	cmdline_help(keep_line);
 	assert_non_null(strstr(help, "  log=error|warn|info|debug: how much"));
-	assert_non_null(strstr(help, "\n  check: report"));
+	assert_non_null(strstr(help, "\n  check: start"));
 }
 
 static void every_status_has_its_line(void **state UNUSED)

@@ -11,6 +11,7 @@
 #include "kernel/log.h"
 #include "kernel/msr.h"
 #include "kernel/percpu.h"
+#include "kernel/report.h"
 #include "kernel/string.h"
 #include "kernel/x86.h"
 #include "vmx/hw/vmx.h"
@@ -207,35 +208,46 @@ enum status caps_init(void)
 	return caps_check(&vmx_caps);
 }
 
-static void report_row(const char *name, bool required, bool available)
+/* Those that are optional or required, and are there (or not). */
+static void report_rows(const char *title, bool available)
 {
-	log_report("  %s %s%s", available ? "yes" : "NO ", name, required ? " (required)" : "");
+	report_begin(title);
+	for (size_t i = 0; i < ARRAY_SIZE(control_rows); i++)
+		if (control_rows[i].need != NEED_UNUSED &&
+		    control_available(&vmx_caps, &control_rows[i]) == available)
+			report_item("%s", control_rows[i].name);
+	for (size_t i = 0; i < ARRAY_SIZE(ept_rows); i++)
+		if (((vmx_caps.ept_vpid & ept_rows[i].bits) == ept_rows[i].bits) == available)
+			report_item("%s", ept_rows[i].name);
+	report_end();
 }
 
-bool caps_report(void)
+void caps_report(void)
 {
-	enum status status = STATUS_NO_VMX;
-	bool vmx = cpu_has_vmx();
+	u64 control = 0;
 
-	log_report("check: what this processor has");
-	report_row("VT-x", true, vmx);
-	if (vmx) {
-		caps_read(&vmx_caps);
-		report_row("VT-x allowed by the firmware", true, check_feature_control() == STATUS_OK);
-		report_row("true controls", true, vmx_caps.basic & VMX_BASIC_TRUE_CONTROLS);
-		for (size_t i = 0; i < ARRAY_SIZE(control_rows); i++)
-			if (control_rows[i].need != NEED_UNUSED)
-				report_row(control_rows[i].name, control_rows[i].need > NEED_OPTIONAL,
-					   control_available(&vmx_caps, &control_rows[i]));
-		for (size_t i = 0; i < ARRAY_SIZE(ept_rows); i++)
-			report_row(ept_rows[i].name, ept_rows[i].required,
-				   (vmx_caps.ept_vpid & ept_rows[i].bits) == ept_rows[i].bits);
-		status = check_feature_control();
-		if (status == STATUS_OK)
-			status = caps_check(&vmx_caps);
+	if (!cpu_has_vmx()) {
+		log_report("VT-x: none");
+		return;
 	}
-	if (status != STATUS_OK)
-		status_report(status);
-	log_report("check: Socle %s run on this processor", status == STATUS_OK ? "can" : "cannot");
-	return status == STATUS_OK;
+	rdmsr_safe(MSR_IA32_FEATURE_CONTROL, &control);
+	log_report("VT-x: %s (IA32_FEATURE_CONTROL %llx)",
+		   check_feature_control() == STATUS_OK ? "allowed by the firmware"
+							: "locked off by the firmware",
+		   (unsigned long long)control);
+	caps_read(&vmx_caps);
+	log_report("VMCS revision %x, addresses of %u bits (memory: %u)", (u32)vmx_caps.basic & 0x7fffffff,
+		   vmx_caps.physical_bits, vmx_caps.memory_bits);
+	report_rows("VT-x has: ", true);
+	report_rows("VT-x lacks: ", false);
+}
+
+void caps_report_hidden(const struct vmx_caps *l1s)
+{
+	report_begin("VT-x hidden from L1: ");
+	for (size_t i = 0; i < ARRAY_SIZE(control_rows); i++)
+		if (control_available(&vmx_caps, &control_rows[i]) &&
+		    !control_available(l1s, &control_rows[i]))
+			report_item("%s", control_rows[i].name);
+	report_end();
 }

@@ -55,8 +55,10 @@ void caps_read(struct vmx_caps *caps);
 void caps_derive(struct vmx_caps *caps);
 enum status caps_check(const struct vmx_caps *caps);
 
-/* `check`: prints what the machine has and lacks, also without VT-x; true if Socle can run here. */
-bool caps_report(void);
+/* `check`: prints what the processor has and lacks, also without VT-x. BSP. */
+void caps_report(void);
+/* `check`: the controls that the processor has and L1 is not told of. BSP, after caps_init(). */
+void caps_report_hidden(const struct vmx_caps *l1s);
 
 /* A control word: what is wanted, with the bits that must be 1, minus those that must be 0. */
 static inline u32 caps_control(struct control_cap cap, u32 wanted)

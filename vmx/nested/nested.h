@@ -126,6 +126,8 @@ struct nested_resources nested_resources(struct vcpu *vcpu);
 void nested_init(struct vcpu *vcpu);
 /* BSP, once, after caps_init(): what L1 is told (caps12). */
 void nested_caps_init(void);
+/* `check`: prints the VMX controls that L1 is not told of. BSP, after nested_caps_init(). */
+void nested_report_hidden(void);
 
 /* Exit while L2 runs. */
 enum action nested_exit(struct vcpu *vcpu);

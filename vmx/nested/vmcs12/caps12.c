@@ -79,6 +79,11 @@ void nested_caps_init(void)
 	drop_dependents(&caps12);
 }
 
+void nested_report_hidden(void)
+{
+	caps_report_hidden(&caps12);
+}
+
 static u64 control_msr(struct control_cap cap, u32 default1)
 {
 	return (u64)cap.allowed1 << 32 | cap.allowed0 | default1;

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `check`: the report's lines, what of CPUID and of the VMX controls is named as hidden, and ACPI's DMAR
+ * table, whole and damaged.
+ */
+#include "tests/unit/cmocka_all.h"
+
+#include "drivers/dmar.h"
+#include "kernel/cpuid.h"
+#include "kernel/report.h"
+#include "tests/unit/machine.h"
+#include "vmx/hw/caps.h"
+#include "vmx/l1/hidden.h"
+
+#define RSDT 0x80000u
+#define DMAR 0x81000u
+
+static int setup(void **state UNUSED)
+{
+	fake_reset();
+	return 0;
+}
+
+static void lines_are_as_wide_as_a_screen(void **state UNUSED)
+{
+	static const char wanted[] = "has: aaaaaaaaaaaaaaaaaaaa, bbbbbbbbbbbbbbbbbbbb, cccccccccccccccccc,\n"
+				     "    dddddddddddddddddddd 7\n"
+				     "lacks: none\n";
+
+	report_begin("has: ");
+	report_item("aaaaaaaaaaaaaaaaaaaa");
+	report_item("bbbbbbbbbbbbbbbbbbbb");
+	report_item("cccccccccccccccccc");
+	report_item("dddddddddddddddddddd %u", 7);
+	report_end();
+	report_begin("lacks: ");
+	report_end();
+	assert_string_equal(fake_log(), wanted);
+}
+
+static bool says(const char *text)
+{
+	return strstr(fake_log(), text) != NULL;
+}
+
+static void before_start(void)
+{
+	struct cpuid_regs one = cpuid(1, 0);
+
+	fake_cpuid_set(0, 0, 0x23, 0, 0, 0);
+	fake_cpuid_set(1, 0, one.eax, one.ebx, one.ecx | (u32)(CPUID_1_ECX_SMX | CPUID_1_ECX_OSXSAVE),
+		       one.edx);
+	fake_cpuid_set(7, 0, 1, (u32)CPUID_7_EBX_SMEP, (u32)(CPUID_7_ECX_OSPKE | CPUID_7_ECX_CET_SS), 0);
+	/* LASS, and a bit that nobody knows */
+	fake_cpuid_set(7, 1, BIT(6) | BIT(29), 0, 0, 0);
+}
+
+static void what_l1_does_not_see(void **state UNUSED)
+{
+	machine_before_start = before_start;
+	machine_init("");
+	hidden_report(machine_vcpu);
+	assert_true(says("hidden (Socle does not switch its state): CET shadow stacks, LASS\n"));
+	assert_true(says("not for guests): SMX (TXT), silicon debug\n"));
+	assert_true(says("hidden (unknown to Socle, in CPUID): 7.1 EAX 20000000,"));
+	assert_true(says("leaves 20-23\n"));
+	/* shown, or a control register's */
+	assert_false(says("SMEP"));
+	assert_false(says("1.0 ECX"));
+	assert_false(says("7.0 ECX"));
+}
+
+static void controls_that_l1_does_not_see(void **state UNUSED)
+{
+	struct vmx_caps l1s;
+
+	machine_before_start = NULL;
+	machine_init("");
+	l1s = vmx_caps;
+	caps_report_hidden(&l1s);
+	assert_true(says("VT-x hidden from L1: none\n"));
+	l1s.pin.allowed1 &= ~(u32)PIN_VIRTUAL_NMIS;
+	caps_report_hidden(&l1s);
+	assert_true(says("VT-x hidden from L1: virtual NMIs\n"));
+}
+
+/* ---- DMAR ---- */
+
+static u32 used;
+
+static void put(u32 at, const void *data, u32 size)
+{
+	memcpy(fake_memory + DMAR + at, data, size);
+}
+
+static void begin_table(void)
+{
+	u8 *rsdp = fake_memory + 0xe0000, sum = 0;
+	u32 root[2] = { 40, DMAR };
+
+	memset(rsdp, 0, 64);
+	memcpy(rsdp, "RSD PTR ", 8);
+	memcpy(rsdp + 16, &(u32){ RSDT }, 4);
+	for (int i = 0; i < 20; i++)
+		sum = (u8)(sum + rsdp[i]);
+	rsdp[8] = (u8)-sum;
+	memcpy(fake_memory + RSDT, "RSDT", 4);
+	memcpy(fake_memory + RSDT + 4, &root[0], 4);
+	memcpy(fake_memory + RSDT + 36, &root[1], 4);
+	memset(fake_memory + DMAR, 0, PAGE_SIZE);
+	put(0, "DMAR", 4);
+	put(36, "\x26\x05", 2);
+	used = 48;
+}
+
+static void add(u16 type, u16 size, u64 first, u64 second)
+{
+	u8 structure[24] = { 0 };
+
+	memcpy(structure, &type, 2);
+	memcpy(structure + 2, &size, 2);
+	memcpy(structure + 8, &first, 8);
+	memcpy(structure + 16, &second, 8);
+	put(used, structure, size < 24 ? size : 24);
+	used += size;
+}
+
+static struct dmar read_table(void)
+{
+	static struct dmar dmar;
+
+	put(4, &used, 4);
+	dmar_read(NULL, 0, true, &dmar);
+	return dmar;
+}
+
+static void units_and_regions(void **state UNUSED)
+{
+	struct dmar dmar;
+
+	begin_table();
+	add(0, 24, 0xfed90000, 0);
+	add(0, 16, 0xfed91000, 0);
+	add(1, 32, 0x7a000000, 0x7a01ffff);
+	add(2, 8, 0, 0);
+	add(0, 16, 0xfed90000, 0);
+	dmar = read_table();
+	assert_true(dmar.found && !dmar.damaged);
+	assert_int_equal(dmar.flags, DMAR_INTERRUPT_REMAPPING | DMAR_PLATFORM_OPT_IN);
+	assert_int_equal(dmar.unit_count, 2);
+	assert_int_equal(dmar.units[1], 0xfed91000);
+	assert_int_equal(dmar.region_count, 1);
+	assert_int_equal(dmar.regions[0].limit, 0x7a01ffff);
+	assert_int_equal(dmar.table, DMAR);
+}
+
+static void damaged_tables(void **state UNUSED)
+{
+	static const struct {
+		u16 type, size;
+		u64 first, second;
+	} wrong[] = {
+		{ 0, 8, 0xfed90000, 0 },   /* too short for what it is */
+		{ 0, 16, 0, 0 },	   /* no address */
+		{ 0, 16, 0xfed90800, 0 },  /* none of a page */
+		{ 1, 20, 0x1000, 0x1fff }, /* too short */
+		{ 1, 24, 0x2000, 0x1fff }, /* ends before it begins */
+	};
+	struct dmar dmar;
+
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		begin_table();
+		add(wrong[i].type, wrong[i].size, wrong[i].first, wrong[i].second);
+		add(0, 16, 0xfed92000, 0);
+		dmar = read_table();
+		assert_true(dmar.damaged);
+		assert_int_equal(dmar.unit_count, 1);
+	}
+	/* a length that leads nowhere, and one beyond the end */
+	begin_table();
+	add(0, 16, 0xfed90000, 0);
+	put(used, "\2\0\3\0", 4);
+	used += 4;
+	assert_true(read_table().damaged);
+	begin_table();
+	put(used, "\2\0\x20\0", 4);
+	used += 16;
+	assert_true(read_table().damaged);
+	begin_table();
+	for (u32 i = 0; i <= DMAR_UNIT_MAX; i++)
+		add(0, 16, 0xfed00000 + (u64)i * PAGE_SIZE, 0);
+	dmar = read_table();
+	assert_true(dmar.damaged);
+	assert_int_equal(dmar.unit_count, DMAR_UNIT_MAX);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(lines_are_as_wide_as_a_screen, setup),
+		cmocka_unit_test_setup(what_l1_does_not_see, setup),
+		cmocka_unit_test_setup(controls_that_l1_does_not_see, setup),
+		cmocka_unit_test_setup(units_and_regions, setup),
+		cmocka_unit_test_setup(damaged_tables, setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
