@@ -32,6 +32,7 @@
 #include "vmx/l1/sleep.h"
 #include "vmx/l1/sleep_page.h"
 #include "vmx/guest/vcpu.h"
+#include "vmx/run.h"
 #include "vmx/l1/vm.h"
 #include "vmx/hw/vmx_cpu.h"
 #include "vmx/rehearsal.h"

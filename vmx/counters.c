@@ -167,20 +167,20 @@ static void set_pf_wish(struct vcpu *vcpu)
 }
 
 /* Whether Socle is whole is for L1's kernel to ask, not for its applications. */
-static enum action audit_call(struct vcpu *vcpu, u32 call, u32 index)
+static enum outcome audit_call(struct vcpu *vcpu, u32 call, u32 index)
 {
 	if (vcpu_cpl(vcpu))
-		return event_inject_ud(vcpu);
+		return outcome_ud(vcpu);
 	if (call == CALL_RESOURCE) {
 		vcpu->gpr[GPR_RAX] = audit_resource(vcpu, index);
 	} else {
 		vcpu->gpr[GPR_RAX] = index < audit_piece_count() ? audit_piece_checksum(index) : ~0ull;
 		vcpu->gpr[GPR_RDX] = audit_piece_count();
 	}
-	return ACTION_SKIP;
+	return OUTCOME_SKIP;
 }
 
-static enum action print_call(u32 call)
+static enum outcome print_call(u32 call)
 {
 	if (call == CALL_PRINT_ALL)
 		print_cpus();
@@ -190,10 +190,10 @@ static enum action print_call(u32 call)
 		print_registers();
 	if (cpuid_level())
 		hw_vmcall(DEBUG_CALL_MAGIC, call);
-	return ACTION_SKIP;
+	return OUTCOME_SKIP;
 }
 
-enum action debug_call(struct vcpu *vcpu)
+enum outcome debug_call(struct vcpu *vcpu)
 {
 	u32 call = (u32)vcpu->gpr[GPR_RBX], reg = (u32)vcpu->gpr[GPR_RCX];
 
@@ -203,17 +203,17 @@ enum action debug_call(struct vcpu *vcpu)
 	case CALL_PF_WISH:
 		/* It costs L1 exits: not for its applications to ask, whatever the options. */
 		if (vcpu_cpl(vcpu))
-			return event_inject_ud(vcpu);
+			return outcome_ud(vcpu);
 		set_pf_wish(vcpu);
-		return ACTION_SKIP;
+		return OUTCOME_SKIP;
 	case CALL_REGISTER:
 		vcpu->gpr[GPR_RAX] = reg < REG_COUNT ? vcpu->reg_counters.reads[reg] : ~0ull;
 		vcpu->gpr[GPR_RDX] = reg < REG_COUNT ? vcpu->reg_counters.writes[reg] : ~0ull;
-		return ACTION_SKIP;
+		return OUTCOME_SKIP;
 	case CALL_CHECKSUM:
 	case CALL_RESOURCE: return audit_call(vcpu, call, reg);
-	case CALL_NESTED: vcpu->gpr[GPR_RAX] = nested_counter(vcpu, reg); return ACTION_SKIP;
-	case CALL_HARDWARE: vcpu->gpr[GPR_RAX] = hardware_counter(reg); return ACTION_SKIP;
-	default: return event_inject_ud(vcpu);
+	case CALL_NESTED: vcpu->gpr[GPR_RAX] = nested_counter(vcpu, reg); return OUTCOME_SKIP;
+	case CALL_HARDWARE: vcpu->gpr[GPR_RAX] = hardware_counter(reg); return OUTCOME_SKIP;
+	default: return outcome_ud(vcpu);
 	}
 }

@@ -15,7 +15,7 @@
 #include "vmx/guest/event.h"
 #include "vmx/hw/exits.h"
 
-static enum action (*const handlers[EXIT_REASON_COUNT])(struct vcpu *vcpu) = {
+static enum outcome (*const handlers[EXIT_REASON_COUNT])(struct vcpu *vcpu) = {
 #define X(number, name, handler, wants, facts) [number] = handler,
 #include "vmx/hw/exits.def"
 #undef X
@@ -25,7 +25,7 @@ static enum action (*const handlers[EXIT_REASON_COUNT])(struct vcpu *vcpu) = {
  * A reason without a row is an instruction newer than Socle that exits whatever the controls say, as SEAMCALL
  * and TDCALL do: what else exits does so by a control, and Socle sets none that it does not know.
  */
-enum action exit_dispatch(struct vcpu *vcpu)
+enum outcome exit_dispatch(struct vcpu *vcpu)
 {
 	u32 reason = vcpu->exit_reason & 0xffff;
 
@@ -34,7 +34,7 @@ enum action exit_dispatch(struct vcpu *vcpu)
 	return handlers[reason](vcpu);
 }
 
-enum action exit_unexpected(struct vcpu *vcpu)
+enum outcome exit_unexpected(struct vcpu *vcpu)
 {
 	panic("exit that nobody asked for: %s (%x), qualification %llx",
 	      exit_reason_name(vcpu->exit_reason & 0xffff), vcpu->exit_reason,
@@ -42,9 +42,9 @@ enum action exit_unexpected(struct vcpu *vcpu)
 }
 
 /* Instructions that exit whatever the controls say and that L1's processor does not have. */
-enum action exit_undefined(struct vcpu *vcpu)
+enum outcome exit_undefined(struct vcpu *vcpu)
 {
-	return event_inject_ud(vcpu);
+	return outcome_ud(vcpu);
 }
 
 /* SDM "Resuming Guest Software after Handling an Exception": an IRET that faulted had unblocked NMIs. */
@@ -57,33 +57,33 @@ static void restore_nmi_blocking(struct vcpu *vcpu, u32 info)
 }
 
 /* The guest's own exception, intercepted by L0's wish alone: it is given what it would have had. */
-static enum action redeliver(struct vcpu *vcpu, u32 info)
+static enum outcome redeliver(struct vcpu *vcpu, u32 info)
 {
 	u8 vector = info & INTR_INFO_VECTOR;
 	u32 type = (info & INTR_INFO_TYPE) >> INTR_INFO_TYPE_SHIFT;
 	u32 error_code = info & INTR_INFO_ERROR_CODE ? (u32)vcpu_reg(vcpu, REG_EXIT_INTR_ERROR_CODE) : 0;
 
 	if (type == INTR_TYPE_HARD_EXCEPTION && vector == VEC_PF)
-		return event_inject_pf(vcpu, vcpu_reg(vcpu, REG_EXIT_QUALIFICATION), error_code);
+		return outcome_pf(vcpu, vcpu_reg(vcpu, REG_EXIT_QUALIFICATION), error_code);
 	if (type == INTR_TYPE_HARD_EXCEPTION)
-		return event_inject_exception(vcpu, vector, info & INTR_INFO_ERROR_CODE, error_code);
+		return outcome_exception(vcpu, vector, info & INTR_INFO_ERROR_CODE, error_code);
 	vcpu->pending = (struct event){
 		.vector = vector,
 		.type = (u8)type,
 		.instruction_length = (u32)vcpu_reg(vcpu, REG_EXIT_INSTRUCTION_LENGTH),
 	};
 	vcpu->pending_valid = true;
-	return ACTION_RESUME;
+	return OUTCOME_RESUME;
 }
 
 /* SDM "VMX Aborts": only a reset wakes the processor; what the exit has saved does not matter. */
-static enum action stay_shut_down(struct vcpu *vcpu)
+static enum outcome stay_shut_down(struct vcpu *vcpu)
 {
 	vcpu_shut_down(vcpu);
-	return ACTION_RESUME;
+	return OUTCOME_RESUME;
 }
 
-enum action exit_exception(struct vcpu *vcpu)
+enum outcome exit_exception(struct vcpu *vcpu)
 {
 	u32 info = (u32)vcpu_reg(vcpu, REG_EXIT_INTR_INFO);
 
@@ -91,7 +91,7 @@ enum action exit_exception(struct vcpu *vcpu)
 		return stay_shut_down(vcpu);
 	if ((info & INTR_INFO_TYPE) >> INTR_INFO_TYPE_SHIFT == INTR_TYPE_NMI) {
 		vcpu->nmi_pending = true;
-		return ACTION_RESUME;
+		return OUTCOME_RESUME;
 	}
 	restore_nmi_blocking(vcpu, info);
 	if ((info & INTR_INFO_VECTOR) == VEC_PF && !vcpu->nested.in_l2)
@@ -99,22 +99,22 @@ enum action exit_exception(struct vcpu *vcpu)
 	return redeliver(vcpu, info);
 }
 
-/* Opened by event_commit(); it looks again at the next entry. */
-enum action exit_nmi_window(struct vcpu *vcpu)
+/* Opened by inject_commit(); it looks again at the next entry. */
+enum outcome exit_nmi_window(struct vcpu *vcpu)
 {
 	(void)vcpu;
-	return ACTION_RESUME;
+	return OUTCOME_RESUME;
 }
 
 /* The step over an access to absent memory is over: the run loop has cleaned up. */
-enum action exit_mtf(struct vcpu *vcpu)
+enum outcome exit_mtf(struct vcpu *vcpu)
 {
 	(void)vcpu;
-	return ACTION_RESUME;
+	return OUTCOME_RESUME;
 }
 
 /* SDM "INIT signals are blocked in VMX root operation": it waits for VMXOFF or for the next VM entry. */
-enum action exit_init(struct vcpu *vcpu)
+enum outcome exit_init(struct vcpu *vcpu)
 {
 	if (unlikely(vcpu->nested.aborted))
 		return stay_shut_down(vcpu);
@@ -122,12 +122,12 @@ enum action exit_init(struct vcpu *vcpu)
 		vcpu->nested.init_pending = true;
 	else
 		vcpu_take_init(vcpu);
-	return ACTION_RESUME;
+	return OUTCOME_RESUME;
 }
 
 /* Vector VV: the AP starts in real mode at VV00:0000, in the state that its INIT asked for
  * (vcpu_take_init()). */
-enum action exit_sipi(struct vcpu *vcpu)
+enum outcome exit_sipi(struct vcpu *vcpu)
 {
 	u64 vector = vcpu_reg(vcpu, REG_EXIT_QUALIFICATION) & 0xff;
 
@@ -136,19 +136,18 @@ enum action exit_sipi(struct vcpu *vcpu)
 	vcpu_set_reg(vcpu, REG_CS_BASE, vector << 12);
 	vcpu_set_reg(vcpu, REG_RIP, 0);
 	vcpu_set_reg(vcpu, REG_ACTIVITY, ACTIVITY_ACTIVE);
-	return ACTION_RESUME;
+	return OUTCOME_RESUME;
 }
 
 /*
  * A bare processor shuts down here, and most boards reset. Socle says so and stops: a reset would hide
  * the reason.
  */
-enum action exit_triple_fault(struct vcpu *vcpu)
+enum outcome exit_triple_fault(struct vcpu *vcpu)
 {
 	log_stop();
 	log_error("CPU %u: triple fault of L1; the machine stops", vcpu->cpu->id);
-	run_dump();
-	return ACTION_STOP;
+	return OUTCOME_STOP;
 }
 
 /* The debug call is Socle's own, for L1's ring 0: its applications must not keep L0 busy. */
@@ -159,11 +158,11 @@ static bool is_debug_call(struct vcpu *vcpu)
 }
 
 /* SDM "VMCALL": outside VMX operation #UD. */
-enum action exit_vmcall(struct vcpu *vcpu)
+enum outcome exit_vmcall(struct vcpu *vcpu)
 {
 	if (is_debug_call(vcpu))
 		return debug_call(vcpu);
 	if (vcpu->nested.vmxon && !vcpu->nested.in_l2)
 		return nested_vmcall(vcpu);
-	return event_inject_ud(vcpu);
+	return outcome_ud(vcpu);
 }

@@ -9,7 +9,7 @@
 
 #include "vmx/guest/vcpu.h"
 
-#define X(number, name, handler, wants, facts) enum action handler(struct vcpu *vcpu);
+#define X(number, name, handler, wants, facts) enum outcome handler(struct vcpu *vcpu);
 #include "vmx/hw/exits.def"
 #undef X
 
@@ -17,7 +17,7 @@
  * L0's own handling of the exit in hand: L1's exit, or one of L2's that L1 does not want
  * (nested_exit() calls this then, and returns what comes back).
  */
-enum action exit_dispatch(struct vcpu *vcpu);
+enum outcome exit_dispatch(struct vcpu *vcpu);
 
 /* ---- exit_cr.c: control registers.  The VMCS of the guest that is meant must be current. ---- */
 
@@ -73,6 +73,6 @@ u32 cpuid_level(void);
 
 /* ---- counters.c: VMCALL with EAX = DEBUG_CALL_MAGIC, from ring 0 (with counters=on, any) ---- */
 #define DEBUG_CALL_MAGIC 0x50434c53u
-enum action debug_call(struct vcpu *vcpu);
+enum outcome debug_call(struct vcpu *vcpu);
 
 #endif

@@ -5,6 +5,8 @@
  * VM entry of L0's own can fail. What a handler does is its own file's.
  * SDM: "VM Entries", "VM Exits".
  */
+#include "vmx/run.h"
+
 #include "drivers/apic.h"
 #include "kernel/hw/count.h"
 #include "kernel/hw/cpu.h"
@@ -16,11 +18,12 @@
 #include "kernel/x86.h"
 #include "vmx/hw/entry.h"
 #include "vmx/hw/exits.h"
-#include "vmx/guest/event.h"
 #include "vmx/exit.h"
+#include "vmx/guest/event.h"
+#include "vmx/inject.h"
 #include "vmx/l1/late.h"
 #include "vmx/hw/tlb.h"
-#include "vmx/guest/vcpu.h"
+#include "vmx/nested/internal.h"
 
 static inline void trace(struct vcpu *vcpu, struct vmcs *vmcs, u32 reason)
 {
@@ -108,7 +111,9 @@ static NORETURN void entry_failed(struct vcpu *vcpu, enum enter_result result)
  */
 static COLD void entry_of_l2_failed(struct vcpu *vcpu)
 {
-	if (nested_hardware_vmfail(vcpu, (u32)vmcs_read(VMCS_vm_instruction_error)) == ACTION_SKIP)
+	enum outcome outcome = nested_hardware_vmfail(vcpu, (u32)vmcs_read(VMCS_vm_instruction_error));
+
+	if (outcome != OUTCOME_RESUME && insn_finish(vcpu, outcome) == OUTCOME_SKIP)
 		event_skip_instruction(vcpu);
 }
 
@@ -135,13 +140,13 @@ static inline void prepare(struct vcpu *vcpu)
 	if (unlikely(READ_ONCE(vcpu->request)))
 		handle_requests(vcpu);
 	if (unlikely(vcpu->machine_check_pending))
-		event_machine_check(vcpu);
+		run_carry_out(vcpu, inject_machine_check(vcpu));
 	/* L1's exit by the NMI, or L2's own: looked at again until it has gone one way or the other. */
 	if (unlikely(vcpu->nmi_pending) && vcpu->nested.in_l2)
-		nested_held_nmi(vcpu);
+		run_carry_out(vcpu, nested_held_nmi(vcpu));
 	vmcs = vcpu->vmcs;
 	if (unlikely(vcpu->nmi_pending | vcpu->pending_valid | vmcs->injecting | vmcs->nmi_window))
-		event_commit(vcpu);
+		inject_commit(vcpu);
 	flush(vcpu, &vmcs->cache);
 	vcpu->launched = vmcs->launched;
 	if (unlikely(vcpu->flush_buffers) && vcpu->nested.in_l2)
@@ -186,34 +191,6 @@ static inline bool enter(struct vcpu *vcpu)
 	return false;
 }
 
-/* The other CPUs stop before their next entry; the NMI makes them exit now. */
-static void stop_others(void)
-{
-	const struct percpu *self = percpu_this();
-
-	for (u32 i = 0; i < percpu_count(); i++) {
-		const struct percpu *cpu = percpu_get(i);
-
-		if (cpu == self || !cpu->vcpu)
-			continue;
-		__atomic_fetch_or(&cpu->vcpu->request, REQUEST_STOP, __ATOMIC_RELEASE);
-		apic_send_nmi(cpu->apic_id);
-	}
-}
-
-static NORETURN void stop(void)
-{
-	stop_others();
-	log_error("halted");
-	cpu_halt_forever();
-}
-
-static void panic_dump(void)
-{
-	stop_others();
-	run_dump();
-}
-
 static void dump_trace(const struct vcpu *vcpu)
 {
 	for (u32 back = 1; back <= 16 && back <= vcpu->trace_next; back++) {
@@ -226,7 +203,8 @@ static void dump_trace(const struct vcpu *vcpu)
 	}
 }
 
-void run_dump(void)
+/* For a panic or a stop: the exit in hand, the guest's registers, the last exits. */
+static void dump(void)
 {
 	struct vcpu *vcpu = percpu_this()->vcpu;
 
@@ -253,37 +231,93 @@ void run_dump(void)
 	dump_trace(vcpu);
 }
 
+/* The other CPUs stop before their next entry; the NMI makes them exit now. */
+static void stop_others(void)
+{
+	const struct percpu *self = percpu_this();
+
+	for (u32 i = 0; i < percpu_count(); i++) {
+		const struct percpu *cpu = percpu_get(i);
+
+		if (cpu == self || !cpu->vcpu)
+			continue;
+		__atomic_fetch_or(&cpu->vcpu->request, REQUEST_STOP, __ATOMIC_RELEASE);
+		apic_send_nmi(cpu->apic_id);
+	}
+}
+
+static NORETURN void stop(void)
+{
+	dump();
+	stop_others();
+	log_error("halted");
+	cpu_halt_forever();
+}
+
+static void panic_dump(void)
+{
+	stop_others();
+	dump();
+}
+
 /* Reasons of processors newer than Socle are counted together: as the last one. */
 static inline u32 counted(u32 reason)
 {
 	return likely(reason < EXIT_REASON_COUNT) ? reason : EXIT_REASON_COUNT - 1;
 }
 
-/* L2's exit: L1's, or L0's own. */
-static enum action handle_l2(struct vcpu *vcpu, u32 reason)
+enum outcome run_carry_out(struct vcpu *vcpu, enum outcome outcome)
 {
-	enum action action;
+	for (;;) {
+		switch (outcome) {
+		case OUTCOME_STOP: stop();
+		case OUTCOME_FAULT: outcome = inject_fault(vcpu); break;
+		case OUTCOME_REFLECT:
+		case OUTCOME_ENTRY_FAILURE: outcome = nested_end_l2(vcpu, outcome); break;
+		default: return outcome;
+		}
+	}
+}
+
+/* An exit of L2's that L1 does not want. */
+static enum outcome handle_l2_as_l0(struct vcpu *vcpu)
+{
+	enum outcome outcome = run_carry_out(vcpu, exit_dispatch(vcpu));
+
+	if (unlikely(vcpu->pf_wish_alternates) && vcpu->nested.in_l2)
+		vcpu_alternate_pf_wish(vcpu);
+	return outcome;
+}
+
+/* L2's exit: L1's, or L0's own. */
+static enum outcome handle_l2(struct vcpu *vcpu, u32 reason)
+{
+	enum outcome outcome;
 
 	vcpu->exits_l2[counted(reason)]++;
-	action = nested_exit(vcpu);
-	if (!vcpu->nested.in_l2)
+	outcome = nested_exit(vcpu);
+	if (unlikely(outcome == OUTCOME_NONE))
+		outcome = handle_l2_as_l0(vcpu);
+	else if (unlikely(outcome > OUTCOME_AGAIN))
+		outcome = run_carry_out(vcpu, outcome);
+	if (!vcpu->nested.in_l2) {
 		vcpu->exits_reflected[counted(reason)]++;
-	return action;
+		vcpu->trace[(vcpu->trace_next - 1) % TRACE_COUNT].reflected = true;
+	}
+	return outcome;
 }
 
 /* Behind the handling of an exit, where the instruction is neither over nor to be tried again. */
-static void act_seldom(struct vcpu *vcpu, enum action action)
+static void act_seldom(struct vcpu *vcpu, enum outcome outcome)
 {
-	if (action == ACTION_AGAIN) {
+	if (outcome == OUTCOME_AGAIN) {
 		event_finish_iteration(vcpu);
-		if (vcpu->nested.in_l2)
-			action = nested_after_skip(vcpu);
+		outcome = vcpu->nested.in_l2 ? nested_after_skip(vcpu) : OUTCOME_RESUME;
 	}
-	if (action == ACTION_STOP)
-		stop();
+	run_carry_out(vcpu, outcome);
 }
 
-static inline enum action handle_l1(struct vcpu *vcpu, u32 reason)
+static inline enum outcome handle_l1(struct vcpu *vcpu, u32 reason)
 {
 	vcpu->exits_l1[counted(reason)]++;
 	if (unlikely(exit_facts(reason) & FACT_BREAKS))
@@ -297,7 +331,7 @@ void vcpu_run(struct vcpu *vcpu)
 	trap_set_machine_check_hook(machine_check_hook);
 	panic_set_dump(panic_dump);
 	for (;;) {
-		enum action action;
+		enum outcome outcome;
 		u32 reason;
 
 		if (unlikely(!enter(vcpu)))
@@ -306,13 +340,13 @@ void vcpu_run(struct vcpu *vcpu)
 		trace(vcpu, vcpu->vmcs, reason);
 		if (unlikely(vcpu->absent.stepping) && reason != EXIT_EPT_VIOLATION)
 			absent_finish(vcpu);
-		action = vcpu->nested.in_l2 ? handle_l2(vcpu, reason) : handle_l1(vcpu, reason);
-		if (likely(action == ACTION_SKIP)) {
+		outcome = vcpu->nested.in_l2 ? handle_l2(vcpu, reason) : handle_l1(vcpu, reason);
+		if (likely(outcome == OUTCOME_SKIP)) {
 			event_skip_instruction(vcpu);
 			if (unlikely(vcpu->nested.in_l2))
-				action = nested_after_skip(vcpu);
+				outcome = nested_after_skip(vcpu);
 		}
-		if (unlikely(action > ACTION_SKIP))
-			act_seldom(vcpu, action);
+		if (unlikely(outcome > OUTCOME_SKIP))
+			act_seldom(vcpu, outcome);
 	}
 }

@@ -23,7 +23,6 @@ struct PACKED input {
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
-	struct guest_fault fault = { 0 };
 	struct vmx_operand operand;
 	struct input in;
 	size_t length;
@@ -49,8 +48,9 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	machine_set_field(VMCS_guest_efer, in.mode & 64 ? EFER_LMA | EFER_LME : 0);
 	machine_set_field(VMCS_guest_cs_ar, in.mode & 64 ? 0xa09b : 0xc09b);
 	length = 1 + in.length % 16;
-	if (!vmx_operand_decode(machine_vcpu, length, in.write & 1, &operand, &fault)) {
-		if (fault.vector != VEC_GP && fault.vector != VEC_SS)
+	if (vmx_operand_decode(machine_vcpu, length, in.write & 1, &operand) != OUTCOME_NONE) {
+		if (machine_vcpu->outcome.fault.vector != VEC_GP &&
+		    machine_vcpu->outcome.fault.vector != VEC_SS)
 			abort();
 		return 0;
 	}

@@ -32,9 +32,9 @@ WATCHES = [
            [(" |\n\t\t\t  (vcpu_reg(vcpu, REG_PENDING_DEBUG) & PENDING_DEBUG_B));", ");")],
            None, "legacy: task_watches"),
     Mutant("old-task-written-whole", TASK,
-           [("\tOK_OR_RETURN(system_access(vcpu, first, NULL, &registers, sizeof(registers), fault));",
-             "\tOK_OR_RETURN(system_access(vcpu, base + 4, NULL, &registers, 4, fault));\n"
-             "\tOK_OR_RETURN(system_access(vcpu, first, NULL, &registers, sizeof(registers), fault));")],
+           [("\tSTEP(system_access(vcpu, first, NULL, &registers, sizeof(registers)));",
+             "\tSTEP(system_access(vcpu, base + 4, NULL, &registers, 4));\n"
+             "\tSTEP(system_access(vcpu, first, NULL, &registers, sizeof(registers)));")],
            None, "legacy: task_watches"),
 ]
 

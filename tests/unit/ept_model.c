@@ -174,7 +174,7 @@ bool sleep_page_store(struct vcpu *vcpu UNUSED, gpa_t gpa UNUSED)
 	return false;
 }
 
-enum action event_inject_gp(struct vcpu *vcpu, u32 error_code)
+enum outcome outcome_gp(struct vcpu *vcpu, u32 error_code)
 {
 	(void)vcpu;
 	(void)error_code;
@@ -233,21 +233,20 @@ struct exit_record exit_record_hardware(struct vcpu *vcpu)
 }
 
 /* No #VE here. */
-bool nested_convert_violation(struct vcpu *vcpu, u64 entry12, u64 qualification, enum action *action)
+enum outcome nested_convert_violation(struct vcpu *vcpu, u64 entry12, u64 qualification)
 {
 	(void)vcpu;
 	(void)entry12;
 	(void)qualification;
-	(void)action;
-	return false;
+	return OUTCOME_NONE;
 }
 
-enum action nested_reflect(struct vcpu *vcpu, const struct exit_record *record)
+enum outcome outcome_reflect(struct vcpu *vcpu, const struct exit_record *record)
 {
 	(void)vcpu;
 	reflected = *record;
 	was_reflected = true;
-	return ACTION_RESUME;
+	return OUTCOME_REFLECT;
 }
 
 /* ---- the processor ---- */

@@ -77,7 +77,7 @@ static void exceptions_combine(void **state UNUSED)
 		machine_vcpu->pending =
 			(struct event){ .vector = cases[i].first, .type = cases[i].first_type };
 		machine_vcpu->pending_valid = true;
-		nested_exception(machine_vcpu, &second, 0);
+		run_carry_out(machine_vcpu, nested_exception(machine_vcpu, &second, 0));
 		if (cases[i].reason == HELD) {
 			if (!machine_in_l2())
 				fail_msg("case %zu", i);
@@ -102,7 +102,7 @@ static void an_nmi_that_l0_holds_is_vectoring_information(void **state UNUSED)
 	l1_run_l2();
 	machine_vcpu->pending = (struct event){ .vector = VEC_NMI, .type = INTR_TYPE_NMI };
 	machine_vcpu->pending_valid = true;
-	nested_reflect(machine_vcpu, &record);
+	run_carry_out(machine_vcpu, outcome_reflect(machine_vcpu, &record));
 	regcache_flush(&machine_vcpu->vmcs->cache);
 	assert_false(machine_in_l2());
 	assert_int_equal(R(idt_vectoring_info), INTR_INFO_VALID | INTR_TYPE_NMI << 8 | VEC_NMI);
@@ -111,7 +111,7 @@ static void an_nmi_that_l0_holds_is_vectoring_information(void **state UNUSED)
 	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
 	machine_vcpu->pending = (struct event){ .type = INTR_TYPE_OTHER };
 	machine_vcpu->pending_valid = true;
-	nested_reflect(machine_vcpu, &record);
+	run_carry_out(machine_vcpu, outcome_reflect(machine_vcpu, &record));
 	regcache_flush(&machine_vcpu->vmcs->cache);
 	assert_int_equal(R(idt_vectoring_info), 0);
 }
@@ -126,7 +126,7 @@ static void a_held_event_takes_its_details_along(void **state UNUSED)
 		.vector = VEC_GP, .type = INTR_TYPE_HARD_EXCEPTION, .has_error_code = true, .error_code = 0x18
 	};
 	machine_vcpu->pending_valid = true;
-	nested_reflect(machine_vcpu, &record);
+	run_carry_out(machine_vcpu, outcome_reflect(machine_vcpu, &record));
 	regcache_flush(&machine_vcpu->vmcs->cache);
 	assert_int_equal(R(idt_vectoring_info),
 			 INTR_INFO_VALID | INTR_INFO_ERROR_CODE | INTR_TYPE_HARD_EXCEPTION << 8 | VEC_GP);
@@ -135,7 +135,7 @@ static void a_held_event_takes_its_details_along(void **state UNUSED)
 	machine_vcpu->pending =
 		(struct event){ .vector = 0x80, .type = INTR_TYPE_SOFT_INTERRUPT, .instruction_length = 2 };
 	machine_vcpu->pending_valid = true;
-	nested_reflect(machine_vcpu, &record);
+	run_carry_out(machine_vcpu, outcome_reflect(machine_vcpu, &record));
 	regcache_flush(&machine_vcpu->vmcs->cache);
 	assert_int_equal(R(idt_vectoring_info), INTR_INFO_VALID | INTR_TYPE_SOFT_INTERRUPT << 8 | 0x80);
 	assert_int_equal(R(exit_instruction_length), 2);
@@ -158,7 +158,7 @@ static void an_exception_in_an_nmis_delivery_to_l2(void **state UNUSED)
 		vcpu_set_reg(machine_vcpu, REG_INTERRUPTIBILITY, 0);
 		machine_vcpu->pending = (struct event){ .vector = VEC_NMI, .type = types[i] };
 		machine_vcpu->pending_valid = true;
-		nested_exception(machine_vcpu, &fault, 0x1234);
+		run_carry_out(machine_vcpu, nested_exception(machine_vcpu, &fault, 0x1234));
 		assert_true(machine_in_l2());
 		assert_int_equal(machine_vcpu->pending.vector, VEC_PF);
 		assert_int_equal(vcpu_reg(machine_vcpu, REG_INTERRUPTIBILITY),

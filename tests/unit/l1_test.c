@@ -185,7 +185,7 @@ static void a_double_fault_in_real_mode(void **state UNUSED)
 	vcpu_set_reg(machine_vcpu, REG_CR0, CR0_NE | CR0_ET);
 	machine_vcpu->pending = (struct event){ .vector = VEC_DE, .type = INTR_TYPE_HARD_EXCEPTION };
 	machine_vcpu->pending_valid = true;
-	nested_exception(machine_vcpu, &second, 0);
+	run_carry_out(machine_vcpu, nested_exception(machine_vcpu, &second, 0));
 	assert_int_equal(machine_vcpu->pending.vector, VEC_DF);
 	assert_false(machine_vcpu->pending.has_error_code);
 }

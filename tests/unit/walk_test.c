@@ -277,7 +277,6 @@ static void the_role_has_every_bit(void **state UNUSED)
 /* ---- operands, on the machine ---- */
 
 static struct vmx_operand operand;
-static struct guest_fault fault;
 
 static bool decode(u64 displacement, u32 info, size_t length, bool write)
 {
@@ -285,7 +284,7 @@ static bool decode(u64 displacement, u32 info, size_t length, bool write)
 	regcache_reset(&machine_vcpu->vmcs->cache);
 	machine_set_field(VMCS_exit_qualification, displacement);
 	machine_set_field(VMCS_exit_instruction_info, info);
-	return vmx_operand_decode(machine_vcpu, length, write, &operand, &fault);
+	return vmx_operand_decode(machine_vcpu, length, write, &operand) == OUTCOME_NONE;
 }
 
 #define NO_INDEX (1u << 22)
@@ -316,9 +315,9 @@ static void operands_in_64_bit_mode(void **state UNUSED)
 	assert_int_equal(operand.linear, 4);
 	/* non-canonical, and crossing into it */
 	assert_false(decode(BIT(47), ADDRESS_64 | SEGMENT(SEG_DS) | NO_BASE | NO_INDEX, 8, false));
-	assert_int_equal(fault.vector, VEC_GP);
+	assert_int_equal(machine_vcpu->outcome.fault.vector, VEC_GP);
 	assert_false(decode(BIT(47) - 4, ADDRESS_64 | SEGMENT(SEG_SS) | NO_BASE | NO_INDEX, 8, false));
-	assert_int_equal(fault.vector, VEC_SS);
+	assert_int_equal(machine_vcpu->outcome.fault.vector, VEC_SS);
 	assert_true(decode(BIT(47) - 8, ADDRESS_64 | SEGMENT(SEG_SS) | NO_BASE | NO_INDEX, 8, false));
 	/* a register */
 	assert_true(decode(0, 1u << 10 | 5u << 3 | 9u << 28, 8, false));
@@ -335,7 +334,7 @@ static void operands_in_protected_mode(void **state UNUSED)
 	assert_true(decode(0xff8, ADDRESS_32 | SEGMENT(SEG_DS) | NO_BASE | NO_INDEX, 8, true));
 	assert_int_equal(operand.linear, 0x10ff8);
 	assert_false(decode(0xff9, ADDRESS_32 | SEGMENT(SEG_DS) | NO_BASE | NO_INDEX, 8, true));
-	assert_int_equal(fault.vector, VEC_GP);
+	assert_int_equal(machine_vcpu->outcome.fault.vector, VEC_GP);
 	machine_set_field(VMCS_guest_ds_ar, 0x4091); /* read-only */
 	assert_false(decode(0, ADDRESS_32 | SEGMENT(SEG_DS) | NO_BASE | NO_INDEX, 8, true));
 	assert_true(decode(0, ADDRESS_32 | SEGMENT(SEG_DS) | NO_BASE | NO_INDEX, 8, false));

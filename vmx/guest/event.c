@@ -1,40 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Events that L0 gives to the guest that runs now: exceptions found while
- * emulating, events whose delivery an exit broke off, NMIs of L1's. What is
- * L1's to know about L2's events is vmx/nested/exit/event.c's.
- * SDM: "Event Injection", "Interrupt 8 - Double Fault Exception", "Virtual NMIs".
+ * The events of the guest that runs now, as an emulation leaves them: one
+ * whose delivery an exit broke off, what an emulated instruction brings about,
+ * the windows and steps by which L0 waits for a boundary. Injection is
+ * vmx/inject.c's.
+ * SDM: "Event Injection", "Pending Debug Exceptions", "NMI-Window Exiting".
  */
 #include "vmx/guest/event.h"
 
 #include "kernel/hw/cpu.h"
-#include "kernel/log.h"
-#include "kernel/msr.h"
 #include "kernel/x86.h"
-#include "vmx/exit.h"
 
 #define DEBUGCTL_OF(vcpu) vmcs_read(VMCS_guest_debugctl)
-
-static bool is_contributory(u8 vector)
-{
-	return vector < 32 && (BIT(vector) & VEC_CONTRIBUTORY);
-}
-
-enum combination { SERIAL, DOUBLE_FAULT, TRIPLE_FAULT };
-
-/* SDM "Conditions for Generating a Double Fault". */
-static enum combination combine(const struct event *first, u8 second)
-{
-	if (first->type != INTR_TYPE_HARD_EXCEPTION)
-		return SERIAL;
-	if (first->vector == VEC_DF)
-		return is_contributory(second) || second == VEC_PF ? TRIPLE_FAULT : SERIAL;
-	if (is_contributory(first->vector))
-		return is_contributory(second) ? DOUBLE_FAULT : SERIAL;
-	if (first->vector == VEC_PF)
-		return is_contributory(second) || second == VEC_PF ? DOUBLE_FAULT : SERIAL;
-	return SERIAL;
-}
 
 struct event event_double_fault(struct vcpu *vcpu)
 {
@@ -44,82 +21,6 @@ struct event event_double_fault(struct vcpu *vcpu)
 		/* Real mode delivers no error codes. */
 		.has_error_code = vcpu_is_protected(vcpu),
 	};
-}
-
-static enum action queue_exception(struct vcpu *vcpu, const struct event *event)
-{
-	enum combination how = vcpu->pending_valid ? combine(&vcpu->pending, event->vector) : SERIAL;
-
-	if (how == TRIPLE_FAULT)
-		return exit_triple_fault(vcpu);
-	/* The first event gives way; an NMI, whose delivery had begun, leaves its blocking behind. */
-	if (vcpu->pending_valid && vcpu->pending.type == INTR_TYPE_NMI)
-		vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY,
-			     vcpu_reg(vcpu, REG_INTERRUPTIBILITY) | INTERRUPTIBILITY_NMI);
-	vcpu->pending = *event;
-	vcpu->pending_valid = true;
-	if (how == DOUBLE_FAULT)
-		vcpu->pending = event_double_fault(vcpu);
-	return ACTION_RESUME;
-}
-
-/*
- * SDM "Resume Flag": the RFLAGS image that a fault saves has RF set, be it pushed or shown to L1 by the exit.
- * A fault of the processor's own comes with it set; one of L0's making is given it here.
- */
-static void set_resume_flag(struct vcpu *vcpu, u8 vector)
-{
-	if (vector != VEC_DB && vector != VEC_DF)
-		vcpu_set_reg(vcpu, REG_RFLAGS, vcpu_reg(vcpu, REG_RFLAGS) | RFLAGS_RF);
-}
-
-enum action event_inject_exception(struct vcpu *vcpu, u8 vector, bool has_error_code, u32 error_code)
-{
-	struct event event = {
-		.vector = vector,
-		.type = INTR_TYPE_HARD_EXCEPTION,
-		/* Real mode delivers no error codes. */
-		.has_error_code = has_error_code && vcpu_is_protected(vcpu),
-		.error_code = error_code,
-	};
-
-	set_resume_flag(vcpu, vector);
-	if (vcpu->nested.in_l2)
-		return nested_exception(vcpu, &event, 0);
-	return queue_exception(vcpu, &event);
-}
-
-enum action event_inject_ud(struct vcpu *vcpu)
-{
-	return event_inject_exception(vcpu, VEC_UD, false, 0);
-}
-
-enum action event_inject_gp(struct vcpu *vcpu, u32 error_code)
-{
-	return event_inject_exception(vcpu, VEC_GP, true, error_code);
-}
-
-enum action event_inject_pf(struct vcpu *vcpu, u64 linear, u32 error_code)
-{
-	struct event event = {
-		.vector = VEC_PF,
-		.type = INTR_TYPE_HARD_EXCEPTION,
-		.has_error_code = true,
-		.error_code = error_code,
-	};
-
-	set_resume_flag(vcpu, VEC_PF);
-	/*
-	 * CR2 is in the register itself while L0 runs.  An exit to L1 in place of L2's #PF leaves it alone;
-	 * but SDM "Page-Fault Exception": it is updated "even if the page fault results in a double fault".
-	 */
-	if (vcpu->nested.in_l2) {
-		if (!nested_wants_page_fault(vcpu, error_code))
-			write_cr2(linear);
-		return nested_exception(vcpu, &event, linear);
-	}
-	write_cr2(linear);
-	return queue_exception(vcpu, &event);
 }
 
 void event_requeue_vectoring(struct vcpu *vcpu)
@@ -159,28 +60,6 @@ void event_set_step(struct vcpu *vcpu, u32 why, bool on)
 	if (vmcs->steps || (vcpu->nested.in_l2 && v12_has_proc(&vcpu->nested.current->v12, PROC_MTF)))
 		controls |= PROC_MTF;
 	vmcs_write(VMCS_proc_controls, controls);
-}
-
-void event_machine_check(struct vcpu *vcpu)
-{
-	static const struct event event = { .vector = VEC_MC, .type = INTR_TYPE_HARD_EXCEPTION };
-
-	/* Not before the first instruction boundary after the pending event was delivered. */
-	if (vcpu->pending_valid) {
-		event_set_step(vcpu, STEP_MACHINE_CHECK, true);
-		return;
-	}
-	event_set_step(vcpu, STEP_MACHINE_CHECK, false);
-	vcpu->machine_check_pending = false;
-	/* Nothing is injected into wait-for-SIPI; another one must not find this one unfinished. */
-	if (vcpu->nested.aborted || vcpu_reg(vcpu, REG_ACTIVITY) == ACTIVITY_WAIT_FOR_SIPI) {
-		wrmsr(MSR_IA32_MCG_STATUS, 0);
-		return;
-	}
-	if (vcpu->nested.in_l2)
-		nested_machine_check(vcpu, &event);
-	else
-		queue_exception(vcpu, &event);
 }
 
 /*
@@ -268,54 +147,4 @@ bool event_debug_pending(struct vcpu *vcpu)
 	return vcpu_reg(vcpu, REG_ACTIVITY) != ACTIVITY_SHUTDOWN &&
 	       vcpu_reg(vcpu, REG_PENDING_DEBUG) &
 		       (PENDING_DEBUG_BS | PENDING_DEBUG_ENABLED_BP | PENDING_DEBUG_BLD);
-}
-
-/* The NMI of the guest that runs now: now if nothing blocks it or comes before it, else at the NMI window. */
-static void commit_nmi(struct vcpu *vcpu)
-{
-	u64 interruptibility = event_nmi_interruptibility(vcpu);
-
-	/* SDM "Non-Maskable Interrupts": one is held while a processor waits for a SIPI. */
-	if (vcpu_reg(vcpu, REG_ACTIVITY) == ACTIVITY_WAIT_FOR_SIPI)
-		return;
-	/* One that is to be L1's exit is nested_held_nmi()'s, or waits for L2's end. */
-	if (vcpu->nested.in_l2 && v12_has_pin(&vcpu->nested.current->v12, PIN_NMI_EXITING))
-		return;
-	if (vcpu->pending_valid ||
-	    (interruptibility & (INTERRUPTIBILITY_MOV_SS | INTERRUPTIBILITY_STI | INTERRUPTIBILITY_NMI)) ||
-	    (vcpu->nested.in_l2 ? nested_precedes_nmi(vcpu) : event_debug_pending(vcpu))) {
-		event_set_nmi_window(vcpu, true);
-		return;
-	}
-	vcpu->nmi_pending = false;
-	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, interruptibility);
-	vcpu->pending = (struct event){ .vector = VEC_NMI, .type = INTR_TYPE_NMI };
-	vcpu->pending_valid = true;
-	event_set_nmi_window(vcpu, false);
-}
-
-void event_commit(struct vcpu *vcpu)
-{
-	const struct event *event = &vcpu->pending;
-
-	/* SDM "VMX Aborts": nothing but a reset wakes the processor. */
-	if (unlikely(vcpu->nmi_pending) && !vcpu->nested.aborted)
-		commit_nmi(vcpu);
-	else if (unlikely(vcpu->vmcs->nmi_window))
-		event_set_nmi_window(vcpu, false);
-	if (likely(!vcpu->pending_valid)) {
-		if (unlikely(vcpu->vmcs->injecting)) {
-			vmcs_write(VMCS_entry_intr_info, 0);
-			vcpu->vmcs->injecting = false;
-		}
-		return;
-	}
-	vmcs_write(VMCS_entry_intr_info, INTR_INFO_VALID | event->vector |
-						 (u32)event->type << INTR_INFO_TYPE_SHIFT |
-						 (event->has_error_code ? (u32)INTR_INFO_ERROR_CODE : 0));
-	if (event->has_error_code)
-		vmcs_write(VMCS_entry_exception_error_code, event->error_code);
-	if (event->type >= INTR_TYPE_SOFT_INTERRUPT && event->type <= INTR_TYPE_SOFT_EXCEPTION)
-		vmcs_write(VMCS_entry_instruction_length, event->instruction_length);
-	vcpu->vmcs->injecting = true;
 }

@@ -8,20 +8,8 @@
 
 #include "vmx/guest/vcpu.h"
 
-/*
- * Queues an exception for the current guest (L1; or L2, where L1's exception
- * bitmap is asked first and the exit reflected: see nested_exception()).
- * Combines with a pending vectoring event by the SDM's double-fault rules.
- */
-enum action event_inject_exception(struct vcpu *vcpu, u8 vector, bool has_error_code, u32 error_code);
 /* The #DF that two exceptions of the current guest make, in the mode that it is in. */
 struct event event_double_fault(struct vcpu *vcpu);
-enum action event_inject_ud(struct vcpu *vcpu);
-enum action event_inject_gp(struct vcpu *vcpu, u32 error_code);
-enum action event_inject_pf(struct vcpu *vcpu, u64 linear, u32 error_code);
-
-/* A machine check that hit L0: the current guest's, as soon as nothing else is being delivered. */
-void event_machine_check(struct vcpu *vcpu);
 
 /*
  * After an exit that L0 handled itself: an event whose delivery was interrupted (IDT-vectoring) is
@@ -58,11 +46,5 @@ void event_set_step(struct vcpu *vcpu, u32 why, bool on);
 void event_set_nmi_window(struct vcpu *vcpu, bool open);
 /* The entry finds a debug exception to deliver. */
 bool event_debug_pending(struct vcpu *vcpu);
-
-/*
- * Before entry: writes the pending event into the current VMCS, or clears injection; opens or closes
- * the NMI window.
- */
-void event_commit(struct vcpu *vcpu);
 
 #endif

@@ -116,41 +116,42 @@ void *guest_mem_page(struct vcpu *vcpu, gpa_t gpa)
 
 /* ---- the walk's way to memory: L1's directly, L2's through EPT12 ---- */
 
-struct walk_context {
-	struct vcpu *vcpu;
-	struct ept12_fault *ept; /* why a translation was refused */
-};
-
-static bool to_l1(const struct walk_context *context, u64 address, u64 access, gpa_t *gpa)
+enum outcome guest_translate(struct vcpu *vcpu, u64 address, u64 access, gpa_t *gpa)
 {
-	if (!context->vcpu->nested.in_l2) {
-		*gpa = GPA(address);
-		return true;
-	}
-	return nested_translate(context->vcpu, L2GPA(address), access, gpa, context->ept);
+	if (vcpu->nested.in_l2)
+		return nested_translate(vcpu, L2GPA(address), access, gpa);
+	*gpa = GPA(address);
+	return OUTCOME_NONE;
+}
+
+/* For walks, which stop where there is no translation: guest_translate() has said why, but not at which
+ * address. */
+static bool to_l1(struct vcpu *vcpu, u64 address, u64 access, gpa_t *gpa)
+{
+	return guest_translate(vcpu, address, access, gpa) == OUTCOME_NONE;
 }
 
 static bool walk_read(void *opaque, u64 address, void *to, size_t length)
 {
-	const struct walk_context *context = opaque;
+	struct vcpu *vcpu = opaque;
 	gpa_t gpa;
 
-	if (!to_l1(context, address, EPTV_READ | EPTV_LINEAR_VALID, &gpa))
+	if (!to_l1(vcpu, address, EPTV_READ | EPTV_LINEAR_VALID, &gpa))
 		return false;
-	guest_mem_read(context->vcpu, gpa, to, length);
+	guest_mem_read(vcpu, gpa, to, length);
 	return true;
 }
 
 static enum walk_update walk_update(void *opaque, u64 address, u64 old, u64 value, size_t length)
 {
-	const struct walk_context *context = opaque;
+	struct vcpu *vcpu = opaque;
 	gpa_t gpa;
 	void *entry;
 	bool swapped;
 
-	if (!to_l1(context, address, EPTV_READ | EPTV_WRITE | EPTV_LINEAR_VALID, &gpa))
+	if (!to_l1(vcpu, address, EPTV_READ | EPTV_WRITE | EPTV_LINEAR_VALID, &gpa))
 		return WALK_UPDATE_STOPPED;
-	if (!is_ram(context->vcpu, gpa, length))
+	if (!is_ram(vcpu, gpa, length))
 		return WALK_UPDATE_DONE;
 	entry = phys_to_ptr(gpa_to_hpa(gpa));
 	if (length == 4) {
@@ -165,7 +166,7 @@ static enum walk_update walk_update(void *opaque, u64 address, u64 old, u64 valu
 	return swapped ? WALK_UPDATE_DONE : WALK_UPDATE_CHANGED;
 }
 
-static void make_walk(struct vcpu *vcpu, struct guest_walk *walk, struct walk_context *context)
+static void make_walk(struct vcpu *vcpu, struct guest_walk *walk)
 {
 	u64 cr4 = vcpu_reg(vcpu, REG_CR4);
 
@@ -174,7 +175,7 @@ static void make_walk(struct vcpu *vcpu, struct guest_walk *walk, struct walk_co
 		.cr3 = vcpu_reg(vcpu, REG_CR3),
 		.physical_bits = vmx_caps.physical_bits,
 		.has_1g = vmx_caps.has_guest_1g,
-		.context = context,
+		.context = vcpu,
 		.read = walk_read,
 		.update = walk_update,
 	};
@@ -236,43 +237,37 @@ struct span {
 	size_t length[2];
 };
 
-static enum guest_access_result translate(struct vcpu *vcpu, u64 va, size_t length, u32 access,
-					  struct span *span, struct guest_fault *fault)
+/* SDM "Exit Qualification for EPT Violations": one that an access by linear address met names it. */
+static enum outcome stopped_at(struct vcpu *vcpu, u64 linear)
 {
-	struct walk_context context = { vcpu, &fault->ept };
+	vcpu->outcome.record.guest_linear = linear;
+	return OUTCOME_REFLECT;
+}
+
+static enum outcome translate(struct vcpu *vcpu, u64 va, size_t length, u32 access, struct span *span)
+{
+	u64 ept_access = EPTV_LINEAR_VALID | EPTV_TRANSLATED | (access & WALK_WRITE ? EPTV_WRITE : EPTV_READ);
 	struct guest_walk walk;
 	bool wide = vcpu_is_64bit(vcpu);
 
-	memset(fault, 0, sizeof(*fault));
-	make_walk(vcpu, &walk, &context);
+	make_walk(vcpu, &walk);
 	span->length[0] = MIN(length, (size_t)(PAGE_SIZE - PAGE_OFFSET(va)));
 	span->length[1] = length - span->length[0];
-	for (unsigned int i = 0; i < 2; i++) {
+	for (unsigned int i = 0; i < 2 && span->length[i]; i++) {
 		u64 linear = i ? va + span->length[0] : va;
-		u64 ept_access =
-			EPTV_LINEAR_VALID | EPTV_TRANSLATED | (access & WALK_WRITE ? EPTV_WRITE : EPTV_READ);
 		struct walk_page page;
 
-		if (!span->length[i])
-			break;
 		if (!wide)
 			linear = (u32)linear;
 		switch (guest_walk(&walk, linear, access, &page)) {
 		case WALK_OK: break;
-		case WALK_FAULT:
-			fault->vector = VEC_PF;
-			fault->has_error_code = true;
-			fault->error_code = page.pfec;
-			fault->cr2 = linear;
-			return GUEST_ACCESS_FAULT;
-		case WALK_STOPPED: fault->cr2 = linear; return GUEST_ACCESS_EPT_VIOLATION;
+		case WALK_FAULT: return outcome_pf(vcpu, linear, page.pfec);
+		case WALK_STOPPED: return stopped_at(vcpu, linear);
 		}
-		if (!to_l1(&context, page.gpa, ept_access, &span->gpa[i])) {
-			fault->cr2 = linear;
-			return GUEST_ACCESS_EPT_VIOLATION;
-		}
+		if (!to_l1(vcpu, page.gpa, ept_access, &span->gpa[i]))
+			return stopped_at(vcpu, linear);
 	}
-	return GUEST_ACCESS_OK;
+	return OUTCOME_NONE;
 }
 
 static inline void move(struct vcpu *vcpu, gpa_t gpa, void *to, const void *from, size_t length)
@@ -283,54 +278,50 @@ static inline void move(struct vcpu *vcpu, gpa_t gpa, void *to, const void *from
 		guest_mem_write(vcpu, gpa, from, length);
 }
 
-static enum guest_access_result move_span(struct vcpu *vcpu, u64 va, u8 *to, const u8 *from, size_t length,
-					  u32 access, struct guest_fault *fault)
+static enum outcome move_span(struct vcpu *vcpu, u64 va, u8 *to, const u8 *from, size_t length, u32 access)
 {
 	struct span span;
-	enum guest_access_result result = translate(vcpu, va, length, access, &span, fault);
+	enum outcome outcome = translate(vcpu, va, length, access, &span);
 
-	if (result != GUEST_ACCESS_OK)
-		return result;
+	if (outcome != OUTCOME_NONE)
+		return outcome;
 	move(vcpu, span.gpa[0], to, from, span.length[0]);
 	if (span.length[1])
 		move(vcpu, span.gpa[1], to ? to + span.length[0] : NULL, from ? from + span.length[0] : NULL,
 		     span.length[1]);
-	return GUEST_ACCESS_OK;
+	return OUTCOME_NONE;
 }
 
-enum guest_access_result guest_linear_access(struct vcpu *vcpu, gva_t va, void *to, const void *from,
-					     size_t length, u32 access, struct guest_fault *fault)
+enum outcome guest_linear_access(struct vcpu *vcpu, gva_t va, void *to, const void *from, size_t length,
+				 u32 access)
 {
 	gpa_t gpa;
 
 	if (likely(translate_quickly(vcpu, va.v, length, access, &gpa))) {
 		move(vcpu, gpa, to, from, length);
 	} else {
-		enum guest_access_result result = move_span(vcpu, va.v, to, from, length, access, fault);
+		enum outcome outcome = move_span(vcpu, va.v, to, from, length, access);
 
-		if (result != GUEST_ACCESS_OK)
-			return result;
+		if (outcome != OUTCOME_NONE)
+			return outcome;
 	}
 	/* A look at an instruction is no access of data. */
 	if (watch_is_on(vcpu) && (to || from) && !(access & WALK_FETCH))
 		watch_memory_enabled(vcpu, va.v, length, from);
-	return GUEST_ACCESS_OK;
+	return OUTCOME_NONE;
 }
 
-enum guest_access_result guest_linear_read(struct vcpu *vcpu, gva_t va, void *to, size_t length,
-					   struct guest_fault *fault)
+enum outcome guest_linear_read(struct vcpu *vcpu, gva_t va, void *to, size_t length)
 {
-	return guest_linear_access(vcpu, va, to, NULL, length, access_of(vcpu, false), fault);
+	return guest_linear_access(vcpu, va, to, NULL, length, access_of(vcpu, false));
 }
 
-enum guest_access_result guest_linear_write(struct vcpu *vcpu, gva_t va, const void *from, size_t length,
-					    struct guest_fault *fault)
+enum outcome guest_linear_write(struct vcpu *vcpu, gva_t va, const void *from, size_t length)
 {
-	return guest_linear_access(vcpu, va, NULL, from, length, access_of(vcpu, true), fault);
+	return guest_linear_access(vcpu, va, NULL, from, length, access_of(vcpu, true));
 }
 
-enum guest_access_result guest_linear_probe(struct vcpu *vcpu, gva_t va, size_t length, bool write,
-					    struct guest_fault *fault)
+enum outcome guest_linear_probe(struct vcpu *vcpu, gva_t va, size_t length, bool write)
 {
-	return guest_linear_access(vcpu, va, NULL, NULL, length, access_of(vcpu, write), fault);
+	return guest_linear_access(vcpu, va, NULL, NULL, length, access_of(vcpu, write));
 }

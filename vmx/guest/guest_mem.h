@@ -24,36 +24,37 @@ void *guest_mem_page(struct vcpu *vcpu, gpa_t gpa);
 /* Firmware's ROM as a whole, which L0 reads for its guests as it reads RAM. */
 bool guest_mem_is_rom(gpa_t gpa, size_t length);
 
-/* The outcome of an access by linear address. */
-enum guest_access_result { GUEST_ACCESS_OK, GUEST_ACCESS_FAULT, GUEST_ACCESS_EPT_VIOLATION };
-
-struct guest_fault {
-	u8 vector; /* VEC_PF, VEC_GP, VEC_SS, VEC_AC */
-	bool has_error_code;
-	u32 error_code;
-	u64 cr2;		/* #PF: the linear address; also with GUEST_ACCESS_EPT_VIOLATION */
-	struct ept12_fault ept; /* GUEST_ACCESS_EPT_VIOLATION: what L1 must be told */
-};
+/*
+ * An address of the guest that runs now, physical to it, becomes L1's: L1's own is, L2's goes through EPT12.
+ * `access` is EPTV_READ|WRITE|FETCH, with EPTV_LINEAR_VALID and EPTV_TRANSLATED as of an EPT violation (a
+ * table of the guest's, or the page itself).  OUTCOME_NONE: *gpa; else L1 gets an EPT violation or
+ * misconfiguration.
+ */
+enum outcome guest_translate(struct vcpu *vcpu, u64 address, u64 access, gpa_t *gpa);
 
 /*
  * Memory of the guest that runs now (L1 or L2) by linear address, with its own paging mode,
  * CPL, SMAP, SMEP, protection keys; sets A/D bits; L2's goes through EPT12; meets the guest's data
- * breakpoints (vmx/guest/watch.h).  On a fault `fault` says what to inject and nothing was written.
+ * breakpoints (vmx/guest/watch.h).  OUTCOME_NONE: done; else what the instruction comes to, and nothing was
+ * written.
  */
-enum guest_access_result guest_linear_read(struct vcpu *vcpu, gva_t va, void *to, size_t length,
-					   struct guest_fault *fault);
-enum guest_access_result guest_linear_write(struct vcpu *vcpu, gva_t va, const void *from, size_t length,
-					    struct guest_fault *fault);
+enum outcome guest_linear_read(struct vcpu *vcpu, gva_t va, void *to, size_t length);
+enum outcome guest_linear_write(struct vcpu *vcpu, gva_t va, const void *from, size_t length);
 
 /* Only whether the access would fault. */
-enum guest_access_result guest_linear_probe(struct vcpu *vcpu, gva_t va, size_t length, bool write,
-					    struct guest_fault *fault);
+enum outcome guest_linear_probe(struct vcpu *vcpu, gva_t va, size_t length, bool write);
 
 /*
  * The same with the access spelled out (WALK_* of mm/guest_walk.h): reads into `to` or writes `from`,
  * the other is NULL; with both NULL it only asks whether the access would fault.
  */
-enum guest_access_result guest_linear_access(struct vcpu *vcpu, gva_t va, void *to, const void *from,
-					     size_t length, u32 access, struct guest_fault *fault);
+enum outcome guest_linear_access(struct vcpu *vcpu, gva_t va, void *to, const void *from, size_t length,
+				 u32 access);
+
+/*
+ * The PDPTEs of PAE paging from `cr3`, into the register cache, dirty.  OUTCOME_NONE: loaded; a reserved bit
+ * is #GP(0), and nothing has changed (vmx/guest/pdpte.c).
+ */
+enum outcome guest_load_pdptes(struct vcpu *vcpu, u64 cr3);
 
 #endif

@@ -8,41 +8,29 @@
  */
 #include "kernel/x86.h"
 #include "vmx/guest/guest_mem.h"
-#include "vmx/nested/internal.h"
+#include "vmx/hw/caps.h"
 
 #define PDPTE_COUNT 4
 #define CR3_PAE_ADDRESS GENMASK(31, 5)
 
 /*
- * Where the table lies in L1's memory.  Loading PDPTEs reads memory like any
- * other access to a guest-physical address: EPT12 may have no translation,
- * and the violation is L1's, without a linear address.
+ * Loading PDPTEs reads memory like any other access to a guest-physical address: EPT12 may have no
+ * translation, and the violation is L1's, without a linear address.
  */
-static bool pdpte_address(struct vcpu *vcpu, u64 cr3, gpa_t *gpa, struct ept12_fault *fault)
+enum outcome guest_load_pdptes(struct vcpu *vcpu, u64 cr3)
 {
-	u64 address = cr3 & CR3_PAE_ADDRESS;
-
-	if (vcpu->nested.in_l2)
-		return nested_translate(vcpu, L2GPA(address), EPTV_READ, gpa, fault);
-	*gpa = GPA(address);
-	return true;
-}
-
-enum pdpte_result nested_load_pdptes(struct vcpu *vcpu, u64 cr3)
-{
-	struct ept12_fault fault = { 0 };
 	u64 pdpte[PDPTE_COUNT];
+	enum outcome outcome;
 	gpa_t gpa;
 
-	if (!pdpte_address(vcpu, cr3, &gpa, &fault)) {
-		nested_reflect_ept_fault(vcpu, &fault, false, 0);
-		return PDPTE_REFLECTED;
-	}
+	outcome = guest_translate(vcpu, cr3 & CR3_PAE_ADDRESS, EPTV_READ, &gpa);
+	if (outcome != OUTCOME_NONE)
+		return outcome;
 	guest_mem_read(vcpu, gpa, pdpte, sizeof(pdpte));
 	for (unsigned int i = 0; i < PDPTE_COUNT; i++)
 		if (!pdpte_is_valid(pdpte[i], vmx_caps.physical_bits))
-			return PDPTE_FAULT;
+			return outcome_gp(vcpu, 0);
 	for (unsigned int i = 0; i < PDPTE_COUNT; i++)
 		vcpu_set_reg(vcpu, (enum reg)(REG_PDPTE0 + i), pdpte[i]);
-	return PDPTE_OK;
+	return OUTCOME_NONE;
 }

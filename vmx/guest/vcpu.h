@@ -8,6 +8,7 @@
 #define VMX_VCPU_H
 
 #include "kernel/types.h"
+#include "vmx/guest/outcome.h"
 #include "vmx/l1/absent.h"
 #include "vmx/l1/ept01_step.h"
 #include "vmx/l1/mtrr.h"
@@ -42,16 +43,6 @@ enum gpr {
 	GPR_R14,
 	GPR_R15,
 	GPR_COUNT,
-};
-
-/* What a handler asks of the run loop.  Only the run loop moves RIP. */
-enum action {
-	ACTION_RESUME, /* enter again: nothing to move (faults, events, violations repaired; also after a
-			  switch L1 <-> L2) */
-	ACTION_SKIP,   /* the instruction was emulated: event_skip_instruction(), then enter */
-	ACTION_AGAIN,  /* an iteration of a repeated instruction was emulated: event_finish_iteration(), then
-			  enter */
-	ACTION_STOP,   /* the machine stops: dump and halt */
 };
 
 /* Requests to a vCPU from another CPU or from an NMI: vcpu->request, atomic. */
@@ -105,6 +96,7 @@ struct vcpu {
 
 	/* The exit being handled. */
 	u32 exit_reason; /* whole field: with EXIT_REASON_ENTRY_FAILURE */
+	struct outcome_details outcome;
 
 	/* What L1 believes its CR4/MSRs to be where the VMCS cannot say. */
 	u64 feature_control;	    /* as L1 reads and writes IA32_FEATURE_CONTROL */
@@ -243,12 +235,6 @@ void vcpu_write_host_state(struct vcpu *vcpu);
 
 /* Makes this CPU's vCPU and loads its vmcs01.  `start` is NULL for an AP: it waits for a SIPI. */
 struct vcpu *vcpu_create(struct percpu *cpu, struct vm *vm, const struct l1_start *start);
-
-/* Runs the vCPU of this CPU for ever. */
-NORETURN void vcpu_run(struct vcpu *vcpu);
-
-/* For a panic or a stop: the exit in hand, the guest's registers, the last exits. */
-void run_dump(void);
 
 /* Another wish from now on: vmcs01, the vmcs02 that runs and those that will follow it at once. */
 void vcpu_set_pf_wish(struct vcpu *vcpu, struct pf_intercept wish);

@@ -17,10 +17,9 @@
 #define INFO_BASE(i) (((i) >> 23) & 0xf)
 #define INFO_NO_BASE(i) (((i) >> 27) & 1)
 
-static bool segment_fault(enum seg seg, struct guest_fault *fault)
+static enum outcome segment_fault(struct vcpu *vcpu, enum seg seg)
 {
-	*fault = (struct guest_fault){ .vector = seg == SEG_SS ? VEC_SS : VEC_GP, .has_error_code = true };
-	return false;
+	return outcome_exception(vcpu, seg == SEG_SS ? VEC_SS : VEC_GP, true, 0);
 }
 
 static u64 effective_address(struct vcpu *vcpu, u32 info)
@@ -49,8 +48,8 @@ static bool segment_allows(u32 ar, u32 limit, u64 offset, size_t length, bool wr
 	return last <= limit;
 }
 
-bool vmx_operand_linear(struct vcpu *vcpu, enum seg seg, u64 offset, size_t length, bool write, u64 *linear,
-			struct guest_fault *fault)
+enum outcome vmx_operand_linear(struct vcpu *vcpu, enum seg seg, u64 offset, size_t length, bool write,
+				u64 *linear)
 {
 	if (vcpu_is_64bit(vcpu)) {
 		unsigned int bits = vcpu_reg(vcpu, REG_CR4) & CR4_LA57 ? 57 : 48;
@@ -58,25 +57,24 @@ bool vmx_operand_linear(struct vcpu *vcpu, enum seg seg, u64 offset, size_t leng
 		*linear =
 			seg == SEG_FS || seg == SEG_GS ? offset + vcpu_reg(vcpu, REG_SEG_BASE(seg)) : offset;
 		if (!is_canonical(*linear, bits) || !is_canonical(*linear + length - 1, bits))
-			return segment_fault(seg, fault);
-		return true;
+			return segment_fault(vcpu, seg);
+		return OUTCOME_NONE;
 	}
 	if (!segment_allows((u32)vcpu_reg(vcpu, REG_SEG_AR(seg)), (u32)vcpu_reg(vcpu, REG_SEG_LIMIT(seg)),
 			    offset, length, write))
-		return segment_fault(seg, fault);
+		return segment_fault(vcpu, seg);
 	*linear = (u32)(offset + vcpu_reg(vcpu, REG_SEG_BASE(seg)));
-	return true;
+	return OUTCOME_NONE;
 }
 
-bool vmx_operand_decode(struct vcpu *vcpu, size_t length, bool write, struct vmx_operand *out,
-			struct guest_fault *fault)
+enum outcome vmx_operand_decode(struct vcpu *vcpu, size_t length, bool write, struct vmx_operand *out)
 {
 	u32 info = (u32)vcpu_reg(vcpu, REG_EXIT_INSTRUCTION_INFO);
 
 	out->is_register = INFO_IS_REGISTER(info);
 	out->linear = 0;
 	if (out->is_register)
-		return true;
+		return OUTCOME_NONE;
 	return vmx_operand_linear(vcpu, (enum seg)INFO_SEGMENT(info), effective_address(vcpu, info), length,
-				  write, &out->linear, fault);
+				  write, &out->linear);
 }

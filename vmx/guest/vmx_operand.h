@@ -15,17 +15,16 @@ struct vmx_operand {
 };
 
 /*
- * Decodes; `length` is that of the memory operand and `write` its direction. False: `fault` must be
- * injected (#GP, #SS).
+ * Decodes; `length` is that of the memory operand and `write` its direction.  OUTCOME_NONE: done; else its
+ * #GP or #SS.
  */
-bool vmx_operand_decode(struct vcpu *vcpu, size_t length, bool write, struct vmx_operand *out,
-			struct guest_fault *fault);
+enum outcome vmx_operand_decode(struct vcpu *vcpu, size_t length, bool write, struct vmx_operand *out);
 
 /*
- * The linear address of `length` bytes at `offset` of a segment, with the segment's checks. False: `fault`
- * must be injected.
+ * The linear address of `length` bytes at `offset` of a segment, with the segment's checks.  Outcomes as
+ * above.
  */
-bool vmx_operand_linear(struct vcpu *vcpu, enum seg seg, u64 offset, size_t length, bool write, u64 *linear,
-			struct guest_fault *fault);
+enum outcome vmx_operand_linear(struct vcpu *vcpu, enum seg seg, u64 offset, size_t length, bool write,
+				u64 *linear);
 
 #endif

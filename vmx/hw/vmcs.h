@@ -44,8 +44,8 @@ enum step {
 struct vmcs {
 	hpa_t region;	 /* constant after vmcs_init() */
 	bool launched;	 /* VMRESUME, not VMLAUNCH */
-	bool injecting;	 /* its event-injection field is valid: event_commit() wrote it, no entry came yet */
-	bool nmi_window; /* NMI-window exiting is on, for an NMI that L0 holds: event_commit() */
+	bool injecting;	 /* its event-injection field is valid: inject_commit() wrote it, no entry came yet */
+	bool nmi_window; /* NMI-window exiting is on, for an NMI that L0 holds: inject_commit() */
 	u8 steps;	 /* STEP_*: the monitor trap flag is on for these: event_set_step() */
 	struct regcache cache;
 };

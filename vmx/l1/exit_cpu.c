@@ -217,7 +217,7 @@ struct cpuid_regs cpuid_l1(struct vcpu *vcpu, u32 leaf, u32 subleaf)
 	return r;
 }
 
-enum action exit_cpuid(struct vcpu *vcpu)
+enum outcome exit_cpuid(struct vcpu *vcpu)
 {
 	u32 leaf = clamp_leaf((u32)vcpu->gpr[GPR_RAX]), subleaf = (u32)vcpu->gpr[GPR_RCX];
 	struct cpuid_regs r = cpuid(leaf, subleaf);
@@ -227,7 +227,7 @@ enum action exit_cpuid(struct vcpu *vcpu)
 	vcpu->gpr[GPR_RBX] = r.ebx;
 	vcpu->gpr[GPR_RCX] = r.ecx;
 	vcpu->gpr[GPR_RDX] = r.edx;
-	return ACTION_SKIP;
+	return OUTCOME_SKIP;
 }
 
 /* SDM volume 1, "Enabling the XSAVE Feature Set and XSAVE-Enabled Features". */
@@ -251,19 +251,19 @@ static bool xcr0_is_valid(u64 value)
  * asked here. What the processor refuses of bits that CPUID has (a rule newer than Socle) is #GP as well, and
  * not Socle's own.
  */
-enum action exit_xsetbv(struct vcpu *vcpu)
+enum outcome exit_xsetbv(struct vcpu *vcpu)
 {
 	u64 value = (u32)vcpu->gpr[GPR_RAX] | vcpu->gpr[GPR_RDX] << 32;
 
 	if (vcpu_cpl(vcpu) || (u32)vcpu->gpr[GPR_RCX] != 0 || !xcr0_is_valid(value) || !xsetbv_safe(0, value))
-		return event_inject_gp(vcpu, 0);
-	return ACTION_SKIP;
+		return outcome_gp(vcpu, 0);
+	return OUTCOME_SKIP;
 }
 
 /* L1's modified cache lines may be anybody's: they are written back. */
-enum action exit_invd(struct vcpu *vcpu)
+enum outcome exit_invd(struct vcpu *vcpu)
 {
 	(void)vcpu;
 	wbinvd();
-	return ACTION_SKIP;
+	return OUTCOME_SKIP;
 }

@@ -10,7 +10,7 @@
 #include "kernel/panic.h"
 #include "kernel/x86.h"
 #include "vmx/hw/caps.h"
-#include "vmx/guest/event.h"
+#include "vmx/guest/guest_mem.h"
 #include "vmx/exit.h"
 #include "vmx/hw/tlb.h"
 
@@ -185,23 +185,14 @@ static bool is_pae(u64 cr0, u64 cr4, u64 efer)
 	return (cr0 & CR0_PG) && (cr4 & CR4_PAE) && !(efer & EFER_LMA);
 }
 
-/* Loads the PDPTEs if `needed`. False: *action says what the instruction does instead, nothing changed. */
-static bool load_pdptes(struct vcpu *vcpu, bool needed, u64 cr3, enum action *action)
-{
-	enum pdpte_result result = needed ? nested_load_pdptes(vcpu, cr3) : PDPTE_OK;
-
-	*action = result == PDPTE_FAULT ? event_inject_gp(vcpu, 0) : ACTION_RESUME;
-	return result == PDPTE_OK;
-}
-
 /*
  * SDM "PDPTE Registers": loaded when MOV to CR0 changes CD, NW or PG and PAE paging results. VMX-fixed
  * and L1-owned bits of `value` have their old values where the guest cannot change them.
  */
-static enum action write_cr0_value(struct vcpu *vcpu, u64 value)
+static enum outcome write_cr0_value(struct vcpu *vcpu, u64 value)
 {
 	u64 old = guest_cr0(vcpu), changed, efer = vcpu_reg(vcpu, REG_EFER);
-	enum action action;
+	enum outcome outcome = OUTCOME_NONE;
 
 	if (vcpu->nested.in_l2) {
 		u64 mask12 = vcpu->nested.current->v12.cr0_guest_host_mask;
@@ -209,14 +200,15 @@ static enum action write_cr0_value(struct vcpu *vcpu, u64 value)
 		value = (value & ~mask12) | (old & mask12);
 	}
 	if (!cr0_valid(vcpu, old, value))
-		return event_inject_gp(vcpu, 0);
+		return outcome_gp(vcpu, 0);
 	value = (value & CR0_DEFINED) | CR0_ET;
 	changed = value ^ old;
 	if ((changed & CR0_PG) && (efer & EFER_LME))
 		efer = value & CR0_PG ? efer | EFER_LMA : efer & ~EFER_LMA;
-	if (!load_pdptes(vcpu, (changed & (CR0_CD | CR0_NW | CR0_PG)) && is_pae(value, guest_cr4(vcpu), efer),
-			 vcpu_reg(vcpu, REG_CR3), &action))
-		return action;
+	if ((changed & (CR0_CD | CR0_NW | CR0_PG)) && is_pae(value, guest_cr4(vcpu), efer))
+		outcome = guest_load_pdptes(vcpu, vcpu_reg(vcpu, REG_CR3));
+	if (outcome != OUTCOME_NONE)
+		return outcome;
 	if (vcpu->nested.in_l2)
 		set_l2_cr0(vcpu, value);
 	else
@@ -225,7 +217,7 @@ static enum action write_cr0_value(struct vcpu *vcpu, u64 value)
 		cr_set_efer(vcpu, efer);
 	if (changed & CR0_PG)
 		tlb_flush_guest(vcpu);
-	return ACTION_SKIP;
+	return OUTCOME_SKIP;
 }
 
 /* ---- MOV to CR4 ---- */
@@ -256,10 +248,10 @@ static void set_l2_cr4(struct vcpu *vcpu, u64 value)
 	vmcs_write(VMCS_cr4_read_shadow, slot->last.cr4_shadow);
 }
 
-static enum action write_cr4_value(struct vcpu *vcpu, u64 value)
+static enum outcome write_cr4_value(struct vcpu *vcpu, u64 value)
 {
 	u64 old = guest_cr4(vcpu), changed;
-	enum action action;
+	enum outcome outcome = OUTCOME_NONE;
 
 	if (vcpu->nested.in_l2) {
 		u64 mask12 = vcpu->nested.current->v12.cr4_guest_host_mask;
@@ -267,42 +259,44 @@ static enum action write_cr4_value(struct vcpu *vcpu, u64 value)
 		value = (value & ~mask12) | (old & mask12);
 	}
 	if (!cr4_valid(vcpu, old, value))
-		return event_inject_gp(vcpu, 0);
+		return outcome_gp(vcpu, 0);
 	changed = value ^ old;
-	if (!load_pdptes(vcpu,
-			 (changed & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP)) &&
-				 is_pae(vcpu_reg(vcpu, REG_CR0), value, vcpu_reg(vcpu, REG_EFER)),
-			 vcpu_reg(vcpu, REG_CR3), &action))
-		return action;
+	if ((changed & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP)) &&
+	    is_pae(vcpu_reg(vcpu, REG_CR0), value, vcpu_reg(vcpu, REG_EFER)))
+		outcome = guest_load_pdptes(vcpu, vcpu_reg(vcpu, REG_CR3));
+	if (outcome != OUTCOME_NONE)
+		return outcome;
 	if (vcpu->nested.in_l2)
 		set_l2_cr4(vcpu, value);
 	else
 		cr_set_l1_cr4(vcpu, value);
 	if (changed & (CR4_PGE | CR4_PAE | CR4_PSE | CR4_PCIDE | CR4_SMEP | CR4_LA57))
 		tlb_flush_guest(vcpu);
-	return ACTION_SKIP;
+	return OUTCOME_SKIP;
 }
 
 /* ---- MOV to and from CR3: with intercept=cr or cr3 ---- */
 
-static enum action write_cr3_value(struct vcpu *vcpu, u64 value)
+static enum outcome write_cr3_value(struct vcpu *vcpu, u64 value)
 {
 	bool keep = (vcpu_reg(vcpu, REG_CR4) & CR4_PCIDE) && (value & CR3_NO_FLUSH);
-	enum action action;
+	enum outcome outcome = OUTCOME_NONE;
 
 	if (keep)
 		value &= ~CR3_NO_FLUSH;
 	if (vcpu_is_long_mode(vcpu) && value >> vmx_caps.physical_bits)
-		return event_inject_gp(vcpu, 0);
-	if (!load_pdptes(vcpu, vcpu_is_pae_paging(vcpu), value, &action))
-		return action;
+		return outcome_gp(vcpu, 0);
+	if (vcpu_is_pae_paging(vcpu))
+		outcome = guest_load_pdptes(vcpu, value);
+	if (outcome != OUTCOME_NONE)
+		return outcome;
 	vcpu_set_reg(vcpu, REG_CR3, value);
 	if (!keep)
 		tlb_flush_guest(vcpu);
-	return ACTION_SKIP;
+	return OUTCOME_SKIP;
 }
 
-static enum action move_to(struct vcpu *vcpu, unsigned int cr, u64 value)
+static enum outcome move_to(struct vcpu *vcpu, unsigned int cr, u64 value)
 {
 	if (!vcpu_is_64bit(vcpu))
 		value = (u32)value;
@@ -314,17 +308,17 @@ static enum action move_to(struct vcpu *vcpu, unsigned int cr, u64 value)
 	}
 }
 
-static enum action move_from(struct vcpu *vcpu, unsigned int cr, unsigned int gpr)
+static enum outcome move_from(struct vcpu *vcpu, unsigned int cr, unsigned int gpr)
 {
 	u64 value = vcpu_reg(vcpu, REG_CR3);
 
 	if (cr != 3)
 		return exit_unexpected(vcpu);
 	vcpu_set_gpr(vcpu, gpr, vcpu_is_64bit(vcpu) ? value : (u32)value);
-	return ACTION_SKIP;
+	return OUTCOME_SKIP;
 }
 
-enum action exit_cr_access(struct vcpu *vcpu)
+enum outcome exit_cr_access(struct vcpu *vcpu)
 {
 	u64 qualification = vcpu_reg(vcpu, REG_EXIT_QUALIFICATION);
 	u64 cr0;

@@ -10,7 +10,7 @@
 #include "vmx/l1/sleep_page.h"
 #include "vmx/l1/vm.h"
 
-enum action exit_ept_violation(struct vcpu *vcpu)
+enum outcome exit_ept_violation(struct vcpu *vcpu)
 {
 	gpa_t gpa = GPA(vcpu_reg(vcpu, REG_GUEST_PHYSICAL_ADDRESS));
 	struct ept01_mapping mapping;
@@ -22,18 +22,18 @@ enum action exit_ept_violation(struct vcpu *vcpu)
 			     vcpu_reg(vcpu, REG_INTERRUPTIBILITY) | INTERRUPTIBILITY_NMI);
 	if ((vcpu_reg(vcpu, REG_EXIT_QUALIFICATION) & EPTV_WRITE) && sleep_page_is(gpa.v)) {
 		if (sleep_page_store(vcpu, gpa))
-			return ACTION_SKIP;
+			return OUTCOME_SKIP;
 	} else if (vm_ept01_lookup(gpa, &mapping)) {
 		ept01_step_follow(vcpu);
-		return ACTION_RESUME;
+		return OUTCOME_RESUME;
 	}
 	vcpu->window_accesses++;
 	if (!absent_step(vcpu, gpa))
-		return event_inject_gp(vcpu, 0);
-	return ACTION_RESUME;
+		return outcome_gp(vcpu, 0);
+	return OUTCOME_RESUME;
 }
 
-enum action exit_ept_misconfig(struct vcpu *vcpu)
+enum outcome exit_ept_misconfig(struct vcpu *vcpu)
 {
 	panic("EPT01 is misconfigured at %llx",
 	      (unsigned long long)vcpu_reg(vcpu, REG_GUEST_PHYSICAL_ADDRESS));

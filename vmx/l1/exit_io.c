@@ -52,7 +52,7 @@ static u64 merge_register(u64 old, u64 value, u64 mask)
 
 /* ---- IN and OUT ---- */
 
-static enum action simple_io(struct vcpu *vcpu, struct port_access *access)
+static enum outcome simple_io(struct vcpu *vcpu, struct port_access *access)
 {
 	u64 mask = BIT(8 * access->size) - 1;
 
@@ -61,7 +61,7 @@ static enum action simple_io(struct vcpu *vcpu, struct port_access *access)
 	if (access->in)
 		vcpu->gpr[GPR_RAX] = merge_register(vcpu->gpr[GPR_RAX], access->value, mask);
 	watch_port(vcpu, access->port, access->size);
-	return ACTION_SKIP;
+	return OUTCOME_SKIP;
 }
 
 /* ---- INS and OUTS ---- */
@@ -88,51 +88,40 @@ static bool is_misaligned(struct vcpu *vcpu, u64 linear, unsigned int size)
 	       (vcpu_reg(vcpu, REG_RFLAGS) & RFLAGS_AC);
 }
 
-static enum action raise(struct vcpu *vcpu, enum guest_access_result how, const struct guest_fault *fault)
-{
-	if (how == GUEST_ACCESS_EPT_VIOLATION)
-		return nested_reflect_ept_fault(vcpu, &fault->ept, true, fault->cr2);
-	if (fault->vector == VEC_PF)
-		return event_inject_pf(vcpu, fault->cr2, fault->error_code);
-	return event_inject_exception(vcpu, fault->vector, fault->has_error_code, fault->error_code);
-}
-
 /* The memory operand can be accessed: its linear address.  What it would be faulted for comes before the
  * port. */
-static enum guest_access_result check_memory(struct vcpu *vcpu, const struct string_io *io, u64 *linear,
-					     struct guest_fault *fault)
+static enum outcome check_memory(struct vcpu *vcpu, const struct string_io *io, u64 *linear)
 {
 	u64 offset = vcpu->gpr[io->index] & io->address_mask;
 	bool write = io->access.in;
-	enum guest_access_result how;
+	enum outcome outcome;
 
-	if (!vmx_operand_linear(vcpu, io->seg, offset, io->access.size, write, linear, fault))
-		return GUEST_ACCESS_FAULT;
-	how = guest_linear_probe(vcpu, GVA(*linear), io->access.size, write, fault);
-	if (how != GUEST_ACCESS_OK || !is_misaligned(vcpu, *linear, io->access.size))
-		return how;
-	*fault = (struct guest_fault){ .vector = VEC_AC, .has_error_code = true };
-	return GUEST_ACCESS_FAULT;
+	outcome = vmx_operand_linear(vcpu, io->seg, offset, io->access.size, write, linear);
+	if (outcome == OUTCOME_NONE)
+		outcome = guest_linear_probe(vcpu, GVA(*linear), io->access.size, write);
+	if (outcome == OUTCOME_NONE && is_misaligned(vcpu, *linear, io->access.size))
+		return outcome_exception(vcpu, VEC_AC, true, 0);
+	return outcome;
 }
 
-static enum guest_access_result transfer(struct vcpu *vcpu, struct string_io *io, struct guest_fault *fault)
+static enum outcome transfer(struct vcpu *vcpu, struct string_io *io)
 {
 	struct port_access *access = &io->access;
-	enum guest_access_result how;
+	enum outcome outcome;
 	u64 linear;
 
-	how = check_memory(vcpu, io, &linear, fault);
-	if (how != GUEST_ACCESS_OK)
-		return how;
+	outcome = check_memory(vcpu, io, &linear);
+	if (outcome != OUTCOME_NONE)
+		return outcome;
 	access->value = 0;
 	if (!access->in)
-		how = guest_linear_read(vcpu, GVA(linear), &access->value, access->size, fault);
-	if (how != GUEST_ACCESS_OK)
-		return how;
+		outcome = guest_linear_read(vcpu, GVA(linear), &access->value, access->size);
+	if (outcome != OUTCOME_NONE)
+		return outcome;
 	ports_access(vcpu, access);
 	watch_port(vcpu, access->port, access->size);
-	return access->in ? guest_linear_write(vcpu, GVA(linear), &access->value, access->size, fault)
-			  : GUEST_ACCESS_OK;
+	return access->in ? guest_linear_write(vcpu, GVA(linear), &access->value, access->size)
+			  : OUTCOME_NONE;
 }
 
 static void step_register(struct vcpu *vcpu, enum gpr n, u64 step, u64 mask)
@@ -153,46 +142,45 @@ static bool is_stepped(struct vcpu *vcpu)
 }
 
 /* A fault behind the first iteration is left to the next exit: it is the instruction's as it stands then. */
-static enum action string_io(struct vcpu *vcpu, struct string_io *io)
+static enum outcome string_io(struct vcpu *vcpu, struct string_io *io)
 {
 	u64 step = vcpu_reg(vcpu, REG_RFLAGS) & RFLAGS_DF ? 0 - (u64)io->access.size : io->access.size;
 	u64 *count = &vcpu->gpr[GPR_RCX];
 
 	for (unsigned int done = 0; !io->repeated || (*count & io->address_mask); done++) {
-		struct guest_fault fault = { 0 };
-		enum guest_access_result how;
+		enum outcome outcome;
 
 		if (done == ITERATIONS_MAX || (done && is_stepped(vcpu)))
-			return ACTION_AGAIN;
-		how = transfer(vcpu, io, &fault);
-		if (how != GUEST_ACCESS_OK)
-			return done ? ACTION_AGAIN : raise(vcpu, how, &fault);
+			return OUTCOME_AGAIN;
+		outcome = transfer(vcpu, io);
+		if (outcome != OUTCOME_NONE)
+			return done ? OUTCOME_AGAIN : outcome;
 		step_register(vcpu, io->index, step, io->address_mask);
 		if (!io->repeated)
 			break;
 		step_register(vcpu, GPR_RCX, ~0ull, io->address_mask);
 	}
-	return ACTION_SKIP;
+	return OUTCOME_SKIP;
 }
 
 /*
  * An access that L0 wants, or of L2's one that a page of L0's making has in it only because nobody has looked
  * there yet: the second is made by L2 itself then.
  */
-enum action exit_io(struct vcpu *vcpu)
+enum outcome exit_io(struct vcpu *vcpu)
 {
 	u64 qualification = vcpu_reg(vcpu, REG_EXIT_QUALIFICATION);
 	struct port_access access = decode(qualification);
 	struct string_io io;
 
 	if (vcpu->nested.in_l2 && nested_open_ports(vcpu, access.port, access.size))
-		return ACTION_RESUME;
+		return OUTCOME_RESUME;
 	if (!access.string)
 		return simple_io(vcpu, &access);
 	/* Every processor with unrestricted guests has it; without it there is no telling what is addressed.
 	 */
 	if (!(vmx_caps.basic & BASIC_STRING_INFO))
-		return event_inject_gp(vcpu, 0);
+		return outcome_gp(vcpu, 0);
 	io = decode_string(vcpu, &access, qualification & QUALIFICATION_REP);
 	return string_io(vcpu, &io);
 }

@@ -277,22 +277,22 @@ bool msr_write(struct vcpu *vcpu, u32 index, u64 value)
 	return wrmsr_safe(index, value);
 }
 
-enum action exit_rdmsr(struct vcpu *vcpu)
+enum outcome exit_rdmsr(struct vcpu *vcpu)
 {
 	u64 value;
 
 	if (!msr_read(vcpu, (u32)vcpu->gpr[GPR_RCX], &value))
-		return event_inject_gp(vcpu, 0);
+		return outcome_gp(vcpu, 0);
 	vcpu->gpr[GPR_RAX] = (u32)value;
 	vcpu->gpr[GPR_RDX] = value >> 32;
-	return ACTION_SKIP;
+	return OUTCOME_SKIP;
 }
 
-enum action exit_wrmsr(struct vcpu *vcpu)
+enum outcome exit_wrmsr(struct vcpu *vcpu)
 {
 	u64 value = (u32)vcpu->gpr[GPR_RAX] | vcpu->gpr[GPR_RDX] << 32;
 
 	if (!msr_write(vcpu, (u32)vcpu->gpr[GPR_RCX], value))
-		return event_inject_gp(vcpu, 0);
-	return ACTION_SKIP;
+		return outcome_gp(vcpu, 0);
+	return OUTCOME_SKIP;
 }

@@ -146,10 +146,9 @@ static u32 fetch(struct vcpu *vcpu, u8 *bytes)
 		rip = (u32)(rip + vcpu_reg(vcpu, REG_SEG_BASE(SEG_CS)));
 	while (count < STORE_BYTES_MAX) {
 		u32 size = (u32)MIN((u64)STORE_BYTES_MAX - count, PAGE_SIZE - (rip + count) % PAGE_SIZE);
-		struct guest_fault fault;
 
-		if (guest_linear_access(vcpu, GVA(rip + count), bytes + count, NULL, size, access, &fault) !=
-		    GUEST_ACCESS_OK)
+		if (guest_linear_access(vcpu, GVA(rip + count), bytes + count, NULL, size, access) !=
+		    OUTCOME_NONE)
 			break;
 		count += size;
 	}

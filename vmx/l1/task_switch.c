@@ -46,40 +46,24 @@ struct descriptor {
 	u64 raw;
 };
 
-struct fault {
-	u8 vector;
-	u32 error_code;
-	u64 cr2;
-};
-
-#define OK_OR_RETURN(step)                                                                                   \
+/* The task switch ends here, by this outcome, unless the step went well. */
+#define STEP(step)                                                                                           \
 	do {                                                                                                 \
-		if (!(step))                                                                                 \
-			return false;                                                                        \
+		enum outcome step_outcome = (step);                                                          \
+                                                                                                             \
+		if (step_outcome != OUTCOME_NONE)                                                            \
+			return step_outcome;                                                                 \
 	} while (0)
 
-static bool fail(struct fault *fault, u8 vector, u32 error_code)
+static enum outcome fail(struct vcpu *vcpu, u8 vector, u32 error_code)
 {
-	*fault = (struct fault){ vector, error_code, 0 };
-	return false;
+	return outcome_exception(vcpu, vector, BIT(vector) & VEC_HAS_ERROR_CODE, error_code);
 }
 
 /* Implicit supervisor accesses: descriptor tables and TSSs. With neither `to` nor `from` it only asks. */
-static bool system_touch(struct vcpu *vcpu, u64 va, void *to, const void *from, size_t length, u32 access,
-			 struct fault *fault)
+static enum outcome system_access(struct vcpu *vcpu, u64 va, void *to, const void *from, size_t length)
 {
-	struct guest_fault walk_fault;
-
-	if (guest_linear_access(vcpu, GVA(va), to, from, length, access, &walk_fault) == GUEST_ACCESS_OK)
-		return true;
-	*fault = (struct fault){ walk_fault.vector, walk_fault.error_code, walk_fault.cr2 };
-	return false;
-}
-
-static bool system_access(struct vcpu *vcpu, u64 va, void *to, const void *from, size_t length,
-			  struct fault *fault)
-{
-	return system_touch(vcpu, va, to, from, length, from ? WALK_WRITE : 0, fault);
+	return guest_linear_access(vcpu, GVA(va), to, from, length, from ? WALK_WRITE : 0);
 }
 
 static struct descriptor descriptor_decode(u64 raw)
@@ -94,9 +78,8 @@ static struct descriptor descriptor_decode(u64 raw)
 	return d;
 }
 
-/* `table`: its base; false: beyond its limit, or a page fault. */
-static bool descriptor_read(struct vcpu *vcpu, u16 selector, u8 vector, struct descriptor *out,
-			    struct fault *fault)
+/* Beyond its table's limit: `vector`. */
+static enum outcome descriptor_read(struct vcpu *vcpu, u16 selector, u8 vector, struct descriptor *out)
 {
 	bool local = selector & SELECTOR_TI;
 	u64 base = vcpu_reg(vcpu, local ? REG_LDTR_BASE : REG_GDTR_BASE);
@@ -104,20 +87,20 @@ static bool descriptor_read(struct vcpu *vcpu, u16 selector, u8 vector, struct d
 	u64 raw;
 
 	if ((local && (vcpu_reg(vcpu, REG_LDTR_AR) & AR_UNUSABLE)) || (selector | 7u) > limit)
-		return fail(fault, vector, selector & ~3u);
-	OK_OR_RETURN(system_access(vcpu, base + (selector & SELECTOR_INDEX), &raw, NULL, sizeof(raw), fault));
+		return fail(vcpu, vector, selector & ~3u);
+	STEP(system_access(vcpu, base + (selector & SELECTOR_INDEX), &raw, NULL, sizeof(raw)));
 	*out = descriptor_decode(raw);
-	return true;
+	return OUTCOME_NONE;
 }
 
-static bool set_busy(struct vcpu *vcpu, u16 selector, bool busy, struct fault *fault)
+static enum outcome set_busy(struct vcpu *vcpu, u16 selector, bool busy)
 {
 	u64 va = vcpu_reg(vcpu, REG_GDTR_BASE) + (selector & SELECTOR_INDEX) + 5;
 	u8 type;
 
-	OK_OR_RETURN(system_access(vcpu, va, &type, NULL, 1, fault));
+	STEP(system_access(vcpu, va, &type, NULL, 1));
 	type = busy ? type | SEG_TYPE_TSS_IS_BUSY : (u8)(type & ~SEG_TYPE_TSS_IS_BUSY);
-	return system_access(vcpu, va, NULL, &type, 1, fault);
+	return system_access(vcpu, va, NULL, &type, 1);
 }
 
 /* ---- the two TSSs ---- */
@@ -128,48 +111,46 @@ static bool is_tss32(u32 ar)
 }
 
 /* SDM "Exception Conditions Checked During a Task Switch". What passes is what a VM entry wants of TR. */
-static bool tss_check(const struct descriptor *tss, u16 selector, u32 source, struct fault *fault)
+static enum outcome tss_check(struct vcpu *vcpu, const struct descriptor *tss, u16 selector, u32 source)
 {
 	u32 busy = source == SOURCE_IRET ? SEG_TYPE_TSS_IS_BUSY : 0;
 	u32 type = tss->ar & (AR_S | AR_TYPE), selector_code = selector & ~3u;
 	u32 needed = (is_tss32(tss->ar) ? sizeof(struct tss32) : sizeof(struct tss16)) - 1;
 
 	if (type != (SEG_TYPE_TSS16_AVAILABLE | busy) && type != (SEG_TYPE_TSS_AVAILABLE | busy))
-		return fail(fault, source == SOURCE_IRET ? VEC_TS : VEC_GP, selector_code);
+		return fail(vcpu, source == SOURCE_IRET ? VEC_TS : VEC_GP, selector_code);
 	if (!(tss->ar & AR_P))
-		return fail(fault, VEC_NP, selector_code);
+		return fail(vcpu, VEC_NP, selector_code);
 	if (tss->limit < needed)
-		return fail(fault, VEC_TS, selector_code);
-	return true;
+		return fail(vcpu, VEC_TS, selector_code);
+	return OUTCOME_NONE;
 }
 
 /*
  * Only what the SDM's "Task-State Segment" calls dynamic fields, and of a selector its 16 bits: a data
  * breakpoint on another field is not met. All of it can be written, or nothing is.
  */
-static bool old_task_save32(struct vcpu *vcpu, u64 base, u32 eip, u32 eflags, struct fault *fault)
+static enum outcome old_task_save32(struct vcpu *vcpu, u64 base, u32 eip, u32 eflags)
 {
 	struct PACKED {
 		u32 eip, eflags, gpr[8];
 	} registers = { .eip = eip, .eflags = eflags };
 	u64 first = base + offsetof(struct tss32, eip), selectors = base + offsetof(struct tss32, selector);
 
-	OK_OR_RETURN(system_touch(vcpu, first, NULL, NULL,
-				  offsetof(struct tss32, ldt) - offsetof(struct tss32, eip), WALK_WRITE,
-				  fault));
+	STEP(guest_linear_access(vcpu, GVA(first), NULL, NULL,
+				 offsetof(struct tss32, ldt) - offsetof(struct tss32, eip), WALK_WRITE));
 	for (unsigned int i = 0; i < 8; i++)
 		registers.gpr[i] = (u32)vcpu_gpr(vcpu, i);
-	OK_OR_RETURN(system_access(vcpu, first, NULL, &registers, sizeof(registers), fault));
+	STEP(system_access(vcpu, first, NULL, &registers, sizeof(registers)));
 	for (unsigned int i = 0; i < 6; i++) {
 		u16 selector = (u16)vcpu_reg(vcpu, REG_SEG_SELECTOR(i));
 
-		OK_OR_RETURN(
-			system_access(vcpu, selectors + 4 * i, NULL, &selector, sizeof(selector), fault));
+		STEP(system_access(vcpu, selectors + 4 * i, NULL, &selector, sizeof(selector)));
 	}
-	return true;
+	return OUTCOME_NONE;
 }
 
-static bool old_task_save16(struct vcpu *vcpu, u64 base, u32 eip, u32 eflags, struct fault *fault)
+static enum outcome old_task_save16(struct vcpu *vcpu, u64 base, u32 eip, u32 eflags)
 {
 	struct PACKED {
 		u16 ip, flags, gpr[8], selector[4];
@@ -179,33 +160,29 @@ static bool old_task_save16(struct vcpu *vcpu, u64 base, u32 eip, u32 eflags, st
 		registers.gpr[i] = (u16)vcpu_gpr(vcpu, i);
 	for (unsigned int i = 0; i < 4; i++)
 		registers.selector[i] = (u16)vcpu_reg(vcpu, REG_SEG_SELECTOR(i));
-	return system_access(vcpu, base + offsetof(struct tss16, ip), NULL, &registers, sizeof(registers),
-			     fault);
+	return system_access(vcpu, base + offsetof(struct tss16, ip), NULL, &registers, sizeof(registers));
 }
 
-static bool old_task_save(struct vcpu *vcpu, u32 eip, u32 eflags, struct fault *fault)
+static enum outcome old_task_save(struct vcpu *vcpu, u32 eip, u32 eflags)
 {
 	u64 base = vcpu_reg(vcpu, REG_TR_BASE);
 
 	if (is_tss32((u32)vcpu_reg(vcpu, REG_TR_AR)))
-		return old_task_save32(vcpu, base, eip, eflags, fault);
-	return old_task_save16(vcpu, base, eip, eflags, fault);
+		return old_task_save32(vcpu, base, eip, eflags);
+	return old_task_save16(vcpu, base, eip, eflags);
 }
 
-static bool new_task_read(struct vcpu *vcpu, const struct descriptor *tss, struct task *task,
-			  struct fault *fault)
+static enum outcome new_task_read(struct vcpu *vcpu, const struct descriptor *tss, struct task *task)
 {
 	struct tss32 t32 = { 0 };
 	struct tss16 t16 = { 0 };
 
 	memset(task, 0, sizeof(*task));
 	/* A fault is the whole TSS's, though not all of it is read. */
-	OK_OR_RETURN(system_touch(vcpu, tss->base, NULL, NULL, is_tss32(tss->ar) ? sizeof(t32) : sizeof(t16),
-				  0, fault));
+	STEP(system_access(vcpu, tss->base, NULL, NULL, is_tss32(tss->ar) ? sizeof(t32) : sizeof(t16)));
 	if (is_tss32(tss->ar)) {
-		OK_OR_RETURN(system_access(vcpu, tss->base + offsetof(struct tss32, cr3), &t32.cr3, NULL,
-					   offsetof(struct tss32, io_map) - offsetof(struct tss32, cr3),
-					   fault));
+		STEP(system_access(vcpu, tss->base + offsetof(struct tss32, cr3), &t32.cr3, NULL,
+				   offsetof(struct tss32, io_map) - offsetof(struct tss32, cr3)));
 		*task = (struct task){ .cr3 = t32.cr3,
 				       .eip = t32.eip,
 				       .eflags = t32.eflags,
@@ -215,10 +192,10 @@ static bool new_task_read(struct vcpu *vcpu, const struct descriptor *tss, struc
 			task->gpr[i] = t32.gpr[i];
 		for (unsigned int i = 0; i < 6; i++)
 			task->selector[i] = (u16)t32.selector[i];
-		return true;
+		return OUTCOME_NONE;
 	}
-	OK_OR_RETURN(system_access(vcpu, tss->base + offsetof(struct tss16, ip), &t16.ip, NULL,
-				   sizeof(t16) - offsetof(struct tss16, ip), fault));
+	STEP(system_access(vcpu, tss->base + offsetof(struct tss16, ip), &t16.ip, NULL,
+			   sizeof(t16) - offsetof(struct tss16, ip)));
 	*task = (struct task){
 		.cr3 = (u32)vcpu_reg(vcpu, REG_CR3), .eip = t16.ip, .eflags = t16.flags, .ldt = t16.ldt
 	};
@@ -226,7 +203,7 @@ static bool new_task_read(struct vcpu *vcpu, const struct descriptor *tss, struc
 		task->gpr[i] = t16.gpr[i] | 0xffff0000u;
 	for (unsigned int i = 0; i < 4; i++)
 		task->selector[i] = t16.selector[i];
-	return true;
+	return OUTCOME_NONE;
 }
 
 /* ---- segments of the new task: the SDM's table "Exception Conditions Checked During a Task Switch" ---- */
@@ -245,20 +222,20 @@ static void set_v86(struct vcpu *vcpu, enum seg seg, u16 selector)
 		&(struct descriptor){ .base = (u32)selector << 4, .limit = 0xffff, .ar = 0xf3 });
 }
 
-static bool load_ldt(struct vcpu *vcpu, u16 selector, struct fault *fault)
+static enum outcome load_ldt(struct vcpu *vcpu, u16 selector)
 {
 	struct descriptor d = { .ar = AR_UNUSABLE };
 
 	set_seg(vcpu, SEG_LDTR, selector, &d);
 	if (!(selector & ~3u))
-		return true;
+		return OUTCOME_NONE;
 	if (selector & SELECTOR_TI)
-		return fail(fault, VEC_TS, selector & ~3u);
-	OK_OR_RETURN(descriptor_read(vcpu, selector, VEC_TS, &d, fault));
+		return fail(vcpu, VEC_TS, selector & ~3u);
+	STEP(descriptor_read(vcpu, selector, VEC_TS, &d));
 	if ((d.ar & (AR_S | AR_TYPE)) != SEG_TYPE_LDT || !(d.ar & AR_P))
-		return fail(fault, VEC_TS, selector & ~3u);
+		return fail(vcpu, VEC_TS, selector & ~3u);
 	set_seg(vcpu, SEG_LDTR, selector, &d);
-	return true;
+	return OUTCOME_NONE;
 }
 
 static bool segment_fits(enum seg seg, u16 selector, const struct descriptor *d, u32 cpl)
@@ -277,32 +254,31 @@ static bool segment_fits(enum seg seg, u16 selector, const struct descriptor *d,
 	return conforming || (dpl >= cpl && dpl >= rpl);
 }
 
-static bool load_segment(struct vcpu *vcpu, enum seg seg, u16 selector, u32 cpl, struct fault *fault)
+static enum outcome load_segment(struct vcpu *vcpu, enum seg seg, u16 selector, u32 cpl)
 {
 	struct descriptor d = { .ar = AR_UNUSABLE };
 	u8 absent = seg == SEG_SS ? VEC_SS : VEC_NP;
 
 	if (!(selector & ~3u)) {
 		if (seg == SEG_CS || seg == SEG_SS)
-			return fail(fault, VEC_TS, selector & ~3u);
+			return fail(vcpu, VEC_TS, selector & ~3u);
 		set_seg(vcpu, seg, selector, &d);
-		return true;
+		return OUTCOME_NONE;
 	}
-	OK_OR_RETURN(descriptor_read(vcpu, selector, VEC_TS, &d, fault));
+	STEP(descriptor_read(vcpu, selector, VEC_TS, &d));
 	if (!segment_fits(seg, selector, &d, cpl))
-		return fail(fault, VEC_TS, selector & ~3u);
+		return fail(vcpu, VEC_TS, selector & ~3u);
 	if (!(d.ar & AR_P))
-		return fail(fault, absent, selector & ~3u);
+		return fail(vcpu, absent, selector & ~3u);
 	if (!(d.ar & SEG_AR_ACCESSED)) {
 		u64 table = vcpu_reg(vcpu, selector & SELECTOR_TI ? REG_LDTR_BASE : REG_GDTR_BASE);
 		u8 type = (u8)(d.ar | SEG_AR_ACCESSED);
 
-		OK_OR_RETURN(
-			system_access(vcpu, table + (selector & SELECTOR_INDEX) + 5, NULL, &type, 1, fault));
+		STEP(system_access(vcpu, table + (selector & SELECTOR_INDEX) + 5, NULL, &type, 1));
 		d.ar |= SEG_AR_ACCESSED;
 	}
 	set_seg(vcpu, seg, selector, &d);
-	return true;
+	return OUTCOME_NONE;
 }
 
 /*
@@ -328,7 +304,7 @@ static void set_unloaded(struct vcpu *vcpu, enum seg seg, u16 selector, u32 cpl)
  * Until a segment is loaded its selector is there and nothing else: as the SDM has it for faults in
  * the new task.
  */
-static bool load_segments(struct vcpu *vcpu, const struct task *task, struct fault *fault)
+static enum outcome load_segments(struct vcpu *vcpu, const struct task *task)
 {
 	static const enum seg order[] = { SEG_CS, SEG_ES, SEG_DS, SEG_FS, SEG_GS };
 	const struct descriptor unusable = { .ar = AR_UNUSABLE };
@@ -337,55 +313,50 @@ static bool load_segments(struct vcpu *vcpu, const struct task *task, struct fau
 	if (task->eflags & RFLAGS_VM) {
 		for (unsigned int seg = 0; seg < 6; seg++)
 			set_v86(vcpu, (enum seg)seg, task->selector[seg]);
-		return load_ldt(vcpu, task->ldt, fault);
+		return load_ldt(vcpu, task->ldt);
 	}
 	for (unsigned int seg = SEG_DS; seg <= SEG_GS; seg++)
 		set_seg(vcpu, (enum seg)seg, task->selector[seg], &unusable);
 	set_seg(vcpu, SEG_ES, task->selector[SEG_ES], &unusable);
 	set_unloaded(vcpu, SEG_CS, task->selector[SEG_CS], 3);
 	set_unloaded(vcpu, SEG_SS, task->selector[SEG_SS], 3);
-	OK_OR_RETURN(load_ldt(vcpu, task->ldt, fault));
-	OK_OR_RETURN(load_segment(vcpu, SEG_SS, task->selector[SEG_SS], cpl, fault));
+	STEP(load_ldt(vcpu, task->ldt));
+	STEP(load_segment(vcpu, SEG_SS, task->selector[SEG_SS], cpl));
 	set_unloaded(vcpu, SEG_CS, task->selector[SEG_CS], cpl);
 	for (size_t i = 0; i < ARRAY_SIZE(order); i++)
-		OK_OR_RETURN(load_segment(vcpu, order[i], task->selector[order[i]], cpl, fault));
+		STEP(load_segment(vcpu, order[i], task->selector[order[i]], cpl));
 	if (task->eip > vcpu_reg(vcpu, REG_CS_LIMIT))
-		return fail(fault, VEC_GP, 0);
-	return true;
+		return fail(vcpu, VEC_GP, 0);
+	return OUTCOME_NONE;
 }
 
 /* ---- the switch ---- */
 
-static bool push_error_code(struct vcpu *vcpu, u32 error_code, bool wide, struct fault *fault)
+static enum outcome push_error_code(struct vcpu *vcpu, u32 error_code, bool wide)
 {
 	size_t length = wide ? 4 : 2;
 	bool stack32 = vcpu_reg(vcpu, REG_SS_AR) & AR_DB;
 	u64 esp = vcpu_reg(vcpu, REG_RSP), moved = stack32 ? (u32)(esp - length) : (u16)(esp - length);
-	struct guest_fault walk_fault;
 
 	if (moved + length - 1 > vcpu_reg(vcpu, REG_SS_LIMIT))
-		return fail(fault, VEC_SS, 0);
-	if (guest_linear_access(vcpu, GVA((u32)(vcpu_reg(vcpu, REG_SS_BASE) + moved)), NULL, &error_code,
-				length, WALK_WRITE | (vcpu_cpl(vcpu) == 3 ? WALK_USER : 0),
-				&walk_fault) != GUEST_ACCESS_OK) {
-		*fault = (struct fault){ walk_fault.vector, walk_fault.error_code, walk_fault.cr2 };
-		return false;
-	}
+		return fail(vcpu, VEC_SS, 0);
+	STEP(guest_linear_access(vcpu, GVA((u32)(vcpu_reg(vcpu, REG_SS_BASE) + moved)), NULL, &error_code,
+				 length, WALK_WRITE | (vcpu_cpl(vcpu) == 3 ? WALK_USER : 0)));
 	vcpu_set_reg(vcpu, REG_RSP, stack32 ? moved : (esp & ~0xffffull) | moved);
-	return true;
+	return OUTCOME_NONE;
 }
 
 /* Registers of the new task; from here on faults are its own. */
-static bool new_task_load(struct vcpu *vcpu, const struct task *task, u16 selector, struct descriptor tss,
-			  struct fault *fault)
+static enum outcome new_task_load(struct vcpu *vcpu, const struct task *task, u16 selector,
+				  struct descriptor tss)
 {
 	bool paging = vcpu_reg(vcpu, REG_CR0) & CR0_PG;
 
 	tss.ar |= SEG_TYPE_TSS_IS_BUSY;
 	set_seg(vcpu, SEG_TR, selector, &tss);
 	if (paging && is_tss32(tss.ar) && task->cr3 != vcpu_reg(vcpu, REG_CR3)) {
-		if (vcpu_is_pae_paging(vcpu) && nested_load_pdptes(vcpu, task->cr3) != PDPTE_OK)
-			return fail(fault, VEC_TS, selector & ~3u);
+		if (vcpu_is_pae_paging(vcpu) && guest_load_pdptes(vcpu, task->cr3) != OUTCOME_NONE)
+			return fail(vcpu, VEC_TS, selector & ~3u);
 		vcpu_set_reg(vcpu, REG_CR3, task->cr3);
 		tlb_flush_guest(vcpu);
 	}
@@ -396,11 +367,11 @@ static bool new_task_load(struct vcpu *vcpu, const struct task *task, u16 select
 	cr_set_l1_cr0(vcpu, cr_l1_cr0(vcpu) | CR0_TS);
 	vcpu_set_reg(vcpu, REG_DR7,
 		     vcpu_reg(vcpu, REG_DR7) & ~(DR7_L0 | DR7_L0 << 2 | DR7_L0 << 4 | DR7_L0 << 6 | DR7_LE));
-	return load_segments(vcpu, task, fault);
+	return load_segments(vcpu, task);
 }
 
-static bool switch_task(struct vcpu *vcpu, u16 selector, u32 source, u64 next_rip, const struct event *event,
-			struct fault *fault)
+static enum outcome switch_task(struct vcpu *vcpu, u16 selector, u32 source, u64 next_rip,
+				const struct event *event)
 {
 	u16 old_selector = (u16)vcpu_reg(vcpu, REG_TR_SELECTOR);
 	u32 eflags = (u32)vcpu_reg(vcpu, REG_RFLAGS);
@@ -408,34 +379,34 @@ static bool switch_task(struct vcpu *vcpu, u16 selector, u32 source, u64 next_ri
 	struct descriptor tss;
 	struct task task;
 
-	OK_OR_RETURN(descriptor_read(vcpu, selector, source == SOURCE_IRET ? VEC_TS : VEC_GP, &tss, fault));
-	OK_OR_RETURN(tss_check(&tss, selector, source, fault));
-	OK_OR_RETURN(new_task_read(vcpu, &tss, &task, fault));
+	STEP(descriptor_read(vcpu, selector, source == SOURCE_IRET ? VEC_TS : VEC_GP, &tss));
+	STEP(tss_check(vcpu, &tss, selector, source));
+	STEP(new_task_read(vcpu, &tss, &task));
 	if (source == SOURCE_IRET)
 		eflags &= ~(u32)RFLAGS_NT;
-	OK_OR_RETURN(old_task_save(vcpu, (u32)next_rip, eflags, fault));
+	STEP(old_task_save(vcpu, (u32)next_rip, eflags));
 	if (!links)
-		OK_OR_RETURN(set_busy(vcpu, old_selector, false, fault));
+		STEP(set_busy(vcpu, old_selector, false));
 	if (source != SOURCE_IRET)
-		OK_OR_RETURN(set_busy(vcpu, selector, true, fault));
+		STEP(set_busy(vcpu, selector, true));
 	if (links) {
-		OK_OR_RETURN(system_access(vcpu, tss.base, NULL, &old_selector, sizeof(old_selector), fault));
+		STEP(system_access(vcpu, tss.base, NULL, &old_selector, sizeof(old_selector)));
 		task.eflags |= RFLAGS_NT;
 	}
-	OK_OR_RETURN(new_task_load(vcpu, &task, selector, tss, fault));
+	STEP(new_task_load(vcpu, &task, selector, tss));
 	if (event && event->has_error_code)
-		OK_OR_RETURN(push_error_code(vcpu, event->error_code, is_tss32(tss.ar), fault));
+		STEP(push_error_code(vcpu, event->error_code, is_tss32(tss.ar)));
 	/* The T flag of the new TSS: #DB with DR6.BT, and what data breakpoints met, before its first
 	 * instruction. */
 	if (task.trap) {
 		write_dr6((read_dr6() & ~(u64)PENDING_DEBUG_B) | DR6_BT |
 			  (vcpu_reg(vcpu, REG_PENDING_DEBUG) & PENDING_DEBUG_B));
-		return fail(fault, VEC_DB, 0);
+		return fail(vcpu, VEC_DB, 0);
 	}
-	return true;
+	return OUTCOME_NONE;
 }
 
-enum action exit_task_switch(struct vcpu *vcpu)
+enum outcome exit_task_switch(struct vcpu *vcpu)
 {
 	u64 qualification = vcpu_reg(vcpu, REG_EXIT_QUALIFICATION);
 	u32 source = (qualification >> 30) & 3;
@@ -443,7 +414,7 @@ enum action exit_task_switch(struct vcpu *vcpu)
 	struct event event = vcpu->pending;
 	bool delivers = source == SOURCE_IDT && vcpu->pending_valid;
 	u64 pending_debug = vcpu_reg(vcpu, REG_PENDING_DEBUG);
-	struct fault fault;
+	enum outcome outcome;
 
 	/* The event that led through the task gate is delivered by the switch itself. */
 	if (source == SOURCE_IDT)
@@ -456,18 +427,16 @@ enum action exit_task_switch(struct vcpu *vcpu)
 	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY,
 		     vcpu_reg(vcpu, REG_INTERRUPTIBILITY) &
 			     ~(u64)(INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS));
-	if (switch_task(vcpu, (u16)qualification, source, next_rip, delivers ? &event : NULL, &fault))
-		return ACTION_RESUME;
+	outcome = switch_task(vcpu, (u16)qualification, source, next_rip, delivers ? &event : NULL);
+	if (outcome == OUTCOME_NONE)
+		return OUTCOME_RESUME;
 	/* What a switch that faults has met is not pending. */
 	vcpu_set_reg(vcpu, REG_PENDING_DEBUG, pending_debug);
 	/* A second exception in the delivery of the first can make a double fault. */
 	vcpu->pending_valid = delivers;
 	/* SDM "Error Code": EXT says that an event other than INT n, INT3 and INTO led to it. */
 	if (delivers && event.type != INTR_TYPE_SOFT_INTERRUPT && event.type != INTR_TYPE_SOFT_EXCEPTION &&
-	    fault.vector != VEC_PF)
-		fault.error_code |= ERROR_EXT;
-	if (fault.vector == VEC_PF)
-		return event_inject_pf(vcpu, fault.cr2, fault.error_code);
-	return event_inject_exception(vcpu, fault.vector, BIT(fault.vector) & VEC_HAS_ERROR_CODE,
-				      fault.error_code);
+	    vcpu->outcome.fault.vector != VEC_PF)
+		vcpu->outcome.fault.error_code |= ERROR_EXT;
+	return outcome;
 }

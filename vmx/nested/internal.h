@@ -15,46 +15,32 @@
 extern struct vmx_caps caps12; /* same form as the processor's */
 
 /* ---- insn.c: permission, outcome ---- */
-/* An instruction's outcome is a value that one function turns into flags or an exception. It travels in two
- * registers. */
-struct insn_result {
-	u8 kind;   /* INSN_* */
-	u8 vector; /* INSN_FAULT */
-	bool has_error_code;
-	u32 error; /* INSN_FAIL_VALID: enum vmx_error; INSN_FAULT: the error code */
-	u64 cr2;   /* INSN_FAULT, #PF */
-};
-enum { INSN_OK, INSN_FAIL_INVALID, INSN_FAIL_VALID, INSN_FAULT, INSN_DONE };
-static_assert(sizeof(struct insn_result) == 16, "two registers");
-
 /* #UD or #GP(0), whichever insn_permitted() found. */
-struct insn_result insn_refuse(struct vcpu *vcpu);
+enum outcome insn_refuse(struct vcpu *vcpu);
 /* #UD (not in VMX operation) and #GP(0) (CPL > 0) for all instructions but VMXON; the #UD of the mode is the
- * processor's own, before the exit. True: permitted. */
-static inline bool insn_permitted(struct vcpu *vcpu, struct insn_result *fault)
+ * processor's own, before the exit. OUTCOME_NONE: permitted. */
+static inline enum outcome insn_permitted(struct vcpu *vcpu)
 {
-	if (likely(vcpu->nested.vmxon && !(vcpu_reg(vcpu, REG_SS_AR) & AR_DPL)))
-		return true;
-	*fault = insn_refuse(vcpu);
-	return false;
+	return likely(vcpu->nested.vmxon && !(vcpu_reg(vcpu, REG_SS_AR) & AR_DPL)) ? OUTCOME_NONE
+										   : insn_refuse(vcpu);
 }
 /* SDM "Conventions": VMsucceed (`flags` 0), VMfailInvalid (CF), VMfailValid (ZF). */
-static inline enum action insn_set_flags(struct vcpu *vcpu, u64 flags)
+static inline enum outcome insn_set_flags(struct vcpu *vcpu, u64 flags)
 {
 	vcpu_set_reg(vcpu, REG_RFLAGS, (vcpu_reg(vcpu, REG_RFLAGS) & ~RFLAGS_ARITH) | flags);
-	return ACTION_SKIP;
+	return OUTCOME_SKIP;
 }
-enum action insn_finish_failed(struct vcpu *vcpu, struct insn_result result);
-static inline enum action insn_finish(struct vcpu *vcpu, struct insn_result result)
+enum outcome insn_finish_failed(struct vcpu *vcpu, enum outcome outcome);
+static inline enum outcome insn_finish(struct vcpu *vcpu, enum outcome outcome)
 {
-	return likely(result.kind == INSN_OK) ? insn_set_flags(vcpu, 0) : insn_finish_failed(vcpu, result);
+	return likely(outcome == OUTCOME_VMSUCCEED) ? insn_set_flags(vcpu, 0)
+						    : insn_finish_failed(vcpu, outcome);
 }
 /* VMfail(error): VMfailValid if there is a current VMCS (error is stored in it), else VMfailInvalid. */
-struct insn_result insn_fail(struct vcpu *vcpu, u32 error);
-struct insn_result insn_raise(u8 vector, bool has_error_code, u32 error_code);
-/* The memory operand of the instruction in hand.  False: `fault`, and nothing has changed. */
-bool insn_read_operand(struct vcpu *vcpu, void *to, size_t length, struct insn_result *fault);
-bool insn_write_operand(struct vcpu *vcpu, const void *from, size_t length, struct insn_result *fault);
+enum outcome insn_fail(struct vcpu *vcpu, u32 error);
+/* The memory operand of the instruction in hand.  OUTCOME_NONE: done; else nothing has changed. */
+enum outcome insn_read_operand(struct vcpu *vcpu, void *to, size_t length);
+enum outcome insn_write_operand(struct vcpu *vcpu, const void *from, size_t length);
 /* 64-bit operands: the guest that runs now is in 64-bit mode.  SDM: "the operand is always 32 bits outside
  * 64-bit mode"; compatibility mode never gets here. */
 static inline bool insn_is_wide(struct vcpu *vcpu)
@@ -144,6 +130,10 @@ static inline void io_bitmaps_merge(struct vcpu *vcpu, struct nested_vmcs *slot)
 bool io_bitmaps_are_l1s(struct vcpu *vcpu);
 
 /* ---- entry.c, merge.c, bitmaps.c ---- */
+/* VMLAUNCH or VMRESUME of L1, whose permission has been checked. OUTCOME_RESUME: L2 is what runs next. */
+enum outcome nested_enter(struct vcpu *vcpu, bool launch);
+/* An INIT that was held while L1 was in VMX root operation ends L2. */
+enum outcome nested_take_init(struct vcpu *vcpu);
 /* L1's own registers that L2 starts with where vmcs12's entry controls do not load them. */
 struct l1_state {
 	u64 efer, dr7, debugctl, pat;
@@ -190,8 +180,10 @@ void tpr_prepare(struct nested_vmcs *slot);
 bool tpr_relax(struct vcpu *vcpu);
 /* L2 ends: the processor's part again. */
 void tpr_restore(struct nested_vmcs *slot);
-/* An exit of L2's that L1 does not want, while tpr_is_l0s(). True: it was a write to the TPR. */
-bool tpr_emulate(struct vcpu *vcpu, enum action *action);
+/* An exit of L2's that L1 does not want, while tpr_is_l0s(). OUTCOME_NONE: it was no write to the TPR. */
+enum outcome tpr_emulate(struct vcpu *vcpu);
+/* Directly after the entry, for the virtual TPR is below its threshold. */
+bool nested_exits_by_tpr(struct vcpu *vcpu, const struct vmcs12 *v12);
 
 /* ---- msr_area.c: VM-entry MSR load, VM-exit MSR store and load lists ---- */
 /* Returns 0, or the index (from 1) of the entry that failed. */
@@ -203,17 +195,7 @@ void msr_area_merge(struct vcpu *vcpu, struct nested_vmcs *slot);
 void msr_area_init_slot(struct nested_vmcs *slot);
 
 /* ---- exit_record.c ---- */
-/* An exit as L1 will read it in vmcs12.  exit_record_hardware() takes all of it from vmcs02. */
-struct exit_record {
-	u32 reason;
-	u64 qualification;
-	u32 intr_info, intr_error_code;
-	u32 instruction_length, instruction_info;
-	u64 guest_physical, guest_linear;
-	/* True: the IDT-vectoring fields are vmcs02's. False: L0 made this exit up, and vcpu->pending says
-	 * them. */
-	bool from_hardware;
-};
+/* All of it from vmcs02, for the exit in hand. */
 struct exit_record exit_record_hardware(struct vcpu *vcpu);
 /* SDM: "Recording VM-Exit Information and Updating VM-Entry Control Fields".  Guest state has been saved. */
 void exit_record_save(struct vcpu *vcpu, struct vmcs12 *v12, const struct exit_record *record);
@@ -230,9 +212,9 @@ struct inherited {
 };
 
 /* The second half of an exit, and of a failed entry: L1's state.  vmcs01 is current, L1 is what runs. */
-enum action nested_load_host_state(struct vcpu *vcpu, struct nested_vmcs *slot,
-				   const struct inherited *inherited);
-enum action nested_vmx_abort(struct vcpu *vcpu, struct nested_vmcs *slot, enum vmx_abort code);
+enum outcome nested_load_host_state(struct vcpu *vcpu, struct nested_vmcs *slot,
+				    const struct inherited *inherited);
+enum outcome nested_vmx_abort(struct vcpu *vcpu, struct nested_vmcs *slot, enum vmx_abort code);
 
 /* ---- leave.c ---- */
 /* L2 is no longer what runs: ends what L0 has begun in vmcs02 and for its guest, then loads vmcs01. Every
@@ -241,14 +223,12 @@ void nested_leave_l2(struct vcpu *vcpu);
 
 /* ---- reflect.c ---- */
 /* L2 ends: vmcs02 -> vmcs12, L1's host state -> vmcs01, MSR lists; a failure there is a VMX abort. */
-enum action nested_reflect(struct vcpu *vcpu, const struct exit_record *record);
-/* An INIT that was held while L1 was in VMX root operation ends L2. */
-enum action nested_reflect_init(struct vcpu *vcpu);
+enum outcome nested_reflect(struct vcpu *vcpu, const struct exit_record *record);
 /* The same for a VM entry that fails after the control and host checks (reasons 33, 34 with bit 31): guest
  * state is not saved. vmcs01 or vmcs02 may be loaded.  */
-enum action nested_entry_failure(struct vcpu *vcpu, u32 reason, u64 qualification);
+enum outcome nested_entry_failure(struct vcpu *vcpu, u32 reason, u64 qualification);
 /* The same, found by hardware when it entered vmcs02. */
-enum action nested_hardware_failure(struct vcpu *vcpu, u32 reason, u64 qualification);
+enum outcome nested_hardware_failure(struct vcpu *vcpu, u32 reason, u64 qualification);
 
 /* ---- exit_wanted.c ---- */
 /* vmcs12's controls ask for the exit in hand. */
@@ -267,7 +247,7 @@ void ept02_init(struct vcpu *vcpu); /* per CPU: the budget's pages, at start */
 /* EPT pointer for vmcs02 of `slot` (L1's EPTP, checked): finds or makes its EPT02 root; EPT01's pointer
  * without EPT12. */
 u64 ept02_pointer(struct vcpu *vcpu, struct nested_vmcs *slot);
-enum action ept02_violation(
+enum outcome ept02_violation(
 	struct vcpu *vcpu); /* EPT violation or misconfiguration exit of L2: fills or reflects */
 /* Each exit of L2 but EPT violations: ends the stepping over absent memory. True: the exit is that step's,
  * nobody wants it. */
@@ -279,9 +259,9 @@ void ept02_count(const struct vcpu *vcpu, struct nested_resources *out);
 bool eptp12_valid(u64 eptp, const struct vmx_caps *caps); /* SDM: EPTP checks of VM entry */
 
 /* ---- ve.c ---- */
-/* An EPT violation of L2 that is L1's, in hand. `entry12`: the EPT12 entry that decides. True: it became a
- * #VE (or the exit that L1 has for one). */
-bool nested_convert_violation(struct vcpu *vcpu, u64 entry12, u64 qualification, enum action *action);
+/* An EPT violation of L2 that is L1's, in hand. `entry12`: the EPT12 entry that decides. OUTCOME_NONE: L1's
+ * exit it stays; else it has become a #VE. */
+enum outcome nested_convert_violation(struct vcpu *vcpu, u64 entry12, u64 qualification);
 
 /* ---- vpid.c ---- */
 void vpid02_init(struct vcpu *vcpu); /* per CPU, at start */

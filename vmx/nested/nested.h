@@ -9,6 +9,7 @@
 
 #include "kernel/types.h"
 #include "mm/addr.h"
+#include "vmx/guest/outcome.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
 #include "vmx/hw/vmcs.h"
 
@@ -17,7 +18,6 @@ struct event;
 struct ept02_cache; /* nested/ept.c: this CPU's EPT02s and their budget */
 struct ept02_root;
 struct vpid02_map; /* nested/vpid.c: this CPU's hardware VPIDs */
-enum action;
 
 #define NO_VMCS (~0ull)	     /* the current-VMCS pointer when there is none */
 #define NESTED_VMCS_COUNT 64 /* vmcs12s that a CPU keeps active at once */
@@ -129,45 +129,37 @@ void nested_caps_init(void);
 /* `check`: prints the VMX controls that L1 is not told of. BSP, after nested_caps_init(). */
 void nested_report_hidden(void);
 
-/* Exit while L2 runs. */
-enum action nested_exit(struct vcpu *vcpu);
+/* Exit while L2 runs. OUTCOME_NONE: L1 does not want it, and L0 is to handle it as it does L1's own. */
+enum outcome nested_exit(struct vcpu *vcpu);
+/* Carries out OUTCOME_REFLECT and OUTCOME_ENTRY_FAILURE, for the run loop: L1 is what runs next. */
+enum outcome nested_end_l2(struct vcpu *vcpu, enum outcome outcome);
 
-/* L0 found an exception for L2 while it emulated: L1's if it intercepts it, else pending for L2. `cr2` for
- * #PF, `dr6` bits for #DB as exit qualification. */
-enum action nested_exception(struct vcpu *vcpu, const struct event *event, u64 qualification);
+/* An exception for L2: L1's exit (OUTCOME_REFLECT) if it intercepts it, else pending for L2. `qualification`:
+ * the linear address of a #PF, 0 for others. */
+enum outcome nested_exception(struct vcpu *vcpu, const struct event *event, u64 qualification);
 /* A #PF of L2's with this error code is L1's exit, by bitmap, mask and match. */
 bool nested_wants_page_fault(struct vcpu *vcpu, u32 error_code);
 
-/* A machine check while L2 runs or is about to: L1's exit by its exception bitmap, else L2's. */
-void nested_machine_check(struct vcpu *vcpu, const struct event *event);
-
 /* An exit of L2's by an NMI, or by the window that L0 opened for one: L1's, or held (nmi_pending). */
-enum action nested_nmi(struct vcpu *vcpu);
+enum outcome nested_nmi(struct vcpu *vcpu);
 /* A held NMI before an entry of L2: L1's exit now, or looked at again as soon as it may come; else L2's own.
  */
-void nested_held_nmi(struct vcpu *vcpu);
-/* Directly after the entry, for the virtual TPR is below its threshold. */
-bool nested_exits_by_tpr(struct vcpu *vcpu, const struct vmcs12 *v12);
+enum outcome nested_held_nmi(struct vcpu *vcpu);
 /* What the processor finds at the entry comes before any NMI. */
 bool nested_precedes_nmi(struct vcpu *vcpu);
 
-/* VMLAUNCH or VMRESUME of vmcs02 itself made VMfailValid(error): L1's instruction fails so. */
-enum action nested_hardware_vmfail(struct vcpu *vcpu, u32 error);
+/* VMLAUNCH or VMRESUME of vmcs02 itself made VMfailValid(error): L1's instruction fails so (the outcome is
+ * for insn_finish()), or L2 is entered again. */
+enum outcome nested_hardware_vmfail(struct vcpu *vcpu, u32 error);
 
 /* After L0 emulated an instruction of L2 (RIP advanced): L1's monitor trap flag, if it is on. */
-enum action nested_after_skip(struct vcpu *vcpu);
+enum outcome nested_after_skip(struct vcpu *vcpu);
 
 /*
  * Ports of an access of L2's that L1 does not want, and for which vmcs02 has an exit only because nobody has
  * looked at L1's bitmap there yet.  True: that is done now, L2 makes the access itself.
  */
 bool nested_open_ports(struct vcpu *vcpu, u16 port, unsigned int size);
-
-/* PAE PDPTEs of the guest that runs now (L1; or L2, through EPT12), from `cr3`.
- * OK: loaded into the register cache, dirty. FAULT: a reserved bit: #GP(0). REFLECTED: EPT violation given to
- * L1. */
-enum pdpte_result { PDPTE_OK, PDPTE_FAULT, PDPTE_REFLECTED };
-enum pdpte_result nested_load_pdptes(struct vcpu *vcpu, u64 cr3);
 
 /* L1's INIT while it is in VMX operation and not in L2; VMXOFF or VM entry release it. */
 void nested_leave_vmx(struct vcpu *vcpu); /* everything of VMX operation is cancelled (VMXOFF) */
@@ -178,19 +170,14 @@ void nested_ept01_changed(struct vcpu *vcpu);
 /* L0's wishes changed (intercept=...) or vmcs01's exception bitmap did: vmcs02 follows at once. */
 void nested_update_intercepts(struct vcpu *vcpu);
 
-/* L2's guest-physical address through EPT12 (or 1:1 without EPT12) to L1's, for walks on L2's behalf.
- * `access` is EPTV_READ|WRITE|FETCH, with EPTV_LINEAR_VALID and EPTV_TRANSLATED as of an EPT violation (a
- * table of L2's, or the page itself). True: *gpa. False: L1 must get an EPT violation or misconfiguration,
- * described in *info. */
+/* What a walk of EPT12 comes to for L1. */
 struct ept12_fault {
 	u32 reason; /* EXIT_EPT_VIOLATION, EXIT_EPT_MISCONFIG, EXIT_PML_FULL */
 	u64 qualification;
 	u64 l2gpa;
 };
-bool nested_translate(struct vcpu *vcpu, l2gpa_t l2gpa, u64 access, gpa_t *gpa, struct ept12_fault *fault);
-/* Reflects such a fault to L1 as exit 48 or 49; `linear` with `linear_valid`. */
-enum action nested_reflect_ept_fault(struct vcpu *vcpu, const struct ept12_fault *fault, bool linear_valid,
-				     u64 linear);
+/* guest_translate() of an L2: through EPT12, or as it is without EPT12. */
+enum outcome nested_translate(struct vcpu *vcpu, l2gpa_t l2gpa, u64 access, gpa_t *gpa);
 
 /* RDMSR of 0x480-0x491 by L1.  False: #GP(0). */
 bool nested_read_capability(u32 msr, u64 *value);
@@ -201,7 +188,7 @@ bool nested_read_capability(u32 msr, u64 *value);
 	H(exit_vmclear) H(exit_vmlaunch) H(exit_vmptrld) H(exit_vmptrst) H(exit_vmread) H(exit_vmresume) \
 	H(exit_vmwrite) H(exit_vmxoff) H(exit_vmxon) H(exit_invept) H(exit_invvpid) H(exit_vmfunc) H(nested_vmcall)
 /* clang-format on */
-#define H(name) enum action name(struct vcpu *vcpu);
+#define H(name) enum outcome name(struct vcpu *vcpu);
 NESTED_HANDLERS(H)
 #undef H
 /* nested_vmcall: VMCALL of L1 in VMX root operation (VMfail 1). vmx/'s exit_vmcall calls it when

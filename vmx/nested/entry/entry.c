@@ -110,21 +110,29 @@ static struct l1_state l1_state_read(struct vcpu *vcpu, const struct vmcs12 *v12
  * finds; a pending MTF VM exit is injected into no IDT and gives way.
  * "Wait-for-SIPI" goes on blocking INITs.
  */
-static COLD enum action take_held_init(struct vcpu *vcpu, struct nested_vmcs *slot)
+COLD enum outcome nested_take_init(struct vcpu *vcpu)
+{
+	struct exit_record record = { .reason = EXIT_INIT };
+
+	vcpu->nested.init_pending = false;
+	return outcome_reflect(vcpu, &record);
+}
+
+static COLD enum outcome take_held_init(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	const struct vmcs12 *v12 = &slot->v12;
 
 	if (v12->guest_activity_state == ACTIVITY_WAIT_FOR_SIPI || nested_exits_by_tpr(vcpu, v12))
-		return ACTION_RESUME;
+		return OUTCOME_RESUME;
 	if (!vcpu->pending_valid || vcpu->pending.type == INTR_TYPE_OTHER)
-		return nested_reflect_init(vcpu);
+		return nested_take_init(vcpu);
 	event_set_step(vcpu, STEP_INIT, true);
-	return ACTION_RESUME;
+	return OUTCOME_RESUME;
 }
 
 /* The entry failed while it loaded guest state: vmcs12 keeps what it had, and all of it is loaded again next
  * time. */
-static COLD enum action fail_late(struct vcpu *vcpu, struct nested_vmcs *slot, u32 reason, u64 qualification)
+static COLD enum outcome fail_late(struct vcpu *vcpu, struct nested_vmcs *slot, u32 reason, u64 qualification)
 {
 	bool list = reason == EXIT_ENTRY_FAIL_MSR;
 
@@ -136,7 +144,7 @@ static COLD enum action fail_late(struct vcpu *vcpu, struct nested_vmcs *slot, u
 	};
 	note_failure(vcpu, list ? "MSR-load list" : "guest state");
 	slot->dirty = GROUP_ALL;
-	return nested_entry_failure(vcpu, reason, qualification);
+	return outcome_entry_failure(vcpu, reason, qualification);
 }
 
 /* SDM: without EPT, an entry to PAE paging loads the PDPTEs from memory. */
@@ -147,7 +155,7 @@ static bool loads_pdptes(const struct vmcs12 *v12)
 }
 
 /* All checks have passed: L2's state goes into vmcs02, and L2 is what runs next. */
-static enum action commit(struct vcpu *vcpu, struct nested_vmcs *slot, bool launch)
+static enum outcome commit(struct vcpu *vcpu, struct nested_vmcs *slot, bool launch)
 {
 	struct vmcs12 *v12 = &slot->v12;
 	struct l1_state l1 = l1_state_read(vcpu, v12);
@@ -165,7 +173,7 @@ static enum action commit(struct vcpu *vcpu, struct nested_vmcs *slot, bool laun
 	/* SDM: without EPT, "the PDPTEs are loaded from memory"; a bad one is caught by check_guest, unless
 	 * L1 raced. */
 	if (!v12_has_proc2(v12, PROC2_EPT) && vcpu_is_pae_paging(vcpu) &&
-	    nested_load_pdptes(vcpu, v12->guest_cr3) != PDPTE_OK)
+	    guest_load_pdptes(vcpu, v12->guest_cr3) != OUTCOME_NONE)
 		return fail_late(vcpu, slot, EXIT_ENTRY_FAIL_GUEST, ENTRY_FAIL_PDPTE);
 	if (v12_has_entry(v12, ENTRY_LOAD_PERF_GLOBAL))
 		msr_write(vcpu, MSR_IA32_PERF_GLOBAL_CTRL, v12->guest_perf_global_ctrl);
@@ -179,7 +187,7 @@ static enum action commit(struct vcpu *vcpu, struct nested_vmcs *slot, bool laun
 		msr_write(vcpu, MSR_IA32_FLUSH_CMD, FLUSH_CMD_L1D);
 	if (unlikely(vcpu->nested.init_pending))
 		return take_held_init(vcpu, slot);
-	return ACTION_RESUME;
+	return OUTCOME_RESUME;
 }
 
 /* SDM "Architectural Performance Monitoring": a bit for each counter, from 0 and from 32. */
@@ -212,7 +220,7 @@ static void describe_processor(struct vcpu *vcpu, const struct vmcs12 *v12, stru
 		env->has_rtm = cpuid_l1(vcpu, CPUID_LEAF_EXTENDED_FEATURES, 0).ebx & CPUID_7_EBX_RTM;
 }
 
-static enum action enter(struct vcpu *vcpu, bool launch)
+enum outcome nested_enter(struct vcpu *vcpu, bool launch)
 {
 	struct nested_vmcs *slot = vcpu->nested.current;
 	struct check_env env = {
@@ -222,37 +230,24 @@ static enum action enter(struct vcpu *vcpu, bool launch)
 		.context = vcpu,
 		.read = read_l1,
 	};
-	struct insn_result result;
 	u32 stale, error;
 
-	if (!insn_permitted(vcpu, &result))
-		return insn_finish(vcpu, result);
 	/* SDM: VMfailInvalid if there is no current VMCS, or if it is a shadow VMCS. */
 	if (!slot || (slot->v12.revision & VMCS_SHADOW_INDICATOR))
-		return insn_finish(vcpu, (struct insn_result){ .kind = INSN_FAIL_INVALID });
+		return OUTCOME_VMFAIL_INVALID;
 	if (vcpu_reg_hot(vcpu, REG_INTERRUPTIBILITY) & INTERRUPTIBILITY_MOV_SS)
-		return insn_finish(vcpu, insn_fail(vcpu, VMXERR_ENTRY_MOV_SS));
+		return insn_fail(vcpu, VMXERR_ENTRY_MOV_SS);
 	if (launch && slot->v12.launched)
-		return insn_finish(vcpu, insn_fail(vcpu, VMXERR_VMLAUNCH_NOT_CLEAR));
+		return insn_fail(vcpu, VMXERR_VMLAUNCH_NOT_CLEAR);
 	if (!launch && !slot->v12.launched)
-		return insn_finish(vcpu, insn_fail(vcpu, VMXERR_VMRESUME_NOT_LAUNCHED));
+		return insn_fail(vcpu, VMXERR_VMRESUME_NOT_LAUNCHED);
 	shadow_pull(vcpu, slot);
 	describe_processor(vcpu, &slot->v12, &env);
 	stale = stale_groups(slot);
 	error = check_before_load(vcpu, slot, &env, stale);
 	if (error)
-		return insn_finish(vcpu, insn_fail(vcpu, error));
+		return insn_fail(vcpu, error);
 	if (!check_state(vcpu, slot, &env, stale))
-		return nested_entry_failure(vcpu, EXIT_ENTRY_FAIL_GUEST, vcpu->nested.failure.qualification);
+		return outcome_entry_failure(vcpu, EXIT_ENTRY_FAIL_GUEST, vcpu->nested.failure.qualification);
 	return commit(vcpu, slot, launch);
-}
-
-enum action exit_vmlaunch(struct vcpu *vcpu)
-{
-	return enter(vcpu, true);
-}
-
-enum action exit_vmresume(struct vcpu *vcpu)
-{
-	return enter(vcpu, false);
 }

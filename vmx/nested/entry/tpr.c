@@ -53,8 +53,23 @@ void tpr_restore(struct nested_vmcs *slot)
 	slot->dirty |= GROUP_CTL;
 }
 
+/*
+ * SDM "VM Exits Induced by the TPR Threshold": such an exit directly after the entry outranks an INIT and an
+ * NMI. They "do not occur if the logical processor just entered the shutdown state".
+ */
+bool nested_exits_by_tpr(struct vcpu *vcpu, const struct vmcs12 *v12)
+{
+	u32 vtpr = 0;
+
+	if (!v12_has_proc(v12, PROC_TPR_SHADOW) || !v12_has_proc2(v12, PROC2_APIC_ACCESS) ||
+	    v12_has_proc2(v12, PROC2_VIRTUAL_INTERRUPT) || vcpu_reg(vcpu, REG_ACTIVITY) == ACTIVITY_SHUTDOWN)
+		return false;
+	guest_mem_read(vcpu, GPA(v12->virtual_apic_addr + VTPR_OFFSET), &vtpr, sizeof(vtpr));
+	return (v12->tpr_threshold & 0xf) > ((vtpr >> 4) & 0xf);
+}
+
 /* SDM "TPR Virtualization": without virtual-interrupt delivery, an exit behind the instruction. */
-static enum action write_vtpr(struct vcpu *vcpu, u32 vtpr)
+static enum outcome write_vtpr(struct vcpu *vcpu, u32 vtpr)
 {
 	const struct vmcs12 *v12 = &vcpu->nested.current->v12;
 	struct exit_record record = { .reason = EXIT_TPR_BELOW_THRESHOLD };
@@ -63,12 +78,12 @@ static enum action write_vtpr(struct vcpu *vcpu, u32 vtpr)
 	guest_mem_write(vcpu, at, &vtpr, sizeof(vtpr));
 	guest_mem_read(vcpu, at, &vtpr, sizeof(vtpr));
 	if (v12_has_proc2(v12, PROC2_VIRTUAL_INTERRUPT) || (v12->tpr_threshold & 0xf) <= ((vtpr >> 4) & 0xf))
-		return ACTION_SKIP;
+		return OUTCOME_SKIP;
 	event_skip_instruction(vcpu);
-	return nested_reflect(vcpu, &record);
+	return outcome_reflect(vcpu, &record);
 }
 
-COLD bool tpr_emulate(struct vcpu *vcpu, enum action *action)
+COLD enum outcome tpr_emulate(struct vcpu *vcpu)
 {
 	u64 qualification, value;
 	u32 vtpr;
@@ -77,19 +92,18 @@ COLD bool tpr_emulate(struct vcpu *vcpu, enum action *action)
 	case EXIT_CR_ACCESS:
 		qualification = vcpu_reg(vcpu, REG_EXIT_QUALIFICATION);
 		if ((qualification & QUAL_MASK) != QUAL_MOV_TO_CR8)
-			return false;
+			return OUTCOME_NONE;
 		value = vcpu_gpr(vcpu, (qualification >> 8) & 0xf);
 		vtpr = (value & 0xf) << 4;
 		break;
 	case EXIT_WRMSR:
 		if ((u32)vcpu->gpr[GPR_RCX] != MSR_IA32_X2APIC_TPR ||
 		    !v12_has_proc2(&vcpu->nested.current->v12, PROC2_VIRTUAL_X2APIC))
-			return false;
+			return OUTCOME_NONE;
 		value = ((vcpu->gpr[GPR_RDX] << 32) | (u32)vcpu->gpr[GPR_RAX]) >> 4;
 		vtpr = vcpu->gpr[GPR_RAX] & 0xff;
 		break;
-	default: return false;
+	default: return OUTCOME_NONE;
 	}
-	*action = value > 0xf ? event_inject_gp(vcpu, 0) : write_vtpr(vcpu, vtpr);
-	return true;
+	return value > 0xf ? outcome_gp(vcpu, 0) : write_vtpr(vcpu, vtpr);
 }

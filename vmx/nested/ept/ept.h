@@ -289,6 +289,6 @@ void ept02_absent_init(struct ept02_cache *cache);
 /* What stands in for memory that EPT01 does not have; a write is stepped. */
 struct ept01_mapping ept02_absent_map(struct vcpu *vcpu, u64 l2gpa, bool write);
 /* The same for an L2 that runs on EPT01; without a table left for it, #GP. */
-enum action ept02_absent_step01(struct vcpu *vcpu, gpa_t gpa);
+enum outcome ept02_absent_step01(struct vcpu *vcpu, gpa_t gpa);
 
 #endif

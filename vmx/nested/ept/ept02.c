@@ -248,13 +248,13 @@ u64 ept02_pointer(struct vcpu *vcpu, struct nested_vmcs *slot)
 
 /* ---- violations ---- */
 
-static enum action reflect(struct vcpu *vcpu, const struct ept12_fault *fault)
+static enum outcome reflect(struct vcpu *vcpu, const struct ept12_fault *fault)
 {
 	struct exit_record record = exit_record_hardware(vcpu);
 
 	record.reason = fault->reason;
 	record.qualification = fault->qualification;
-	return nested_reflect(vcpu, &record);
+	return outcome_reflect(vcpu, &record);
 }
 
 /* What hardware says about the access itself; permissions are EPT12's to say. */
@@ -278,20 +278,20 @@ static void restore_nmi_blocking(struct vcpu *vcpu, u64 qualification)
 }
 
 /* L2 without EPT12 runs on EPT01: MMIO on demand, or memory that is not there. */
-static enum action violation01(struct vcpu *vcpu, gpa_t gpa, u64 qualification)
+static enum outcome violation01(struct vcpu *vcpu, gpa_t gpa, u64 qualification)
 {
 	struct ept01_mapping under;
 
 	restore_nmi_blocking(vcpu, qualification);
 	if ((qualification & EPTV_WRITE) && sleep_page_is(gpa.v))
-		return sleep_page_store(vcpu, gpa) ? ACTION_SKIP : ept02_absent_step01(vcpu, gpa);
+		return sleep_page_store(vcpu, gpa) ? OUTCOME_SKIP : ept02_absent_step01(vcpu, gpa);
 	if (!vm_ept01_lookup(gpa, &under))
 		return ept02_absent_step01(vcpu, gpa);
 	ept01_step_follow(vcpu);
-	return ACTION_RESUME;
+	return OUTCOME_RESUME;
 }
 
-enum action ept02_violation(struct vcpu *vcpu)
+enum outcome ept02_violation(struct vcpu *vcpu)
 {
 	struct nested_vmcs *slot = vcpu->nested.current;
 	struct ept02_root *root = slot->ept02;
@@ -313,17 +313,17 @@ enum action ept02_violation(struct vcpu *vcpu)
 	/* L2 tries again; in between L1 can have its CPU. */
 	if (unlikely(result == EPT12_RETRY)) {
 		restore_nmi_blocking(vcpu, qualification);
-		return ACTION_RESUME;
+		return OUTCOME_RESUME;
 	}
 	if (result != EPT12_OK) {
 		struct ept12_fault fault = ept12_fault(&root->role, result, l2gpa, access, &walk);
 
 		if (result == EPT12_VIOLATION) {
-			enum action action;
+			enum outcome outcome =
+				nested_convert_violation(vcpu, walk.entry[walk.leaf], fault.qualification);
 
-			if (nested_convert_violation(vcpu, walk.entry[walk.leaf], fault.qualification,
-						     &action))
-				return action;
+			if (outcome != OUTCOME_NONE)
+				return outcome;
 			vcpu->nested.ept->retry = root;
 			vcpu->nested.ept->retry_l2gpa = l2gpa;
 			vcpu->nested.ept->retry_need = ept12_need(&root->role, access);
@@ -332,13 +332,13 @@ enum action ept02_violation(struct vcpu *vcpu)
 	}
 	if (unlikely((access & EPTV_WRITE) && sleep_page_is(walk.gpa))) {
 		if (sleep_page_store(vcpu, GPA(walk.gpa)))
-			return ACTION_SKIP;
+			return OUTCOME_SKIP;
 		under = ept02_absent_map(vcpu, l2gpa, true);
 	} else if (!look_under(vcpu, walk.gpa, &under))
 		under = ept02_absent_map(vcpu, l2gpa, access & EPTV_WRITE);
 	fill(vcpu, root, l2gpa, &walk, &under);
 	restore_nmi_blocking(vcpu, qualification);
-	return ACTION_RESUME;
+	return OUTCOME_RESUME;
 }
 
 /* ---- invalidation ---- */

@@ -80,16 +80,13 @@ struct ept01_mapping ept02_absent_map(struct vcpu *vcpu, u64 l2gpa, bool write)
 	return under;
 }
 
-enum action ept02_absent_step01(struct vcpu *vcpu, gpa_t gpa)
+enum outcome ept02_absent_step01(struct vcpu *vcpu, gpa_t gpa)
 {
 	vcpu->window_accesses++;
-	if (!ept01_step_add(vcpu, GPA(ALIGN_DOWN(gpa.v, PAGE_SIZE)), page_phys(vcpu->nested.ept->absent))) {
-		/* The event that was being delivered, for the two may make a double fault. */
-		event_requeue_vectoring(vcpu);
-		return event_inject_gp(vcpu, 0);
-	}
+	if (!ept01_step_add(vcpu, GPA(ALIGN_DOWN(gpa.v, PAGE_SIZE)), page_phys(vcpu->nested.ept->absent)))
+		return outcome_gp(vcpu, 0);
 	remember(vcpu, gpa.v);
-	return ACTION_RESUME;
+	return OUTCOME_RESUME;
 }
 
 bool ept02_absent_finish(struct vcpu *vcpu)

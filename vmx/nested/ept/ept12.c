@@ -248,16 +248,30 @@ struct ept12_fault ept12_fault(const struct ept12_role *role, enum ept12_result 
 	return fault;
 }
 
-bool nested_translate(struct vcpu *vcpu, l2gpa_t l2gpa, u64 access, gpa_t *gpa, struct ept12_fault *fault)
+/* The violation or misconfiguration that L0 met while it emulated an instruction of L2's. */
+static enum outcome reflect_fault(struct vcpu *vcpu, const struct ept12_fault *fault)
+{
+	struct exit_record record = exit_record_hardware(vcpu);
+
+	record.reason = fault->reason;
+	record.qualification = fault->qualification;
+	record.intr_info = 0;
+	record.guest_physical = fault->l2gpa;
+	record.guest_linear = 0;
+	return outcome_reflect(vcpu, &record);
+}
+
+enum outcome nested_translate(struct vcpu *vcpu, l2gpa_t l2gpa, u64 access, gpa_t *gpa)
 {
 	const struct vmcs12 *v12;
+	struct ept12_fault fault;
+	enum ept12_result result;
 	struct ept12_role role;
 	struct ept12_walk walk;
-	enum ept12_result result;
 
 	if (!vcpu->nested.in_l2 || !v12_has_proc2(&vcpu->nested.current->v12, PROC2_EPT)) {
 		*gpa = GPA(l2gpa.v);
-		return true;
+		return OUTCOME_NONE;
 	}
 	v12 = &vcpu->nested.current->v12;
 	role = ept12_role_of(v12);
@@ -265,36 +279,8 @@ bool nested_translate(struct vcpu *vcpu, l2gpa_t l2gpa, u64 access, gpa_t *gpa, 
 	result = ept12_walk(vcpu, &role, l2gpa.v, ept12_need(&role, access), &walk);
 	if (result == EPT12_OK || result == EPT12_RETRY) {
 		*gpa = GPA(walk.gpa);
-		return true;
+		return OUTCOME_NONE;
 	}
-	*fault = ept12_fault(&role, result, l2gpa.v, access, &walk);
-	return false;
-}
-
-/*
- * SDM "Saving RIP, RSP, RFLAGS": the RF that an EPT violation saves is 1 outside an event's delivery. One of
- * the processor's own comes with it; one that L0 met while it emulated an instruction is given it here.
- */
-static void set_resume_flag(struct vcpu *vcpu)
-{
-	u32 reason = vcpu->exit_reason & 0xffff;
-
-	if (reason != EXIT_EPT_VIOLATION && reason != EXIT_EPT_MISCONFIG)
-		vcpu_set_reg(vcpu, REG_RFLAGS, vcpu_reg(vcpu, REG_RFLAGS) | RFLAGS_RF);
-}
-
-enum action nested_reflect_ept_fault(struct vcpu *vcpu, const struct ept12_fault *fault, bool linear_valid,
-				     u64 linear)
-{
-	struct exit_record record = exit_record_hardware(vcpu);
-
-	set_resume_flag(vcpu);
-	record.reason = fault->reason;
-	record.qualification = fault->qualification;
-	if (linear_valid && fault->reason == EXIT_EPT_VIOLATION)
-		record.qualification |= EPTV_LINEAR_VALID;
-	record.intr_info = 0;
-	record.guest_physical = fault->l2gpa;
-	record.guest_linear = linear_valid ? linear : 0;
-	return nested_reflect(vcpu, &record);
+	fault = ept12_fault(&role, result, l2gpa.v, access, &walk);
+	return reflect_fault(vcpu, &fault);
 }

@@ -28,16 +28,16 @@ static bool is_convertible(struct vcpu *vcpu, u64 entry12)
 	       !(vcpu_reg(vcpu, REG_IDT_VECTORING_INFO) & INTR_INFO_VALID);
 }
 
-bool nested_convert_violation(struct vcpu *vcpu, u64 entry12, u64 qualification, enum action *action)
+enum outcome nested_convert_violation(struct vcpu *vcpu, u64 entry12, u64 qualification)
 {
 	const struct vmcs12 *v12 = &vcpu->nested.current->v12;
 	struct ve_info info;
 
 	if (likely(!v12_has_proc2(v12, PROC2_VE)) || !is_convertible(vcpu, entry12))
-		return false;
+		return OUTCOME_NONE;
 	guest_mem_read(vcpu, GPA(v12->ve_info_addr), &info, sizeof(info));
 	if (info.busy)
-		return false;
+		return OUTCOME_NONE;
 	info = (struct ve_info){
 		.reason = EXIT_EPT_VIOLATION,
 		.busy = 0xffffffff,
@@ -48,6 +48,5 @@ bool nested_convert_violation(struct vcpu *vcpu, u64 entry12, u64 qualification,
 	};
 	guest_mem_write(vcpu, GPA(v12->ve_info_addr), &info, sizeof(info));
 	ept02_absent_finish(vcpu);
-	*action = event_inject_exception(vcpu, VEC_VE, false, 0);
-	return true;
+	return outcome_exception(vcpu, VEC_VE, false, 0);
 }

@@ -65,7 +65,7 @@ void nested_event_to_vectoring(struct vcpu *vcpu, struct vmcs12 *v12)
 }
 
 /* SDM: a VM exit directly by the exception. */
-static enum action reflect_exception(struct vcpu *vcpu, const struct event *event, u64 qualification)
+static enum outcome reflect_exception(struct vcpu *vcpu, const struct event *event, u64 qualification)
 {
 	const struct vmcs12 *v12 = &vcpu->nested.current->v12;
 	struct exit_record record = {
@@ -79,7 +79,7 @@ static enum action reflect_exception(struct vcpu *vcpu, const struct event *even
 		.guest_linear = v12->guest_linear_address,
 	};
 
-	return nested_reflect(vcpu, &record);
+	return outcome_reflect(vcpu, &record);
 }
 
 enum exception_class { CLASS_BENIGN, CLASS_CONTRIBUTORY, CLASS_PAGE_FAULT, CLASS_DOUBLE_FAULT };
@@ -103,12 +103,12 @@ static bool makes_double_fault(enum exception_class first, enum exception_class 
 	return first == CLASS_CONTRIBUTORY && second == CLASS_CONTRIBUTORY;
 }
 
-static enum action reflect_triple_fault(struct vcpu *vcpu)
+static enum outcome reflect_triple_fault(struct vcpu *vcpu)
 {
 	struct exit_record record = { .reason = EXIT_TRIPLE_FAULT };
 
 	vcpu->pending_valid = false;
-	return nested_reflect(vcpu, &record);
+	return outcome_reflect(vcpu, &record);
 }
 
 /*
@@ -117,7 +117,7 @@ static enum action reflect_triple_fault(struct vcpu *vcpu)
  * L1 may want in turn.  "An exit by #DF or triple fault is not considered to
  * occur during event delivery": no IDT-vectoring information.
  */
-static enum action combine_exceptions(struct vcpu *vcpu, const struct event *second)
+static enum outcome combine_exceptions(struct vcpu *vcpu, const struct event *second)
 {
 	struct event double_fault = event_double_fault(vcpu);
 	enum exception_class class1 = exception_class(&vcpu->pending);
@@ -131,14 +131,14 @@ static enum action combine_exceptions(struct vcpu *vcpu, const struct event *sec
 			vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY,
 				     vcpu_reg(vcpu, REG_INTERRUPTIBILITY) | INTERRUPTIBILITY_NMI);
 		vcpu->pending = *second;
-		return ACTION_RESUME;
+		return OUTCOME_RESUME;
 	}
 	vcpu->pending_valid = false;
 	if (nested_wants_exception(&vcpu->nested.current->v12, VEC_DF, 0))
 		return reflect_exception(vcpu, &double_fault, 0);
 	vcpu->pending = double_fault;
 	vcpu->pending_valid = true;
-	return ACTION_RESUME;
+	return OUTCOME_RESUME;
 }
 
 bool nested_wants_page_fault(struct vcpu *vcpu, u32 error_code)
@@ -146,7 +146,7 @@ bool nested_wants_page_fault(struct vcpu *vcpu, u32 error_code)
 	return nested_wants_exception(&vcpu->nested.current->v12, VEC_PF, error_code);
 }
 
-enum action nested_exception(struct vcpu *vcpu, const struct event *event, u64 qualification)
+enum outcome nested_exception(struct vcpu *vcpu, const struct event *event, u64 qualification)
 {
 	if (nested_wants_exception(&vcpu->nested.current->v12, event->vector, event->error_code))
 		return reflect_exception(vcpu, event, qualification);
@@ -154,12 +154,7 @@ enum action nested_exception(struct vcpu *vcpu, const struct event *event, u64 q
 		return combine_exceptions(vcpu, event);
 	vcpu->pending = *event;
 	vcpu->pending_valid = true;
-	return ACTION_RESUME;
-}
-
-void nested_machine_check(struct vcpu *vcpu, const struct event *event)
-{
-	nested_exception(vcpu, event, 0);
+	return OUTCOME_RESUME;
 }
 
 /*
@@ -178,7 +173,7 @@ static bool nmi_is_l1s(struct vcpu *vcpu)
 		 (vcpu_reg(vcpu, REG_INTERRUPTIBILITY) & INTERRUPTIBILITY_NMI));
 }
 
-static enum action reflect_nmi(struct vcpu *vcpu)
+static enum outcome reflect_nmi(struct vcpu *vcpu)
 {
 	static const struct event nmi = { .vector = VEC_NMI, .type = INTR_TYPE_NMI };
 
@@ -186,29 +181,14 @@ static enum action reflect_nmi(struct vcpu *vcpu)
 	return reflect_exception(vcpu, &nmi, 0);
 }
 
-enum action nested_nmi(struct vcpu *vcpu)
+enum outcome nested_nmi(struct vcpu *vcpu)
 {
 	vcpu->nmi_pending = true;
 	/* The instruction behind MOV SS or STI comes first. */
 	if (!nmi_is_l1s(vcpu) ||
 	    (event_nmi_interruptibility(vcpu) & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)))
-		return ACTION_RESUME;
+		return OUTCOME_RESUME;
 	return reflect_nmi(vcpu);
-}
-
-/*
- * SDM "VM Exits Induced by the TPR Threshold": such an exit directly after the entry outranks an INIT and an
- * NMI. They "do not occur if the logical processor just entered the shutdown state".
- */
-bool nested_exits_by_tpr(struct vcpu *vcpu, const struct vmcs12 *v12)
-{
-	u32 vtpr = 0;
-
-	if (!v12_has_proc(v12, PROC_TPR_SHADOW) || !v12_has_proc2(v12, PROC2_APIC_ACCESS) ||
-	    v12_has_proc2(v12, PROC2_VIRTUAL_INTERRUPT) || vcpu_reg(vcpu, REG_ACTIVITY) == ACTIVITY_SHUTDOWN)
-		return false;
-	guest_mem_read(vcpu, GPA(v12->virtual_apic_addr + VTPR_OFFSET), &vtpr, sizeof(vtpr));
-	return (v12->tpr_threshold & 0xf) > ((vtpr >> 4) & 0xf);
 }
 
 /*
@@ -239,7 +219,7 @@ static void wait_for_nmi(struct vcpu *vcpu, enum nmi_way way)
  * virtual NMIs are blocked no window opens, although that holds no physical NMI back, so L0 lets the monitor
  * trap flag stop L2 instead.
  */
-void nested_held_nmi(struct vcpu *vcpu)
+enum outcome nested_held_nmi(struct vcpu *vcpu)
 {
 	const struct vmcs12 *v12 = &vcpu->nested.current->v12;
 	u64 interruptibility = event_nmi_interruptibility(vcpu);
@@ -249,29 +229,28 @@ void nested_held_nmi(struct vcpu *vcpu)
 	 */
 	if (vcpu_reg(vcpu, REG_ACTIVITY) == ACTIVITY_WAIT_FOR_SIPI || !nmi_is_l1s(vcpu)) {
 		wait_for_nmi(vcpu, NMI_STAYS);
-		return;
+		return OUTCOME_RESUME;
 	}
 	if (!vcpu->pending_valid && !(interruptibility & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)) &&
-	    (blocked || !v12_has_proc(v12, PROC_NMI_WINDOW)) && !nested_precedes_nmi(vcpu)) {
-		reflect_nmi(vcpu);
-		return;
-	}
+	    (blocked || !v12_has_proc(v12, PROC_NMI_WINDOW)) && !nested_precedes_nmi(vcpu))
+		return reflect_nmi(vcpu);
 	/* An NMI that is injected blocks the next ones. */
 	if (blocked || (vcpu->pending_valid && vcpu->pending.type == INTR_TYPE_NMI))
 		wait_for_nmi(vcpu, NMI_BY_STEP);
 	else
 		wait_for_nmi(vcpu, NMI_BY_WINDOW);
+	return OUTCOME_RESUME;
 }
 
 /*
  * SDM "Monitor Trap Flag": the VM exit is pending on the boundary after the
  * instruction, before a debug exception, which stays pending in vmcs12.
  */
-enum action nested_after_skip(struct vcpu *vcpu)
+enum outcome nested_after_skip(struct vcpu *vcpu)
 {
 	struct exit_record record = { .reason = EXIT_MTF };
 
 	if (!v12_has_proc(&vcpu->nested.current->v12, PROC_MTF))
-		return ACTION_RESUME;
-	return nested_reflect(vcpu, &record);
+		return OUTCOME_RESUME;
+	return outcome_reflect(vcpu, &record);
 }

@@ -336,7 +336,7 @@ static bool wants_vmfunc(struct vcpu *vcpu)
 
 static const struct {
 	bool (*wants)(struct vcpu *vcpu);
-	enum action (*handler)(struct vcpu *vcpu);
+	enum outcome (*handler)(struct vcpu *vcpu);
 } rows[EXIT_REASON_COUNT] = {
 #define X(number, name, handler_, wants_, facts) [number] = { wants_, handler_ },
 #include "vmx/hw/exits.def"

@@ -109,7 +109,7 @@ static void load_host_execution(struct vcpu *vcpu, const struct vmcs12 *v12, boo
  * processor shuts down.  What vmcs01 holds of L1 no longer matters, but it
  * must stay a state that can be entered.
  */
-COLD enum action nested_vmx_abort(struct vcpu *vcpu, struct nested_vmcs *slot, enum vmx_abort code)
+COLD enum outcome nested_vmx_abort(struct vcpu *vcpu, struct nested_vmcs *slot, enum vmx_abort code)
 {
 	u32 indicator = code;
 
@@ -127,12 +127,12 @@ COLD enum action nested_vmx_abort(struct vcpu *vcpu, struct nested_vmcs *slot, e
 	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, 0);
 	vcpu_set_reg(vcpu, REG_PENDING_DEBUG, 0);
 	vcpu_shut_down(vcpu);
-	return ACTION_RESUME;
+	return OUTCOME_RESUME;
 }
 
 /* The second half of an exit, and of a failed entry: L1's state.  vmcs01 is current, L1 is what runs. */
-enum action nested_load_host_state(struct vcpu *vcpu, struct nested_vmcs *slot,
-				   const struct inherited *inherited)
+enum outcome nested_load_host_state(struct vcpu *vcpu, struct nested_vmcs *slot,
+				    const struct inherited *inherited)
 {
 	const struct vmcs12 *v12 = &slot->v12;
 
@@ -140,11 +140,11 @@ enum action nested_load_host_state(struct vcpu *vcpu, struct nested_vmcs *slot,
 	load_host_registers(vcpu, v12, inherited);
 	load_host_execution(vcpu, v12, inherited->nmi_blocked);
 	/* SDM "Checking and Loading Host Page-Directory-Pointer-Table Entries". */
-	if (vcpu_is_pae_paging(vcpu) && nested_load_pdptes(vcpu, v12->host_cr3) != PDPTE_OK)
+	if (vcpu_is_pae_paging(vcpu) && guest_load_pdptes(vcpu, v12->host_cr3) != OUTCOME_NONE)
 		return nested_vmx_abort(vcpu, slot, VMX_ABORT_HOST_PDPTE);
 	if (v12->exit_msr_load_count &&
 	    msr_area_load(vcpu, v12->exit_msr_load_addr, (u32)v12->exit_msr_load_count, false))
 		return nested_vmx_abort(vcpu, slot, VMX_ABORT_LOAD_MSR);
 	shadow_push(vcpu, slot);
-	return ACTION_RESUME;
+	return OUTCOME_RESUME;
 }

@@ -130,7 +130,7 @@ static bool nmi_blocked_after(const struct vmcs12 *v12, const struct exit_record
 	return !v12_has_pin(v12, PIN_VIRTUAL_NMIS) && (v12->guest_interruptibility & INTERRUPTIBILITY_NMI);
 }
 
-enum action nested_reflect(struct vcpu *vcpu, const struct exit_record *record)
+enum outcome nested_reflect(struct vcpu *vcpu, const struct exit_record *record)
 {
 	struct nested_vmcs *slot = vcpu->nested.current;
 	struct vmcs12 *v12 = &slot->v12;
@@ -156,14 +156,6 @@ enum action nested_reflect(struct vcpu *vcpu, const struct exit_record *record)
 	if (vcpu->ibpb)
 		msr_write(vcpu, MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
 	return nested_load_host_state(vcpu, slot, &inherited);
-}
-
-COLD enum action nested_reflect_init(struct vcpu *vcpu)
-{
-	struct exit_record record = { .reason = EXIT_INIT };
-
-	vcpu->nested.init_pending = false;
-	return nested_reflect(vcpu, &record);
 }
 
 /* ---- entries that failed ---- */
@@ -202,7 +194,7 @@ static COLD void cancel_entry(struct vcpu *vcpu, struct nested_vmcs *slot)
  * no MSR is saved, NMI blocking is what it was before the entry."  A failure
  * in the MSR list comes when L2's state has been loaded already.
  */
-COLD enum action nested_entry_failure(struct vcpu *vcpu, u32 reason, u64 qualification)
+COLD enum outcome nested_entry_failure(struct vcpu *vcpu, u32 reason, u64 qualification)
 {
 	struct nested_vmcs *slot = vcpu->nested.current;
 	bool loaded = vcpu->nested.in_l2 && (reason & 0xffff) == EXIT_ENTRY_FAIL_MSR;
@@ -226,7 +218,7 @@ static void note_hardware_failure(struct vcpu *vcpu)
 	vcpu->nested.counters.entry_failures++;
 }
 
-COLD enum action nested_hardware_failure(struct vcpu *vcpu, u32 reason, u64 qualification)
+COLD enum outcome nested_hardware_failure(struct vcpu *vcpu, u32 reason, u64 qualification)
 {
 	note_hardware_failure(vcpu);
 	log_debug("VM entry failed, by the processor: exit reason %u, qualification %llu\n", reason,
@@ -234,14 +226,14 @@ COLD enum action nested_hardware_failure(struct vcpu *vcpu, u32 reason, u64 qual
 	return nested_entry_failure(vcpu, reason, qualification);
 }
 
-COLD enum action nested_hardware_vmfail(struct vcpu *vcpu, u32 error)
+COLD enum outcome nested_hardware_vmfail(struct vcpu *vcpu, u32 error)
 {
 	/* L0's own part of vmcs02 is never at fault. */
 	ASSERT(vcpu->nested.in_l2 && error == VMXERR_ENTRY_CONTROLS);
 	if (tpr_relax(vcpu))
-		return ACTION_RESUME;
+		return OUTCOME_RESUME;
 	note_hardware_failure(vcpu);
 	log_debug("VM entry failed, by the processor: VM-instruction error %u\n", error);
 	cancel_entry(vcpu, vcpu->nested.current);
-	return insn_finish(vcpu, insn_fail(vcpu, error));
+	return insn_fail(vcpu, error);
 }

@@ -12,32 +12,34 @@ static bool invept_type_supported(u64 type)
 	return (type == INVEPT_SINGLE || type == INVEPT_ALL) && (caps12.ept_vpid & EPT_CAP_INVEPT_TYPE(type));
 }
 
-static struct insn_result invept(struct vcpu *vcpu)
+static enum outcome invept(struct vcpu *vcpu)
 {
 	struct {
 		u64 eptp, reserved;
 	} descriptor;
-	struct insn_result fault;
+	enum outcome outcome;
 	u64 type;
 
 	if (!(caps12.ept_vpid & EPT_CAP_INVEPT))
-		return insn_raise(VEC_UD, false, 0);
-	if (!insn_permitted(vcpu, &fault))
-		return fault;
+		return outcome_ud(vcpu);
+	outcome = insn_permitted(vcpu);
+	if (outcome != OUTCOME_NONE)
+		return outcome;
 	type = insn_register_operand(vcpu);
 	if (!invept_type_supported(type))
 		return insn_fail(vcpu, VMXERR_INVALID_OPERAND);
-	if (!insn_read_operand(vcpu, &descriptor, sizeof(descriptor), &fault))
-		return fault;
+	outcome = insn_read_operand(vcpu, &descriptor, sizeof(descriptor));
+	if (outcome != OUTCOME_NONE)
+		return outcome;
 	/* SDM: "IF VM entry with the enable EPT control set to 1 would fail due to the EPTP value THEN
 	 * VMfail". */
 	if (type == INVEPT_SINGLE && !eptp12_valid(descriptor.eptp, &caps12))
 		return insn_fail(vcpu, VMXERR_INVALID_OPERAND);
 	ept02_invept(vcpu, type, descriptor.eptp);
-	return (struct insn_result){ .kind = INSN_OK };
+	return OUTCOME_VMSUCCEED;
 }
 
-enum action exit_invept(struct vcpu *vcpu)
+enum outcome exit_invept(struct vcpu *vcpu)
 {
 	return insn_finish(vcpu, invept(vcpu));
 }
@@ -47,33 +49,35 @@ static bool invvpid_type_supported(u64 type)
 	return type <= INVVPID_RETAIN_GLOBALS && (caps12.ept_vpid & VPID_CAP_INVVPID_TYPE(type));
 }
 
-static struct insn_result invvpid(struct vcpu *vcpu)
+static enum outcome invvpid(struct vcpu *vcpu)
 {
 	struct {
 		u64 vpid, linear;
 	} descriptor;
-	struct insn_result fault;
+	enum outcome outcome;
 	u64 type;
 
 	if (!(caps12.ept_vpid & VPID_CAP_INVVPID))
-		return insn_raise(VEC_UD, false, 0);
-	if (!insn_permitted(vcpu, &fault))
-		return fault;
+		return outcome_ud(vcpu);
+	outcome = insn_permitted(vcpu);
+	if (outcome != OUTCOME_NONE)
+		return outcome;
 	type = insn_register_operand(vcpu);
 	if (!invvpid_type_supported(type))
 		return insn_fail(vcpu, VMXERR_INVALID_OPERAND);
-	if (!insn_read_operand(vcpu, &descriptor, sizeof(descriptor), &fault))
-		return fault;
+	outcome = insn_read_operand(vcpu, &descriptor, sizeof(descriptor));
+	if (outcome != OUTCOME_NONE)
+		return outcome;
 	/* SDM: "IF INVVPID_DESC[63:16] != 0 THEN VMfail"; VPID 0 is only ignored by all-context. */
 	if (descriptor.vpid >> 16 || (type != INVVPID_ALL && descriptor.vpid == 0))
 		return insn_fail(vcpu, VMXERR_INVALID_OPERAND);
 	if (type == INVVPID_ADDRESS && !is_canonical(descriptor.linear, caps12.linear_bits))
 		return insn_fail(vcpu, VMXERR_INVALID_OPERAND);
 	vpid02_invvpid(vcpu, type, (u16)descriptor.vpid, descriptor.linear);
-	return (struct insn_result){ .kind = INSN_OK };
+	return OUTCOME_VMSUCCEED;
 }
 
-enum action exit_invvpid(struct vcpu *vcpu)
+enum outcome exit_invvpid(struct vcpu *vcpu)
 {
 	return insn_finish(vcpu, invvpid(vcpu));
 }

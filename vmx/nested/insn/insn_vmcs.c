@@ -8,22 +8,23 @@
 #include "vmx/guest/guest_mem.h"
 #include "vmx/nested/internal.h"
 
-#define RESULT_OK ((struct insn_result){ .kind = INSN_OK })
-
 /* The VM-exit instruction information of VMREAD and VMWRITE. */
 #define INFO_REGISTER BIT(10)
 #define INFO_REG1(info) (((info) >> 3) & 15)
 
-static struct insn_result vmclear(struct vcpu *vcpu)
+static enum outcome vmclear(struct vcpu *vcpu)
 {
 	struct nested *nested = &vcpu->nested;
 	struct nested_vmcs *slot;
-	struct insn_result fault;
+	enum outcome outcome;
 	const u32 clear = 0;
 	u64 gpa;
 
-	if (!insn_permitted(vcpu, &fault) || !insn_read_operand(vcpu, &gpa, sizeof(gpa), &fault))
-		return fault;
+	outcome = insn_permitted(vcpu);
+	if (outcome == OUTCOME_NONE)
+		outcome = insn_read_operand(vcpu, &gpa, sizeof(gpa));
+	if (outcome != OUTCOME_NONE)
+		return outcome;
 	if (!insn_region_valid(gpa))
 		return insn_fail(vcpu, VMXERR_VMCLEAR_ADDRESS);
 	if (gpa == nested->vmxon_pointer)
@@ -31,16 +32,16 @@ static struct insn_result vmclear(struct vcpu *vcpu)
 	slot = slot_find(vcpu, gpa);
 	if (!slot) {
 		guest_mem_write(vcpu, GPA(gpa + offsetof(struct vmcs12, launched)), &clear, sizeof(clear));
-		return RESULT_OK;
+		return OUTCOME_VMSUCCEED;
 	}
 	if (slot == nested->current)
 		slot_make_current(vcpu, NULL);
 	slot->v12.launched = 0;
 	slot_release(vcpu, slot);
-	return RESULT_OK;
+	return OUTCOME_VMSUCCEED;
 }
 
-enum action exit_vmclear(struct vcpu *vcpu)
+enum outcome exit_vmclear(struct vcpu *vcpu)
 {
 	return insn_finish(vcpu, vmclear(vcpu));
 }
@@ -53,15 +54,18 @@ static bool revision_supported(u32 revision)
 	return revision == VMCS12_REVISION;
 }
 
-static struct insn_result vmptrld(struct vcpu *vcpu)
+static enum outcome vmptrld(struct vcpu *vcpu)
 {
 	struct nested_vmcs *slot;
-	struct insn_result fault;
+	enum outcome outcome;
 	u32 revision;
 	u64 gpa;
 
-	if (!insn_permitted(vcpu, &fault) || !insn_read_operand(vcpu, &gpa, sizeof(gpa), &fault))
-		return fault;
+	outcome = insn_permitted(vcpu);
+	if (outcome == OUTCOME_NONE)
+		outcome = insn_read_operand(vcpu, &gpa, sizeof(gpa));
+	if (outcome != OUTCOME_NONE)
+		return outcome;
 	if (!insn_region_valid(gpa))
 		return insn_fail(vcpu, VMXERR_VMPTRLD_ADDRESS);
 	if (gpa == vcpu->nested.vmxon_pointer)
@@ -78,28 +82,28 @@ static struct insn_result vmptrld(struct vcpu *vcpu)
 	/* What was checked, not what L1 may have written there since. */
 	slot->v12.revision = revision;
 	slot_make_current(vcpu, slot);
-	return RESULT_OK;
+	return OUTCOME_VMSUCCEED;
 }
 
-enum action exit_vmptrld(struct vcpu *vcpu)
+enum outcome exit_vmptrld(struct vcpu *vcpu)
 {
 	return insn_finish(vcpu, vmptrld(vcpu));
 }
 
-static struct insn_result vmptrst(struct vcpu *vcpu)
+static enum outcome vmptrst(struct vcpu *vcpu)
 {
-	struct insn_result fault;
+	enum outcome outcome;
 	u64 gpa;
 
-	if (!insn_permitted(vcpu, &fault))
-		return fault;
+	outcome = insn_permitted(vcpu);
+	if (outcome != OUTCOME_NONE)
+		return outcome;
 	gpa = vcpu->nested.current ? vcpu->nested.current->gpa : NO_VMCS;
-	if (!insn_write_operand(vcpu, &gpa, sizeof(gpa), &fault))
-		return fault;
-	return RESULT_OK;
+	outcome = insn_write_operand(vcpu, &gpa, sizeof(gpa));
+	return outcome == OUTCOME_NONE ? OUTCOME_VMSUCCEED : outcome;
 }
 
-enum action exit_vmptrst(struct vcpu *vcpu)
+enum outcome exit_vmptrst(struct vcpu *vcpu)
 {
 	return insn_finish(vcpu, vmptrst(vcpu));
 }
@@ -193,19 +197,20 @@ static void write_row(struct vcpu *vcpu, const struct target *target, int row, u
 		shadow_push(vcpu, slot);
 }
 
-static struct insn_result vmread(struct vcpu *vcpu)
+static enum outcome vmread(struct vcpu *vcpu)
 {
-	struct insn_result result;
+	enum outcome outcome;
 	struct target target;
 	struct field field;
 	bool wide;
 	u32 info;
 	u64 value;
 
-	if (!insn_permitted(vcpu, &result))
-		return result;
+	outcome = insn_permitted(vcpu);
+	if (outcome != OUTCOME_NONE)
+		return outcome;
 	if (!find_target(vcpu, &target))
-		return (struct insn_result){ .kind = INSN_FAIL_INVALID };
+		return OUTCOME_VMFAIL_INVALID;
 	if (!find_field(insn_register_operand(vcpu), &field))
 		return insn_fail(vcpu, VMXERR_UNSUPPORTED_FIELD);
 	value = read_row(vcpu, &target, field.row) >> (field.high ? 32 : 0);
@@ -215,30 +220,31 @@ static struct insn_result vmread(struct vcpu *vcpu)
 	info = (u32)vcpu_reg(vcpu, REG_EXIT_INSTRUCTION_INFO);
 	if (info & INFO_REGISTER)
 		vcpu_set_gpr(vcpu, INFO_REG1(info), value);
-	else if (!insn_write_operand(vcpu, &value, wide ? 8 : 4, &result))
-		return result;
-	return RESULT_OK;
+	else
+		outcome = insn_write_operand(vcpu, &value, wide ? 8 : 4);
+	return likely(outcome == OUTCOME_NONE) ? OUTCOME_VMSUCCEED : outcome;
 }
 
-enum action exit_vmread(struct vcpu *vcpu)
+enum outcome exit_vmread(struct vcpu *vcpu)
 {
 	return insn_finish(vcpu, vmread(vcpu));
 }
 
 /* The value to write: 64 bits in 64-bit mode, else 32. */
-static bool source_operand(struct vcpu *vcpu, u64 *value, struct insn_result *fault)
+static enum outcome source_operand(struct vcpu *vcpu, u64 *value)
 {
+	enum outcome outcome = OUTCOME_NONE;
 	u32 info = (u32)vcpu_reg(vcpu, REG_EXIT_INSTRUCTION_INFO);
 	bool wide = insn_is_wide(vcpu);
 
 	*value = 0;
 	if (info & INFO_REGISTER)
 		*value = vcpu_gpr(vcpu, INFO_REG1(info));
-	else if (!insn_read_operand(vcpu, value, wide ? 8 : 4, fault))
-		return false;
+	else
+		outcome = insn_read_operand(vcpu, value, wide ? 8 : 4);
 	if (!wide)
 		*value = (u32)*value;
-	return true;
+	return outcome;
 }
 
 static bool is_writable(int row)
@@ -247,32 +253,34 @@ static bool is_writable(int row)
 	       (caps12.misc & VMX_MISC_VMWRITE_ANY);
 }
 
-static struct insn_result vmwrite(struct vcpu *vcpu)
+static enum outcome vmwrite(struct vcpu *vcpu)
 {
-	struct insn_result result;
+	enum outcome outcome;
 	struct target target;
 	struct field field;
 	u64 value, old;
 
-	if (!insn_permitted(vcpu, &result))
-		return result;
+	outcome = insn_permitted(vcpu);
+	if (outcome != OUTCOME_NONE)
+		return outcome;
 	if (!find_target(vcpu, &target))
-		return (struct insn_result){ .kind = INSN_FAIL_INVALID };
+		return OUTCOME_VMFAIL_INVALID;
 	if (!find_field(insn_register_operand(vcpu), &field))
 		return insn_fail(vcpu, VMXERR_UNSUPPORTED_FIELD);
 	if (!is_writable(field.row))
 		return insn_fail(vcpu, VMXERR_READ_ONLY_FIELD);
-	if (!source_operand(vcpu, &value, &result))
-		return result;
+	outcome = source_operand(vcpu, &value);
+	if (outcome != OUTCOME_NONE)
+		return outcome;
 	old = read_row(vcpu, &target, field.row);
 	value = field.high ? value << 32 | (u32)old
 			   : vmcs12_mask_width(vmcs12_fields[field.row].encoding, value);
 	if (value != old)
 		write_row(vcpu, &target, field.row, value);
-	return RESULT_OK;
+	return OUTCOME_VMSUCCEED;
 }
 
-enum action exit_vmwrite(struct vcpu *vcpu)
+enum outcome exit_vmwrite(struct vcpu *vcpu)
 {
 	return insn_finish(vcpu, vmwrite(vcpu));
 }
