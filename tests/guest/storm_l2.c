@@ -56,10 +56,10 @@ PROGRAM(task, ".byte 0xea, 0, 0, 0, 0, 0x48, 0");
 static const struct {
 	const u8 *code[3]; /* 16, 32, 64 bits */
 	const u8 *end16;
-} programs[] = { ROW(jump),	ROW(call),	    ROW(access),      ROW(cross),     ROW(string),
+} programs[] = { ROW(jump),	ROW(lower),	    ROW(access),      ROW(cross),     ROW(string),
 		 ROW(stack),	ROW(msrs),	    ROW(fields),      ROW(functions), ROW(halt),
 		 ROW(controls), ROW(wild_controls), ROW(priority),    ROW(debug),     ROW(traps),
-		 ROW(ports),	ROW(lower),	    ROW(lower_twice), ROW(steps),     ROW(shadowed),
+		 ROW(ports),	ROW(call),	    ROW(lower_twice), ROW(steps),     ROW(shadowed),
 		 ROW(vmx),	ROW(others),	    ROW(lower),	      ROW(task),      ROW(lower) };
 enum { JUMP = 0, LOWER = 1 };
 static u16 offsets16[ARRAY_SIZE(programs)];
