@@ -6,7 +6,7 @@
  * all ones, and what VMX operation took must have been given back.
  *
  * Options: seed=N ops=N (of all CPUs) cpus=N burst=N (operations of a burst) from=N (the first burst: each
- * begins from the same state, so that one can be had again by itself).
+ * begins from the same state, so that one can be had again by itself) machine (storm_machine.c).
  */
 #include "tests/guest/storm.h"
 
@@ -59,6 +59,7 @@ static void finish(struct storm_cpu *c, u32 burst)
 	c->current = NULL;
 	guard_call(&f, vmxoff_now, 0, 0, 0);
 	c->on = false;
+	storm_types_restore(c);
 	storm_check_resources(c);
 	storm_check_memory(c);
 	for (i = 0; i < STORM_VMS; i++)
@@ -73,6 +74,7 @@ static void set_up(struct storm_cpu *c)
 	vmx_enable();
 	c->vmxon_region = this_cpu()->vmxon_page;
 	storm_vm_setup(c);
+	storm_types_keep(c);
 	vmx_disable();
 	c->ready = true;
 }
@@ -285,6 +287,7 @@ static void gather(void)
 	prepare_low_memory();
 	storm_l2_init();
 	storm_ops_init();
+	storm_machine_init();
 	trap_hook(VEC_NMI, on_nmi);
 	for (i = 0; i < storm_count; i++)
 		storm_cpus[i].id = i;

@@ -77,6 +77,7 @@ struct storm_cpu {
 	struct storm_vm vms[STORM_VMS];
 	struct storm_vm *current; /* or NULL: another region, none, unknown */
 	u64 entries, exits, vmfails, bad_entries, faults, starts, reasons[80];
+	u64 types[4], default_type; /* its MTRRs as they were */
 	volatile u32 failures;
 	const char *volatile failed; /* the first one */
 	volatile u64 failed_value;
@@ -172,6 +173,14 @@ void storm_meddle(struct storm_cpu *c);
 void storm_ops_init(void);
 void storm_op(struct storm_cpu *c);
 void storm_vmxon(struct storm_cpu *c);
+
+/* storm_machine.c */
+extern bool storm_machine; /* on request: sleep registers, PCI configuration, MTRRs */
+void storm_machine_init(void);
+bool storm_sleep_access(struct storm_cpu *c, u64 *port, u64 *value);
+void storm_machine_op(struct storm_cpu *c);
+void storm_types_keep(struct storm_cpu *c);
+void storm_types_restore(struct storm_cpu *c);
 
 /* storm_modes.c: L1 in 32-bit and in real mode, on the boot CPU while the others wait */
 void storm_modes(struct storm_cpu *c);

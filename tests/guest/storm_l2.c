@@ -46,6 +46,8 @@ PROGRAM(vmx,
 	".byte 0x66,0x0f,0x38,0x80,0x0b, 0x66,0x0f,0x38,0x81,0x0b; vmxoff");
 PROGRAM(others, "cpuid; rdtsc; pause; invlpg (%ebx); wbinvd; sgdt (%edi); lgdt (%edi); sldt %eax; str %eax; "
 		"xor %ecx, %ecx; xgetbv; xsetbv; invd; rdpmc");
+/* S3 by the port and the value that L1 chose */
+PROGRAM(sleep, "outb %al, (%dx); out %eax, (%dx); .byte 0x66, 0xef, 0xec, 0xef");
 PROGRAM(jump, ".byte 0xff, 0xe3");
 PROGRAM(task, ".byte 0xea, 0, 0, 0, 0, 0x48, 0");
 
@@ -56,12 +58,12 @@ PROGRAM(task, ".byte 0xea, 0, 0, 0, 0, 0x48, 0");
 static const struct {
 	const u8 *code[3]; /* 16, 32, 64 bits */
 	const u8 *end16;
-} programs[] = { ROW(jump),	ROW(lower),	    ROW(access),      ROW(cross),     ROW(string),
-		 ROW(stack),	ROW(msrs),	    ROW(fields),      ROW(functions), ROW(halt),
-		 ROW(controls), ROW(wild_controls), ROW(priority),    ROW(debug),     ROW(traps),
-		 ROW(ports),	ROW(call),	    ROW(lower_twice), ROW(steps),     ROW(shadowed),
-		 ROW(vmx),	ROW(others),	    ROW(lower),	      ROW(task),      ROW(lower) };
-enum { JUMP = 0, LOWER = 1 };
+} programs[] = { ROW(jump),	ROW(lower),    ROW(access),    ROW(cross),  ROW(string),   ROW(stack),
+		 ROW(msrs),	ROW(fields),   ROW(functions), ROW(halt),   ROW(controls), ROW(wild_controls),
+		 ROW(priority), ROW(debug),    ROW(traps),     ROW(ports),  ROW(call),	   ROW(lower_twice),
+		 ROW(steps),	ROW(shadowed), ROW(vmx),       ROW(others), ROW(lower),	   ROW(task),
+		 ROW(lower),	ROW(sleep) };
+enum { JUMP = 0, LOWER = 1, SLEEP = ARRAY_SIZE(programs) - 1 /* only on request */ };
 static u16 offsets16[ARRAY_SIZE(programs)];
 
 void storm_l2_init(void)
@@ -129,12 +131,14 @@ static void start(struct storm_cpu *c, struct storm_vm *v, u32 n)
 	r->rcx = storm_chance(c, 2) ? some_msr(c) : storm_fields[storm_choose(c, storm_field_count)];
 	r->rax = some_value(c);
 	r->rdx = some_value(c);
+	if (n == SLEEP)
+		storm_sleep_access(c, &r->rdx, &r->rax);
 }
 
 /* A program from its start, sometimes on the stack and with the flags that the guest began with. */
 void storm_l2_program(struct storm_cpu *c, struct storm_vm *v)
 {
-	start(c, v, (u32)storm_choose(c, ARRAY_SIZE(programs)));
+	start(c, v, (u32)storm_choose(c, ARRAY_SIZE(programs) - !storm_machine));
 	if (storm_chance(c, 3))
 		vmwrite_checked(F_GUEST_RSP, v->vm.stack);
 	if (storm_chance(c, 3))

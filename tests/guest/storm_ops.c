@@ -281,12 +281,13 @@ static const struct {
 	{ open_for_events, 2 },
 	{ storm_vmxon, 1 },
 	{ storm_nothing_stepped, 1 },
+	{ storm_machine_op, 3 }, /* the last one: only on request */
 };
 
 static u64 run(u64 cpu, u64 unused1, u64 unused2)
 {
 	struct storm_cpu *c = (struct storm_cpu *)cpu;
-	u32 total = 0, i, n;
+	u32 total = 0, count = ARRAY_SIZE(ops) - !storm_machine, i, n;
 
 	(void)unused1;
 	(void)unused2;
@@ -294,7 +295,7 @@ static u64 run(u64 cpu, u64 unused1, u64 unused2)
 		storm_vmxon(c);
 		return 0;
 	}
-	for (i = 0; i < ARRAY_SIZE(ops); i++)
+	for (i = 0; i < count; i++)
 		total += ops[i].weight;
 	n = (u32)storm_choose(c, total);
 	for (i = 0; n >= ops[i].weight; i++)
