@@ -55,7 +55,7 @@ endif
 LDFLAGS := $(filter-out -no-pie -Wl$(comma)--no-warn-rwx-segments,$(LDFLAGS))
 endif
 
-.PHONY: all elf install uninstall iso run bare compare check test unit coverage fuzz model mutants soak conformance system lint format setup emulator l1 clean help guest-tests guests bench bench-kvm FORCE
+.PHONY: all elf install uninstall iso run bare compare kit man dist deb site check test unit coverage fuzz model mutants soak conformance system lint format setup emulator l1 clean help guest-tests guests bench bench-kvm FORCE
 .DEFAULT_GOAL := all
 
 all: $(O)/socle.elf $(O)/socle-disk.bin
@@ -117,7 +117,7 @@ elf: $(O)/socle.elf
 DESTDIR ?=
 PREFIX ?= /usr/local
 export DESTDIR PREFIX
-install: $(O)/socle.elf $(O)/socle-disk.bin
+install: $(O)/socle.elf $(O)/socle-disk.bin $(O)/socle.7
 	@tools/install.sh install
 
 uninstall:
@@ -156,7 +156,24 @@ compare: setup-run
 EPOCH = $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null || echo 1700000000))
 kit: setup-dist
 	@$(MAKE) --no-print-directory elf guest-tests
-	@SOURCE_DATE_EPOCH=$(EPOCH) $(PYTHON) tools/kit/pack.py --build $(O) --version $(VERSION)
+	@SOURCE_DATE_EPOCH=$(EPOCH) $(PYTHON) tools/kit/pack.py --build $(O) --version $(or $(KIT_VERSION),$(VERSION))
+
+# What a release consists of; Debian packages.
+dist: setup-dist
+	@$(MAKE) --no-print-directory all guest-tests man
+	@SOURCE_DATE_EPOCH=$(EPOCH) tools/dist.sh $(O) $(VERSION)
+
+deb: setup-deb kit
+	@SOURCE_DATE_EPOCH=$(EPOCH) tools/deb.sh $(O)
+
+# README.md and docs/ as pages of a site, with their pictures
+site: setup-site
+	@$(PYTHON) tools/site/make.py $(O)/site
+
+man: $(O)/socle.7
+
+$(O)/socle.7: tools/man.py kernel/options.def $(O)/.version
+	@SOURCE_DATE_EPOCH=$(EPOCH) $(PYTHON) tools/man.py >$@
 
 # what this (emulated) machine has and lacks
 check: setup-run
@@ -258,6 +275,10 @@ help:
 #h                        (RULES=FILE says what may differ; docs/compare.md)
 #h   make kit             build/socle-kit-*.tar.gz: the guest tests for any machine that gives its guests VMX, with a runner
 #h                        (tools/kit/README.md; the first time some minutes, to ask the bare processor)
+#h   make dist            a release: image, symbols, ISO, man page, checksums; the same sources make the same bytes
+#h   make deb             Debian packages, socle and socle-tools, into build/deb
+#h   make site            build/site/html: README.md and docs/ as pages, with pictures
+#h   make man             build/socle.7, the manual page of all options
 #h   make check           Socle's report of what the (emulated) machine has and lacks
 #h   make iso             build/socle.iso for a USB stick, a disk or a CD: a menu of the L1 that L1= and MODULES= name,
 #h                        a demo (Linux with KVM as L1) and a look at the machine

@@ -13,6 +13,7 @@ script=$root/etc/grub.d/21_linux_socle
 settings=$root/etc/default/grub.d/socle.cfg
 library=$root$prefix/lib/socle
 documents=$root$prefix/share/doc/socle
+manual=$root$prefix/share/man/man7/socle.7
 
 put_file() {	# MODE SOURCE TARGET
 	install -D -m "$1" "$2" "$3"
@@ -30,13 +31,14 @@ put_all() {
 		put_file 644 tools/grub/socle.cfg "$settings"
 	fi
 	put_file 644 "$O/socle.debug" "$library/socle.debug"
+	put_file 644 "$O/socle.7" "$manual"
 	for file in README.md LICENSE docs/*.md; do
 		put_file 644 "$file" "$documents/$(basename "$file")"
 	done
 }
 
 remove_all() {
-	rm -f "$boot/socle.elf" "$boot/socle-disk.bin" "$script" "$library/socle.debug"
+	rm -f "$boot/socle.elf" "$boot/socle-disk.bin" "$script" "$library/socle.debug" "$manual"
 	rm -rf "$documents"
 	rmdir "$library" 2>/dev/null || true
 	if [ ! -e "$settings" ] || cmp -s tools/grub/socle.cfg "$settings"; then

@@ -187,7 +187,7 @@ def bochs_command(folder, iso, config):
                                           "/usr/share/bochs/VGABIOS-lgpl-latest"),
         "cpu: model=%s, count=%d, ips=%d, reset_on_triple_fault=0, ignore_bad_msrs=%d" % (
             bochs_model(model), config["cpus"], config["ips"],
-            config["firmware"] == "uefi" or config["ignore_bad_msrs"]),
+            old or config["firmware"] == "uefi" or config["ignore_bad_msrs"]),
         "memory: guest=%d, host=%d" % (config["mem"], min(config["mem"], 1024)),
     ]
     if config["firmware"] == "uefi" and config["media"] == "cd":
@@ -204,10 +204,12 @@ def bochs_command(folder, iso, config):
         "error: action=report",
         "info: action=ignore",
     ]
+    if old:
+        lines += ["speaker: enabled=0", "sound: waveoutdrv=dummy, waveout=none, waveindrv=dummy, wavein=none"]
     with open(os.path.join(folder, "bochsrc"), "w", encoding="ascii") as rc:
         rc.write("\n".join(lines) + "\n")
     command = [binary, "-q", "-f", "bochsrc"]
-    if old:  # Debian's binary has the debugger compiled in
+    if old:  # Debian's binary has the debugger compiled in, and dies where there is no sound
         with open(os.path.join(folder, "commands"), "w", encoding="ascii") as commands:
             commands.write("c\n")
         command += ["-rc", "commands"]

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# setup.sh build|run|test|dist: installs by apt-get what that goal needs and this machine lacks. It asks nothing, says what it
-# does, and touches nothing where all is there. Without apt, or without the right to use it, it names what is missing.
+# setup.sh build|run|test|dist|deb|site: installs by apt-get what that goal needs and this machine lacks.
+# It asks nothing, says what it does, and touches nothing where all is there. Without apt, or without the right to use it, it
+# names what is missing.
 set -eu
 
 say() { echo "setup: $*" >&2; }
@@ -20,15 +21,20 @@ test_needs="git:git clang:clang clang-format:clang-format clang-tidy:clang-tidy 
 	/usr/include/cmocka.h:libcmocka-dev qemu-system-x86_64:qemu-system-x86
 	/usr/lib/python3/dist-packages/matplotlib/__init__.py:python3-matplotlib
 	/usr/lib/python3/dist-packages/pytest/__init__.py:python3-pytest
-	/usr/lib/python3/dist-packages/xdist/__init__.py:python3-pytest-xdist"
+	/usr/lib/python3/dist-packages/xdist/__init__.py:python3-pytest-xdist groff:groff-base"
 
 dist_needs="faketime:faketime"
+deb_needs="dpkg-buildpackage:dpkg-dev dh:debhelper lintian:lintian"
+site_needs="dot:graphviz sphinx-build:python3-sphinx
+	/usr/lib/python3/dist-packages/myst_parser/__init__.py:python3-myst-parser"
 
 case ${1:-run} in
 build) needs=$build_needs ;;
 run) needs="$build_needs $run_needs" ;;
 test) needs="$build_needs $run_needs $test_needs $dist_needs" ;;
 dist) needs="$build_needs $run_needs $dist_needs" ;;
+deb) needs="$build_needs $run_needs $dist_needs $deb_needs" ;;
+site) needs=$site_needs ;;
 *) sed -n '4s/^# //p' "$0" >&2; exit 2 ;;
 esac
 

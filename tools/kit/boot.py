@@ -79,6 +79,10 @@ class Platform:
         os.makedirs(folder, exist_ok=True)
         iso = patch(os.path.join(self.kit, "kit.iso"), os.path.join(folder, "boot-%d.iso" % os.getpid()), commands)
         try:
-            return machine.run_image(iso, **settings)
+            result = machine.run_image(iso, **settings)
         finally:
             os.unlink(iso)
+        refused = [] if result.having("^BEGIN") else result.having("^socle: error: (?!halted)")
+        if refused:
+            raise machine.MachineError(refused[0])
+        return result
