@@ -281,7 +281,7 @@ step_socle_on_kvm() {
 step_kit() {
 	local rc
 	$B dmesg -n 1
-	PATH=/usr/bin:$PATH /usr/bin/python3 /kit/socle-kit run --accel kvm --only "$@" --out /tmp/kit --timeout 3000 \
+	PATH=/usr/bin:$PATH /usr/bin/python3 /kit/socle-kit run --accel kvm --only "$@" --out /tmp/kit --timeout 600 \
 		--qemu-args "-L /usr/share/qemu -L /usr/share/seabios" >/tmp/kit.txt 2>&1
 	rc=$?
 	$B sed 's/^/KIT /' /tmp/kit.txt
