@@ -8,6 +8,7 @@
 #include "boot/census.h"
 #include "boot/int15.h"
 #include "boot/l1.h"
+#include "boot/microcode_file.h"
 #include "boot/roster.h"
 #include "boot/screen_start.h"
 #include "boot/window.h"
@@ -15,6 +16,7 @@
 #include "drivers/acpi_sleep.h"
 #include "drivers/apic.h"
 #include "drivers/chipset.h"
+#include "drivers/microcode.h"
 #include "drivers/console.h"
 #include "kernel/cmdline.h"
 #include "kernel/log.h"
@@ -47,6 +49,8 @@ static struct boot_info boot_info;
 static struct acpi_cpus named;
 static struct census answered;
 static struct roster roster;
+static const u8 *microcode; /* the update, in the first window; NULL: none */
+static u32 microcode_size;
 
 /* For good: a machine that reset itself would only come back here. */
 static NORETURN void halt(void)
@@ -73,9 +77,14 @@ static void must(enum status status)
  */
 static void ap_main(struct percpu *cpu)
 {
+	struct microcode_cpu now;
 	enum status status;
 
 	smp_setup_this(cpu);
+	if (!microcode_load(microcode, microcode_size, &now))
+		log_warn("microcode: the CPU with APIC ID %x does not take the update; it stays at revision "
+			 "%x",
+			 cpu->apic_id, now.revision);
 	status = caps_may_vmxon();
 	if (status == STATUS_OK)
 		status = vmx_cpu_init();
@@ -230,6 +239,32 @@ static enum status read_loader(u32 magic, u32 info)
 	return parsed != STATUS_OK ? parsed : options_status;
 }
 
+/* The first window, and in it the microcode that this processor takes at once and the others when they start.
+ */
+static enum status take_memory(void)
+{
+	struct microcode_cpu cpu, now;
+	const u8 *file, *update;
+	enum status status = window_read_map(&boot_info); /* clear of the module that is taken out now */
+	u64 size = 0;
+
+	microcode_this_cpu(&cpu);
+	file = microcode_file(&boot_info, &size);
+	update = file ? microcode_pick(file, size, &cpu, &microcode_size) : NULL;
+	if (status == STATUS_OK)
+		status = window_take(microcode_size);
+	if (status != STATUS_OK || !update)
+		return status;
+	microcode = memcpy(page_alloc_contig(ALIGN_UP((u64)microcode_size, PAGE_SIZE) / PAGE_SIZE), update,
+			   microcode_size);
+	if (microcode_load(microcode, microcode_size, &now))
+		log_info("microcode: revision %x, was %x", now.revision, cpu.revision);
+	else
+		log_warn("microcode: the processor does not take the update; it stays at revision %x",
+			 cpu.revision);
+	return STATUS_OK;
+}
+
 /* All memory is mapped, for ACPI's tables may lie anywhere; and Socle's own has room for each CPU afterwards.
  */
 static enum status find_cpus(void)
@@ -260,11 +295,10 @@ void kernel_main(u32 magic, u32 info)
 	}
 	if (options.check)
 		rehearsal_begin(&boot_info);
-	must(caps_init());
 	if (!options.check || boot_info.module_count)
 		must(l1_check(&boot_info));
-	must(window_read_map(&boot_info));
-	must(window_take(0));
+	must(take_memory());
+	must(caps_init());
 	window_relocate();
 	screen_start_mapped();
 	must(find_cpus());

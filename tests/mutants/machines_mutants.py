@@ -2,10 +2,27 @@
 """Mutants of what only machines with more of everything show: many ranges, modules, processors, unlike ones."""
 from mutant import Mutant
 
+MICROCODE = "drivers/microcode.c"
 JOIN = "vmx/hw/caps_join.c"
 GIVE, EFI = "boot/l1_linux_give.c", "boot/efi_map.c"
 
 MUTANTS = [
+    Mutant("microcode-of-another-platform", MICROCODE, [("((platforms & cpu->platform) || !platforms)", "true")],
+           "microcode: the_newest_for_this_processor"),
+    Mutant("microcode-older-than-what-is-there", MICROCODE, [("(i32)h.revision <= (i32)newest", "!h.revision")],
+           "microcode: the_newest_for_this_processor"),
+    Mutant("microcode-by-its-sum-or-not", MICROCODE, [("\t       !sum(p, h->total_size);", "\t       h->total_size;")],
+           "microcode: damaged_ones_are_not_taken"),
+    Mutant("microcode-table-beyond-the-update", MICROCODE,
+           [("if (count > (h->total_size - at) / sizeof(struct also) ||", "if (count > 1000 ||")],
+           "microcode: damaged_ones_are_not_taken"),
+    Mutant("microcode-data-from-the-header-on", MICROCODE, [("(u64)update + sizeof(struct header)", "(u64)update")],
+           "microcode: it_is_loaded_where_it_fits"),
+    Mutant("microcode-module-left-to-l1", "boot/microcode_file.c", [("\tinfo->module_count--;\n", "")],
+           "microcode: a_module_of_its_own_is_not_l1s"),
+    Mutant("archive-name-beyond-its-end", "boot/microcode_file.c",
+           [("if (data > size - at || length > size - at - data)", "if (length > size - at - data)")],
+           "microcode: it_is_found_where_distributions_put_it"),
     Mutant("revisions-mixed", JOIN,
            [("if (c->how == BASIC && ((theirs ^ mine) & BASIC_ALIKE))", "if (c->how == BASIC && (theirs ^ mine) == ~0ull)")],
            "unlike: who_cannot_share_is_left_out"),

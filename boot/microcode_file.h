@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where the boot loader brought microcode updates: a module whose command line is `microcode`, or the
+ * uncompressed beginning of an initrd, where distributions put them. Boot only, on the BSP.
+ */
+#ifndef BOOT_MICROCODE_FILE_H
+#define BOOT_MICROCODE_FILE_H
+
+#include "boot/boot_info.h"
+
+/*
+ * The file of updates and its bytes, in the loader's memory; NULL: none. A module named `microcode` is no
+ * module of L1's: it is taken out of `info`, and a line says if nothing is in it that may be a file of
+ * updates.
+ */
+const u8 *microcode_file(struct boot_info *info, u64 *size);
+
+#endif
