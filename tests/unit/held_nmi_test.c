@@ -43,6 +43,7 @@ static const struct held rows[] = {
 	/* the delivery of an event; that of an NMI blocks the window */
 	{ .pin = VIRTUAL, .event = UD_INFO, .way = WINDOW },
 	{ .pin = VIRTUAL, .event = NMI_INFO, .way = STEP },
+	{ .pin = VIRTUAL, .interruptibility = STI, .way = WINDOW },
 	{ .pin = VIRTUAL, .event = UD_INFO, .interruptibility = NMI_BLOCKED, .way = STEP },
 	/* a #DB */
 	{ .pin = VIRTUAL, .debug = BIT(12) | BIT(0), .way = WINDOW },
