@@ -97,8 +97,10 @@ def roff(text):
 
 def values_of(text):
     """`on|off` with the alternatives in bold, and what stands for a value of the user's, in capitals, in italics."""
-    parts = re.split(r"([|,:])", text)
-    return "".join(part if part in "|,:" else "\\fI%s\\fR" % roff(part) if re.fullmatch(r"[A-Z]+", part) else
+    parts = re.split(r"([|,:]| or )", text)
+    # a long list may be broken behind a separator
+    return "".join(part + "\\:" if part in "|,:" else part if part == " or " else
+                   "\\fI%s\\fR" % roff(part) if re.fullmatch(r"[A-Z]+", part) else
                    "\\fB%s\\fR" % roff(part) for part in parts)
 
 
@@ -115,7 +117,7 @@ def main():
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
     day = datetime.datetime.fromtimestamp(int(epoch), datetime.timezone.utc) if epoch else datetime.datetime.now()
     sys.stdout.write('.\\" SPDX-License-Identifier: MIT\n.\\" Made by tools/man.py from kernel/options.def.\n'
-                     '.TH SOCLE 7 "%s" "Socle %s" "Socle"\n%s%s\n%s' % (
+                     '.TH SOCLE 7 "%s" "Socle %s" "Socle"\n.ad l\n%s%s\n%s' % (
                          day.strftime("%Y-%m-%d"), version, HEAD.lstrip(), "\n".join(options()), TAIL.lstrip()))
 
 

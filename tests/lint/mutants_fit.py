@@ -59,7 +59,7 @@ def guest_tests():
 
 
 def wrong_tests(mutant, guests):
-    if not mutant.unit and not mutant.guest:
+    if not mutant.unit and not mutant.guest and not mutant.host:
         yield "no test is named"
     if mutant.unit:
         binary, test = mutant.unit.split(": ")
@@ -71,6 +71,11 @@ def wrong_tests(mutant, guests):
         for test in names.split(" ")[0].split(","):
             if test not in guests.get(image, ()):
                 yield "no guest test %s: %s" % (image, test)
+    if mutant.host:
+        name, test = mutant.host.split(": ")
+        path = os.path.join(ROOT, "tests/system/%s.py" % name)
+        if not os.path.isfile(path) or not re.search(r"^def %s\(" % test, read(path), re.M):
+            yield "no test %s of tests/system" % mutant.host
     if mutant.model and mutant.model not in machine.MODELS:
         yield "no model %s" % mutant.model
 

@@ -2,4 +2,4 @@
 """What a mutant is: the fields are explained in mutants.py."""
 from collections import namedtuple
 
-Mutant = namedtuple("Mutant", "name file edits unit guest options model", defaults=(None, None, "", None))
+Mutant = namedtuple("Mutant", "name file edits unit guest options model host", defaults=(None, None, "", None, None))

@@ -7,7 +7,8 @@ MUTANTS, which is found by its name.
 Mutant(name, file, [(old text, new text), ...], unit="binary: test" or None, guest="image: test" or None, options, model)
 Each old text must stand in the file exactly once: a mutant that no longer fits the code is an error.
 unit: a test of tests/unit; guest: a test of tests/guest, whose results under Socle must differ from those of the bare
-processor, with `options` on Socle's command line; `model` where the usual one lacks what the test needs.
+processor, with `options` on Socle's command line; `model` where the usual one lacks what the test needs; host: a test of
+tests/system that boots nothing, "file: test", for a mutant of tools/.
 """
 import glob
 import importlib

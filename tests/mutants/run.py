@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Builds each mutant of mutants.py in a copy of the tree and demands that the tests named for it fail.
 
-    run.py [--out DIR] [--unit] [--guest] [--model NAME] [NAME ...]
+    run.py [--out DIR] [--unit] [--guest] [--host] [--model NAME] [NAME ...]
 
-Without --unit or --guest: both kinds. Guest tests run on the model that the mutant names, else on --model. A mutant is
+Without --unit, --guest or --host: all kinds. Guest tests run on the model that the mutant names, else on --model. A mutant is
 killed by a test that fails in it and passes without it. The last line is `mutants: N killed, N alive`.
 """
 import argparse
@@ -97,6 +97,17 @@ class Tree:
         return [line for line in result.lines if line.startswith(("RESULT ", "FAIL", "SUMMARY", "DONE"))]
 
 
+    def host(self, name, test):
+        """Does the test of tests/system pass here? It may look at images, which are the ordinary tree's."""
+        build = os.path.join(ROOT, os.environ.get("O", "build"))
+        done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+                               "tests/system/%s.py::%s" % (name, test)], cwd=self.path, env={**os.environ, "O": build},
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        if done.returncode not in (0, 1):
+            raise Stale("%s: %s does not run:\n%s" % (name, test, done.stdout[-2000:]))
+        return done.returncode == 0
+
+
 def matches(results, test):
     """The results of `test`, whose name may be followed by its options."""
     return {name: passed for name, passed in results.items() if name == test or name.startswith(test + " (")}
@@ -128,15 +139,24 @@ def killed_by_guest(tree, mutant, baseline, model):
     return tree.guest(name, test, mutant.options, model) != baseline[key]
 
 
+def killed_by_host(tree, mutant):
+    name, test = mutant.host.split(": ")
+    if not tree.host(name, test):
+        raise Stale("%s: %s does not pass without it" % (mutant.name, mutant.host))
+    tree.put(mutant)
+    return not tree.host(name, test)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", default=os.path.join(ROOT, os.environ.get("O", "build"), "mutants"))
     parser.add_argument("--unit", action="store_true")
     parser.add_argument("--guest", action="store_true")
+    parser.add_argument("--host", action="store_true")
     parser.add_argument("--model", default="haswell")
     parser.add_argument("names", nargs="*")
     arguments = parser.parse_args()
-    both = not arguments.unit and not arguments.guest
+    every = not arguments.unit and not arguments.guest and not arguments.host
     chosen = [m for m in MUTANTS if not arguments.names or m.name in arguments.names]
     unknown = set(arguments.names) - {m.name for m in MUTANTS}
     if unknown:
@@ -144,12 +164,14 @@ def main():
     tree = Tree(os.path.abspath(arguments.out))
     unit_baseline, guest_baseline, killed, alive = {}, {}, 0, 0
     for mutant in chosen:
-        for kind, test in (("unit", mutant.unit), ("guest", mutant.guest)):
-            if not test or not (both or getattr(arguments, kind)):
+        for kind, test in (("unit", mutant.unit), ("guest", mutant.guest), ("host", mutant.host)):
+            if not test or not (every or getattr(arguments, kind)):
                 continue
             try:
                 if kind == "unit":
                     dead = killed_by_unit(tree, mutant, unit_baseline)
+                elif kind == "host":
+                    dead = killed_by_host(tree, mutant)
                 else:
                     dead = killed_by_guest(tree, mutant, guest_baseline, arguments.model)
                 word = "killed" if dead else "ALIVE"

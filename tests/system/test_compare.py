@@ -41,10 +41,10 @@ def test_rows(left, right, lines, wanted):
 
 
 def test_no_line_is_lost():
-    left, right = list("abcdxyz"), list("axbcyd")
-    rows = consoles.compare(left, right, rules("ignore x", "unordered y"))
-    assert [row.left for row in rows if row.left is not None] == left
-    assert [row.right for row in rows if row.right is not None] == right
+    for left, right in (("abcdxyz", "axbcyd"), ("ax", "axx"), ("xa", "yya"), ("", "xy")):
+        rows = consoles.compare(list(left), list(right), rules("ignore x", "unordered y"))
+        assert "".join(row.left for row in rows if row.left is not None) == left
+        assert "".join(row.right for row in rows if row.right is not None) == right
 
 
 def test_masks_keep_what_is_around_them():
@@ -74,6 +74,7 @@ def ended(by, *lines):
     (ended("timeout", "x", "z", "y"), ended("timeout", "x", "y"), "1 line differs"),
     (ended("marker", "x", "DONE"), ended("marker", "x", "DONE", "socle: panic: x"), "Socle says: socle: panic: x"),
     (ended("exit"), ended("exit"), "L1 wrote nothing"),
+    (ended("exit", "x", "y"), ended("exit", "x"), "1 line differs"),
     (ended("exit", "a"), ended("exit", "b"), "no line is the same"),
 ))
 def test_judgement(bare, under, said):

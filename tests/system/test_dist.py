@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """`make dist`: the same sources make the same bytes, and what is in the archive is whole and boots. The packages' papers."""
+import glob
 import hashlib
+import importlib.util
 import os
 import re
 import subprocess
@@ -9,6 +11,9 @@ import pytest
 from conftest import ROOT, machine, show
 
 EPOCH = "1700000000"
+spec = importlib.util.spec_from_file_location("site_make", os.path.join(ROOT, "tools", "site", "make.py"))
+site = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(site)
 
 
 def read(*path):
@@ -64,6 +69,21 @@ def test_the_manual_page(built):
     text = re.sub("\x1b\\[[0-9;]*m|.\b", "", done.stdout)
     for name in re.findall(r'^OPTION\("([^"]*)"', read("kernel", "options.def"), re.M):
         assert re.search(r"^ +%s\b" % re.escape(name), text, re.M), name
+
+
+def test_every_document_is_on_the_site():
+    names = {name for _, listed in site.PAGES for name in listed}
+    there = {os.path.basename(path)[:-3] for path in glob.glob(os.path.join(ROOT, "docs", "*.md"))} | set(site.OTHERS)
+    assert there == names
+    for path in glob.glob(os.path.join(ROOT, "docs", "pictures", "*.dot")):
+        assert "pictures/%s.svg" % os.path.basename(path)[:-4] in read("docs", "pictures.md")
+
+
+def test_links_lead_somewhere():
+    pages = [*glob.glob(os.path.join(ROOT, "*.md")), *glob.glob(os.path.join(ROOT, "docs", "*.md"))]
+    for page in pages:
+        for target in re.findall(r"(?<!!)\[[^\]]+\]\(([^)\s#]+)", read(page)):
+            assert "://" in target or os.path.exists(os.path.join(os.path.dirname(page), target)), (page, target)
 
 
 def test_one_version():

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+"""Mutants of what compares and judges: each takes one difference for none, or one accident for a success."""
+from mutant import Mutant
+
+CONSOLES, COMPARE, RESULTS, SUITE = "tools/consoles.py", "tools/compare.py", "tools/kit/results.py", "tools/kit/suite.py"
+
+MUTANTS = [
+    Mutant("compare-in-any-order", CONSOLES, [("            if rules.moves(line):", "            if True:")],
+           host="test_compare: test_rows"),
+    Mutant("compare-ignores-all-that-is-masked", CONSOLES,
+           [("        return any(pattern.search(line) for pattern in self.ignore)",
+             "        return any(pattern.search(line) for pattern in self.ignore + self.mask)")],
+           host="test_compare: test_rows"),
+    Mutant("compare-masks-the-whole-match", CONSOLES,
+           [("    if not match.re.groups:\n", "    if True:\n")], host="test_compare: test_masks_keep_what_is_around_them"),
+    Mutant("compare-free-lines-without-count", CONSOLES,
+           [('"moved" if count < len(other.free.get(key, ())) else "differs"',
+             '"moved" if other.free.get(key) else "differs"')],
+           host="test_compare: test_rows"),
+    Mutant("compare-drops-the-tail", CONSOLES, [("    pass_to(right, 1, len(right.lines))\n", "")],
+           host="test_compare: test_no_line_is_lost"),
+    Mutant("compare-ends-do-not-matter", COMPARE, [("    if bare.ended != under.ended:", "    if False:")],
+           host="test_compare: test_judgement"),
+    Mutant("compare-tail-cut-always", COMPARE, [('    elif bare.ended == "timeout":', "    else:")],
+           host="test_compare: test_judgement"),
+    Mutant("compare-panic-is-no-matter", COMPARE,
+           [('    wrong += ["Socle says: " + line for line in accidents]\n', "")], host="test_compare: test_judgement"),
+    Mutant("kit-fail-is-a-result", RESULTS,
+           [('    elif any(line.startswith("FAIL ") for line in lines):\n        kind = "fail"\n', "")],
+           host="test_kit: test_judgement"),
+    Mutant("kit-skip-is-alone", RESULTS,
+           [('    elif any(line.startswith("SKIP ") for line in lines):\n        kind = "skip"\n    else:', "    else:")],
+           host="test_kit: test_judgement"),
+    Mutant("kit-lost-is-silent", RESULTS,
+           [('        return Outcome(image, test, "lost", [], [], "")', "        lines = []")],
+           host="test_kit: test_judgement"),
+    Mutant("kit-any-variant-passes", RESULTS,
+           [('            kind, note = "variant", "as on "', '            kind, note = "pass", "as on "')],
+           host="test_kit: test_judgement"),
+    Mutant("kit-culprit-is-the-next-test", RESULTS, [("            complete, alone = max([0] + [index for",
+                                                      "            complete, alone = max([0] + [index + 1 for")],
+           host="test_kit: test_past_tests_that_end_the_machine"),
+    Mutant("kit-goes-on-for-ever", RESULTS, [("            break\n", "            pass\n")],
+           host="test_kit: test_a_platform_that_starts_nothing_is_given_up"),
+    Mutant("kit-furthest-reference", SUITE, [("        return min((distance", "        return max((distance")],
+           host="test_kit: test_the_nearest_reference"),
+]
