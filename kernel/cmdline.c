@@ -100,6 +100,16 @@ static bool parse_on_off(const char *value, void *where)
 	return true;
 }
 
+static bool parse_iommu(const char *value, void *where)
+{
+	bool protect = !strcmp(value, "protect");
+
+	if (!protect && strcmp(value, "off"))
+		return false;
+	*(bool *)where = protect;
+	return true;
+}
+
 static bool parse_allow_refuse(const char *value, void *where)
 {
 	bool allow = !strcmp(value, "allow");

@@ -48,6 +48,8 @@ struct options {
 	bool ibpb;
 	bool flush;
 	bool counters; /* the debug call from any privilege level of L1, not from ring 0 alone */
+	bool iommu;    /* protect */
+	bool dma_test;
 	bool check;
 	bool help;
 	u64 ept02_budget; /* bytes per CPU; 0: boot/window.c has not chosen it yet */

@@ -229,7 +229,8 @@ def qemu_command(machine, iso, config):
     return ["qemu-system-x86_64", "-machine", "q35", *accel, "-smp", str(config["cpus"]), "-m", str(config["mem"]),
             *firmware, *medium, "-serial", "file:serial.txt", "-display", "none",
             "-net", "none", "-no-reboot", "-monitor", "none",
-            *(["-qmp", "unix:%s,server,nowait" % config["monitor"].replace(",", ",,")] if config["monitor"] else [])]
+            *(["-qmp", "unix:%s,server,nowait" % config["monitor"].replace(",", ",,")] if config["monitor"] else []),
+            *config["more"]]
 
 
 def die_with_parent():
@@ -318,9 +319,9 @@ def clean_line(text):
 
 
 def make_config(cpus=1, mem=512, firmware="bios", model=None, ips=50_000_000, ignore_bad_msrs=0,
-                media="cd", monitor=None):
+                media="cd", monitor=None, more=()):
     """Checks what the user said about the machine. media: what the image is to UEFI and QEMU, cd or disk. monitor: the
-    name of a socket for QEMU's machine protocol."""
+    name of a socket for QEMU's machine protocol. more: further arguments for QEMU."""
     if firmware not in FIRMWARES:
         raise MachineError("FIRMWARE=%s: say bios or uefi" % firmware)
     try:
@@ -330,7 +331,8 @@ def make_config(cpus=1, mem=512, firmware="bios", model=None, ips=50_000_000, ig
     if not 1 <= cpus <= 64:
         raise MachineError("CPUS: say a number from 1 to 64")
     return {"cpus": cpus, "mem": parse_size(mem), "firmware": firmware, "model": model or None, "ips": int(ips),
-            "ignore_bad_msrs": int(ignore_bad_msrs), "media": media, "monitor": monitor}
+            "ignore_bad_msrs": int(ignore_bad_msrs), "media": media, "monitor": monitor,
+            "more": list(more)}
 
 
 def describe(machine, config):

@@ -735,7 +735,7 @@ static void wrong_options_name_what_is_allowed(void **state UNUSED)
 	assert_non_null(strstr(text, "check stands by itself"));
 	status_format(cmdline_parse("nonsense"), text, sizeof(text));
 	assert_non_null(strstr(text, "unknown option 'nonsense'; there are log console "));
-	assert_non_null(strstr(text, " ept02; put"));
+	assert_non_null(strstr(text, " dma-test; put"));
 	cmdline_help(keep_line);
 	assert_non_null(strstr(help, "  log=error|warn|info|debug: how much"));
 	assert_non_null(strstr(help, "\n  check: start"));

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+"""Wrong Socles: VT-d's units as they are told to keep devices from Socle's memory."""
+from mutant import Mutant
+
+IOMMU = "drivers/iommu.c"
+
+MUTANTS = [
+    Mutant("iommu-window-reached", IOMMU, [("? window->base : to;", "? window->base + PAGE_SIZE : to;")],
+           "iommu: devices_reach_all_but_socles_memory"),
+    Mutant("iommu-second-window-reached", IOMMU, [("memmap_window_from(from);", "from ? NULL : memmap_window_from(from);")],
+           "iommu: devices_reach_all_but_socles_memory"),
+    Mutant("iommu-registers-are-l1s", IOMMU, [("if (!memmap_add_window(dmar->units[i], PAGE_SIZE))", "if (!dmar->units[i])")],
+           "iommu: devices_reach_all_but_socles_memory"),
+    Mutant("iommu-translated-requests-pass", IOMMU,
+           [("tables.root.v : first) | CONTEXT_PRESENT", "tables.root.v : first) | 5")],
+           "iommu: devices_reach_all_but_socles_memory"),
+    Mutant("iommu-width-of-four-levels", IOMMU, [(": CONTEXT_WIDTH_39)", ": CONTEXT_WIDTH_48)")], "iommu: three_levels"),
+    Mutant("iommu-pages-of-1g-always", IOMMU, [("PTAB_2M | (all.pages_1g ? PTAB_1G : 0)", "PTAB_2M | PTAB_1G")],
+           "iommu: without_pages_of_1g"),
+    Mutant("iommu-translation-off-between", IOMMU,
+           [("!switch_off(base, (u32)VTD_QUEUED_INVALIDATION) ||", "!switch_off(base, (u32)VTD_TRANSLATION) ||")],
+           "iommu: what_firmware_left_on"),
+    Mutant("iommu-interrupt-remapping-stays", IOMMU, [("!switch_off(base, (u32)VTD_INTERRUPT_REMAPPING))", "!base)")],
+           "iommu: what_firmware_left_on"),
+    Mutant("iommu-protected-ranges-stay", IOMMU,
+           [("\tif (!end_protected_ranges(base))", "\tif (!base && !end_protected_ranges(base))")],
+           "iommu: what_firmware_left_on"),
+    Mutant("iommu-write-buffer-kept", IOMMU, [("if (!(vtd_read64(base, VTD_CAP) & VTD_CAP_RWBF))", "if (base)")],
+           "iommu: what_firmware_left_on"),
+    Mutant("iommu-on-with-stale-tables", IOMMU, [("\tif (!invalidate(base))", "\tif (!base && !invalidate(base))")],
+           "iommu: devices_reach_all_but_socles_memory"),
+    Mutant("iommu-iotlb-first", IOMMU,
+           [("\tvtd_write64(base, VTD_CONTEXT_COMMAND, CONTEXT_INVALIDATE);\n",
+             "\tvtd_write64(base, iotlb, IOTLB_INVALIDATE);\n"),
+            ("\tvtd_write64(base, iotlb, IOTLB_INVALIDATE);\n\treturn",
+             "\tvtd_write64(base, VTD_CONTEXT_COMMAND, CONTEXT_INVALIDATE);\n\treturn")],
+           "iommu: devices_reach_all_but_socles_memory"),
+    Mutant("iommu-firmwares-memory-taken", IOMMU,
+           [("\t\tstatus = check_regions(dmar);", "\t\tstatus = root ? check_regions(dmar) : STATUS_OK;"),
+            ("\tu64 root;\n\n\tif (!dmar->found", "\tu64 root = 0;\n\n\tif (!dmar->found")],
+           "iommu: tables_that_do_not_do"),
+    Mutant("iommu-checksum-wrong", IOMMU, [("table[0] - 'Z'", "table[0] + 'Z'")], "iommu: the_table_is_hidden"),
+    Mutant("iommu-memory-not-reserved", IOMMU, [("\treturn (gigabytes + 4", "\treturn (1 + 0 * gigabytes + 0")],
+           "iommu: without_pages_of_1g"),
+]
