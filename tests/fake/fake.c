@@ -44,6 +44,7 @@ static bool in_vmx;
 
 struct fake_write fake_writes[WRITES_MAX];
 size_t fake_write_count;
+u32 fake_access_rights;
 u64 fake_read_count, fake_invept_count, fake_invvpid_count, fake_invept_last, fake_invvpid_last;
 
 static const u32 encodings[] = {
@@ -69,6 +70,8 @@ static bool field_exists(u64 field)
 
 static u64 width_mask(u64 field)
 {
+	if (field >= VMCS_guest_es_ar && field <= VMCS_guest_tr_ar)
+		return fake_access_rights;
 	switch (VMCS_FIELD_WIDTH(field)) {
 	case VMCS_WIDTH_16: return 0xffff;
 	case VMCS_WIDTH_32: return 0xffffffff;
@@ -725,6 +728,7 @@ void fake_reset(void)
 	io_in = ~0u;
 	fake_input_hook = NULL;
 	fake_pkru = fake_verws = 0;
+	fake_access_rights = 0xffffffff;
 	fake_debugctl_reserved = GENMASK(63, 16) | GENMASK(5, 3);
 	log_used = 0;
 	log_text[0] = 0;

@@ -47,6 +47,7 @@ bool fake_is_known(u64 vmcs);
 /* VMREAD and VMWRITE of it fail: a processor without the field. */
 void fake_remove_field(u32 field);
 bool fake_is_removed(u32 field);
+extern u32 fake_access_rights; /* the bits that VMWRITE keeps of a segment's */
 
 extern u64 fake_invept_count, fake_invvpid_count;
 extern u64 fake_invept_last, fake_invvpid_last; /* EPTP, VPID */

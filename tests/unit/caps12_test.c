@@ -195,10 +195,39 @@ static void what_l1_writes_without_an_exit_counts(void **state UNUSED)
 	}
 }
 
+static void processor_with_few_access_rights(void)
+{
+	fake_access_rights = 0x1f0ff;
+}
+
+/* Some processors have no room for the reserved bits of access rights: L1 finds the same. */
+static void access_rights_as_the_processor_keeps_them(void **state UNUSED)
+{
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	for (u32 n = 0; n < 8; n++) {
+		assert_int_equal(l1_vmwrite(VMCS_guest_es_ar + 2 * n, 0xffffffff), 0);
+		assert_int_equal(l1_vmwrite(VMCS_guest_es_limit + 2 * n, 0xffffffff), 0);
+	}
+	assert_int_equal(l1_vmwrite(VMCS_guest_interruptibility, 0xffffffff), 0);
+	for (u32 n = 0; n < 8; n++) {
+		u64 value;
+
+		assert_int_equal(l1_vmread(VMCS_guest_es_ar + 2 * n, &value), 0);
+		assert_int_equal(value, fake_access_rights);
+		assert_int_equal(l1_vmread(VMCS_guest_es_limit + 2 * n, &value), 0);
+		assert_int_equal(value, 0xffffffff);
+	}
+	assert_int_equal(R(guest_interruptibility), 0xffffffff);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		MACHINE_TEST(what_hangs_on_a_control, ""),
+		MACHINE_TEST(access_rights_as_the_processor_keeps_them, "shadow-vmcs=off"),
+		MACHINE_TEST_BEFORE(access_rights_as_the_processor_keeps_them, "",
+				    processor_with_few_access_rights),
 		MACHINE_TEST(what_hangs_on_a_capability, ""),
 		MACHINE_TEST(no_more_than_socle_knows, ""),
 		MACHINE_TEST(the_bitmaps_are_the_table, "shadow-vmcs=on"),
