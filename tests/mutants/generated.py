@@ -18,6 +18,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from multiprocessing.pool import ThreadPool
 
@@ -167,15 +168,17 @@ class Results:
     def __init__(self, out):
         self.path = os.path.join(out, "results.json")
         self.of = {}
+        self.lock = threading.Lock()  # teams put their results at once
         if os.path.exists(self.path):
             with open(self.path, encoding="utf-8") as file:
                 self.of = json.load(file)
         self.saved = time.time()
 
     def put(self, mutant, **what):
-        self.of.setdefault(mutant.key, {}).update(what)
-        if time.time() - self.saved > 10:
-            self.save()
+        with self.lock:
+            self.of.setdefault(mutant.key, {}).update(what)
+            if time.time() - self.saved > 10:
+                self.save()
 
     def save(self):
         with open(self.path + ".new", "w", encoding="utf-8") as file:
