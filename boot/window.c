@@ -7,6 +7,7 @@
 #include "boot/window.h"
 
 #include "boot/efi_map.h"
+#include "drivers/dmar.h"
 #include "kernel/bits.h"
 #include "kernel/cmdline.h"
 #include "kernel/cpuid.h"
@@ -41,8 +42,9 @@ void start_relocate(void *to, const void *from, u64 size, u64 cr3);
 
 u64 image_phys;
 static u64 image_to;
-static struct memmap_range clear[BOOT_MODULE_MAX + 2 + EFI_KEPT_MAX];
-static struct memmap_avoid loaders, all; /* what the loader left; and what the firmware left besides */
+static struct memmap_range clear[BOOT_MODULE_MAX + 2 + DMAR_REGION_MAX + EFI_KEPT_MAX];
+static struct memmap_avoid loaders,
+	all; /* what the loader left, and what firmware's devices use; and what the firmware left besides */
 static u64 taken;
 
 static u64 image_size(void)
@@ -50,9 +52,26 @@ static u64 image_size(void)
 	return ALIGN_UP((u64)(image_end - image_start), PAGE_SIZE);
 }
 
+/*
+ * Memory that devices of the firmware's go on to write, such as a USB keyboard's controller. It should be
+ * reserved in the map; some firmware says so in the DMAR table alone. A table above 4 GiB is not mapped yet.
+ */
+static void keep_clear_of_firmwares_devices(const struct boot_info *info)
+{
+	static struct dmar dmar;
+
+	dmar_read(info->rsdp, info->rsdp_size, !info->efi, &dmar);
+	for (u32 i = 0; i < dmar.region_count; i++)
+		clear[loaders.count++] =
+			(struct memmap_range){ dmar.regions[i].base,
+					       dmar.regions[i].limit - dmar.regions[i].base + 1, 0 };
+}
+
 enum status window_read_map(const struct boot_info *info)
 {
 	memmap_init();
+	loaders = (struct memmap_avoid){ clear, 0 };
+	keep_clear_of_firmwares_devices(info);
 	page_alloc_init();
 	taken = 0;
 	for (u32 i = 0; i < info->range_count; i++)
@@ -60,7 +79,6 @@ enum status window_read_map(const struct boot_info *info)
 			return status_with(STATUS_MANY_RANGES, "%u", MEMMAP_MAX);
 	if (memmap_ram_end() > MEMORY_END)
 		return status_with(STATUS_MEMORY_HIGH, "%llx", (unsigned long long)memmap_ram_end());
-	loaders = (struct memmap_avoid){ clear, 0 };
 	for (u32 i = 0; i < info->module_count; i++)
 		clear[loaders.count++] =
 			(struct memmap_range){ info->modules[i].base, info->modules[i].size, 0 };

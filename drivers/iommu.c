@@ -228,8 +228,7 @@ static u64 make_root(const struct common *all)
 	return ptr_to_phys(root).v;
 }
 
-/* Devices that firmware goes on to use, such as a USB keyboard's controller, must keep their memory. */
-static enum status check_regions(const struct dmar *dmar)
+enum status iommu_check_regions(const struct dmar *dmar)
 {
 	for (u32 i = 0; i < dmar->region_count; i++)
 		if (memmap_in_window(dmar->regions[i].base,
@@ -255,7 +254,7 @@ enum status iommu_protect(const struct dmar *dmar, u32 physical_bits)
 		if (!memmap_add_window(dmar->units[i], PAGE_SIZE))
 			status = unit_fails(dmar->units[i], "cannot be hidden from L1");
 	if (status == STATUS_OK)
-		status = check_regions(dmar);
+		status = iommu_check_regions(dmar);
 	if (status != STATUS_OK)
 		return status;
 	if (!ptab_init(&tables, &second_level, PTAB_2M | (all.pages_1g ? PTAB_1G : 0), table_alloc, NULL) ||

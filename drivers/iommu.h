@@ -22,6 +22,9 @@ u64 iommu_memory(u64 ram_end);
  */
 enum status iommu_protect(const struct dmar *dmar, u32 physical_bits);
 
+/* STATUS_OK if no device of the firmware's, such as a USB keyboard's controller, uses memory of Socle's. */
+enum status iommu_check_regions(const struct dmar *dmar);
+
 /* The table gets another name: L1 would find units that do not answer. False: it is ROM. Boot only. */
 bool iommu_hide_table(const struct dmar *dmar);
 

@@ -298,6 +298,10 @@ static enum status guard_against_dma(void)
 	else if (dmar.found)
 		log_warn("iommu: off: L1, and whom it gives a device, can reach Socle's memory by DMA; "
 			 "iommu=protect keeps VT-d from L1 and guards it");
+	if (!options.iommu && dmar.damaged)
+		log_warn("iommu: the DMAR table is damaged: not all of it is known");
+	if (!options.iommu && iommu_check_regions(&dmar) != STATUS_OK)
+		log_warn("iommu: devices of the firmware's write into memory of Socle's (DMAR table)");
 	if (options.iommu && status == STATUS_OK && !iommu_hide_table(&dmar))
 		log_warn(
 			"iommu: the DMAR table cannot be changed: L1 will look for units that do not answer");

@@ -242,6 +242,30 @@ static void a_map_with_too_many_entries(void **state UNUSED)
 	assert_false(memmap_add(0x100, BIT(40), MEMMAP_NVS));
 }
 
+/* The last 64 KiB of memory, which the map calls usable, are a keyboard controller's. */
+static void clear_of_what_firmwares_devices_use(void **state UNUSED)
+{
+	u8 *rsdp = fake_memory + 0xe0000, *table = fake_memory + 0x81000, sum = 0;
+	u64 region[2] = { RAM_END - 0x10000, RAM_END - 1 };
+
+	memcpy(rsdp, "RSD PTR ", 8);
+	memcpy(rsdp + 16, &(u32){ 0x80000 }, 4);
+	for (int i = 0; i < 20; i++)
+		sum = (u8)(sum + rsdp[i]);
+	rsdp[8] = (u8)-sum;
+	memcpy(fake_memory + 0x80000, "RSDT\x28", 5);
+	memcpy(fake_memory + 0x80024, &(u32){ 0x81000 }, 4);
+	memcpy(table, "DMAR\x48", 5);
+	memcpy(table + 48, "\1\0\x18", 3);
+	memcpy(table + 56, region, sizeof(region));
+	assert_int_equal(choose(1, 0), STATUS_OK);
+	assert_false(memmap_in_window(region[0], 0x10000));
+	/* without the table this is Socle's */
+	memset(table, 0, 4);
+	assert_int_equal(choose(1, 0), STATUS_OK);
+	assert_true(memmap_in_window(region[0], 0x10000));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -254,6 +278,7 @@ int main(void)
 		cmocka_unit_test_setup(no_room_is_a_status, setup),
 		cmocka_unit_test_setup(the_option_is_held_against_the_need, setup),
 		cmocka_unit_test_setup(a_map_with_too_many_entries, setup),
+		cmocka_unit_test_setup(clear_of_what_firmwares_devices_use, setup),
 	};
 
 	return cmocka_run_group_tests_name("window", tests, NULL, NULL);
