@@ -35,6 +35,8 @@ def page_of(path):
 
 def relink(text, folder):
     """Links between files of the tree become links between pages; other files are named, not linked."""
+    text = text.replace("](docs/pictures/", "](pictures/")
+
     def one(match):
         label, target = match.group(1), match.group(2)
         if "://" in target or target.startswith(("#", "pictures/")):
@@ -60,6 +62,7 @@ def main():
     for dot in glob.glob(os.path.join(ROOT, "docs", "pictures", "*.dot")):
         name = os.path.basename(dot)[:-4]
         subprocess.run(["dot", "-Tsvg", "-o", os.path.join(pages, "pictures", name + ".svg"), dot], check=True)
+    shutil.copy(os.path.join(ROOT, "docs", "pictures", "run.svg"), os.path.join(pages, "pictures"))
     there = {os.path.basename(path)[:-3]: os.path.relpath(path, ROOT)
              for path in glob.glob(os.path.join(ROOT, "docs", "*.md"))}
     there.update(OTHERS)
