@@ -30,6 +30,7 @@
 #define VMCS_MAX 512
 #define FIELD_SLOTS (4 * 4 * 64)
 #define WRITES_MAX 65536
+#define UNWRITTEN 0x5a5a5a5a5a5a5a5aull
 
 struct fake_vmcs {
 	u64 pa;
@@ -96,6 +97,9 @@ static struct fake_vmcs *find_or_make(u64 pa)
 	if (vmcs_count == VMCS_MAX)
 		abort();
 	vmcss[vmcs_count].pa = pa;
+	/* SDM VMCLEAR: fields that were never written hold nothing that one may rely on. */
+	for (size_t i = 0; i < ARRAY_SIZE(encodings); i++)
+		vmcss[vmcs_count].value[slot_of(encodings[i])] = UNWRITTEN & width_mask(encodings[i]);
 	return &vmcss[vmcs_count++];
 }
 

@@ -19,6 +19,12 @@ static const u32 field_of[REG_COUNT] = {
 #undef R
 };
 
+static const u32 fields[] = {
+#define R(name, field) VMCS_##field,
+#include "vmx/hw/regcache.def"
+#undef R
+};
+
 static int setup(void **state UNUSED)
 {
 	fake_reset();
@@ -26,6 +32,8 @@ static int setup(void **state UNUSED)
 	vcpu = (struct vcpu){ 0 };
 	for (u64 i = 0; i < VMCSS; i++)
 		vmcs_init(&vmcss[i], fake_memory + 0x10000 + i * PAGE_SIZE, &vcpu.reg_counters);
+	for (u64 i = 0; i < VMCSS * ARRAY_SIZE(fields); i++)
+		fake_set(vmcss[i % VMCSS].region.v, fields[i / VMCSS], 0);
 	vcpu_load_vmcs(&vcpu, &vmcss[0]);
 	return 0;
 }
