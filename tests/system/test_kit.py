@@ -12,6 +12,7 @@ from conftest import BUILD, ROOT, guest_names, machine
 
 sys.path.insert(0, os.path.join(ROOT, "tools", "kit"))
 
+import boot as boot_kit  # noqa: E402
 import pack  # noqa: E402
 import results  # noqa: E402
 import suite  # noqa: E402
@@ -90,6 +91,19 @@ def test_past_tests_that_end_the_machine(deadly, runs):
     assert set(ended) == deadly and set(found) == {"a", "b", "silent", "c"}
     assert all(found[name] == (["RESULT %s 1" % name] if name in "abc" else []) for name in set(found) - deadly)
     assert len(fake.runs) == runs, fake.runs
+
+
+def test_an_emulator_that_dies(tmp_path, monkeypatch):
+    """In a test it is that test's end; before the image has begun, nothing was run."""
+    def dies(_iso, folder, **_settings):
+        raise machine.MachineError("the emulator ended by itself: VMCALL: not implemented yet")
+
+    monkeypatch.setattr(machine, "run_image", dies)
+    with pytest.raises(machine.MachineError):
+        boot_kit.run("iso", str(tmp_path))
+    (tmp_path / "serial.txt").write_text("BEGIN tests=a\nRESULT a 1\n")
+    result = boot_kit.run("iso", str(tmp_path))
+    assert "RESULT a 1" in result.lines and "not implemented" in result.ended
 
 
 def test_a_platform_that_starts_nothing_is_given_up():

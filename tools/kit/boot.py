@@ -38,6 +38,21 @@ def quoted(words):
     return "".join(" '%s'" % word.replace("'", "'\\''") for word in words.split())
 
 
+def run(iso, folder, **settings):
+    """machine.run_image(), but an emulator that dies in a test is an end of that test's, if the image had begun."""
+    try:
+        return machine.run_image(iso, folder=folder, **settings)
+    except machine.MachineError as error:
+        try:
+            with open(os.path.join(folder, "serial.txt"), encoding="utf-8", errors="replace") as file:
+                lines = [machine.clean_line(line) for line in file.read().split("\n")]
+        except OSError:
+            lines = []
+        if not any(line.startswith("BEGIN") for line in lines):
+            raise
+        return machine.Result(lines, str(error), 0, folder, "")
+
+
 class Platform:
     """What the images run on: boot() is one run of one image."""
 
@@ -62,14 +77,14 @@ class Platform:
     def boot(self, image, words, folder):
         """The machine.Result of the image with these words on its command line."""
         words = " ".join(filter(None, (image.words, words)))
-        settings = {"machine": self.machine, "folder": folder, "timeout": self.args.timeout, "model": self.args.model,
+        settings = {"machine": self.machine, "timeout": self.args.timeout, "model": self.args.model,
                     "cpus": min(image.cpus, self.args.cpus), "mem": MEM, "ips": 20_000_000}
         if self.accel == "kvm":
             path = os.path.join(self.kit, "images", image.name + ".elf")
             command = [self.qemu, "-machine", "pc", "-accel", "kvm", "-cpu", "host,+vmx", "-m", str(MEM // 2), "-smp",
                        str(settings["cpus"]), "-nodefaults", "-display", "none", "-no-reboot", "-serial", "file:serial.txt",
                        *self.args.qemu_args.split(), "-kernel", path, *(["-append", words] if words else [])]
-            return machine.run_image(None, command=command, **settings)
+            return run(None, folder, command=command, **settings)
         name = "/boot/%s.elf" % image.name
         if self.accel == "socle":
             commands = ["multiboot2 /boot/socle.elf" + quoted(self.args.options), "module2 " + name + quoted(words)]
@@ -79,7 +94,7 @@ class Platform:
         os.makedirs(folder, exist_ok=True)
         iso = patch(os.path.join(self.kit, "kit.iso"), os.path.join(folder, "boot-%d.iso" % os.getpid()), commands)
         try:
-            result = machine.run_image(iso, **settings)
+            result = run(iso, folder, **settings)
         finally:
             os.unlink(iso)
         refused = [] if result.having("^BEGIN") else result.having("^socle: error: (?!halted)")

@@ -59,7 +59,7 @@ def run_tests(boot, tests, whole):
         elif len(batch) == 1:
             complete, alone = 1, False
             ended[batch[0]] = {"exit": "the machine ended", "timeout": "no end before the timeout",
-                               "reboot": "the machine started anew"}.get(result.ended, "ended by " + result.ended)
+                               "reboot": "the machine started anew"}.get(result.ended, result.ended)
         else:
             # the last that spoke may have been cut short; which of it and its silent followers it was, each by itself says
             complete, alone = max([0] + [index for index, test in enumerate(batch) if test in said]), True
