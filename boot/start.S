@@ -11,6 +11,8 @@
 #define PHYSICAL(symbol) ((symbol) - IMAGE_BASE)
 #define EARLY_STACK_SIZE 0x8000
 #define COM1 0x3f8
+#define UART_WAIT 20000	/* reads of a port */
+#define VGA_TEXT 0xb8000
 #define CR0_START 0x80010031	/* PG, WP, NE, ET, PE */
 #define CR4_START 0xe0		/* PGE, MCE, PAE */
 #define EFER_START 0x900	/* NXE, LME */
@@ -92,16 +94,26 @@ no_execute_disable:
 	jmp	3f
 no_long_mode:
 	movl	$PHYSICAL(no_long_mode_text), %esi
-3:	movw	$COM1 + 5, %dx
-4:	inb	%dx, %al
-	testb	$0x20, %al
-	jz	4b
-	lodsb
+	/* On VGA's text screen, if there is one, and on the first serial port, if it takes characters. */
+3:	movl	$VGA_TEXT, %edi
+4:	lodsb
 	testb	%al, %al
 	jz	5f
+	cmpb	$' ', %al
+	jb	6f
+	movb	%al, (%edi)
+	movb	$7, 1(%edi)
+	addl	$2, %edi
+6:	movb	%al, %bl
+	movl	$UART_WAIT, %ecx
+	movw	$COM1 + 5, %dx
+7:	inb	%dx, %al
+	testb	$0x20, %al
+	loopz	7b
+	movb	%bl, %al
 	movw	$COM1, %dx
 	outb	%al, %dx
-	jmp	3b
+	jmp	4b
 5:	hlt
 	jmp	5b
 

@@ -6,6 +6,7 @@
  */
 #include "boot/boot_info.h"
 #include "boot/census.h"
+#include "boot/dma_guard.h"
 #include "boot/int15.h"
 #include "boot/l1.h"
 #include "boot/microcode_file.h"
@@ -18,8 +19,6 @@
 #include "drivers/chipset.h"
 #include "drivers/microcode.h"
 #include "drivers/console.h"
-#include "drivers/dma_test.h"
-#include "drivers/iommu.h"
 #include "kernel/cmdline.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
@@ -254,7 +253,7 @@ static enum status take_memory(void)
 	file = microcode_file(&boot_info, &size);
 	update = file ? microcode_pick(file, size, &cpu, &microcode_size) : NULL;
 	if (status == STATUS_OK)
-		status = window_take(microcode_size + (options.iommu ? iommu_memory(memmap_ram_end()) : 0));
+		status = window_take(microcode_size + dma_guard_memory());
 	if (status != STATUS_OK || !update)
 		return status;
 	microcode = memcpy(page_alloc_contig(ALIGN_UP((u64)microcode_size, PAGE_SIZE) / PAGE_SIZE), update,
@@ -283,39 +282,6 @@ static enum status find_cpus(void)
 	return status;
 }
 
-static struct dmar dmar;
-
-/* All memory is mapped, and all of Socle's is known. */
-static enum status guard_against_dma(void)
-{
-	u32 ext_max = cpuid(CPUID_LEAF_EXT_MAX, 0).eax;
-	u32 bits = ext_max >= CPUID_LEAF_ADDRESS_SIZE ? cpuid(CPUID_LEAF_ADDRESS_SIZE, 0).eax & 0xff : 36;
-	enum status status = STATUS_OK;
-
-	dmar_read(boot_info.rsdp, boot_info.rsdp_size, !boot_info.efi, &dmar);
-	if (options.iommu)
-		status = iommu_protect(&dmar, bits);
-	else if (dmar.found)
-		log_warn("iommu: off: L1, and whom it gives a device, can reach Socle's memory by DMA; "
-			 "iommu=protect keeps VT-d from L1 and guards it");
-	if (!options.iommu && dmar.damaged)
-		log_warn("iommu: the DMAR table is damaged: not all of it is known");
-	if (!options.iommu && iommu_check_regions(&dmar) != STATUS_OK)
-		log_warn("iommu: devices of the firmware's write into memory of Socle's (DMAR table)");
-	if (options.iommu && status == STATUS_OK && !iommu_hide_table(&dmar))
-		log_warn(
-			"iommu: the DMAR table cannot be changed: L1 will look for units that do not answer");
-	return status;
-}
-
-/* Without a processor that could run anything: VMX is not needed for it. */
-static NORETURN void test_dma(void)
-{
-	must(guard_against_dma());
-	dma_test(&dmar);
-	halt();
-}
-
 void kernel_main(u32 magic, u32 info)
 {
 	trap_init();
@@ -337,11 +303,14 @@ void kernel_main(u32 magic, u32 info)
 		must(caps_init());
 	window_relocate();
 	screen_start_mapped();
-	if (options.dma_test)
-		test_dma();
+	if (options.dma_test) {
+		must(dma_guard_start(&boot_info));
+		dma_guard_test();
+		halt();
+	}
 	must(find_cpus());
 	must(window_grow(roster.usable, roster.count - roster.usable, vmx_caps.has_ept_1g));
-	must(guard_against_dma());
+	must(dma_guard_start(&boot_info));
 	smp_create_cpus(&roster);
 	if (percpu_count() > 1)
 		must(caps_check_smp());

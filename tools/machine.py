@@ -217,7 +217,9 @@ def bochs_command(folder, iso, config):
 
 
 def qemu_command(machine, iso, config):
-    accel = ["-accel", "kvm", "-cpu", "host,+vmx"] if machine == "kvm" else ["-accel", "tcg", "-cpu", "max"]
+    accel = ["-accel", "tcg", "-cpu", "max"]
+    if machine == "kvm":
+        accel = ["-accel", "kvm", "-cpu", "host,migratable=off,+invtsc,+vmx"]
     if machine == "tcg" and config["model"]:
         accel[-1] = config["model"]
     firmware = []

@@ -6,6 +6,7 @@
 
 #include "drivers/console.h"
 #include "drivers/dmar.h"
+#include "drivers/smbios.h"
 #include "drivers/vtd.h"
 #include "kernel/bits.h"
 #include "kernel/hw/cpu.h"
@@ -51,7 +52,12 @@ static void report_processor(void)
 static void report_firmware(const struct boot_info *info)
 {
 	const struct boot_framebuffer *fb = &info->framebuffer;
+	struct smbios names = { 0 };
 
+	if (info->efi_system_table || !info->efi)
+		smbios_read(info->efi_system_table, &names);
+	log_report("machine: %s%s%s, firmware %s %s", names.maker, *names.maker ? " " : "",
+		   *names.product ? names.product : "without a name", names.firmware, names.date);
 	log_report("firmware: %s, started by %s", info->efi ? "UEFI" : "BIOS", info->loader_name);
 	if (fb->type == BOOT_FRAMEBUFFER_NONE)
 		log_report("screen: %s", info->efi ? "none" : "text");

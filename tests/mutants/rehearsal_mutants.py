@@ -22,4 +22,6 @@ MUTANTS = [
            "rehearsal: damaged_tables"),
     Mutant("rehearsal-dmar-units-twice", DMAR, [("\t\tif (out->units[i] == base)\n\t\t\treturn;\n", "\t\t;\n")],
            "rehearsal: units_and_regions"),
+    Mutant("rehearsal-string-of-another", "drivers/smbios.c", [("for (; index > 1 && p < end", "for (; index > 2 && p < end")],
+           "rehearsal: names_of_the_machine"),
 ]

@@ -67,7 +67,8 @@ def test_check_reports_and_halts(model):
     result = boot(None, options="check", model=model, cpus=2)
     assert_no_accident(result)
     assert has_cpus_in_vmx(result, 2), show(result)
-    for line in ("processor: .*Intel", "firmware: BIOS, started by GRUB 2", "memory: 511 MiB in", "serial port: com1, port 3f8",
+    for line in ("processor: .*Intel", "machine: .*firmware",
+                 "firmware: BIOS, started by GRUB 2", "memory: 511 MiB in", "serial port: com1, port 3f8",
                  "screen: text 80x25", "VT-d: none", "VT-x: allowed by", "hidden .*debug store", "VT-x hidden from L1: "):
         assert result.having("^socle: " + line), line + show(result)
     assert all(len(line) <= 120 for line in result.own()), show(result)

@@ -35,6 +35,11 @@ def test_too_old_a_processor(model, lacks):
     assert_halts_with(result, "the processor has no " + lacks, "2010 or later")
 
 
+def test_no_64_bit_mode():
+    """The first instructions say so themselves, before there is a console."""
+    assert_halts_with(boot(guest_image("basic"), model="pentium_mmx"), "has no 64-bit mode", "use an Intel processor with VT-x")
+
+
 def test_check_on_an_old_processor_says_no():
     result = boot(None, options="check", model="penryn")
     assert_no_accident(result)

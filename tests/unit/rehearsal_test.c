@@ -6,6 +6,7 @@
 #include "tests/unit/cmocka_all.h"
 
 #include "drivers/dmar.h"
+#include "drivers/smbios.h"
 #include "kernel/cpuid.h"
 #include "kernel/report.h"
 #include "tests/unit/machine.h"
@@ -194,6 +195,73 @@ static void damaged_tables(void **state UNUSED)
 	assert_int_equal(dmar.unit_count, DMAR_UNIT_MAX);
 }
 
+/* ---- SMBIOS ---- */
+
+#define STRUCTURES 0x90000u
+#define SYSTEM_TABLE 0x91000u
+
+/* Firmware and machine as a laptop has them, with a structure that nobody asks for between. */
+static const char structures[] = "\x00\x12\0\0\1\2\0\0\3\0\0\0\0\0\0\0\0\0"
+				 "LENOVO\0R1FET53W (1.27 )\00004/28/2022\0\0"
+				 "\x20\x04\1\0\0\0"
+				 "\x01\x08\2\0\1\2\0\0"
+				 "LENOVO\000"
+				 "20\x7fTH\0\0"
+				 "\x7f\4\xff\xff\0";
+
+static void put_structures(const char *entry, u32 length_at, u32 address_at)
+{
+	memset(fake_memory + 0xf0000, 0, 0x10000);
+	memcpy(fake_memory + STRUCTURES, structures, sizeof(structures));
+	memcpy(fake_memory + 0xf1230, entry, strlen(entry));
+	memcpy(fake_memory + 0xf1230 + length_at, &(u16){ sizeof(structures) }, 2);
+	memcpy(fake_memory + 0xf1230 + address_at, &(u32){ STRUCTURES }, 4);
+}
+
+static void names_of_the_machine(void **state UNUSED)
+{
+	struct smbios names;
+
+	put_structures("_SM_", 22, 24);
+	smbios_read(0, &names);
+	assert_string_equal(names.maker, "LENOVO");
+	assert_string_equal(names.product, "20?TH");
+	assert_string_equal(names.firmware, "R1FET53W (1.27 )");
+	assert_string_equal(names.date, "04/28/2022");
+	/* under EFI the same by the system table alone */
+	memcpy(fake_memory + SYSTEM_TABLE + 104, &(u64){ 1 }, 8);
+	memcpy(fake_memory + SYSTEM_TABLE + 112, &(u64){ SYSTEM_TABLE + 0x100 }, 8);
+	memcpy(fake_memory + SYSTEM_TABLE + 0x100,
+	       "\x44\x15\xfd\xf2\x94\x97\x2c\x4a\x99\x2e\xe5\xbb\xcf\x20\xe3\x94", 16);
+	memcpy(fake_memory + SYSTEM_TABLE + 0x110, &(u64){ 0xf1230 }, 8);
+	put_structures("_SM3_", 12, 16);
+	smbios_read(SYSTEM_TABLE, &names);
+	assert_string_equal(names.firmware, "R1FET53W (1.27 )");
+}
+
+/* Cut anywhere, or with lengths that lead nowhere: names may be missing, nothing else happens. */
+static void damaged_names(void **state UNUSED)
+{
+	struct smbios names;
+
+	for (u32 length = 0; length < sizeof(structures); length++) {
+		put_structures("_SM_", 22, 24);
+		memcpy(fake_memory + 0xf1230 + 22, &length, 2);
+		smbios_read(0, &names);
+		assert_true(strlen(names.product) <= 5);
+	}
+	put_structures("_SM_", 22, 24);
+	fake_memory[STRUCTURES + 1] = 0;
+	smbios_read(0, &names);
+	assert_string_equal(names.maker, "");
+	memcpy(fake_memory + SYSTEM_TABLE + 104, &(u64){ ~0ull }, 8);
+	memcpy(fake_memory + SYSTEM_TABLE + 112, &(u64){ 0xfffffff0 }, 8);
+	smbios_read(SYSTEM_TABLE, &names);
+	assert_string_equal(names.maker, "");
+	smbios_read(0x100000000, &names);
+	assert_string_equal(names.maker, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -202,6 +270,8 @@ int main(void)
 		cmocka_unit_test_setup(controls_that_l1_does_not_see, setup),
 		cmocka_unit_test_setup(units_and_regions, setup),
 		cmocka_unit_test_setup(damaged_tables, setup),
+		cmocka_unit_test_setup(names_of_the_machine, setup),
+		cmocka_unit_test_setup(damaged_names, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
