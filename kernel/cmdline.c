@@ -90,14 +90,19 @@ static bool parse_ept02(const char *value, void *where)
 	return true;
 }
 
+static bool parse_either(const char *value, const char *yes, const char *no, void *where)
+{
+	bool is_yes = !strcmp(value, yes);
+
+	if (!is_yes && strcmp(value, no))
+		return false;
+	*(bool *)where = is_yes;
+	return true;
+}
+
 static bool parse_on_off(const char *value, void *where)
 {
-	bool on = !strcmp(value, "on");
-
-	if (!on && strcmp(value, "off"))
-		return false;
-	*(bool *)where = on;
-	return true;
+	return parse_either(value, "on", "off", where);
 }
 
 static bool parse_iommu(const char *value, void *where)
@@ -112,12 +117,17 @@ static bool parse_iommu(const char *value, void *where)
 
 static bool parse_allow_refuse(const char *value, void *where)
 {
-	bool allow = !strcmp(value, "allow");
+	return parse_either(value, "allow", "refuse", where);
+}
 
-	if (!allow && strcmp(value, "refuse"))
-		return false;
-	*(bool *)where = allow;
-	return true;
+static bool parse_reset_halt(const char *value, void *where)
+{
+	return parse_either(value, "reset", "halt", where);
+}
+
+static bool parse_reset_vector(const char *value, void *where)
+{
+	return parse_either(value, "reset", "vector", where);
 }
 
 static bool parse_count(const char *value, void *where)
@@ -256,6 +266,7 @@ enum status cmdline_parse(const char *line)
 	options = (struct options){ .log = LOG_INFO,
 				    .console = { .screen = true, .serial = SERIAL_AUTO },
 				    .find_cpus = true,
+				    .stop_resets = true,
 				    .shadow_vmcs = true,
 				    .vpid = true,
 				    .ept_large = true,

@@ -42,6 +42,8 @@ struct options {
 	u32 intercept_pfec_match;
 	bool find_cpus;
 	bool unheld_cpus;
+	bool stop_resets;
+	bool init_resets;
 	bool shadow_vmcs;
 	bool vpid;
 	bool ept_large; /* 2 MiB and 1 GiB pages in EPT01 and EPT02 */

@@ -18,6 +18,7 @@
 #include "drivers/apic.h"
 #include "drivers/chipset.h"
 #include "drivers/microcode.h"
+#include "drivers/reset.h"
 #include "drivers/console.h"
 #include "kernel/cmdline.h"
 #include "kernel/log.h"
@@ -180,6 +181,7 @@ static void find_sleep(void)
 	struct acpi_sleep sleep;
 	struct chipset_pm pm;
 
+	reset_find(boot_info.rsdp, boot_info.rsdp_size, !boot_info.efi);
 	acpi_find_sleep(boot_info.rsdp, boot_info.rsdp_size, !boot_info.efi, &sleep);
 	chipset_find_pm(&sleep, &pm);
 	sleep_add_pages(&sleep);

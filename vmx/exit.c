@@ -139,10 +139,7 @@ enum outcome exit_sipi(struct vcpu *vcpu)
 	return OUTCOME_RESUME;
 }
 
-/*
- * A bare processor shuts down here, and most boards reset. Socle says so and stops: a reset would hide
- * the reason.
- */
+/* A bare processor shuts down here, and most boards reset: so does Socle, when it has said why (on-stop=). */
 enum outcome exit_triple_fault(struct vcpu *vcpu)
 {
 	log_stop();

@@ -8,6 +8,8 @@
 #include "vmx/run.h"
 
 #include "drivers/apic.h"
+#include "drivers/reset.h"
+#include "kernel/cmdline.h"
 #include "kernel/hw/count.h"
 #include "kernel/hw/cpu.h"
 #include "kernel/log.h"
@@ -246,10 +248,19 @@ static void stop_others(void)
 	}
 }
 
+/* As boards do after a shutdown, but so much later that the reason can be read. */
+#define RESET_SECONDS 10u
+
 static NORETURN void stop(void)
 {
 	dump();
 	stop_others();
+	if (options.stop_resets) {
+		log_error("stopped; the machine is reset in %u seconds (on-stop=halt leaves it as it is)",
+			  RESET_SECONDS);
+		apic_delay(RESET_SECONDS * 1000000);
+		reset_machine();
+	}
 	log_error("halted");
 	cpu_halt_forever();
 }

@@ -266,6 +266,15 @@ static inline void lidt(const struct cpu_table_pointer *table)
 	asm volatile("lidt %0" : : "m"(*table) : "memory");
 }
 
+/* For a reset: without an IDT no exception can be delivered. */
+static inline NORETURN void cpu_shut_down(void)
+{
+	const struct cpu_table_pointer none = { 0, 0 };
+
+	asm volatile("lidt %0; ud2" : : "m"(none) : "memory");
+	__builtin_unreachable();
+}
+
 static inline void sgdt(struct cpu_table_pointer *table)
 {
 	asm volatile("sgdt %0" : "=m"(*table) : : "memory");

@@ -7,6 +7,12 @@ JOIN = "vmx/hw/caps_join.c"
 GIVE, EFI = "boot/l1_linux_give.c", "boot/efi_map.c"
 
 MUTANTS = [
+    Mutant("reset-register-in-any-space", "drivers/reset.c", [("fadt[FADT_RESET_REG] != GAS_IO)", "!fadt)")],
+           "reset: acpis_register_comes_first"),
+    Mutant("reset-register-not-offered", "drivers/reset.c", [("!(acpi_get32(fadt + FADT_FLAGS) & FADT_RESET_REG_SUP)", "!fadt")],
+           "reset: acpis_register_comes_first"),
+    Mutant("bsp-init-always-a-reset", "vmx/guest/vcpu.c", [("if (options.init_resets) {", "if (!options.init_resets || true) {")],
+           "reset: an_init_of_the_first_cpu"),
     Mutant("microcode-of-another-platform", MICROCODE, [("((platforms & cpu->platform) || !platforms)", "true")],
            "microcode: the_newest_for_this_processor"),
     Mutant("microcode-older-than-what-is-there", MICROCODE, [("(i32)h.revision <= (i32)newest", "!h.revision")],

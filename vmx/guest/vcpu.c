@@ -7,10 +7,12 @@
 #include "vmx/guest/vcpu.h"
 
 #include "boot/l1.h"
+#include "drivers/reset.h"
 #include "kernel/cmdline.h"
 #include "kernel/desc.h"
 #include "kernel/hw/cpu.h"
 #include "kernel/hw/phys.h"
+#include "kernel/log.h"
 #include "kernel/msr.h"
 #include "kernel/percpu.h"
 #include "kernel/panic.h"
@@ -233,13 +235,18 @@ void vcpu_init_reset(struct vcpu *vcpu)
 
 /*
  * SDM "MP Initialization Protocol": after INIT an AP waits for a SIPI, the BSP starts at the reset vector.
- * A SIPI that finds the processor here, in VMX root operation, is lost, and an operating system sends it
- * right after the INIT: so the AP waits first, and what nobody can see before its SIPI is reset at its SIPI.
+ * There a firmware that finds no cold machine may be lost: bsp-init=reset makes one. A SIPI that finds the
+ * processor here, in VMX root operation, is lost, and an operating system sends it right after the INIT: so
+ * the AP waits first, and what nobody can see before its SIPI is reset at its SIPI.
  */
 void vcpu_take_init(struct vcpu *vcpu)
 {
 	ASSERT(vcpu->vmcs == &vcpu->vmcs01);
 	if (rdmsr(MSR_IA32_APIC_BASE) & APIC_BASE_BSP) {
+		if (options.init_resets) {
+			log_error("INIT of the first CPU; the machine is reset (bsp-init=reset)");
+			reset_machine();
+		}
 		vcpu_init_reset(vcpu);
 		return;
 	}

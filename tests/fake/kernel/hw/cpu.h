@@ -102,6 +102,13 @@ static inline void cpu_cli(void)
 static inline void lgdt(const struct cpu_table_pointer *table UNUSED)
 {
 }
+NORETURN void cpu_halt_forever(void);
+
+static inline NORETURN void cpu_shut_down(void)
+{
+	cpu_halt_forever();
+}
+
 static inline void lidt(const struct cpu_table_pointer *table UNUSED)
 {
 }
