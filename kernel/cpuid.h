@@ -31,6 +31,8 @@ struct cpuid_regs {
 #define CPUID_LEAF_LBR 0x1c
 #define CPUID_LEAF_TILE 0x1d
 #define CPUID_LEAF_TOPOLOGY2 0x1f
+#define CPUID_LEAF_HRESET 0x20
+#define CPUID_LEAF_AVX10 0x24
 #define CPUID_LEAF_HYPERVISOR 0x40000000
 #define CPUID_LEAF_LEVEL 0x40000001 /* Socle's own: EAX = how many Socles are below it */
 #define CPUID_LEAF_EXT_MAX 0x80000000

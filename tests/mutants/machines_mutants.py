@@ -3,15 +3,21 @@
 from mutant import Mutant
 
 MICROCODE = "drivers/microcode.c"
+CPU = "vmx/l1/exit_cpu.c"
 JOIN = "vmx/hw/caps_join.c"
 GIVE, EFI = "boot/l1_linux_give.c", "boot/efi_map.c"
 
 MUTANTS = [
+    Mutant("apx-told", CPU, [("BIT(14) | BIT(19))", "BIT(14) | BIT(19) | BIT(21))")], "l1: newer_leaves_bit_by_bit"),
+    Mutant("leaf-23h-told", CPU, [("case CPUID_LEAF_HRESET ... CPUID_LEAF_AVX10 - 1:", "case CPUID_LEAF_HRESET:")],
+           "l1: newer_leaves_bit_by_bit"),
     Mutant("reset-register-in-any-space", "drivers/reset.c", [("fadt[FADT_RESET_REG] != GAS_IO)", "!fadt)")],
            "reset: acpis_register_comes_first"),
-    Mutant("reset-register-not-offered", "drivers/reset.c", [("!(acpi_get32(fadt + FADT_FLAGS) & FADT_RESET_REG_SUP)", "!fadt")],
+    Mutant("reset-register-not-offered", "drivers/reset.c",
+           [("!(acpi_get32(fadt + FADT_FLAGS) & FADT_RESET_REG_SUP)", "!fadt")],
            "reset: acpis_register_comes_first"),
-    Mutant("bsp-init-always-a-reset", "vmx/guest/vcpu.c", [("if (options.init_resets) {", "if (!options.init_resets || true) {")],
+    Mutant("bsp-init-always-a-reset", "vmx/guest/vcpu.c",
+           [("if (options.init_resets) {", "if (!options.init_resets || true) {")],
            "reset: an_init_of_the_first_cpu"),
     Mutant("microcode-of-another-platform", MICROCODE, [("((platforms & cpu->platform) || !platforms)", "true")],
            "microcode: the_newest_for_this_processor"),

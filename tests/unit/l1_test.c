@@ -286,6 +286,43 @@ static void new_features_with_other_msrs_are_hidden(void **state UNUSED)
 	assert_int_equal(machine_vcpu->gpr[GPR_RAX], 0x20);
 }
 
+static void processor_with_all_bits(void)
+{
+	fake_cpuid_set(CPUID_LEAF_MAX, 0, 0x24, 0, 0, 0);
+	fake_cpuid_set(CPUID_LEAF_EXTENDED_FEATURES, 0, 9, 0, 0, ~0u & ~(u32)CPUID_7_EDX_ARCH_CAPABILITIES);
+	fake_cpuid_set(CPUID_LEAF_EXTENDED_FEATURES, 1, ~0u, ~0u, ~0u, ~0u);
+	for (u32 leaf = 0x20; leaf <= 0x24; leaf++)
+		for (u32 subleaf = 0; subleaf < 3; subleaf++)
+			fake_cpuid_set(leaf, subleaf, ~0u, ~0u, ~0u, ~0u);
+}
+
+/* Instructions that need nothing of the VMCS are shown; what brings state or MSRs that Socle does not know is
+ * not. */
+static void newer_leaves_bit_by_bit(void **state UNUSED)
+{
+	struct cpuid_regs r = cpuid_l1(machine_vcpu, CPUID_LEAF_MAX, 0);
+
+	assert_int_equal(r.eax, 0x24);
+	r = cpuid_l1(machine_vcpu, CPUID_LEAF_EXTENDED_FEATURES, 0);
+	assert_int_equal(r.eax, 2);
+	assert_int_equal(r.edx & (BIT(11) | BIT(13)), BIT(11) | BIT(13));
+	assert_int_equal(r.edx & (BIT(1) | BIT(5) | BIT(18) | BIT(19) | BIT(20)), 0);
+	r = cpuid_l1(machine_vcpu, CPUID_LEAF_EXTENDED_FEATURES, 1);
+	assert_int_equal(r.eax, 0x00a01cbf);
+	assert_int_equal(r.ebx, 0x9);
+	assert_int_equal(r.ecx, 0);
+	assert_int_equal(r.edx, 0x00084530);
+	for (u32 leaf = 0x20; leaf <= 0x24; leaf++)
+		for (u32 subleaf = 0; subleaf < 3; subleaf++) {
+			r = cpuid_l1(machine_vcpu, leaf, subleaf);
+			assert_int_equal(r.ebx, leaf == 0x24 && !subleaf ? ~0u : 0);
+			assert_int_equal(r.eax | r.ecx | r.edx, 0);
+		}
+	/* beyond the last one: as that */
+	r = cpuid_l1(machine_vcpu, 0x25, 0);
+	assert_int_equal(r.ebx, ~0u);
+}
+
 static void processor_with_feedback(void)
 {
 	fake_cpuid_set(CPUID_LEAF_THERMAL, 0, 0x00880077, 2, 0x0209, 0x30003);
@@ -530,6 +567,7 @@ int main(void)
 		MACHINE_TEST_BEFORE(new_features_with_other_msrs_are_hidden, "", processor_of_the_future),
 		MACHINE_TEST_BEFORE(msrs_with_addresses_are_hidden, "", processor_with_hidden_msrs),
 		MACHINE_TEST(msrs_that_are_not_there_cost_nothing, ""),
+		MACHINE_TEST_BEFORE(newer_leaves_bit_by_bit, "", processor_with_all_bits),
 		MACHINE_TEST_BEFORE(hardware_feedback_is_hidden, "", processor_with_feedback),
 		MACHINE_TEST(a_machine_check_is_l1s, ""),
 		MACHINE_TEST(a_machine_check_opens_a_way_back, ""),

@@ -43,14 +43,15 @@
 	 CPUID_7_ECX_AVX512_VPOPCNTDQ | CPUID_7_ECX_RDPID | CPUID_7_ECX_BUS_LOCK_DETECT |                    \
 	 CPUID_7_ECX_CLDEMOTE | CPUID_7_ECX_MOVDIRI | CPUID_7_ECX_MOVDIR64B)
 
-/* Hidden: UINTR, PCONFIG, architectural LBRs, CET-IBT. */
+/* Hidden: SGX's keys, UINTR, PCONFIG, architectural LBRs, CET-IBT. */
 #define LEAF7_EDX                                                                                            \
 	(CPUID_7_EDX_AVX512_4VNNIW | CPUID_7_EDX_AVX512_4FMAPS | CPUID_7_EDX_FSRM |                          \
 	 CPUID_7_EDX_AVX512_VP2INTERSECT | BIT(9) /* SRBDS_CTRL */ | CPUID_7_EDX_MD_CLEAR |                  \
-	 CPUID_7_EDX_SERIALIZE | CPUID_7_EDX_HYBRID | CPUID_7_EDX_TSXLDTRK | CPUID_7_EDX_AMX_BF16 |          \
-	 CPUID_7_EDX_AVX512_FP16 | CPUID_7_EDX_AMX_TILE | CPUID_7_EDX_AMX_INT8 | CPUID_7_EDX_IBRS |          \
-	 CPUID_7_EDX_STIBP | CPUID_7_EDX_L1D_FLUSH | CPUID_7_EDX_ARCH_CAPABILITIES |                         \
-	 CPUID_7_EDX_CORE_CAPABILITIES | CPUID_7_EDX_SSBD)
+	 BIT(11) /* RTM_ALWAYS_ABORT */ | BIT(13) /* TSX_FORCE_ABORT */ | CPUID_7_EDX_SERIALIZE |            \
+	 CPUID_7_EDX_HYBRID | CPUID_7_EDX_TSXLDTRK | CPUID_7_EDX_AMX_BF16 | CPUID_7_EDX_AVX512_FP16 |        \
+	 CPUID_7_EDX_AMX_TILE | CPUID_7_EDX_AMX_INT8 | CPUID_7_EDX_IBRS | CPUID_7_EDX_STIBP |                \
+	 CPUID_7_EDX_L1D_FLUSH | CPUID_7_EDX_ARCH_CAPABILITIES | CPUID_7_EDX_CORE_CAPABILITIES |             \
+	 CPUID_7_EDX_SSBD)
 
 /* Hidden: hardware feedback (HFI, Thread Director), whose table the processor writes into memory by itself.
  */
@@ -62,10 +63,22 @@
 #define LEAF7_SUBLEAF_LAST 2u
 #define PERFMON_VERSION_LAST 5u
 
-/* Vector instructions and fast strings; hidden: LASS, FRED, HRESET, LAM. */
+/*
+ * Vector instructions and fast strings; hidden: LASS, leaf 23H, FRED and LKGS, WRMSRNS, NMI-source reporting,
+ * HRESET, LAM, MSRLIST.
+ */
 #define LEAF7_1_EAX                                                                                          \
 	(BIT(0) | BIT(1) | BIT(2) | BIT(3) | CPUID_7_1_EAX_AVX_VNNI | CPUID_7_1_EAX_AVX512_BF16 | BIT(7) |   \
 	 BIT(10) | BIT(11) | BIT(12) | BIT(21) | BIT(23))
+
+/* The MSRs of PPIN; CPUID's values are no more limited. */
+#define LEAF7_1_EBX (BIT(0) | BIT(3))
+
+/*
+ * AVX-VNNI-INT8, AVX-NE-CONVERT, AMX-COMPLEX, AVX-VNNI-INT16, PREFETCHI, AVX10; hidden: user-timer events,
+ * USER_MSR, UIRET_UIF, CET_SSS, APX.
+ */
+#define LEAF7_1_EDX (BIT(4) | BIT(5) | BIT(8) | BIT(10) | BIT(14) | BIT(19))
 
 /*
  * State components of XCR0 and of IA32_XSS that L1 may know of: all of user state but CET; of
@@ -74,7 +87,7 @@
 #define XCR0_OFFERED (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512 | XCR0_PKRU | XCR0_TILECFG | XCR0_TILEDATA)
 
 /* The last leaves that Socle knows. What came after them would have to be looked at first. */
-#define BASIC_LEAF_LAST CPUID_LEAF_TOPOLOGY2
+#define BASIC_LEAF_LAST CPUID_LEAF_AVX10
 #define EXT_LEAF_LAST CPUID_LEAF_ADDRESS_SIZE
 
 /* "SocleSocle  " */
@@ -145,7 +158,11 @@ static void filter_extended_features(struct vcpu *vcpu, struct cpuid_regs *r, u3
 		if ((r->ecx & CPUID_7_ECX_PKU) && (vcpu_reg(vcpu, REG_CR4) & CR4_PKE))
 			r->ecx |= (u32)CPUID_7_ECX_OSPKE;
 		break;
-	case 1: *r = (struct cpuid_regs){ .eax = r->eax & (u32)LEAF7_1_EAX }; break;
+	case 1:
+		*r = (struct cpuid_regs){ .eax = r->eax & (u32)LEAF7_1_EAX,
+					  .ebx = r->ebx & (u32)LEAF7_1_EBX,
+					  .edx = r->edx & (u32)LEAF7_1_EDX };
+		break;
 	case LEAF7_SUBLEAF_LAST: *r = (struct cpuid_regs){ .edx = r->edx & (u32)LEAF7_2_EDX }; break;
 	default: *r = (struct cpuid_regs){ 0 };
 	}
@@ -200,7 +217,13 @@ static inline void filter(struct vcpu *vcpu, struct cpuid_regs *r, u32 leaf, u32
 	case CPUID_LEAF_PT:
 	case CPUID_LEAF_KEY_LOCKER:
 	case 0x1b: /* PCONFIG */
-	case CPUID_LEAF_LBR: *r = (struct cpuid_regs){ 0 }; break;
+	case CPUID_LEAF_LBR:
+	case CPUID_LEAF_HRESET ... CPUID_LEAF_AVX10 - 1: /* also TDX, version 6 of the performance counters */
+		*r = (struct cpuid_regs){ 0 };
+		break;
+	case CPUID_LEAF_AVX10:
+		*r = subleaf ? (struct cpuid_regs){ 0 } : (struct cpuid_regs){ .ebx = r->ebx };
+		break;
 	default:
 		if (unlikely(leaf >> 24 == CPUID_LEAF_HYPERVISOR >> 24))
 			hypervisor_leaf(r, leaf);
