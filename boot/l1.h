@@ -16,6 +16,7 @@
  */
 struct l1_start {
 	u32 eip, eax, ebx, ecx, edx, esi, edi, ebp, esp;
+	u32 cr0;       /* CD and NW as they were before Socle */
 	u32 gdt_base;  /* guest-physical: four descriptors that L1 may read; */
 	u16 gdt_limit; /* selectors 0x10 code, 0x18 data */
 	u16 code_selector, data_selector;

@@ -30,6 +30,8 @@ start32:
 	cld
 	movl	%eax, %ebp
 	movl	%ebx, %edi
+	movl	%cr0, %eax
+	movl	%eax, PHYSICAL(start_cr0)
 	movl	$PHYSICAL(early_stack_top), %esp
 	movl	$0x80000000, %eax
 	cpuid
@@ -178,6 +180,10 @@ no_long_mode_text:
 	.ascii	"\r\nsocle: error: halted\r\n\0"
 
 	.section .bss
+	.balign 4
+	.globl start_cr0
+start_cr0:			/* as the boot loader left it */
+	.skip	4
 	.balign 4096
 early_pml4:
 	.skip	4096

@@ -28,6 +28,7 @@
 #include "kernel/string.h"
 #include "kernel/trap.h"
 #include "kernel/version.h"
+#include "kernel/x86.h"
 #include "mm/memmap.h"
 #include "mm/page_alloc.h"
 #include "vmx/hw/caps.h"
@@ -43,6 +44,8 @@
 
 #define CPU_LINES_MAX 8
 #define LINE_PIECE 90 /* a long command line is shown in lines of so much */
+
+extern const u32 start_cr0; /* start.S */
 
 void kernel_main(u32 magic, u32 info);
 NORETURN void start_on_stack(u64 top, void (*function)(void));
@@ -218,6 +221,7 @@ static void main_in_window(void)
 	if (!boot_info.efi)
 		must(int15_install());
 	must(l1_load(&boot_info, &start));
+	start.cr0 = start_cr0 & (u32)(CR0_CD | CR0_NW);
 	vcpu_create(cpu, &vm, &start);
 	log_memory();
 	log_l1(&start);

@@ -8,6 +8,8 @@ JOIN = "vmx/hw/caps_join.c"
 GIVE, EFI = "boot/l1_linux_give.c", "boot/efi_map.c"
 
 MUTANTS = [
+    Mutant("caches-always-on-at-the-start", "vmx/guest/vcpu.c", [("CR0_PE | CR0_ET | start->cr0", "CR0_PE | CR0_ET")],
+           "l1: caches_are_as_the_loader_left_them"),
     Mutant("apx-told", CPU, [("BIT(14) | BIT(19))", "BIT(14) | BIT(19) | BIT(21))")], "l1: newer_leaves_bit_by_bit"),
     Mutant("leaf-23h-told", CPU, [("case CPUID_LEAF_HRESET ... CPUID_LEAF_AVX10 - 1:", "case CPUID_LEAF_HRESET:")],
            "l1: newer_leaves_bit_by_bit"),

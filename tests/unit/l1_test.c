@@ -5,6 +5,7 @@
  */
 #include "tests/unit/cmocka_all.h"
 
+#include "boot/l1.h"
 #include "kernel/msr.h"
 #include "kernel/trap.h"
 #include "kernel/x86.h"
@@ -266,6 +267,18 @@ static void msrs_that_are_not_there_cost_nothing(void **state UNUSED)
 	assert_false(intercepted(0x17d0, true) || intercepted(0x1903, false) ||
 		     intercepted(MSR_IA32_LBR_CTL, true));
 	assert_true(intercepted(0x570, true) && intercepted(MSR_IA32_DS_AREA, true));
+}
+
+/* On the first CPU; without them Socle's own, which are clear. */
+static void caches_are_as_the_loader_left_them(void **state UNUSED)
+{
+	struct l1_start start = { .eip = 0x100000, .code_selector = 0x10, .data_selector = 0x18 };
+
+	vcpu_create(&fake_cpu, &vm, &start);
+	assert_int_equal(read_cr0() & (CR0_CD | CR0_NW), 0);
+	start.cr0 = (u32)(CR0_CD | CR0_NW);
+	vcpu_create(&fake_cpu, &vm, &start);
+	assert_int_equal(read_cr0() & (CR0_CD | CR0_NW), CR0_CD | CR0_NW);
 }
 
 static void processor_of_the_future(void)
@@ -567,6 +580,7 @@ int main(void)
 		MACHINE_TEST_BEFORE(new_features_with_other_msrs_are_hidden, "", processor_of_the_future),
 		MACHINE_TEST_BEFORE(msrs_with_addresses_are_hidden, "", processor_with_hidden_msrs),
 		MACHINE_TEST(msrs_that_are_not_there_cost_nothing, ""),
+		MACHINE_TEST(caches_are_as_the_loader_left_them, ""),
 		MACHINE_TEST_BEFORE(newer_leaves_bit_by_bit, "", processor_with_all_bits),
 		MACHINE_TEST_BEFORE(hardware_feedback_is_hidden, "", processor_with_feedback),
 		MACHINE_TEST(a_machine_check_is_l1s, ""),

@@ -277,7 +277,7 @@ static void set_start_state(struct vcpu *vcpu, const struct l1_start *start)
 		set_segment(vcpu, data[i], start->data_selector, 0, 0xffffffff, AR_DATA32);
 	vcpu_set_reg(vcpu, REG_GDTR_BASE, start->gdt_base);
 	vcpu_set_reg(vcpu, REG_GDTR_LIMIT, start->gdt_limit);
-	cr_set_l1_cr0(vcpu, CR0_PE | CR0_ET);
+	cr_set_l1_cr0(vcpu, CR0_PE | CR0_ET | start->cr0);
 	vcpu_set_reg(vcpu, REG_RIP, start->eip);
 	vcpu_set_reg(vcpu, REG_RSP, start->esp);
 	vcpu->gpr[GPR_RAX] = start->eax;
