@@ -28,7 +28,7 @@ void start_relocate(void *to, const void *from, u64 size, u64 cr3);
  * stacks and slots of vmcs12s. tests/unit/machines_test.c holds these against what a vCPU takes.
  */
 #define SHARED_SIZE (2 * SIZE_1M)
-#define CPU_SIZE (3 * SIZE_1M)
+#define CPU_SIZE (2 * SIZE_1M)
 #define PARKED_SIZE (SIZE_1M / 8)
 
 /* EPT02's budget of each CPU, where ept02= does not say: so that all of Socle has at most an eighth of

@@ -27,6 +27,7 @@ struct cpuid_regs {
 #define CPUID_LEAF_PT 0x14
 #define CPUID_LEAF_TSC 0x15
 #define CPUID_LEAF_FREQUENCY 0x16
+#define CPUID_LEAF_FREQUENCY 0x16
 #define CPUID_LEAF_KEY_LOCKER 0x19
 #define CPUID_LEAF_LBR 0x1c
 #define CPUID_LEAF_TILE 0x1d

@@ -22,8 +22,10 @@
 #include "drivers/console.h"
 #include "kernel/cmdline.h"
 #include "kernel/log.h"
+#include "kernel/msr.h"
 #include "kernel/panic.h"
 #include "kernel/percpu.h"
+#include "kernel/print.h"
 #include "boot/smp.h"
 #include "kernel/string.h"
 #include "kernel/trap.h"
@@ -54,6 +56,7 @@ static struct boot_info boot_info;
 static struct acpi_cpus named;
 static struct census answered;
 static struct roster roster;
+static u64 started;	    /* TSC */
 static const u8 *microcode; /* the update, in the first window; NULL: none */
 static u32 microcode_size;
 
@@ -109,18 +112,38 @@ static void ap_main(struct percpu *cpu)
 	vcpu_run(cpu->vcpu);
 }
 
-static void log_memory(void)
+/* By the frequency that the processor names, in milliseconds; else in millions of ticks. */
+static void log_time(char *text, size_t size)
 {
-	u64 usable = 0;
+	u64 ticks = rdtsc() - started, ratio = 0;
+	u32 mhz = cpuid(CPUID_LEAF_MAX, 0).eax >= CPUID_LEAF_FREQUENCY
+			  ? cpuid(CPUID_LEAF_FREQUENCY, 0).eax & 0xffff
+			  : 0;
+
+	if (!mhz && rdmsr_safe(MSR_PLATFORM_INFO, &ratio))
+		mhz = (ratio >> 8 & 0xff) * 100;
+	print_format(text, size, "%llu %s",
+		     (unsigned long long)(mhz ? ticks / (mhz * 1000ull) : ticks / 1000000),
+		     mhz ? "ms" : "million ticks");
+}
+
+static void log_start(void)
+{
+	u64 usable = 0, own = 0;
 	const struct memmap_range *window;
+	char time[40];
 
 	for (size_t i = 0; i < memmap_count(); i++)
 		if (memmap_get(i)->type == MEMMAP_USABLE)
 			usable += memmap_get(i)->size;
-	for (u32 i = 0; (window = memmap_window(i)); i++)
+	for (u32 i = 0; (window = memmap_window(i)); i++) {
 		log_info("memory: window %llx-%llx", (unsigned long long)window->base,
 			 (unsigned long long)(window->base + window->size - 1));
-	log_info("memory: %llu MiB for L1; of Socle's %llu KiB are free", (unsigned long long)(usable >> 20),
+		own += window->size;
+	}
+	log_time(time, sizeof(time));
+	log_info("start: %s, %u CPUs; %llu MiB for L1, %llu KiB for Socle (%llu KiB free)", time,
+		 percpu_count(), (unsigned long long)(usable >> 20), (unsigned long long)(own >> 10),
 		 (unsigned long long)page_free_count() * 4);
 }
 
@@ -196,7 +219,7 @@ static void find_sleep(void)
 /* The other CPUs are halted: they never come to the barrier. */
 static NORETURN void end_rehearsal(void)
 {
-	log_memory();
+	log_start();
 	rehearsal_end();
 	rehearsal_verdict(true);
 	halt();
@@ -223,7 +246,7 @@ static void main_in_window(void)
 	must(l1_load(&boot_info, &start));
 	start.cr0 = start_cr0 & (u32)(CR0_CD | CR0_NW);
 	vcpu_create(cpu, &vm, &start);
-	log_memory();
+	log_start();
 	log_l1(&start);
 	console_to_l1();
 	smp_barrier();
@@ -290,6 +313,7 @@ static enum status find_cpus(void)
 
 void kernel_main(u32 magic, u32 info)
 {
+	started = rdtsc();
 	trap_init();
 	trap_load();
 	must(read_loader(magic, info));

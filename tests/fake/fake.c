@@ -227,6 +227,7 @@ bool fake_is_removed(u32 field)
 /* ---- memory ---- */
 
 u8 *fake_memory;
+u64 fake_memory_size = FAKE_MEMORY_SIZE;
 
 /* What the linker script names in the real image; and what moves it. */
 __asm__(".data\n"
@@ -259,15 +260,16 @@ void start_relocate(void *to UNUSED, const void *from UNUSED, u64 size UNUSED, u
 static void memory_reset(void)
 {
 	if (!fake_memory) {
-		fake_memory = mmap(NULL, FAKE_MEMORY_SIZE, PROT_READ | PROT_WRITE,
+		fake_memory = mmap(NULL, fake_memory_size, PROT_READ | PROT_WRITE,
 				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 		if (fake_memory == MAP_FAILED)
 			abort();
 		/* Each machine test is a process that touches thousands of these pages: fewer faults. */
-		madvise(fake_memory, FAKE_MEMORY_SIZE, MADV_HUGEPAGE);
+		if (fake_memory_size == FAKE_MEMORY_SIZE)
+			madvise(fake_memory, fake_memory_size, MADV_HUGEPAGE);
 		return;
 	}
-	madvise(fake_memory, FAKE_MEMORY_SIZE, MADV_DONTNEED);
+	madvise(fake_memory, fake_memory_size, MADV_DONTNEED);
 }
 
 /* ---- MSRs, CPUID, ports, control registers ---- */

@@ -8,6 +8,13 @@ JOIN = "vmx/hw/caps_join.c"
 GIVE, EFI = "boot/l1_linux_give.c", "boot/efi_map.c"
 
 MUTANTS = [
+    Mutant("too-little-for-a-cpu", "boot/window.c", [("#define CPU_SIZE (2 * SIZE_1M)", "#define CPU_SIZE SIZE_1M")],
+           "machines: a_laptop_of_2012"),
+    Mutant("tables-of-large-pages-alone", "boot/window.c", [("\t\tpages += end >> 30;\n", "\t\tpages += 0;\n")],
+           "machines: a_server_with_8_tib"),
+    Mutant("x2apic-entries-unread", "drivers/acpi.c",
+           [("e[0] == MADT_LOCAL_X2APIC && size >= 16", "e[0] == MADT_LOCAL_X2APIC && size > 16")],
+           "machines: a_server_with_8_tib"),
     Mutant("caches-always-on-at-the-start", "vmx/guest/vcpu.c", [("CR0_PE | CR0_ET | start->cr0", "CR0_PE | CR0_ET")],
            "l1: caches_are_as_the_loader_left_them"),
     Mutant("apx-told", CPU, [("BIT(14) | BIT(19))", "BIT(14) | BIT(19) | BIT(21))")], "l1: newer_leaves_bit_by_bit"),

@@ -48,7 +48,7 @@ static void before_start(void)
 {
 	struct cpuid_regs one = cpuid(1, 0);
 
-	fake_cpuid_set(0, 0, 0x23, 0, 0, 0);
+	fake_cpuid_set(0, 0, 0x28, 0, 0, 0);
 	fake_cpuid_set(1, 0, one.eax, one.ebx, one.ecx | (u32)(CPUID_1_ECX_SMX | CPUID_1_ECX_OSXSAVE),
 		       one.edx);
 	fake_cpuid_set(7, 0, 1, (u32)CPUID_7_EBX_SMEP, (u32)(CPUID_7_ECX_OSPKE | CPUID_7_ECX_CET_SS), 0);
@@ -64,7 +64,7 @@ static void what_l1_does_not_see(void **state UNUSED)
 	assert_true(says("hidden (Socle does not switch its state): CET shadow stacks, LASS\n"));
 	assert_true(says("not for guests): SMX (TXT), silicon debug\n"));
 	assert_true(says("hidden (unknown to Socle, in CPUID): 7.1 EAX 20000000,"));
-	assert_true(says("leaves 20-23\n"));
+	assert_true(says("leaves 25-28\n"));
 	/* shown, or a control register's */
 	assert_false(says("SMEP"));
 	assert_false(says("1.0 ECX"));

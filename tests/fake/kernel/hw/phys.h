@@ -15,18 +15,19 @@
 
 #define FAKE_MEMORY_SIZE (6ull << 30)
 extern u8 *fake_memory;
+extern u64 fake_memory_size; /* FAKE_MEMORY_SIZE, or what a test sets before the first fake_reset() */
 extern u64 image_phys;
 
 static inline void *phys_to_ptr(hpa_t pa)
 {
-	return pa.v < FAKE_MEMORY_SIZE ? fake_memory + pa.v : (u8 *)pa.v;
+	return pa.v < fake_memory_size ? fake_memory + pa.v : (u8 *)pa.v;
 }
 
 static inline hpa_t ptr_to_phys(const void *p)
 {
 	u64 offset = (u64)p - (u64)fake_memory;
 
-	return HPA(offset < FAKE_MEMORY_SIZE ? offset : (u64)p);
+	return HPA(offset < fake_memory_size ? offset : (u64)p);
 }
 
 #endif
