@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What an INVEPT of L1's takes away of EPT02, entry by entry, and what it leaves; EPT02s of many EPT pointers
+ * in turn. SDM: "Guidelines for Use of the INVEPT Instruction", "Accessed and Dirty Flags for EPT".
+ */
+#include "tests/unit/cmocka_all.h"
+
+#include "kernel/x86.h"
+#include "tests/unit/l2_support.h"
+#include "vmx/nested/ept/ept.h"
+
+#define P_PML4 P_EPT
+#define P_PDPT (P_EPT + 0x1000)
+#define P_PD (P_EPT + 0x2000)
+#define P_PT (P_EPT + 0x3000)
+#define P_OTHER_PT (P_EPT + 0x4000)
+#define P_ROOTS (P_EPT + 0x10000)
+#define WB (MEMTYPE_WB << EPT_MEMTYPE_SHIFT)
+#define TRANSLATED (EPTV_LINEAR_VALID | EPTV_TRANSLATED)
+#define BASE 0x40000000ull
+#define FRAME (M_SPARE + 0x400000)
+#define LARGE 0x1000000ull
+
+#define RD EPT_READ
+#define RX (EPT_READ | EPT_EXEC)
+#define RWX EPT_RWX
+#define A EPT_ACCESSED
+#define D EPT_DIRTY
+#define GONE 0
+
+static void run_on_ept(u64 flags)
+{
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	l1_write64(P_PML4, P_PDPT | RWX | A);
+	l1_write64(P_PDPT, RWX | EPT_LEAF | WB | A | D);
+	l1_write64(P_PDPT + 8, P_PD | RWX | A);
+	l1_write64(P_PD, P_PT | RWX | A);
+	W(ept_pointer, P_PML4 | 3 << EPTP_WALK_SHIFT | MEMTYPE_WB | flags);
+	W(proc2_controls, PROC2_EPT | PROC2_UNRESTRICTED_GUEST);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_true(machine_in_l2());
+}
+
+static void invept(void)
+{
+	assert_int_equal(l1_invalidate(EXIT_INVEPT, INVEPT_ALL, 0, 0), 0);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_true(machine_in_l2());
+}
+
+static void touch(u64 gpa, u64 access)
+{
+	EXIT_NOW(.reason = EXIT_EPT_VIOLATION, .qualification = access | TRANSLATED, .guest_physical = gpa);
+	assert_true(machine_in_l2());
+}
+
+/* What EPT02 lets L2 do there without asking: the AND of its entries, 0 if one is missing. */
+static u64 allowed(u64 gpa)
+{
+	u64 entry = machine_field(VMCS_ept_pointer), all = RWX;
+
+	for (unsigned int level = 4; level > 0; level--) {
+		entry = l1_read64((entry & EPT_ADDRESS) + ept_index(gpa, level) * 8);
+		all &= entry;
+		if (!all || (level <= 3 && (entry & EPT_LEAF)))
+			break;
+	}
+	return all;
+}
+
+struct change {
+	u64 before, after;
+	u64 access; /* that fills EPT02 in between */
+	u64 left;
+};
+
+static void each_change(const struct change *changes, size_t count, u64 where, u64 gpa)
+{
+	u64 kept = l1_read64(where);
+
+	for (size_t i = 0; i < count; i++) {
+		u64 fills;
+
+		EXIT_NOW(.reason = EXIT_CPUID);
+		l1_write64(where, 0);
+		invept();
+		assert_int_equal(allowed(gpa), 0);
+		l1_write64(where, changes[i].before);
+		touch(gpa, changes[i].access);
+		EXIT_NOW(.reason = EXIT_CPUID);
+		l1_write64(where, changes[i].after);
+		fills = machine_vcpu->nested.counters.ept02_fills;
+		invept();
+		if (allowed(gpa) != changes[i].left)
+			fail_msg("change %zu: %llx", i, (unsigned long long)allowed(gpa));
+		assert_int_equal(machine_vcpu->nested.counters.ept02_fills, fills);
+	}
+	EXIT_NOW(.reason = EXIT_CPUID);
+	l1_write64(where, kept);
+	invept();
+}
+
+static const struct change leaves[] = {
+	{ FRAME | RWX | WB, FRAME | RWX | WB, EPTV_WRITE, RWX },
+	{ FRAME | RWX | WB, FRAME | RWX | WB | BIT(52), EPTV_WRITE, RWX },
+	{ FRAME | RWX | WB, FRAME | RWX | WB | EPT_USER_EXEC, EPTV_WRITE, RWX },
+	{ FRAME | RWX | WB, FRAME | RWX | WB | A | D, EPTV_WRITE, RWX },
+	{ FRAME | RWX | WB | A | D, FRAME | RWX | WB, EPTV_WRITE, RWX },
+	{ FRAME | RWX | WB, FRAME | RD | WB, EPTV_WRITE, RD },
+	{ FRAME | RWX | WB, FRAME | RX | WB, EPTV_WRITE, RX },
+	{ FRAME | RD | WB, FRAME | RWX | WB, EPTV_READ, RD },
+	{ FRAME | RWX | WB, 0, EPTV_WRITE, GONE },
+	{ FRAME | RWX | WB, FRAME | EPT_WRITE | WB, EPTV_WRITE, GONE },
+	{ FRAME | RWX | WB, FRAME | RWX, EPTV_WRITE, GONE },
+	{ FRAME | RWX | WB, FRAME | RWX | WB | EPT_IGNORE_PAT, EPTV_WRITE, GONE },
+	{ FRAME | RWX | WB, (FRAME + PAGE_SIZE) | RWX | WB, EPTV_WRITE, GONE },
+	/* one page: bit 7 means nothing */
+	{ FRAME | RWX | WB, FRAME | RWX | WB | EPT_LEAF, EPTV_WRITE, RWX },
+};
+
+static const struct change leaves_with_flags[] = {
+	{ FRAME | RWX | WB | A | D, FRAME | RWX | WB | A | D, EPTV_WRITE, RWX },
+	{ FRAME | RWX | WB | A | D, FRAME | RWX | WB | A, EPTV_WRITE, RX },
+	{ FRAME | RWX | WB | A | D, FRAME | RWX | WB | D, EPTV_WRITE, GONE },
+	{ FRAME | RWX | WB | A, FRAME | RWX | WB | A | D, EPTV_READ, RX },
+	{ FRAME | RWX | WB | A | D, FRAME | RD | WB | A | D, EPTV_WRITE, RD },
+	{ FRAME | RWX | WB | A | D, FRAME | RWX | WB | A | D | BIT(60), EPTV_WRITE, RWX },
+};
+
+static const struct change links[] = {
+	{ P_PT | RWX | A, P_PT | RWX | A, EPTV_WRITE, RWX },
+	{ P_PT | RWX | A, P_PT | RWX, EPTV_WRITE, RWX },
+	{ P_PT | RWX | A, P_PT | RWX | A | D, EPTV_WRITE, RWX },
+	{ P_PT | RWX | A, P_PT | RD | A, EPTV_WRITE, RD },
+	{ P_PT | RWX | A, P_OTHER_PT | RWX | A, EPTV_WRITE, GONE },
+	{ P_PT | RWX | A, 0, EPTV_WRITE, GONE },
+	{ P_PT | RWX | A, P_PT | EPT_WRITE | A, EPTV_WRITE, GONE },
+	{ P_PT | RWX | A, LARGE | RWX | WB | EPT_LEAF | A, EPTV_WRITE, GONE },
+	{ LARGE | RWX | WB | EPT_LEAF | A | D, LARGE | RWX | WB | EPT_LEAF | A | D, EPTV_WRITE, RWX },
+	{ LARGE | RWX | WB | EPT_LEAF | A | D, LARGE | RD | WB | EPT_LEAF | A | D, EPTV_WRITE, RD },
+	{ LARGE | RWX | WB | EPT_LEAF | A | D, P_PT | RWX | A | D, EPTV_WRITE, GONE },
+	{ LARGE | RWX | WB | EPT_LEAF | A | D, (LARGE << 1) | RWX | WB | EPT_LEAF | A | D, EPTV_WRITE, GONE },
+};
+
+static const struct change links_with_flags[] = {
+	{ P_PT | RWX | A, P_PT | RWX | A | D, EPTV_WRITE, RWX },
+	{ P_PT | RWX | A, P_PT | RWX, EPTV_WRITE, GONE },
+	{ LARGE | RWX | WB | EPT_LEAF | A | D, LARGE | RWX | WB | EPT_LEAF | A, EPTV_WRITE, RX },
+	{ LARGE | RWX | WB | EPT_LEAF | A | D, LARGE | RWX | WB | EPT_LEAF | D, EPTV_WRITE, GONE },
+};
+
+static void a_leaf_changes(void **state UNUSED)
+{
+	run_on_ept(0);
+	each_change(leaves, ARRAY_SIZE(leaves), P_PT + 20 * 8, BASE + 20 * PAGE_SIZE);
+	l1_write64(P_PT + 20 * 8, FRAME | RWX | WB);
+	each_change(links, ARRAY_SIZE(links), P_PD, BASE + 20 * PAGE_SIZE);
+}
+
+static void a_leaf_changes_with_flags(void **state UNUSED)
+{
+	run_on_ept(EPTP_AD);
+	each_change(leaves_with_flags, ARRAY_SIZE(leaves_with_flags), P_PT + 20 * 8, BASE + 20 * PAGE_SIZE);
+	l1_write64(P_PT + 20 * 8, FRAME | RWX | WB | A | D);
+	each_change(links_with_flags, ARRAY_SIZE(links_with_flags), P_PD, BASE + 20 * PAGE_SIZE);
+}
+
+/* A run of entries that are all filled: nothing goes if nothing has changed, one goes if one has. */
+static void a_full_run(void **state UNUSED)
+{
+	run_on_ept(0);
+	for (u64 i = 0; i < 128; i++)
+		l1_write64(P_PT + i * 8, (FRAME + i * PAGE_SIZE) | RWX | WB);
+	for (u64 i = 0; i < 128; i += 8)
+		touch(BASE + i * PAGE_SIZE, EPTV_WRITE);
+	for (unsigned int changed = 0; changed < 3; changed++) {
+		static const u64 which[] = { 128, 5, 63 };
+
+		EXIT_NOW(.reason = EXIT_CPUID);
+		l1_write64(P_PT + which[changed] * 8, 0);
+		invept();
+		for (u64 i = 0; i < 128; i++)
+			assert_int_equal(allowed(BASE + i * PAGE_SIZE),
+					 (changed >= 1 && i == 5) || (changed == 2 && i == 63) ? 0 : RWX);
+	}
+}
+
+/* Single-context INVEPT goes by the address of the root, and leaves others' entries. */
+static void one_context(void **state UNUSED)
+{
+	u64 pointer;
+
+	run_on_ept(0);
+	l1_write64(P_PT + 20 * 8, FRAME | RWX | WB);
+	touch(BASE + 20 * PAGE_SIZE, EPTV_WRITE);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_int_equal(l1_vmread(VMCS_ept_pointer, &pointer), 0);
+	l1_write64(P_PT + 20 * 8, 0);
+	assert_int_equal(l1_invalidate(EXIT_INVEPT, INVEPT_SINGLE, pointer + PAGE_SIZE, 0), 0);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(allowed(BASE + 20 * PAGE_SIZE), RWX);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_int_equal(l1_invalidate(EXIT_INVEPT, INVEPT_SINGLE, pointer, 0), 0);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(allowed(BASE + 20 * PAGE_SIZE), 0);
+}
+
+/* EPT pointers in turn: each finds its own EPT02 again; with too many the one used least lately is made anew.
+ */
+static void many_pointers_in_turn(void **state UNUSED)
+{
+	u64 rebuilds, wanted = EPT02_ROOTS;
+
+	run_on_ept(0);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	for (u64 i = 0; i < wanted + 1; i++)
+		l1_write64(P_ROOTS + i * PAGE_SIZE, P_PDPT | RWX | A);
+	for (unsigned int round = 0; round < 2; round++) {
+		rebuilds = machine_vcpu->nested.counters.ept02_rebuilds;
+		for (u64 i = 0; i < wanted; i++) {
+			W(ept_pointer, (P_ROOTS + i * PAGE_SIZE) | 3 << EPTP_WALK_SHIFT | MEMTYPE_WB);
+			assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+			EXIT_NOW(.reason = EXIT_CPUID);
+		}
+		assert_int_equal(machine_vcpu->nested.counters.ept02_rebuilds - rebuilds, round ? 0 : wanted);
+	}
+	assert_int_equal(nested_resources(machine_vcpu).ept02_roots, wanted);
+	/* number 0 is used again, then one more comes: number 1 goes */
+	for (unsigned int step = 0; step < 4; step++) {
+		static const u64 which[] = { 0, EPT02_ROOTS, 0, 1 };
+		static const u64 made[] = { 0, 1, 0, 1 };
+
+		rebuilds = machine_vcpu->nested.counters.ept02_rebuilds;
+		W(ept_pointer, (P_ROOTS + which[step] * PAGE_SIZE) | 3 << EPTP_WALK_SHIFT | MEMTYPE_WB);
+		assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+		assert_int_equal(machine_vcpu->nested.counters.ept02_rebuilds - rebuilds, made[step]);
+		EXIT_NOW(.reason = EXIT_CPUID);
+	}
+	assert_int_equal(nested_resources(machine_vcpu).ept02_roots, wanted);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		MACHINE_TEST(a_leaf_changes, ""),
+		MACHINE_TEST(a_leaf_changes_with_flags, ""),
+		MACHINE_TEST(a_full_run, ""),
+		MACHINE_TEST(one_context, ""),
+		MACHINE_TEST(many_pointers_in_turn, ""),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
