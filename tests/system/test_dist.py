@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 
-import pytest
 from conftest import ROOT, machine, show
 
 EPOCH = "1700000000"
@@ -21,15 +20,14 @@ def read(*path):
         return file.read()
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
+def build_twice(folder):
     """Two copies of the tree without its history, in folders of other names and lengths, and the archives made there."""
     files = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True,
                            stdout=subprocess.PIPE).stdout
     archives = []
     for name in ("one", "another copy"):
-        tree = tmp_path_factory.mktemp("dist") / name
-        tree.mkdir()
+        tree = folder / ("of " + name) / name
+        tree.mkdir(parents=True)
         subprocess.run(["xargs", "-0", "cp", "--parents", "-t", str(tree), "--"], input=files, cwd=ROOT, check=True)
         environment = {key: value for key, value in os.environ.items() if key not in ("O", "MAKEFLAGS", "MAKELEVEL")}
         done = subprocess.run(["make", "-s", "-j2", "dist"], cwd=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -43,12 +41,7 @@ def version():
     return re.search(r"^[0-9.]+$", read("VERSION"), re.M).group()
 
 
-def test_the_same_bytes(built):
-    assert [hashlib.sha256(archive.read_bytes()).hexdigest() for archive in built][0] == \
-        hashlib.sha256(built[1].read_bytes()).hexdigest()
-
-
-def test_what_is_in_it(built, tmp_path):
+def check_what_is_in_it(built, tmp_path):
     subprocess.run(["tar", "-C", str(tmp_path), "-xf", str(built[0])], check=True)
     home = tmp_path / ("socle-" + version())
     subprocess.run(["sha256sum", "--quiet", "-c", "SHA256SUMS"], cwd=home, check=True)
@@ -60,7 +53,7 @@ def test_what_is_in_it(built, tmp_path):
     assert result.having("^socle: .*" + re.escape(version())) and result.having("Socle can run"), show(result)
 
 
-def test_the_manual_page(built):
+def check_the_manual_page(built):
     """groff finds nothing wrong, and each option is there."""
     page = str(built[0].parent / "socle.7")
     done = subprocess.run(["groff", "-man", "-ww", "-Tutf8", page], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -69,6 +62,15 @@ def test_the_manual_page(built):
     text = re.sub("\x1b\\[[0-9;]*m|.\b", "", done.stdout)
     for name in re.findall(r'^OPTION\("([^"]*)"', read("kernel", "options.def"), re.M):
         assert re.search(r"^ +%s\b" % re.escape(name), text, re.M), name
+
+
+def test_a_release(tmp_path):
+    """In one test, for workers share no folder."""
+    built = build_twice(tmp_path)
+    one, other = (hashlib.sha256(archive.read_bytes()).hexdigest() for archive in built)
+    assert one == other, "the same sources, other bytes"
+    check_what_is_in_it(built, tmp_path)
+    check_the_manual_page(built)
 
 
 def test_every_document_is_on_the_site():

@@ -114,10 +114,8 @@ def test_a_platform_that_starts_nothing_is_given_up():
     assert len(fake.runs) == 2 * results.ENDS_MAX
 
 
-@pytest.fixture(scope="module")
-def kit(tmp_path_factory):
-    """A small one, unpacked where nothing of this tree is."""
-    folder = tmp_path_factory.mktemp("kit")
+def make_kit(folder):
+    """A small one, unpacked where nothing of this tree is; packed twice, for its bytes must be the same."""
     archives = [str(folder / name) for name in ("1.tar.gz", "2.tar.gz")]
     for archive in archives:
         subprocess.run([sys.executable, os.path.join(ROOT, "tools", "kit", "pack.py"), "--build", BUILD, "--images", "hostile",
@@ -135,7 +133,7 @@ def run(kit, *arguments):
     return done.returncode, done.stdout
 
 
-def test_bare_and_under_socle(kit):
+def check_bare_and_under_socle(kit):
     code, output = run(kit, "run", "--accel", "bochs", "--only", "basic", "--out", "bare")
     assert code == 0 and output.endswith("good: 14 pass\n") and "haswell (the same capabilities)" in output, output
     code, output = run(kit, "run", "--accel", "socle", "--machine", "bochs", "--only", "basic.errors", "hostile.window_by_l1",
@@ -147,7 +145,7 @@ def test_bare_and_under_socle(kit):
     assert re.search(r"<th title=.*>basic</th>.*<td class=good title=.*>\d/\d</td>", page) and "http" not in page
 
 
-def test_saved_consoles_that_differ(kit):
+def check_saved_consoles(kit):
     """One line changed: one test is bad, and shown in every form of the report."""
     saved = kit.parent / "saved"
     saved.mkdir()
@@ -167,12 +165,19 @@ def test_saved_consoles_that_differ(kit):
     assert code == 1 and " lost" in output.splitlines()[-1], output
 
 
-@pytest.mark.parametrize("arguments, said", (
+WRONG = (
     (("run", "--accel", "bochs", "--only", "nosuch"), "--only nosuch: there is no such image or test"),
     (("run", "--accel", "bochs", "--model", "pentium9"), "MODEL=pentium9"),
     (("report", "/nowhere"), "has no console of an image"),
     (("report", ".", "--reference", "x"), "has no console"),
-))
-def test_what_cannot_be_run(kit, arguments, said):
-    code, output = run(kit, *arguments)
-    assert code == 2 and said in output and "Traceback" not in output, output
+)
+
+
+def test_as_its_users_do(tmp_path):
+    """In one test, for workers share no folder."""
+    kit = make_kit(tmp_path)
+    check_bare_and_under_socle(kit)
+    check_saved_consoles(kit)
+    for arguments, said in WRONG:
+        code, output = run(kit, *arguments)
+        assert code == 2 and said in output and "Traceback" not in output, output
