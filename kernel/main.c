@@ -34,13 +34,14 @@
 #include "mm/memmap.h"
 #include "mm/page_alloc.h"
 #include "vmx/hw/caps.h"
-#include "vmx/exit.h"
+#include "vmx/l1/exit_cpu.h"
 #include "vmx/l1/pm_config.h"
 #include "vmx/l1/sleep.h"
 #include "vmx/l1/sleep_page.h"
-#include "vmx/guest/vcpu.h"
+#include "vmx/create.h"
 #include "vmx/run.h"
 #include "vmx/l1/vm.h"
+#include "vmx/nested/nested.h"
 #include "vmx/hw/vmx_cpu.h"
 #include "vmx/rehearsal.h"
 
@@ -236,6 +237,7 @@ static void main_in_window(void)
 	find_sleep();
 	must(smp_start(answered.count, ap_main));
 	must(vm_init());
+	nested_caps_init();
 	log_info("level %u: on %s", cpuid_level(), cpuid_level() ? "another Socle" : "the processor");
 	smp_take_turns();
 	log_cpus();

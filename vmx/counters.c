@@ -19,8 +19,10 @@
 #include "kernel/print.h"
 #include "vmx/audit.h"
 #include "vmx/guest/event.h"
-#include "vmx/exit.h"
 #include "vmx/hw/exits.h"
+#include "vmx/l1/exit_cpu.h"
+#include "vmx/exit.h"
+#include "vmx/wish.h"
 
 enum {
 	CALL_PRINT = 1,
@@ -163,7 +165,7 @@ static void set_pf_wish(struct vcpu *vcpu)
 	if (vcpu->pf_wish_alternates)
 		vcpu->pf_wish_next = wish;
 	else
-		vcpu_set_pf_wish(vcpu, wish);
+		wish_set_pf(vcpu, wish);
 }
 
 /* Whether Socle is whole is for L1's kernel to ask, not for its applications. */

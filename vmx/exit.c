@@ -4,6 +4,7 @@
  * NMIs, INIT and SIPI, windows, the monitor trap flag, triple fault, VMCALL.
  * SDM: "Basic VM-Exit Information", "MP Initialization Protocol".
  */
+
 #include "vmx/exit.h"
 
 #include "kernel/cmdline.h"
@@ -14,6 +15,7 @@
 #include "kernel/x86.h"
 #include "vmx/guest/event.h"
 #include "vmx/hw/exits.h"
+#include "vmx/l1/l1.h"
 
 static enum outcome (*const handlers[EXIT_REASON_COUNT])(struct vcpu *vcpu) = {
 #define X(number, name, handler, wants, facts) [number] = handler,
@@ -79,7 +81,7 @@ static enum outcome redeliver(struct vcpu *vcpu, u32 info)
 /* SDM "VMX Aborts": only a reset wakes the processor; what the exit has saved does not matter. */
 static enum outcome stay_shut_down(struct vcpu *vcpu)
 {
-	vcpu_shut_down(vcpu);
+	l1_shut_down(vcpu);
 	return OUTCOME_RESUME;
 }
 
@@ -121,17 +123,17 @@ enum outcome exit_init(struct vcpu *vcpu)
 	if (vcpu->nested.vmxon)
 		vcpu->nested.init_pending = true;
 	else
-		vcpu_take_init(vcpu);
+		l1_take_init(vcpu);
 	return OUTCOME_RESUME;
 }
 
 /* Vector VV: the AP starts in real mode at VV00:0000, in the state that its INIT asked for
- * (vcpu_take_init()). */
+ * (l1_take_init()). */
 enum outcome exit_sipi(struct vcpu *vcpu)
 {
 	u64 vector = vcpu_reg(vcpu, REG_EXIT_QUALIFICATION) & 0xff;
 
-	vcpu_init_reset(vcpu);
+	l1_reset(vcpu);
 	vcpu_set_reg(vcpu, REG_CS_SELECTOR, vector << 8);
 	vcpu_set_reg(vcpu, REG_CS_BASE, vector << 12);
 	vcpu_set_reg(vcpu, REG_RIP, 0);

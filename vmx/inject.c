@@ -11,8 +11,8 @@
 #include "kernel/hw/cpu.h"
 #include "kernel/msr.h"
 #include "kernel/x86.h"
-#include "vmx/exit.h"
 #include "vmx/guest/event.h"
+#include "vmx/guest/handlers.h"
 
 static bool is_contributory(u8 vector)
 {

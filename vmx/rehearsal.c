@@ -15,6 +15,7 @@
 #include "kernel/percpu.h"
 #include "kernel/report.h"
 #include "kernel/string.h"
+#include "vmx/create.h"
 #include "vmx/guest/vcpu.h"
 #include "vmx/hw/caps.h"
 #include "vmx/l1/hidden.h"

@@ -20,12 +20,14 @@
 #include "kernel/x86.h"
 #include "vmx/hw/entry.h"
 #include "vmx/hw/exits.h"
-#include "vmx/exit.h"
 #include "vmx/guest/event.h"
 #include "vmx/inject.h"
 #include "vmx/l1/late.h"
 #include "vmx/hw/tlb.h"
 #include "vmx/nested/internal.h"
+#include "vmx/l1/exit_msr.h"
+#include "vmx/exit.h"
+#include "vmx/wish.h"
 
 static inline void trace(struct vcpu *vcpu, struct vmcs *vmcs, u32 reason)
 {
@@ -296,7 +298,7 @@ static enum outcome handle_l2_as_l0(struct vcpu *vcpu)
 	enum outcome outcome = run_carry_out(vcpu, exit_dispatch(vcpu));
 
 	if (unlikely(vcpu->pf_wish_alternates) && vcpu->nested.in_l2)
-		vcpu_alternate_pf_wish(vcpu);
+		wish_alternate_pf(vcpu);
 	return outcome;
 }
 

@@ -71,7 +71,7 @@ MUTANTS = [
            [("\treturn !(value & MEMORY_CTRL_UC_LOCK_DISABLE) && wrmsr",
              "\treturn wrmsr")],
            "msr: locks_of_l0_never_fault"),
-    Mutant("uc-lock-disable-of-the-firmware", "vmx/guest/vcpu.c",
+    Mutant("uc-lock-disable-of-the-firmware", "vmx/l1/l1.c",
            [("\tmsr_cpu_init();\n",
              "")],
            "msr: locks_of_l0_never_fault"),

@@ -24,7 +24,7 @@ MUTANTS = [
            "hostile: step_then_the_same"),
     Mutant("step-of-no-tables", "vmx/nested/ept/ept02_absent.c",
            [("{ ALIGN_DOWN(l2gpa, PAGE_SIZE), cache->active };", "{ ALIGN_DOWN(l2gpa, PAGE_SIZE), NULL };")], LEFT),
-    Mutant("init-leaves-a-step-of-l1s", "vmx/guest/vcpu.c",
+    Mutant("init-leaves-a-step-of-l1s", "vmx/l1/l1.c",
            [("\tevent_set_step(vcpu, STEP_MACHINE_CHECK, false);\n", "")], "leave: an_init_ends_a_step_of_l1s"),
     # The TPR, where it is L0's.
     Mutant("threshold-refuses-an-entry-of-l0s", TPR, [("\tif (slot->tpr_relaxed || ", "\tif (1 || slot->tpr_relaxed || ")],

@@ -12,10 +12,10 @@
 #include "mm/page_alloc.h"
 #include "tests/unit/l2_support.h"
 #include "vmx/hw/caps.h"
-#include "vmx/exit.h"
 #include "vmx/guest/guest_mem.h"
 #include "vmx/nested/ept/ept.h"
 #include "vmx/l1/vm.h"
+#include "vmx/l1/exit_msr.h"
 
 enum fate { MERGED, HALF, OWN, COMPARED, TABLES, TRANSLATED, SOFT, UNUSED_FIELD, NONE };
 #define FATE_MERGED MERGED

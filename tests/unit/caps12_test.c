@@ -8,12 +8,13 @@
 #include "kernel/msr.h"
 #include "kernel/x86.h"
 #include "tests/unit/l2_support.h"
+#include "vmx/l1/vm.h"
 
 static bool is_readable(u32 msr)
 {
 	u64 value;
 
-	return nested_read_capability(msr, &value);
+	return vm.read_capability(msr, &value);
 }
 
 /* A processor with all that Socle offers, and more. */

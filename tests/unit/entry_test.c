@@ -9,7 +9,7 @@
 #include "kernel/msr.h"
 #include "kernel/x86.h"
 #include "tests/unit/l2_support.h"
-#include "vmx/exit.h"
+#include "vmx/l1/exit_cr.h"
 
 static void processor_with_metrics(void)
 {

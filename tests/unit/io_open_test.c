@@ -56,7 +56,7 @@ static void run_with(u32 proc, u64 a)
 
 static bool opens(u16 port, unsigned int size)
 {
-	return nested_open_ports(machine_vcpu, port, size);
+	return io_bitmaps_open(machine_vcpu, port, size);
 }
 
 static void accesses_that_open(void **state UNUSED)

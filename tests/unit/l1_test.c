@@ -11,8 +11,9 @@
 #include "kernel/x86.h"
 #include "tests/unit/machine.h"
 #include "vmx/guest/event.h"
-#include "vmx/exit.h"
 #include "vmx/l1/vm.h"
+#include "vmx/l1/exit_cpu.h"
+#include "vmx/l1/l1.h"
 
 #define HARD(vector) (INTR_INFO_VALID | INTR_TYPE_HARD_EXCEPTION << INTR_INFO_TYPE_SHIFT | (vector))
 #define HARD_CODE(vector) (HARD(vector) | INTR_INFO_ERROR_CODE)
@@ -552,7 +553,7 @@ static void a_shutdown_without_the_state(void **state UNUSED)
 	assert_int_equal(caps_check_smp(), STATUS_VMX_CONTROL);
 	machine_set_field(VMCS_guest_rflags, RFLAGS_FIXED1 | RFLAGS_IF | RFLAGS_TF);
 	regcache_reset(&machine_vcpu->vmcs->cache);
-	vcpu_shut_down(machine_vcpu);
+	l1_shut_down(machine_vcpu);
 	EXIT_NOW(.reason = EXIT_CPUID, .length = 1);
 	assert_int_equal(machine_field(VMCS_guest_activity_state), ACTIVITY_HLT);
 	assert_int_equal(machine_field(VMCS_guest_rflags) & (RFLAGS_IF | RFLAGS_TF), 0);
@@ -561,7 +562,7 @@ static void a_shutdown_without_the_state(void **state UNUSED)
 static void a_shutdown(void **state UNUSED)
 {
 	assert_int_equal(caps_check_smp(), STATUS_OK);
-	vcpu_shut_down(machine_vcpu);
+	l1_shut_down(machine_vcpu);
 	EXIT_NOW(.reason = EXIT_CPUID);
 	assert_int_equal(machine_field(VMCS_guest_activity_state), ACTIVITY_SHUTDOWN);
 }

@@ -18,7 +18,6 @@
 #include "mm/memmap.h"
 #include "mm/page_alloc.h"
 #include "vmx/hw/caps.h"
-#include "vmx/exit.h"
 #include "vmx/l1/vm.h"
 #include "vmx/hw/vmx_cpu.h"
 
@@ -164,6 +163,7 @@ void machine_init(const char *options_line)
 	vm_probe_cpu(true);
 	if (vm_init() != STATUS_OK)
 		abort();
+	nested_caps_init();
 	machine_vcpu = vcpu_create(&fake_cpu, &vm, &start);
 	EXIT_NOW(.reason = EXIT_CPUID);
 	to_long_mode();

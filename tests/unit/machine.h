@@ -11,6 +11,7 @@
 #include "tests/fake/fake.h"
 #include "vmx/nested/internal.h"
 #include "vmx/guest/vcpu.h"
+#include "vmx/create.h"
 #include "vmx/run.h"
 
 /* Where things are in L1's memory. */

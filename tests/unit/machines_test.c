@@ -16,10 +16,11 @@
 #include "mm/host_map.h"
 #include "mm/page_alloc.h"
 #include "tests/fake/fake.h"
-#include "vmx/guest/vcpu.h"
+#include "vmx/create.h"
 #include "vmx/hw/caps.h"
 #include "vmx/hw/vmx_cpu.h"
 #include "vmx/l1/vm.h"
+#include "vmx/nested/nested.h"
 
 #define INFO 0x8000000u /* the loader's things lie in RAM of all the machines */
 #define IMAGE 0x9000000u
@@ -285,6 +286,7 @@ static void assert_starts(const struct made *m)
 	assert_int_equal(vmx_cpu_init(), STATUS_OK);
 	vm_probe_cpu(true);
 	assert_int_equal(vm_init(), STATUS_OK);
+	nested_caps_init();
 	assert_room(m->cpus);
 	for (size_t i = 0; i < memmap_count(); i++)
 		if (memmap_get(i)->type == MEMMAP_USABLE)

@@ -10,8 +10,9 @@
 #include "kernel/x86.h"
 #include "mm/memmap.h"
 #include "tests/unit/l2_support.h"
-#include "vmx/exit.h"
 #include "vmx/l1/vm.h"
+#include "vmx/exit.h"
+#include "vmx/wish.h"
 
 /* All addresses that L1 can give, recognisable. */
 enum {
@@ -729,12 +730,12 @@ static void pf_intercept_follows_l0s_wish(void **state UNUSED)
 	W(pf_mask, PFEC_W);
 	W(pf_match, PFEC_W);
 	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
-	vcpu_set_pf_wish(machine_vcpu, (struct pf_intercept){ .eb = true });
+	wish_set_pf(machine_vcpu, (struct pf_intercept){ .eb = true });
 	assert_true(machine_in_l2());
 	assert_true(machine_field(VMCS_exception_bitmap) & BIT(VEC_PF));
 	assert_int_equal(machine_field(VMCS_pf_mask), 0);
 	assert_true(machine_field01(VMCS_exception_bitmap) & BIT(VEC_PF));
-	vcpu_set_pf_wish(machine_vcpu, (struct pf_intercept){ .eb = false });
+	wish_set_pf(machine_vcpu, (struct pf_intercept){ .eb = false });
 	assert_false(machine_field(VMCS_exception_bitmap) & BIT(VEC_PF));
 	assert_int_equal(machine_field(VMCS_pf_mask), PFEC_W);
 	assert_false(machine_field01(VMCS_exception_bitmap) & BIT(VEC_PF));
@@ -749,7 +750,7 @@ static void pf_intercept_of_a_waiting_l2_follows(void **state UNUSED)
 	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
 	EXIT_NOW(.reason = EXIT_CPUID);
 	assert_false(machine_in_l2());
-	vcpu_set_pf_wish(machine_vcpu, (struct pf_intercept){ .eb = true, .mask = PFEC_P, .match = PFEC_P });
+	wish_set_pf(machine_vcpu, (struct pf_intercept){ .eb = true, .mask = PFEC_P, .match = PFEC_P });
 	assert_true(machine_field(VMCS_exception_bitmap) & BIT(VEC_PF));
 	assert_int_equal(machine_field(VMCS_pf_mask), PFEC_P);
 	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);

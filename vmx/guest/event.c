@@ -46,6 +46,11 @@ void event_requeue_vectoring(struct vcpu *vcpu)
 	vcpu->pending_valid = true;
 }
 
+u32 event_proc_of_owner(struct vcpu *vcpu)
+{
+	return vcpu->guest->proc_of_owner ? vcpu->guest->proc_of_owner(vcpu) : 0;
+}
+
 void event_set_step(struct vcpu *vcpu, u32 why, bool on)
 {
 	struct vmcs *vmcs = vcpu->vmcs;
@@ -56,8 +61,7 @@ void event_set_step(struct vcpu *vcpu, u32 why, bool on)
 	if (before == !!vmcs->steps)
 		return;
 	controls = vmcs_read(VMCS_proc_controls) & ~(u64)PROC_MTF;
-	/* vmcs02's may be L1's own wish as well. */
-	if (vmcs->steps || (vcpu->nested.in_l2 && v12_has_proc(&vcpu->nested.current->v12, PROC_MTF)))
+	if (vmcs->steps || (event_proc_of_owner(vcpu) & PROC_MTF))
 		controls |= PROC_MTF;
 	vmcs_write(VMCS_proc_controls, controls);
 }
@@ -123,8 +127,7 @@ void event_set_nmi_window(struct vcpu *vcpu, bool open)
 	if (vcpu->vmcs->nmi_window == open)
 		return;
 	controls = vmcs_read(VMCS_proc_controls) & ~(u64)PROC_NMI_WINDOW;
-	/* vmcs02's may be L1's own wish as well. */
-	if (open || (vcpu->nested.in_l2 && v12_has_proc(&vcpu->nested.current->v12, PROC_NMI_WINDOW)))
+	if (open || (event_proc_of_owner(vcpu) & PROC_NMI_WINDOW))
 		controls |= PROC_NMI_WINDOW;
 	vmcs_write(VMCS_proc_controls, controls);
 	vcpu->vmcs->nmi_window = open;

@@ -36,6 +36,10 @@ void event_finish_iteration(struct vcpu *vcpu);
  */
 u64 event_nmi_interruptibility(struct vcpu *vcpu);
 
+/* What the guest's own hypervisor wants by its primary controls, besides L0: windows, the monitor trap flag.
+ */
+u32 event_proc_of_owner(struct vcpu *vcpu);
+
 /*
  * The one writer of the current VMCS's monitor trap flag but for the merge of L1's own wish: on while one of
  * the reasons `why` (STEP_*) is left. Costs nothing where that changes nothing.

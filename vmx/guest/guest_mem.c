@@ -118,8 +118,8 @@ void *guest_mem_page(struct vcpu *vcpu, gpa_t gpa)
 
 enum outcome guest_translate(struct vcpu *vcpu, u64 address, u64 access, gpa_t *gpa)
 {
-	if (vcpu->nested.in_l2)
-		return nested_translate(vcpu, L2GPA(address), access, gpa);
+	if (vcpu->guest->translate)
+		return vcpu->guest->translate(vcpu, address, access, gpa);
 	*gpa = GPA(address);
 	return OUTCOME_NONE;
 }
@@ -207,7 +207,7 @@ static bool translate_quickly(struct vcpu *vcpu, u64 va, size_t length, u32 acce
 	u64 reserved = GENMASK(51, 0) & ~(BIT(vmx_caps.physical_bits) - 1);
 	unsigned int shift = 39;
 
-	if (vcpu->nested.in_l2 || (access & (WALK_USER | WALK_FETCH)) || !(efer & EFER_LMA) ||
+	if (vcpu->guest->translate || (access & (WALK_USER | WALK_FETCH)) || !(efer & EFER_LMA) ||
 	    (vcpu_reg(vcpu, REG_CR4) & CR4_LA57) || PAGE_OFFSET(va) + length > PAGE_SIZE)
 		return false;
 	if (!(efer & EFER_NXE))

@@ -8,6 +8,7 @@
 #define VMX_VCPU_H
 
 #include "kernel/types.h"
+#include "vmx/guest/guest.h"
 #include "vmx/guest/outcome.h"
 #include "vmx/l1/absent.h"
 #include "vmx/l1/ept01_step.h"
@@ -82,6 +83,7 @@ struct vcpu {
 	u64 launched;	    /* of the current VMCS, copied by the run loop.  offset 136: entry.S */
 	u64 host_stack;	    /* L0's stack while the guest runs.  offset 144: entry.S */
 	struct vmcs *vmcs;  /* the current one: &vmcs01 or the current vmcs02; NULL before the first load */
+	const struct guest *guest; /* which of them runs now: of the same VMCS */
 	struct vmcs vmcs01;
 	struct percpu *cpu; /* constant */
 	struct vm *vm;	    /* constant */
@@ -104,7 +106,7 @@ struct vcpu {
 	struct mtrr mtrr;	    /* L1's MTRRs: vmx/l1/mtrr.c */
 	u64 ram_base, ram_size;	    /* a range of L1's RAM, where guest_mem.c looks first */
 
-	/* L0's own wish for #PFs of any guest: intercept=pf, then vcpu_set_pf_wish(). */
+	/* L0's own wish for #PFs of any guest: intercept=pf, then wish_set_pf(). */
 	struct pf_intercept pf_wish;
 	struct pf_intercept pf_wish_next; /* changes places with it when L0 has handled an exit of L2's */
 	bool pf_wish_alternates;
@@ -127,7 +129,7 @@ static_assert(__builtin_offsetof(struct vcpu, request) == 128, "entry.S");
 static_assert(__builtin_offsetof(struct vcpu, launched) == 136, "entry.S");
 static_assert(__builtin_offsetof(struct vcpu, host_stack) == 144, "entry.S");
 
-/* Registers of the guest that runs now (L1, or L2 if vcpu->nested.in_l2): of the current VMCS. */
+/* Registers of the guest that runs now: of the current VMCS. */
 static inline u64 vcpu_reg(struct vcpu *vcpu, enum reg reg)
 {
 	return regcache_read(&vcpu->vmcs->cache, reg);
@@ -233,27 +235,7 @@ extern struct l0_controls l0_controls;
 /* The host state of this CPU into the current VMCS (vmcs01, or a new vmcs02). */
 void vcpu_write_host_state(struct vcpu *vcpu);
 
-/* Makes this CPU's vCPU and loads its vmcs01.  `start` is NULL for an AP: it waits for a SIPI. */
-struct vcpu *vcpu_create(struct percpu *cpu, struct vm *vm, const struct l1_start *start);
-
-/* Another wish from now on: vmcs01, the vmcs02 that runs and those that will follow it at once. */
-void vcpu_set_pf_wish(struct vcpu *vcpu, struct pf_intercept wish);
-/* L0 has handled an exit of L2's, and L2 goes on: the other wish's turn. */
-void vcpu_alternate_pf_wish(struct vcpu *vcpu);
 /* L0 itself wants all accesses to CR0, CR3 and CR4 of any guest, by intercept=cr. */
 bool vcpu_intercepts_cr(struct vcpu *vcpu);
-
-/* INIT state in vmcs01, which is current.  SDM: "Processor State After Reset, Power-up or INIT". */
-void vcpu_init_reset(struct vcpu *vcpu);
-
-/*
- * An INIT that L1's processor takes now (not in VMX operation): INIT state; an AP waits for a SIPI, which
- * brings that state (exit_sipi()).  vmcs01 is current.
- */
-void vcpu_take_init(struct vcpu *vcpu);
-
-/* Shutdown, from which nothing but an INIT wakes; a HLT that is as deep, where no entry can load that state.
- */
-void vcpu_shut_down(struct vcpu *vcpu);
 
 #endif

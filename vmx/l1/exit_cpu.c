@@ -10,7 +10,8 @@
 #include "kernel/x86.h"
 #include "vmx/hw/caps.h"
 #include "vmx/guest/event.h"
-#include "vmx/exit.h"
+#include "vmx/l1/exit_cpu.h"
+#include "vmx/guest/handlers.h"
 
 /*
  * Hidden, because not named here: SMX; DS, DTES64, DS-CPL (the debug store would be written while L0

@@ -11,8 +11,9 @@
 #include "kernel/x86.h"
 #include "vmx/hw/caps.h"
 #include "vmx/guest/guest_mem.h"
-#include "vmx/exit.h"
 #include "vmx/hw/tlb.h"
+#include "vmx/l1/exit_cr.h"
+#include "vmx/guest/handlers.h"
 
 #define CR4_OFFERED                                                                                          \
 	(CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE |            \
@@ -31,8 +32,7 @@
 #define QUAL_LMSW(q) (((q) >> 16) & 0xffff)
 enum { ACCESS_TO, ACCESS_FROM, ACCESS_CLTS, ACCESS_LMSW };
 
-/* Bits that the processor needs in CR0 while any guest runs; an unrestricted guest may clear PE and PG. */
-static u64 cr0_forced(void)
+u64 cr0_forced(void)
 {
 	return vmx_caps.cr0_fixed0 & ~(CR0_PE | CR0_PG);
 }
@@ -59,7 +59,7 @@ u64 cr_loaded_cr0(u64 field)
 
 /* VM entry and exit ignore CD and NW of the VMCS's CR0 fields: the register keeps them, so L0 writes the
  * register. */
-static void set_cache_bits(u64 value)
+void cr_set_cache_bits(u64 value)
 {
 	u64 old = read_cr0();
 
@@ -70,7 +70,7 @@ static void set_cache_bits(u64 value)
 void cr_set_l1_cr0(struct vcpu *vcpu, u64 value)
 {
 	ASSERT(vcpu->vmcs == &vcpu->vmcs01);
-	set_cache_bits(value);
+	cr_set_cache_bits(value);
 	vcpu_set_reg(vcpu, REG_CR0, value | cr0_forced());
 	if (vcpu->cr0_shadow != value)
 		vmcs_write(VMCS_cr0_read_shadow, value);
@@ -119,33 +119,13 @@ void cr_update_masks(struct vcpu *vcpu)
 
 /* ---- MOV to CR0, CLTS, LMSW ---- */
 
-static u64 guest_cr0(struct vcpu *vcpu)
-{
-	return vcpu->nested.in_l2 ? vcpu_reg(vcpu, REG_CR0) : cr_l1_cr0(vcpu);
-}
-
-static u64 guest_cr4(struct vcpu *vcpu)
-{
-	return vcpu->nested.in_l2 ? vcpu_reg(vcpu, REG_CR4) : cr_l1_cr4(vcpu);
-}
-
-/* "A-1 VMX-Fixed Bits in CR0": those that the guest that runs now may not change. */
-static u64 cr0_fixed(struct vcpu *vcpu)
-{
-	if (!vcpu->nested.vmxon)
-		return 0;
-	if (vcpu->nested.in_l2 && v12_has_proc2(&vcpu->nested.current->v12, PROC2_UNRESTRICTED_GUEST))
-		return cr0_forced();
-	return vmx_caps.cr0_fixed0;
-}
-
 /*
  * SDM volume 2, "MOV - Move to/from Control Registers", exceptions; the register as it would be is in
  * `value`.
  */
 static bool cr0_valid(struct vcpu *vcpu, u64 old, u64 value)
 {
-	u64 cr4 = guest_cr4(vcpu), efer = vcpu_reg(vcpu, REG_EFER);
+	u64 cr4 = vcpu->guest->cr4(vcpu), efer = vcpu_reg(vcpu, REG_EFER);
 	bool sets_pg = (value & CR0_PG) && !(old & CR0_PG), clears_pg = !(value & CR0_PG) && (old & CR0_PG);
 
 	if (value >> 32)
@@ -164,19 +144,7 @@ static bool cr0_valid(struct vcpu *vcpu, u64 old, u64 value)
 		return false;
 	if (!(value & CR0_WP) && (cr4 & CR4_CET))
 		return false;
-	return (value & cr0_fixed(vcpu)) == cr0_fixed(vcpu);
-}
-
-/* Bits of CR0 that L1 keeps from L2 stay; what L2 reads of the others is what it wrote. */
-static void set_l2_cr0(struct vcpu *vcpu, u64 value)
-{
-	struct nested_vmcs *slot = vcpu->nested.current;
-	u64 mask12 = slot->v12.cr0_guest_host_mask;
-
-	set_cache_bits(value);
-	vcpu_set_reg(vcpu, REG_CR0, value);
-	slot->last.cr0_shadow = (slot->v12.cr0_read_shadow & mask12) | (value & ~mask12);
-	vmcs_write(VMCS_cr0_read_shadow, slot->last.cr0_shadow);
+	return !(vcpu->guest->cr0_fixed(vcpu) & ~value);
 }
 
 /* True: PAE paging is on with these registers. */
@@ -191,28 +159,22 @@ static bool is_pae(u64 cr0, u64 cr4, u64 efer)
  */
 static enum outcome write_cr0_value(struct vcpu *vcpu, u64 value)
 {
-	u64 old = guest_cr0(vcpu), changed, efer = vcpu_reg(vcpu, REG_EFER);
+	u64 old = vcpu->guest->cr0(vcpu), owned = vcpu->guest->cr0_owned(vcpu), changed,
+	    efer = vcpu_reg(vcpu, REG_EFER);
 	enum outcome outcome = OUTCOME_NONE;
 
-	if (vcpu->nested.in_l2) {
-		u64 mask12 = vcpu->nested.current->v12.cr0_guest_host_mask;
-
-		value = (value & ~mask12) | (old & mask12);
-	}
+	value = (value & ~owned) | (old & owned);
 	if (!cr0_valid(vcpu, old, value))
 		return outcome_gp(vcpu, 0);
 	value = (value & CR0_DEFINED) | CR0_ET;
 	changed = value ^ old;
 	if ((changed & CR0_PG) && (efer & EFER_LME))
 		efer = value & CR0_PG ? efer | EFER_LMA : efer & ~EFER_LMA;
-	if ((changed & (CR0_CD | CR0_NW | CR0_PG)) && is_pae(value, guest_cr4(vcpu), efer))
+	if ((changed & (CR0_CD | CR0_NW | CR0_PG)) && is_pae(value, vcpu->guest->cr4(vcpu), efer))
 		outcome = guest_load_pdptes(vcpu, vcpu_reg(vcpu, REG_CR3));
 	if (outcome != OUTCOME_NONE)
 		return outcome;
-	if (vcpu->nested.in_l2)
-		set_l2_cr0(vcpu, value);
-	else
-		cr_set_l1_cr0(vcpu, value);
+	vcpu->guest->set_cr0(vcpu, value);
 	if (efer != vcpu_reg(vcpu, REG_EFER))
 		cr_set_efer(vcpu, efer);
 	if (changed & CR0_PG)
@@ -238,26 +200,12 @@ static bool cr4_valid(struct vcpu *vcpu, u64 old, u64 value)
 	return true;
 }
 
-static void set_l2_cr4(struct vcpu *vcpu, u64 value)
-{
-	struct nested_vmcs *slot = vcpu->nested.current;
-	u64 mask12 = slot->v12.cr4_guest_host_mask;
-
-	vcpu_set_reg(vcpu, REG_CR4, value);
-	slot->last.cr4_shadow = (slot->v12.cr4_read_shadow & mask12) | (value & ~mask12);
-	vmcs_write(VMCS_cr4_read_shadow, slot->last.cr4_shadow);
-}
-
 static enum outcome write_cr4_value(struct vcpu *vcpu, u64 value)
 {
-	u64 old = guest_cr4(vcpu), changed;
+	u64 old = vcpu->guest->cr4(vcpu), owned = vcpu->guest->cr4_owned(vcpu), changed;
 	enum outcome outcome = OUTCOME_NONE;
 
-	if (vcpu->nested.in_l2) {
-		u64 mask12 = vcpu->nested.current->v12.cr4_guest_host_mask;
-
-		value = (value & ~mask12) | (old & mask12);
-	}
+	value = (value & ~owned) | (old & owned);
 	if (!cr4_valid(vcpu, old, value))
 		return outcome_gp(vcpu, 0);
 	changed = value ^ old;
@@ -266,10 +214,7 @@ static enum outcome write_cr4_value(struct vcpu *vcpu, u64 value)
 		outcome = guest_load_pdptes(vcpu, vcpu_reg(vcpu, REG_CR3));
 	if (outcome != OUTCOME_NONE)
 		return outcome;
-	if (vcpu->nested.in_l2)
-		set_l2_cr4(vcpu, value);
-	else
-		cr_set_l1_cr4(vcpu, value);
+	vcpu->guest->set_cr4(vcpu, value);
 	if (changed & (CR4_PGE | CR4_PAE | CR4_PSE | CR4_PCIDE | CR4_SMEP | CR4_LA57))
 		tlb_flush_guest(vcpu);
 	return OUTCOME_SKIP;
@@ -296,6 +241,13 @@ static enum outcome write_cr3_value(struct vcpu *vcpu, u64 value)
 	return OUTCOME_SKIP;
 }
 
+/* No control of L0's makes such an exit. */
+static NORETURN void unasked(struct vcpu *vcpu)
+{
+	panic("control-register access that nobody asked for, qualification %llx",
+	      (unsigned long long)vcpu_reg(vcpu, REG_EXIT_QUALIFICATION));
+}
+
 static enum outcome move_to(struct vcpu *vcpu, unsigned int cr, u64 value)
 {
 	if (!vcpu_is_64bit(vcpu))
@@ -304,7 +256,7 @@ static enum outcome move_to(struct vcpu *vcpu, unsigned int cr, u64 value)
 	case 0: return write_cr0_value(vcpu, value);
 	case 3: return write_cr3_value(vcpu, value);
 	case 4: return write_cr4_value(vcpu, value);
-	default: return exit_unexpected(vcpu);
+	default: unasked(vcpu);
 	}
 }
 
@@ -313,7 +265,7 @@ static enum outcome move_from(struct vcpu *vcpu, unsigned int cr, unsigned int g
 	u64 value = vcpu_reg(vcpu, REG_CR3);
 
 	if (cr != 3)
-		return exit_unexpected(vcpu);
+		unasked(vcpu);
 	vcpu_set_gpr(vcpu, gpr, vcpu_is_64bit(vcpu) ? value : (u32)value);
 	return OUTCOME_SKIP;
 }
@@ -326,10 +278,10 @@ enum outcome exit_cr_access(struct vcpu *vcpu)
 	switch (QUAL_TYPE(qualification)) {
 	case ACCESS_TO: return move_to(vcpu, QUAL_CR(qualification), vcpu_gpr(vcpu, QUAL_GPR(qualification)));
 	case ACCESS_FROM: return move_from(vcpu, QUAL_CR(qualification), QUAL_GPR(qualification));
-	case ACCESS_CLTS: return write_cr0_value(vcpu, guest_cr0(vcpu) & ~CR0_TS);
+	case ACCESS_CLTS: return write_cr0_value(vcpu, vcpu->guest->cr0(vcpu) & ~CR0_TS);
 	default:
 		/* SDM "LMSW": the four low bits, but it cannot clear PE. */
-		cr0 = guest_cr0(vcpu);
+		cr0 = vcpu->guest->cr0(vcpu);
 		return write_cr0_value(vcpu, (cr0 & ~(CR0_MP | CR0_EM | CR0_TS)) |
 						     (QUAL_LMSW(qualification) & 0xf));
 	}

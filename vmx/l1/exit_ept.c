@@ -6,9 +6,9 @@
  */
 #include "kernel/panic.h"
 #include "vmx/guest/event.h"
-#include "vmx/exit.h"
 #include "vmx/l1/sleep_page.h"
 #include "vmx/l1/vm.h"
+#include "vmx/guest/handlers.h"
 
 enum outcome exit_ept_violation(struct vcpu *vcpu)
 {

@@ -10,11 +10,11 @@
 #include "kernel/x86.h"
 #include "vmx/hw/caps.h"
 #include "vmx/guest/event.h"
-#include "vmx/exit.h"
 #include "vmx/guest/guest_mem.h"
 #include "vmx/l1/ports.h"
 #include "vmx/guest/vmx_operand.h"
 #include "vmx/guest/watch.h"
+#include "vmx/guest/handlers.h"
 
 #define QUALIFICATION_IN BIT(3)
 #define QUALIFICATION_STRING BIT(4)
@@ -129,15 +129,10 @@ static void step_register(struct vcpu *vcpu, enum gpr n, u64 step, u64 mask)
 	vcpu->gpr[n] = merge_register(vcpu->gpr[n], vcpu->gpr[n] + step, mask);
 }
 
-static bool is_trapped_by_l1(struct vcpu *vcpu)
-{
-	return vcpu->nested.in_l2 && v12_has_proc(&vcpu->nested.current->v12, PROC_MTF);
-}
-
 /* The boundary behind an iteration is one at which something comes. */
 static bool is_stepped(struct vcpu *vcpu)
 {
-	return (vcpu_reg(vcpu, REG_RFLAGS) & RFLAGS_TF) || is_trapped_by_l1(vcpu) ||
+	return (vcpu_reg(vcpu, REG_RFLAGS) & RFLAGS_TF) || (event_proc_of_owner(vcpu) & PROC_MTF) ||
 	       event_debug_pending(vcpu);
 }
 
@@ -173,7 +168,7 @@ enum outcome exit_io(struct vcpu *vcpu)
 	struct port_access access = decode(qualification);
 	struct string_io io;
 
-	if (vcpu->nested.in_l2 && nested_open_ports(vcpu, access.port, access.size))
+	if (vcpu->guest->open_ports && vcpu->guest->open_ports(vcpu, access.port, access.size))
 		return OUTCOME_RESUME;
 	if (!access.string)
 		return simple_io(vcpu, &access);

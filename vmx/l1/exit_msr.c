@@ -11,10 +11,13 @@
 #include "mm/memmap.h"
 #include "vmx/hw/caps.h"
 #include "vmx/guest/event.h"
-#include "vmx/exit.h"
 #include "vmx/guest/guest_mem.h"
 #include "vmx/hw/tlb.h"
 #include "vmx/l1/vm.h"
+#include "vmx/l1/exit_cr.h"
+#include "vmx/l1/exit_msr.h"
+#include "vmx/l1/exit_cpu.h"
+#include "vmx/guest/handlers.h"
 
 /* Bits of IA32_DEBUGCTL whose mere writing has effects in L0. */
 #define DEBUGCTL_EFFECTIVE                                                                                   \
@@ -63,7 +66,7 @@ bool msr_read(struct vcpu *vcpu, u32 index, u64 *value)
 	default: break;
 	}
 	if (is_vmx_capability(index)) {
-		if (!nested_read_capability(index, value))
+		if (!vm.read_capability(index, value))
 			return false;
 		/* of this CPU: those of a hybrid part may count at other rates */
 		if (index == MSR_IA32_VMX_MISC)

@@ -8,7 +8,7 @@
 #include "kernel/hw/cpu.h"
 #include "kernel/log.h"
 #include "kernel/report.h"
-#include "vmx/exit.h"
+#include "vmx/l1/exit_cpu.h"
 
 enum reason { WRITES, STATE, WALK, FIRMWARE };
 

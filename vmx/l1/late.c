@@ -4,11 +4,11 @@
  * SDM: "VM-Entry Failures During or After Loading Guest State", "Machine-Check Events During VM Entry".
  */
 #include "vmx/l1/late.h"
+#include "vmx/l1/exit_msr.h"
 
 #include "kernel/hw/cpu.h"
 #include "kernel/log.h"
 #include "kernel/msr.h"
-#include "vmx/exit.h"
 
 bool late_machine_check_is_l1s(void)
 {

@@ -110,7 +110,7 @@ static bool data_handler(struct vcpu *vcpu, const struct port_range *range UNUSE
 		log_warn("CPU %u: L%u would move the chipset's sleep registers (PCI configuration %x): "
 			 "refused, for "
 			 "Socle would not see what is written there",
-			 vcpu->cpu->id, vcpu->nested.in_l2 ? 2u : 1u, address);
+			 vcpu->cpu->id, vcpu->guest->level, address);
 	return false;
 }
 

@@ -35,7 +35,7 @@ void sleep_warn(struct vcpu *vcpu, u8 *warned, const char *name, const char *wha
 		return;
 	log_warn(
 		"CPU %u: L%u would sleep by %s (%s %u): refused, for the machine would wake up without Socle",
-		vcpu->cpu->id, vcpu->nested.in_l2 ? 2u : 1u, name, what, value);
+		vcpu->cpu->id, vcpu->guest->level, name, what, value);
 }
 
 static bool register_handler(struct vcpu *vcpu, const struct port_range *range, struct port_access *access)

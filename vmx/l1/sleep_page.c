@@ -97,7 +97,7 @@ static bool passes(struct vcpu *vcpu, struct sleep_place *place, u64 at, u32 wid
 		log_warn("CPU %u: L%u would sleep by the register at %llx (SLP_TYP %u): refused, for the "
 			 "machine "
 			 "would wake up without Socle",
-			 vcpu->cpu->id, vcpu->nested.in_l2 ? 2u : 1u, (unsigned long long)place->first,
+			 vcpu->cpu->id, vcpu->guest->level, (unsigned long long)place->first,
 			 (u32)SLP_TYP(byte));
 	return false;
 }

@@ -10,9 +10,10 @@
 #include "kernel/x86.h"
 #include "mm/guest_walk.h"
 #include "vmx/guest/event.h"
-#include "vmx/exit.h"
 #include "vmx/guest/guest_mem.h"
 #include "vmx/hw/tlb.h"
+#include "vmx/l1/exit_cr.h"
+#include "vmx/guest/handlers.h"
 
 enum { SOURCE_CALL, SOURCE_IRET, SOURCE_JMP, SOURCE_IDT };
 

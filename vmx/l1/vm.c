@@ -13,10 +13,10 @@
 #include "kernel/x86.h"
 #include "mm/page_alloc.h"
 #include "vmx/hw/caps.h"
-#include "vmx/exit.h"
 #include "vmx/l1/ports.h"
 #include "vmx/hw/tlb.h"
 #include "vmx/guest/vcpu.h"
+#include "vmx/l1/exit_cpu.h"
 
 struct vm vm;
 struct l0_controls l0_controls;
@@ -108,6 +108,5 @@ enum status vm_init(void)
 	ports_init();
 	make_controls(&l0_controls);
 	cpuid_init();
-	nested_caps_init();
 	return STATUS_OK;
 }

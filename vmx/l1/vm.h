@@ -18,6 +18,8 @@ struct vm {
 	u64 ept01_pointer;  /* EPTP; constant */
 	void *ept01_root;   /* any CPU, under the EPT01 lock */
 	void *msr_bitmap01; /* 4 KiB; constant after init */
+	/* RDMSR of what L1 is told of VMX (vmx/nested/vmcs12/caps12.c); false: #GP(0). Constant after init */
+	bool (*read_capability)(u32 msr, u64 *value);
 };
 extern struct vm vm;
 

@@ -126,6 +126,11 @@ static inline void io_bitmaps_merge(struct vcpu *vcpu, struct nested_vmcs *slot)
 	if (unlikely(slot->io_opened_count))
 		io_bitmaps_read_again(vcpu, slot);
 }
+/*
+ * Ports of an access of L2's that L1 does not want, and for which vmcs02 has an exit only because nobody has
+ * looked at L1's bitmap there yet.  True: that is done now, L2 makes the access itself.
+ */
+bool io_bitmaps_open(struct vcpu *vcpu, u16 port, unsigned int size);
 /* An I/O exit of L2's is in hand: the processor has looked at nothing but pages of L1's own. */
 bool io_bitmaps_are_l1s(struct vcpu *vcpu);
 

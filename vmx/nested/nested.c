@@ -9,9 +9,9 @@
 
 #include "kernel/panic.h"
 #include "mm/page_alloc.h"
-#include "vmx/exit.h"
 #include "vmx/guest/guest_mem.h"
 #include "vmx/nested/internal.h"
+#include "vmx/l1/exit_cr.h"
 
 static void reset_slot(struct nested_vmcs *slot)
 {

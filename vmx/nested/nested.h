@@ -124,7 +124,7 @@ struct nested_resources nested_resources(struct vcpu *vcpu);
 
 /* Once per CPU, before the vCPU runs: makes the slots from boot-time pages.  */
 void nested_init(struct vcpu *vcpu);
-/* BSP, once, after caps_init(): what L1 is told (caps12). */
+/* BSP, once, after vm_init(): what L1 is told (caps12). */
 void nested_caps_init(void);
 /* `check`: prints the VMX controls that L1 is not told of. BSP, after nested_caps_init(). */
 void nested_report_hidden(void);
@@ -155,12 +155,6 @@ enum outcome nested_hardware_vmfail(struct vcpu *vcpu, u32 error);
 /* After L0 emulated an instruction of L2 (RIP advanced): L1's monitor trap flag, if it is on. */
 enum outcome nested_after_skip(struct vcpu *vcpu);
 
-/*
- * Ports of an access of L2's that L1 does not want, and for which vmcs02 has an exit only because nobody has
- * looked at L1's bitmap there yet.  True: that is done now, L2 makes the access itself.
- */
-bool nested_open_ports(struct vcpu *vcpu, u16 port, unsigned int size);
-
 /* L1's INIT while it is in VMX operation and not in L2; VMXOFF or VM entry release it. */
 void nested_leave_vmx(struct vcpu *vcpu); /* everything of VMX operation is cancelled (VMXOFF) */
 
@@ -178,9 +172,6 @@ struct ept12_fault {
 };
 /* guest_translate() of an L2: through EPT12, or as it is without EPT12. */
 enum outcome nested_translate(struct vcpu *vcpu, l2gpa_t l2gpa, u64 access, gpa_t *gpa);
-
-/* RDMSR of 0x480-0x491 by L1.  False: #GP(0). */
-bool nested_read_capability(u32 msr, u64 *value);
 
 /* Handlers of vmx/hw/exits.def that live here. */
 /* clang-format off */

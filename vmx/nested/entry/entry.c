@@ -9,9 +9,11 @@
 #include "kernel/log.h"
 #include "kernel/msr.h"
 #include "kernel/x86.h"
-#include "vmx/exit.h"
 #include "vmx/guest/guest_mem.h"
+#include "vmx/nested/entry/guest2.h"
 #include "vmx/nested/internal.h"
+#include "vmx/l1/exit_msr.h"
+#include "vmx/l1/exit_cpu.h"
 
 static bool read_l1(void *context, u64 gpa, void *to, size_t length)
 {
@@ -166,6 +168,7 @@ static enum outcome commit(struct vcpu *vcpu, struct nested_vmcs *slot, bool lau
 		nested_sync_rare(vcpu, slot);
 	vcpu_load_vmcs(vcpu, &slot->vmcs02);
 	vcpu->nested.in_l2 = true;
+	vcpu->guest = &l2_guest;
 	vcpu->nested.counters.entries++;
 	merge_vmcs02(vcpu, slot, &l1);
 	slot->dirty = 0;

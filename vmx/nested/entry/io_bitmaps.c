@@ -130,7 +130,7 @@ static void close_words(struct nested_vmcs *slot)
 	slot->io_opened_count = 0;
 }
 
-bool nested_open_ports(struct vcpu *vcpu, u16 port, unsigned int size)
+bool io_bitmaps_open(struct vcpu *vcpu, u16 port, unsigned int size)
 {
 	struct nested_vmcs *slot = vcpu->nested.current;
 	bool open = true;

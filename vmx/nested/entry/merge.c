@@ -10,9 +10,9 @@
 #include "kernel/cmdline.h"
 #include "kernel/x86.h"
 #include "mm/page_alloc.h"
-#include "vmx/exit.h"
 #include "vmx/nested/internal.h"
 #include "vmx/hw/tlb.h"
+#include "vmx/l1/exit_cr.h"
 
 /* Of the table of controls: what L1 sets for itself, and what L0 adds whatever L1 asks. */
 #define L1_SETS(word) CONTROLS_WITH(word, L0_ANY, L1_PASSED)

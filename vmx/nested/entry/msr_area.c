@@ -8,9 +8,9 @@
  */
 #include "kernel/msr.h"
 #include "mm/page_alloc.h"
-#include "vmx/exit.h"
 #include "vmx/guest/guest_mem.h"
 #include "vmx/nested/internal.h"
+#include "vmx/l1/exit_msr.h"
 
 struct msr_entry {
 	u32 index;

@@ -6,7 +6,6 @@
  * SDM: "Exceptions" and "Event Injection" in the VMX chapters; "Interrupt 8, Double Fault".
  */
 #include "kernel/x86.h"
-#include "vmx/exit.h"
 #include "vmx/guest/guest_mem.h"
 #include "vmx/nested/internal.h"
 

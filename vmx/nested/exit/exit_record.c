@@ -4,7 +4,6 @@
  * and the exit information of vmcs12.
  * SDM: "Basic VM-Exit Information", "Information for VM Exits Due to Instruction Execution".
  */
-#include "vmx/exit.h"
 #include "vmx/hw/exits.h"
 #include "vmx/nested/internal.h"
 

@@ -7,9 +7,9 @@
  */
 #include "kernel/msr.h"
 #include "kernel/x86.h"
-#include "vmx/exit.h"
 #include "vmx/guest/guest_mem.h"
 #include "vmx/nested/internal.h"
+#include "vmx/guest/handlers.h"
 
 static const struct vmcs12 *v12_current(struct vcpu *vcpu)
 {

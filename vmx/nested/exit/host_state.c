@@ -5,9 +5,11 @@
  */
 #include "kernel/msr.h"
 #include "kernel/x86.h"
-#include "vmx/exit.h"
 #include "vmx/guest/guest_mem.h"
 #include "vmx/nested/internal.h"
+#include "vmx/l1/exit_cr.h"
+#include "vmx/l1/exit_msr.h"
+#include "vmx/l1/l1.h"
 
 /* Access rights.  SDM: "Loading Host Segment and Descriptor-Table Registers". */
 #define HOST_AR_CODE (SEG_TYPE_CODE_RX_ACCESSED | AR_S | AR_P | AR_G)
@@ -126,7 +128,7 @@ COLD enum outcome nested_vmx_abort(struct vcpu *vcpu, struct nested_vmcs *slot, 
 		vcpu_set_reg(vcpu, reg, 0);
 	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, 0);
 	vcpu_set_reg(vcpu, REG_PENDING_DEBUG, 0);
-	vcpu_shut_down(vcpu);
+	l1_shut_down(vcpu);
 	return OUTCOME_RESUME;
 }
 

@@ -24,6 +24,7 @@
  */
 #include "kernel/panic.h"
 #include "vmx/guest/event.h"
+#include "vmx/l1/guest1.h"
 #include "vmx/nested/internal.h"
 
 static COLD void end_what_was_begun(struct vcpu *vcpu, struct vmcs *vmcs02)
@@ -46,5 +47,6 @@ void nested_leave_l2(struct vcpu *vcpu)
 		     vcpu->nested.current->tpr_relaxed))
 		end_what_was_begun(vcpu, vmcs02);
 	vcpu->nested.in_l2 = false;
+	vcpu->guest = &l1_guest;
 	vcpu_load_vmcs(vcpu, &vcpu->vmcs01);
 }

@@ -10,9 +10,9 @@
 #include "kernel/msr.h"
 #include "kernel/panic.h"
 #include "kernel/x86.h"
-#include "vmx/exit.h"
 #include "vmx/guest/guest_mem.h"
 #include "vmx/nested/internal.h"
+#include "vmx/l1/exit_msr.h"
 
 /* IA32_VMX_MISC: an exit stores IA32_EFER.LMA into the "IA-32e mode guest" control. */
 

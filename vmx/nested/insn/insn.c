@@ -9,10 +9,12 @@
 #include "kernel/panic.h"
 #include "kernel/msr.h"
 #include "kernel/x86.h"
-#include "vmx/exit.h"
 #include "vmx/guest/guest_mem.h"
 #include "vmx/nested/internal.h"
 #include "vmx/guest/vmx_operand.h"
+#include "vmx/l1/exit_cr.h"
+#include "vmx/guest/handlers.h"
+#include "vmx/l1/l1.h"
 
 enum outcome insn_fail(struct vcpu *vcpu, u32 error)
 {
@@ -141,7 +143,7 @@ static enum outcome vmxoff(struct vcpu *vcpu)
 	 * of it. */
 	if (vcpu->nested.init_pending) {
 		vcpu->nested.init_pending = false;
-		vcpu_take_init(vcpu);
+		l1_take_init(vcpu);
 		return OUTCOME_RESUME;
 	}
 	return OUTCOME_VMSUCCEED;

@@ -6,6 +6,7 @@
  */
 #include "kernel/x86.h"
 #include "vmx/nested/internal.h"
+#include "vmx/guest/handlers.h"
 
 static bool invept_type_supported(u64 type)
 {

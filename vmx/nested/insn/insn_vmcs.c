@@ -7,6 +7,7 @@
 #include "kernel/x86.h"
 #include "vmx/guest/guest_mem.h"
 #include "vmx/nested/internal.h"
+#include "vmx/guest/handlers.h"
 
 /* The VM-exit instruction information of VMREAD and VMWRITE. */
 #define INFO_REGISTER BIT(10)

@@ -5,9 +5,9 @@
  * SDM: appendix "VMX Capability Reporting Facility".
  */
 #include "kernel/msr.h"
-#include "vmx/exit.h"
 #include "vmx/nested/internal.h"
 #include "vmx/l1/vm.h"
+#include "vmx/l1/exit_cr.h"
 
 struct vmx_caps caps12;
 
@@ -58,27 +58,6 @@ static void drop_dependents(struct vmx_caps *caps)
 		caps->proc2.allowed1 &= ~(u32)PROC2_MODE_BASED_EXECUTE;
 }
 
-void nested_caps_init(void)
-{
-	vmcs12_init();
-	shadow_init();
-	caps12 = vmx_caps;
-	caps12.basic = VMCS12_REVISION | (PAGE_SIZE << VMX_BASIC_REGION_SIZE_SHIFT) |
-		       (vmx_caps.basic & BASIC_OFFERED);
-	caps12.misc = vmx_caps.misc & MISC_OFFERED;
-	caps12.pin = offered(vmx_caps.pin, OFFERED(WORD_PIN), PIN_DEFAULT1);
-	caps12.proc = offered(vmx_caps.proc, OFFERED(WORD_PROC), PROC_DEFAULT1);
-	caps12.proc2 = offered(vmx_caps.proc2, OFFERED(WORD_PROC2), 0);
-	caps12.exit = offered(vmx_caps.exit, OFFERED(WORD_EXIT), EXIT_DEFAULT1);
-	caps12.entry = offered(vmx_caps.entry, OFFERED(WORD_ENTRY), ENTRY_DEFAULT1);
-	caps12.ept_vpid = vmx_caps.ept_vpid & EPT_VPID_OFFERED;
-	caps12.vmfunc = vmx_caps.vmfunc & VMFUNC_OFFERED;
-	caps12.cr4_fixed1 = vmx_caps.cr4_fixed1 & cr_l1_cr4_allowed();
-	caps12.vmcs_enum = vmcs12_enum();
-	caps12.has_shadow_vmcs = caps12.proc2.allowed1 & PROC2_VMCS_SHADOWING;
-	drop_dependents(&caps12);
-}
-
 void nested_report_hidden(void)
 {
 	caps_report_hidden(&caps12);
@@ -104,7 +83,7 @@ static bool capability_exists(u32 msr)
 	}
 }
 
-bool nested_read_capability(u32 msr, u64 *value)
+static bool read_capability(u32 msr, u64 *value)
 {
 	const struct vmx_caps *c = &caps12;
 
@@ -132,4 +111,26 @@ bool nested_read_capability(u32 msr, u64 *value)
 	default: return false;
 	}
 	return true;
+}
+
+void nested_caps_init(void)
+{
+	vmcs12_init();
+	shadow_init();
+	caps12 = vmx_caps;
+	caps12.basic = VMCS12_REVISION | (PAGE_SIZE << VMX_BASIC_REGION_SIZE_SHIFT) |
+		       (vmx_caps.basic & BASIC_OFFERED);
+	caps12.misc = vmx_caps.misc & MISC_OFFERED;
+	caps12.pin = offered(vmx_caps.pin, OFFERED(WORD_PIN), PIN_DEFAULT1);
+	caps12.proc = offered(vmx_caps.proc, OFFERED(WORD_PROC), PROC_DEFAULT1);
+	caps12.proc2 = offered(vmx_caps.proc2, OFFERED(WORD_PROC2), 0);
+	caps12.exit = offered(vmx_caps.exit, OFFERED(WORD_EXIT), EXIT_DEFAULT1);
+	caps12.entry = offered(vmx_caps.entry, OFFERED(WORD_ENTRY), ENTRY_DEFAULT1);
+	caps12.ept_vpid = vmx_caps.ept_vpid & EPT_VPID_OFFERED;
+	caps12.vmfunc = vmx_caps.vmfunc & VMFUNC_OFFERED;
+	caps12.cr4_fixed1 = vmx_caps.cr4_fixed1 & cr_l1_cr4_allowed();
+	caps12.vmcs_enum = vmcs12_enum();
+	caps12.has_shadow_vmcs = caps12.proc2.allowed1 & PROC2_VMCS_SHADOWING;
+	drop_dependents(&caps12);
+	vm.read_capability = read_capability;
 }

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What differs between L1 and the L2s that it runs, as data: who emulates an
+ * instruction of the guest that runs now need not ask which one it is.  There
+ * are two of these, l1_guest (vmx/l1/guest1.c) and l2_guest
+ * (vmx/nested/entry/guest2.c); the switch from one guest to the other sets
+ * vcpu->guest, with the VMCS.
+ */
+#ifndef VMX_GUEST_H
+#define VMX_GUEST_H
+
+#include "mm/addr.h"
+#include "vmx/guest/outcome.h"
+
+struct vcpu;
+
+/* All members: constant.  The functions: this CPU's guest, whose VMCS is current. */
+struct guest {
+	unsigned int level; /* 1 or 2 */
+	/* guest_translate() (guest_mem.h); NULL: the guest's physical addresses are L1's. */
+	enum outcome (*translate)(struct vcpu *vcpu, u64 address, u64 access, gpa_t *gpa);
+	/* Primary controls that the guest's own hypervisor has set in its VMCS; NULL: it has none. */
+	u32 (*proc_of_owner)(struct vcpu *vcpu);
+	/* A port's exit comes only from a bitmap that is not merged yet: true, the access may be tried again.
+	 */
+	bool (*open_ports)(struct vcpu *vcpu, u16 port, unsigned int size); /* NULL: there is none */
+	/* CR0 and CR4 as the guest has them; both writers take all bits, checked. */
+	u64 (*cr0)(struct vcpu *vcpu);
+	u64 (*cr4)(struct vcpu *vcpu);
+	void (*set_cr0)(struct vcpu *vcpu, u64 value);
+	void (*set_cr4)(struct vcpu *vcpu, u64 value);
+	/* Bits that keep their values, whatever the guest writes; bits of CR0 that it must write as 1. */
+	u64 (*cr0_owned)(struct vcpu *vcpu);
+	u64 (*cr4_owned)(struct vcpu *vcpu);
+	u64 (*cr0_fixed)(struct vcpu *vcpu);
+};
+
+#endif

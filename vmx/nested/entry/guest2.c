@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An L2 as the guest that runs now, by the vmcs12 that is current: its addresses
+ * go through EPT12, L1 keeps bits of CR0 and CR4 from it.  CR0 and CR4 of vmcs02
+ * are L2's own: L0 may intercept their bits, but never runs L2 with other ones.
+ * SDM: "Guest/Host Masks and Read Shadows for CR0 and CR4", "Unrestricted Guests".
+ */
+#include "vmx/nested/entry/guest2.h"
+
+#include "vmx/hw/caps.h"
+#include "vmx/l1/exit_cr.h"
+#include "vmx/nested/internal.h"
+
+static const struct vmcs12 *v12_of(struct vcpu *vcpu)
+{
+	return &vcpu->nested.current->v12;
+}
+
+static enum outcome translate(struct vcpu *vcpu, u64 address, u64 access, gpa_t *gpa)
+{
+	return nested_translate(vcpu, L2GPA(address), access, gpa);
+}
+
+static u32 proc_of_owner(struct vcpu *vcpu)
+{
+	return (u32)v12_of(vcpu)->proc_controls;
+}
+
+static u64 cr0(struct vcpu *vcpu)
+{
+	return vcpu_reg(vcpu, REG_CR0);
+}
+
+static u64 cr4(struct vcpu *vcpu)
+{
+	return vcpu_reg(vcpu, REG_CR4);
+}
+
+/* What L2 reads of the bits that are its own is what it wrote. */
+static void set_cr0(struct vcpu *vcpu, u64 value)
+{
+	struct nested_vmcs *slot = vcpu->nested.current;
+	u64 mask12 = slot->v12.cr0_guest_host_mask;
+
+	cr_set_cache_bits(value);
+	vcpu_set_reg(vcpu, REG_CR0, value);
+	slot->last.cr0_shadow = (slot->v12.cr0_read_shadow & mask12) | (value & ~mask12);
+	vmcs_write(VMCS_cr0_read_shadow, slot->last.cr0_shadow);
+}
+
+static void set_cr4(struct vcpu *vcpu, u64 value)
+{
+	struct nested_vmcs *slot = vcpu->nested.current;
+	u64 mask12 = slot->v12.cr4_guest_host_mask;
+
+	vcpu_set_reg(vcpu, REG_CR4, value);
+	slot->last.cr4_shadow = (slot->v12.cr4_read_shadow & mask12) | (value & ~mask12);
+	vmcs_write(VMCS_cr4_read_shadow, slot->last.cr4_shadow);
+}
+
+static u64 cr0_owned(struct vcpu *vcpu)
+{
+	return v12_of(vcpu)->cr0_guest_host_mask;
+}
+
+static u64 cr4_owned(struct vcpu *vcpu)
+{
+	return v12_of(vcpu)->cr4_guest_host_mask;
+}
+
+/* "A-1 VMX-Fixed Bits in CR0": an unrestricted guest may clear PE and PG. */
+static u64 cr0_fixed(struct vcpu *vcpu)
+{
+	return v12_has_proc2(v12_of(vcpu), PROC2_UNRESTRICTED_GUEST) ? cr0_forced() : vmx_caps.cr0_fixed0;
+}
+
+const struct guest l2_guest = {
+	.level = 2,
+	.translate = translate,
+	.proc_of_owner = proc_of_owner,
+	.open_ports = io_bitmaps_open,
+	.cr0 = cr0,
+	.cr4 = cr4,
+	.set_cr0 = set_cr0,
+	.set_cr4 = set_cr4,
+	.cr0_owned = cr0_owned,
+	.cr4_owned = cr4_owned,
+	.cr0_fixed = cr0_fixed,
+};
