@@ -34,6 +34,15 @@ static enum status place_image(u64 low, u64 size, struct l1_place *place, const 
 	return place->base ? STATUS_OK : status_with(STATUS_L1_NO_ROOM, "%s", what);
 }
 
+enum status l1_elf_check(const struct boot_info *info)
+{
+	u64 low, high, entry;
+
+	if (!elf_is(image_get(info), info->modules[0].size))
+		return status_with(STATUS_L1_ELF, "neither ELF nor load addresses");
+	return elf_extent(image_get(info), info->modules[0].size, &low, &high, &entry);
+}
+
 enum status l1_elf_load(struct boot_info *info, struct l1_place *place, u64 *entry)
 {
 	u64 low, high;
@@ -117,8 +126,9 @@ enum status l1_check(const struct boot_info *info)
 		return STATUS_L1_MISSING;
 	switch (identify(info, &header)) {
 	case L1_LINUX: return l1_linux_check(info);
-	case L1_OTHER: return STATUS_L1_UNKNOWN;
-	default: return STATUS_OK;
+	case L1_MULTIBOOT2: return l1_multiboot2_check(info, (u32)header);
+	case L1_MULTIBOOT1: return l1_multiboot1_check(info, (u32)header);
+	default: return STATUS_L1_UNKNOWN;
 	}
 }
 

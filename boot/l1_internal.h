@@ -16,6 +16,9 @@ enum status l1_linux_load(struct boot_info *info, struct l1_start *start);
 /* The header's offset in the image, or -1. */
 i64 l1_multiboot1_find(const void *image, u64 size);
 i64 l1_multiboot2_find(const void *image, u64 size);
+/* The header, and the ELF headers where it is none that names load addresses. */
+enum status l1_multiboot1_check(const struct boot_info *info, u32 header);
+enum status l1_multiboot2_check(const struct boot_info *info, u32 header);
 enum status l1_multiboot1_load(struct boot_info *info, u32 header, struct l1_start *start);
 enum status l1_multiboot2_load(struct boot_info *info, u32 header, struct l1_start *start);
 
@@ -30,6 +33,9 @@ struct l1_place {
 	u32 min, max, align;
 	u64 base, offset;
 };
+
+/* Is module 0 an ELF that can be loaded, but for the room? */
+enum status l1_elf_check(const struct boot_info *info);
 
 /* Loads the ELF in module 0; the physical entry point. */
 enum status l1_elf_load(struct boot_info *info, struct l1_place *place, u64 *entry);

@@ -73,22 +73,40 @@ i64 l1_multiboot1_find(const void *image, u64 size)
 	return -1;
 }
 
+static enum status read_header(const struct boot_info *info, u32 at, struct mb1_header *h)
+{
+	const u8 *image = phys_to_ptr(HPA(info->modules[0].base));
+	u64 size = info->modules[0].size;
+
+	*h = (struct mb1_header){ 0 };
+	memcpy(h, image + at, MIN(sizeof(*h), size - at));
+	if (h->flags & 0xffff & ~MB1_KNOWN)
+		return status_with(STATUS_L1_MULTIBOOT, "flags 0x%x", h->flags & 0xffff & ~MB1_KNOWN);
+	if (!(h->flags & MB1_FLAT))
+		return l1_elf_check(info);
+	if (size - at < sizeof(*h))
+		return status_with(STATUS_L1_TRUNCATED, "multiboot header");
+	return STATUS_OK;
+}
+
+enum status l1_multiboot1_check(const struct boot_info *info, u32 header)
+{
+	struct mb1_header h;
+
+	return read_header(info, header, &h);
+}
+
 static enum status load_image(struct boot_info *info, u32 at, u64 *entry, bool *flat)
 {
 	struct l1_place place = { 0 };
-	const u8 *image = phys_to_ptr(HPA(info->modules[0].base));
-	u64 size = info->modules[0].size;
-	struct mb1_header h = { 0 };
+	struct mb1_header h;
+	enum status status = read_header(info, at, &h);
 
-	memcpy(&h, image + at, MIN(sizeof(h), size - at));
-	if (h.flags & 0xffff & ~MB1_KNOWN)
-		return status_with(STATUS_L1_MULTIBOOT, "flags 0x%x", h.flags & 0xffff & ~MB1_KNOWN);
+	if (status != STATUS_OK)
+		return status;
 	*flat = h.flags & MB1_FLAT;
 	if (!*flat)
-		return elf_is(image, size) ? l1_elf_load(info, &place, entry)
-					   : status_with(STATUS_L1_ELF, "neither ELF nor load addresses");
-	if (size - at < sizeof(h))
-		return status_with(STATUS_L1_TRUNCATED, "multiboot header");
+		return l1_elf_load(info, &place, entry);
 	*entry = h.entry_addr;
 	return l1_flat_load(
 		info, &(struct l1_flat){ at, h.header_addr, h.load_addr, h.load_end_addr, h.bss_end_addr },

@@ -16,7 +16,7 @@
 
 #define MB2_LOADER_MAGIC 0x36d76289u
 
-static enum status load_image(struct boot_info *info, u32 header, struct mb2_wishes *w, u64 *entry)
+static enum status read_wishes(const struct boot_info *info, u32 header, struct mb2_wishes *w)
 {
 	const u8 *image = phys_to_ptr(HPA(info->modules[0].base));
 	enum status status = l1_multiboot2_read_header(image, info->modules[0].size, header, w);
@@ -25,12 +25,26 @@ static enum status load_image(struct boot_info *info, u32 header, struct mb2_wis
 		return status;
 	if (w->flat && !w->has_entry)
 		return status_with(STATUS_L1_MULTIBOOT, "load addresses without an entry address");
+	return w->flat ? STATUS_OK : l1_elf_check(info);
+}
+
+enum status l1_multiboot2_check(const struct boot_info *info, u32 header)
+{
+	struct mb2_wishes wishes = { 0 };
+
+	return read_wishes(info, header, &wishes);
+}
+
+static enum status load_image(struct boot_info *info, u32 header, struct mb2_wishes *w, u64 *entry)
+{
+	enum status status = read_wishes(info, header, w);
+
+	if (status != STATUS_OK)
+		return status;
 	if (w->flat)
 		status = l1_flat_load(info, &w->address, &w->place);
-	else if (elf_is(image, info->modules[0].size))
-		status = l1_elf_load(info, &w->place, entry);
 	else
-		status = status_with(STATUS_L1_ELF, "neither ELF nor load addresses");
+		status = l1_elf_load(info, &w->place, entry);
 	if (w->has_entry)
 		*entry = w->entry + w->place.offset;
 	return status;

@@ -97,6 +97,8 @@ static enum status wait_online(struct percpu *cpu)
 
 static enum status start_one(struct percpu *cpu)
 {
+	if (!apic_reaches(cpu->apic_id))
+		return STATUS_CPU_X2APIC;
 	apic_send_init(cpu->apic_id);
 	apic_delay(INIT_DELAY);
 	apic_send_sipi(cpu->apic_id, trampoline_page());
@@ -136,7 +138,7 @@ static enum status unheld(struct percpu *cpu, enum status status)
 	}
 	if (!options.unheld_cpus)
 		return status;
-	if (!cpu->online)
+	if (!cpu->online && apic_reaches(cpu->apic_id))
 		apic_send_init(cpu->apic_id);
 	log_warn("the CPU with APIC ID %x is not held: L1 can start it outside Socle", cpu->apic_id);
 	if (!cpu->parked)

@@ -186,11 +186,18 @@ void acpi_find_cpus(const u8 *rsdp, u32 rsdp_size, bool bios, struct acpi_cpus *
 	const u8 *madt = acpi_find_table(rsdp, rsdp_size, bios, "APIC", &length);
 
 	out->count = 0;
+	out->trouble = NULL;
+	if (!madt)
+		out->trouble = rsdp_size || bios ? "no table of the processors (MADT) that can be read"
+						 : "the boot loader gave no pointer to the tables (RSDP)";
 	for (u32 at = MADT_ENTRIES; madt && at + 2 <= length;) {
 		u32 size = madt[at + 1];
 
-		if (size < 2 || size > length - at)
+		if (size < 2 || size > length - at) {
+			out->trouble =
+				"the table of the processors (MADT) is damaged behind those that are taken";
 			return;
+		}
 		entry_read(madt + at, size, out);
 		at += size;
 	}

@@ -15,6 +15,7 @@
 struct acpi_cpus {
 	u32 count;		   /* 0: no MADT, or none that makes sense; may be more than ACPI_CPU_MAX */
 	u32 apic_id[ACPI_CPU_MAX]; /* enabled ones, each once, in the table's order */
+	const char *trouble;	   /* what is wrong with the tables, for a line; NULL: nothing */
 };
 
 /*

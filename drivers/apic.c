@@ -16,6 +16,7 @@
 #define X2APIC_MSR_ID 0x802
 #define X2APIC_MSR_ICR 0x830
 #define DELAY_PORT 0x80
+#define XAPIC_ID_LAST 254u /* 255 is everybody */
 
 #define ICR_INIT 0x500u
 #define ICR_STARTUP 0x600u
@@ -47,6 +48,11 @@ u32 apic_id(void)
 bool apic_is_enabled(void)
 {
 	return rdmsr(MSR_IA32_APIC_BASE) & APIC_BASE_ENABLE;
+}
+
+bool apic_reaches(u32 to)
+{
+	return to <= XAPIC_ID_LAST || is_x2apic();
 }
 
 static void send(u32 to, u32 command)

@@ -15,6 +15,9 @@ u32 apic_id(void);
 /* The firmware may have switched it off: then nothing can be sent. */
 bool apic_is_enabled(void);
 
+/* Can this processor be sent anything?  Identifiers above 254 are x2APIC mode's alone. */
+bool apic_reaches(u32 apic_id);
+
 /* INIT, assert; waits until it is sent. */
 void apic_send_init(u32 apic_id);
 /* The same to every processor but this one, whoever knows of it. */

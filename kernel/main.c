@@ -160,6 +160,8 @@ static void log_cpus(void)
 
 static void log_roster(void)
 {
+	if (named.trouble)
+		log_warn("acpi: %s", named.trouble);
 	if (options.find_cpus)
 		log_info("processors: %u named by ACPI, %u answered; %u are L1's, %u are held", named.count,
 			 answered.count + 1, roster.usable, roster.count - roster.usable);

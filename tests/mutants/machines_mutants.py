@@ -8,6 +8,14 @@ JOIN = "vmx/hw/caps_join.c"
 GIVE, EFI = "boot/l1_linux_give.c", "boot/efi_map.c"
 
 MUTANTS = [
+    Mutant("elf-looked-at-when-all-runs", "boot/l1.c",
+           [("case L1_MULTIBOOT1: return l1_multiboot1_check(info, (u32)header);", "case L1_MULTIBOOT1: return STATUS_OK;")],
+           "l1_linux: a_multiboot_image_is_looked_at_first"),
+    Mutant("xapic-id-cut", "drivers/apic.c", [("return to <= XAPIC_ID_LAST || is_x2apic();", "return to || is_x2apic();")],
+           "cpus: who_can_be_reached"),
+    Mutant("damaged-madt-in-silence", "drivers/acpi.c",
+           [("\tif (!madt)\n\t\tout->trouble", "\tif (!length)\n\t\tout->trouble")],
+           "machines: tables_in_trouble_are_told"),
     Mutant("too-little-for-a-cpu", "boot/window.c", [("#define CPU_SIZE (2 * SIZE_1M)", "#define CPU_SIZE SIZE_1M")],
            "machines: a_laptop_of_2012"),
     Mutant("tables-of-large-pages-alone", "boot/window.c", [("\t\tpages += end >> 30;\n", "\t\tpages += 0;\n")],

@@ -105,3 +105,13 @@ def test_the_trampolines_page_is_given_back():
     result = boot(guest_image("basic"), TESTS, grub=mark, **{**FOUR, "cpus": 2})
     assert machine.cpus_in_vmx(result) == 2, show(result)
     assert result.having("^INFO low_page 50c1f100 50c1f180$"), show(result)
+
+
+def test_fourteen_cpus():
+    """More than the lines of the log and with less than eight MiB for each one's EPT02s: all are L1's."""
+    result = boot(guest_image("basic"), TESTS, model="haswell", cpus=14, ips=20_000_000)
+    assert_no_accident(result)
+    assert result.having("^socle: cpu 0-13: in VMX operation"), show(result)
+    assert result.having("^INFO smp cpus=14$"), show(result)
+    assert result.having("^SUMMARY . passed, 0 failed"), show(result)
+    assert result.having(r"^socle: start: \d+ (ms|million ticks), 14 CPUs; \d+ MiB for L1, \d+ KiB for Socle"), show(result)

@@ -7,6 +7,7 @@
 
 #include "boot/census.h"
 #include "boot/roster.h"
+#include "drivers/apic.h"
 #include "kernel/msr.h"
 #include "mm/host_map.h"
 #include "mm/memmap.h"
@@ -120,6 +121,15 @@ static void init_sipi_sipi_to_all(void **state UNUSED)
 	assert_int_equal(world.sent[1].in_page, 0xc7);
 	assert_int_equal(answered.count, 1);
 	assert_int_equal(answered.apic_id[0], 1);
+}
+
+/* In xAPIC mode an identifier has eight bits, and 255 is everybody. */
+static void who_can_be_reached(void **state UNUSED)
+{
+	assert_true(apic_reaches(0) && apic_reaches(254));
+	assert_false(apic_reaches(255) || apic_reaches(256) || apic_reaches(0x10001));
+	fake_msr_set(MSR_IA32_APIC_BASE, APIC | APIC_BASE_ENABLE | APIC_BASE_X2APIC);
+	assert_true(apic_reaches(254) && apic_reaches(255) && apic_reaches(0x10001));
 }
 
 static void x2apic_asks_by_its_msr(void **state UNUSED)
@@ -278,6 +288,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(init_sipi_sipi_to_all, setup, teardown),
+		cmocka_unit_test_setup_teardown(who_can_be_reached, setup, teardown),
 		cmocka_unit_test_setup_teardown(x2apic_asks_by_its_msr, setup, teardown),
 		cmocka_unit_test_setup_teardown(late_ones_are_waited_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_that_never_stands_still, setup, teardown),

@@ -195,11 +195,39 @@ static void the_firmwares_map_goes_where_there_is_room(void **state UNUSED)
 	assert_non_null(strstr(fake_log(), "without the firmware's services"));
 }
 
+/* Before anything of the machine is changed. */
+static void a_multiboot_image_is_looked_at_first(void **state UNUSED)
+{
+	static const struct {
+		u32 flags;
+		enum status expected;
+	} cases[] = { { 0, STATUS_L1_ELF }, { BIT(16), STATUS_OK }, { BIT(15), STATUS_L1_MULTIBOOT } };
+
+	memset(mem(IMAGE), 0, 0x4000);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		put(IMAGE + 0x100, 0x1badb002, 4);
+		put(IMAGE + 0x104, cases[i].flags, 4);
+		put(IMAGE + 0x108, -(0x1badb002 + cases[i].flags), 4);
+		assert_int_equal(l1_check(&info), cases[i].expected);
+	}
+	/* multiboot2: not flat, and no ELF */
+	put(IMAGE + 0x100, 0xe85250d6, 8);
+	put(IMAGE + 0x108, 24, 4);
+	put(IMAGE + 0x10c, -(0xe85250d6u + 24), 4);
+	put(IMAGE + 0x110, 0, 4);
+	put(IMAGE + 0x114, 8, 4);
+	assert_int_equal(l1_check(&info), STATUS_L1_ELF);
+	put(IMAGE + 0x110, 0x7777, 4); /* a tag that must be obeyed and is not known */
+	assert_int_not_equal(l1_check(&info), STATUS_L1_ELF);
+	assert_int_not_equal(l1_check(&info), STATUS_OK);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(several_initrds_are_one, setup),
 		cmocka_unit_test_setup(ranges_beyond_128_are_told, setup),
+		cmocka_unit_test_setup(a_multiboot_image_is_looked_at_first, setup),
 		cmocka_unit_test_setup(the_firmwares_map_goes_where_there_is_room, setup),
 	};
 

@@ -362,6 +362,24 @@ static void a_thousand_ranges(void **state UNUSED)
 	assert_starts(&m);
 }
 
+/* A line each, and Socle goes on with what it has. */
+static void tables_in_trouble_are_told(void **state UNUSED)
+{
+	make(&laptop);
+	assert_int_equal(find_all(), STATUS_OK);
+	assert_null(named.trouble);
+	put(laptop.tables + 0x100 + 44 + 2 * 8 + 1, 1, 1); /* the third entry's length */
+	acpi_find_cpus(info.rsdp, info.rsdp_size, !info.efi, &named);
+	assert_int_equal(named.count, 2);
+	assert_non_null(strstr(named.trouble, "damaged"));
+	put(laptop.tables + 36, 0x23f600000, 8); /* behind all memory */
+	acpi_find_cpus(info.rsdp, info.rsdp_size, false, &named);
+	assert_int_equal(named.count, 0);
+	assert_non_null(strstr(named.trouble, "MADT"));
+	acpi_find_cpus(NULL, 0, false, &named);
+	assert_non_null(strstr(named.trouble, "RSDP"));
+}
+
 static void assert_refused(const struct made *m, enum status expected, const char *word)
 {
 	char text[400];
@@ -393,10 +411,10 @@ static void what_is_too_much_is_said(void **state UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_laptop_of_2012),	    cmocka_unit_test(a_desktop_of_2020),
-		cmocka_unit_test(a_hybrid_laptop_of_2022),  cmocka_unit_test(a_server_with_two_sockets),
-		cmocka_unit_test(a_server_with_8_tib),	    cmocka_unit_test(a_thousand_ranges),
-		cmocka_unit_test(what_is_too_much_is_said),
+		cmocka_unit_test(a_laptop_of_2012),	      cmocka_unit_test(a_desktop_of_2020),
+		cmocka_unit_test(a_hybrid_laptop_of_2022),    cmocka_unit_test(a_server_with_two_sockets),
+		cmocka_unit_test(a_server_with_8_tib),	      cmocka_unit_test(a_thousand_ranges),
+		cmocka_unit_test(tables_in_trouble_are_told), cmocka_unit_test(what_is_too_much_is_said),
 	};
 
 	fake_memory_size = 16ull << 40;
