@@ -42,6 +42,8 @@ MUTANTS = [
            host="test_kit: test_past_tests_that_end_the_machine"),
     Mutant("kit-goes-on-for-ever", RESULTS, [("            break\n", "            pass\n")],
            host="test_kit: test_a_platform_that_starts_nothing_is_given_up"),
+    Mutant("kit-difference-hidden", RESULTS, [("index < first or left[index] != right[index]]", "index < first]")],
+           host="test_kit: test_words_that_differ"),
     Mutant("kit-furthest-reference", SUITE, [("        return min((distance", "        return max((distance")],
            host="test_kit: test_the_nearest_reference"),
 ]

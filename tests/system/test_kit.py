@@ -62,6 +62,16 @@ def test_judgement(test, lines, end, kind):
     assert results.judge(REFERENCE, "old", "basic", test, lines, end).kind == kind
 
 
+@pytest.mark.parametrize("one, other, wanted", (
+    ("R t a=1 b=2 c=3", "R t a=1 b=5 c=3", ("R t b=2", "R t b=5")),
+    ("R t x a=1", "R t y a=1", ("R t x a=1", "R t y a=1")),
+    ("R t a=1", "R t a=1 b=2", ("R t a=1", "R t a=1 b=2")),
+    ("R t ok", "R t bad", ("R t ok", "R t bad")),
+))
+def test_words_that_differ(one, other, wanted):
+    assert results.words_apart(one, other) == wanted
+
+
 def test_the_nearest_reference():
     assert REFERENCE.nearest({"pin": 3}) == ("new", 1) and REFERENCE.nearest({"pin": 0}) == ("old", 1)
     assert suite.capabilities(["INFO capabilities pin=7f00 cr0=8/9", "INFO x pin=1"]) == {"pin": 0x7f00, "cr0": 8, "cr01": 9}

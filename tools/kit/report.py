@@ -40,9 +40,16 @@ class Report:
         return "%s (%s)" % (self.model, "the same capabilities" if not self.bits else
                             "its capabilities differ in %d bits from the platform's" % self.bits)
 
+    def unlike(self):
+        """The capabilities that the platform and the reference do not have alike, in words."""
+        reference = self.reference.models[self.model]
+        return ["%s: %x there, %x here" % (name, reference.get(name, 0), self.caps.get(name, 0))
+                for name in sorted(set(reference) | set(self.caps)) if reference.get(name, 0) != self.caps.get(name, 0)]
+
     def text(self):
         lines = ["platform    " + self.platform, "reference   " + self.likeness(),
-                 "kit         " + self.reference.version, ""]
+                 "kit         " + self.reference.version]
+        lines += ["            " + line for line in (self.unlike() if self.caps else ())] + [""]
         for outcome in self.outcomes:
             if outcome.kind in results.BAD or outcome.kind in ("variant", "alone"):
                 lines.append("%-8s %s.%s%s" % (outcome.kind, outcome.image, outcome.test,
@@ -117,7 +124,8 @@ class Report:
     def html(self, path):
         colour = "bad" if results.is_bad(self.outcomes) else "good"
         body = '<p class="verdict %s">%s</p>' % (colour, page.text(self.verdict()))
-        body += page.facts((("platform", self.platform), ("reference", self.likeness()), ("kit", self.reference.version)))
+        body += page.facts((("platform", self.platform), ("reference", self.likeness()), ("kit", self.reference.version),
+                            ("capabilities", "; ".join(self.unlike()) if self.caps else "not known")))
         body += "<h2>Images and subjects</h2><p>Good tests of those that ran; a red number leads to the first bad one.</p>"
         body += self.matrix() + "<h2>Tests</h2><p>%s</p>" % "; ".join(
             "<b>%s</b>: %s" % (kind, page.text(text)) for kind, text in results.KINDS.items())

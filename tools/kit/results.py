@@ -93,11 +93,28 @@ def judge(reference, model, image, test, lines, end=None):
     return Outcome(image, test, kind, lines, expected or [], note)
 
 
+def words_apart(one, other):
+    """Two lines of `name=value` words, without the words that are the same behind the first `=`."""
+    left, right = one.split(), other.split()
+    first = next((index for index, word in enumerate(left) if "=" in word), len(left))
+    if len(left) != len(right) or left[:first] != right[:first]:
+        return one, other
+    places = [index for index in range(len(left)) if index < first or left[index] != right[index]]
+    return " ".join(left[index] for index in places), " ".join(right[index] for index in places)
+
+
 def difference(outcome):
     """Pairs (mark, line): what is expected and not there, and the other way round."""
     if outcome.kind == "differs":
-        pairs = difflib.ndiff(outcome.expected, outcome.lines)
-        return [(line[0], line[2:]) for line in pairs if line[0] in "-+"]
+        pairs = []
+        matcher = difflib.SequenceMatcher(None, outcome.expected, outcome.lines, autojunk=False)
+        for _, from1, to1, from2, to2 in (code for code in matcher.get_opcodes() if code[0] != "equal"):
+            both = min(to1 - from1, to2 - from2)
+            for one, other in zip(outcome.expected[from1:from1 + both], outcome.lines[from2:from2 + both]):
+                pairs += zip("-+", words_apart(one, other))
+            pairs += [("-", line) for line in outcome.expected[from1 + both:to1]]
+            pairs += [("+", line) for line in outcome.lines[from2 + both:to2]]
+        return pairs
     if outcome.kind in ("fail", "ends"):
         return [("+", line) for line in outcome.lines if line.startswith("FAIL ")] or [
             ("+", line) for line in outcome.lines[-3:]]
