@@ -166,7 +166,10 @@ static enum status check(const struct boot_info *info, struct linux_image *k)
 
 	if (status != STATUS_OK)
 		return status;
-	return strlen(info->modules[0].cmdline) > k->cmdline_max ? STATUS_L1_CMDLINE : STATUS_OK;
+	if (strlen(info->modules[0].cmdline) <= k->cmdline_max)
+		return STATUS_OK;
+	return status_with(STATUS_L1_CMDLINE, "%llu characters, more than the %u",
+			   (unsigned long long)strlen(info->modules[0].cmdline), k->cmdline_max);
 }
 
 enum status l1_linux_check(const struct boot_info *info)
