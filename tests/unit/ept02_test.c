@@ -92,7 +92,7 @@ static void test_flags_lose_no_write(void **state)
 	*race_entry = EPT_RWX | MEMTYPE_WB << EPT_MEMTYPE_SHIFT | 0x20000000;
 	race_over = false;
 	assert_int_equal(pthread_create(&l1, NULL, count_in_entry, &count), 0);
-	for (; rounds < 300000; rounds++) {
+	for (; rounds < STEPS; rounds++) {
 		__atomic_fetch_and(race_entry, ~(u64)(EPT_ACCESSED | EPT_DIRTY), __ATOMIC_RELAXED);
 		do
 			result = ept12_walk(&model_vcpus[0], &role, RACE_ADDRESS, EPT_WRITE, &walk);

@@ -79,7 +79,7 @@ static void rare_state_and_no_more(void **state UNUSED)
 	assert_int_equal(R(tsc_offset), 0x1234);
 }
 
-static void the_notification_vector(void **state UNUSED)
+static void interrupt_delivery_by_l1s_fields(void **state UNUSED)
 {
 	l1_start_vmx();
 	l1_load_vmcs(0);
@@ -95,6 +95,13 @@ static void the_notification_vector(void **state UNUSED)
 	assert_true(machine_in_l2());
 	assert_int_equal(machine_field(VMCS_posted_intr_nv), 0x55);
 	assert_int_equal(machine_field(VMCS_posted_intr_desc_addr), P_LOAD);
+	/* each word of the EOI-exit bitmap by itself */
+	for (u32 n = 0; n < 4; n++) {
+		EXIT_NOW(.reason = EXIT_CPUID);
+		assert_int_equal(l1_vmwrite(VMCS_eoi_exit_bitmap0 + 2 * n, 0x1234567800 + n), 0);
+		assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+		assert_int_equal(machine_field(VMCS_eoi_exit_bitmap0 + 2 * n), 0x1234567800 + n);
+	}
 }
 
 /* ---- words of the MSR bitmap ---- */
@@ -181,7 +188,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		MACHINE_TEST_BOTH(each_group_is_checked_again),
 		MACHINE_TEST_BOTH(rare_state_and_no_more),
-		MACHINE_TEST(the_notification_vector, ""),
+		MACHINE_TEST(interrupt_delivery_by_l1s_fields, ""),
 		MACHINE_TEST(which_msrs_open, ""),
 		MACHINE_TEST(no_msr_opens_without_a_page, "shadow-vmcs=off"),
 		MACHINE_TEST(many_msrs_open_in_turn, ""),
