@@ -24,7 +24,7 @@ from multiprocessing.pool import ThreadPool
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-FOLDERS = ("boot", "kernel", "mm", "drivers", "vmx", "tests/unit", "tests/fake", "tests/guest")
+FOLDERS = ("boot", "kernel", "mm", "drivers", "vmx", "tests/unit", "tests/fake", "tests/guest", "tests/machines")
 VERDICTS, KILLED = os.path.join(HERE, "verdicts.txt"), os.path.join(HERE, "killed.txt")
 SLOW_MODEL = "20000"  # steps of EPT02's model, in each of its worlds
 # Files in which no mutant may live without a verdict: the list only grows.
