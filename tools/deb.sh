@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# deb.sh OUT: `make deb`: Debian packages of this tree, built in a copy of it, into OUT/deb; lintian looks at them. The kit's
-# lines of the bare processor must be there (`make kit`), for a package is built without an emulator.
+# deb.sh OUT: `make deb`: Debian packages of what git knows of this tree, built in a copy, into OUT/deb; lintian looks at
+# them. The kit's lines of the bare processor must be there (`make kit`), for a package is built without an emulator.
 set -eu
 cd "$(dirname "$0")/.."
 out=$1/deb
 copy=$out/socle
 rm -rf "$out"
 mkdir -p "$copy/build/kit"
-git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$copy" --
+git ls-files -z | xargs -0 cp -d --parents -t "$copy" --
 cp -r "$1/kit/runs" "$copy/build/kit/"
 export SOURCE_DATE_EPOCH
 (cd "$copy" && dpkg-buildpackage --build=binary --no-sign --jobs=auto) >"$out/build.txt" 2>&1 || {

@@ -28,7 +28,7 @@ def build_twice(folder):
     for name in ("one", "another copy"):
         tree = folder / ("of " + name) / name
         tree.mkdir(parents=True)
-        subprocess.run(["xargs", "-0", "cp", "--parents", "-t", str(tree), "--"], input=files, cwd=ROOT, check=True)
+        subprocess.run(["xargs", "-0", "cp", "-d", "--parents", "-t", str(tree), "--"], input=files, cwd=ROOT, check=True)
         environment = {key: value for key, value in os.environ.items() if key not in ("O", "MAKEFLAGS", "MAKELEVEL")}
         done = subprocess.run(["make", "-s", "-j2", "dist"], cwd=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               text=True, check=False, env={**environment, "SOURCE_DATE_EPOCH": EPOCH})

@@ -97,6 +97,9 @@ class Platform:
             result = run(iso, folder, **settings)
         finally:
             os.unlink(iso)
+            link = os.path.join(folder, "boot.iso")  # Bochs' name for it
+            if os.path.islink(link):
+                os.unlink(link)
         refused = [] if result.having("^BEGIN") else result.having("^socle: error: (?!halted)")
         if refused:
             raise machine.MachineError(refused[0])
