@@ -5,10 +5,13 @@
  */
 #include "boot/microcode_file.h"
 
+#include "boot/window.h"
+#include "drivers/microcode.h"
 #include "kernel/bits.h"
 #include "kernel/hw/phys.h"
 #include "kernel/log.h"
 #include "kernel/string.h"
+#include "mm/page_alloc.h"
 
 #define NAME "microcode"
 #define PATH "kernel/x86/microcode/GenuineIntel.bin"
@@ -16,6 +19,9 @@
 #define HEADER_SIZE 110u
 #define FILE_SIZE_AT 54u
 #define NAME_SIZE_AT 94u
+
+static const u8 *kept; /* the update; NULL: none. Constant after microcode_start() */
+static u32 kept_size;
 
 /* Eight hexadecimal digits; anything else ends the archive, for no file is so long. */
 static u32 hex(const u8 *p)
@@ -86,4 +92,37 @@ const u8 *microcode_file(struct boot_info *info, u64 *size)
 	for (u32 i = 1; i < info->module_count && !file; i++)
 		file = find_in_archive(phys_to_ptr(HPA(info->modules[i].base)), info->modules[i].size, size);
 	return file;
+}
+
+enum status microcode_start(struct boot_info *info)
+{
+	enum status status = window_read_map(info); /* clear of the module that is taken out now */
+	struct microcode_cpu cpu, now;
+	const u8 *file, *update;
+	u64 size = 0;
+
+	microcode_this_cpu(&cpu);
+	file = microcode_file(info, &size);
+	update = file ? microcode_pick(file, size, &cpu, &kept_size) : NULL;
+	if (status == STATUS_OK)
+		status = window_take(kept_size);
+	if (status != STATUS_OK || !update)
+		return status;
+	kept = memcpy(page_alloc_contig(ALIGN_UP((u64)kept_size, PAGE_SIZE) / PAGE_SIZE), update, kept_size);
+	if (microcode_load(kept, kept_size, &now))
+		log_info("microcode: revision %x, was %x", now.revision, cpu.revision);
+	else
+		log_warn("microcode: the processor does not take the update; it stays at revision %x",
+			 cpu.revision);
+	return STATUS_OK;
+}
+
+void microcode_start_ap(u32 apic_id)
+{
+	struct microcode_cpu now;
+
+	if (!microcode_load(kept, kept_size, &now))
+		log_warn("microcode: the CPU with APIC ID %x does not take the update; it stays at revision "
+			 "%x",
+			 apic_id, now.revision);
 }

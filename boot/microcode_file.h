@@ -7,6 +7,7 @@
 #define BOOT_MICROCODE_FILE_H
 
 #include "boot/boot_info.h"
+#include "kernel/status.h"
 
 /*
  * The file of updates and its bytes, in the loader's memory; NULL: none. A module named `microcode` is no
@@ -14,5 +15,12 @@
  * updates.
  */
 const u8 *microcode_file(struct boot_info *info, u64 *size);
+
+/*
+ * Makes the memory map and takes the first window, in which the update for this processor is kept; and loads
+ * it. The other CPUs take the same when they start. A line says what became of it.
+ */
+enum status microcode_start(struct boot_info *info);
+void microcode_start_ap(u32 apic_id);
 
 #endif

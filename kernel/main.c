@@ -17,7 +17,6 @@
 #include "drivers/acpi_sleep.h"
 #include "drivers/apic.h"
 #include "drivers/chipset.h"
-#include "drivers/microcode.h"
 #include "drivers/reset.h"
 #include "drivers/console.h"
 #include "kernel/cmdline.h"
@@ -57,9 +56,7 @@ static struct boot_info boot_info;
 static struct acpi_cpus named;
 static struct census answered;
 static struct roster roster;
-static u64 started;	    /* TSC */
-static const u8 *microcode; /* the update, in the first window; NULL: none */
-static u32 microcode_size;
+static u64 started; /* TSC */
 
 /* For good: a machine that reset itself would only come back here. */
 static NORETURN void halt(void)
@@ -86,14 +83,10 @@ static void must(enum status status)
  */
 static void ap_main(struct percpu *cpu)
 {
-	struct microcode_cpu now;
 	enum status status;
 
 	smp_setup_this(cpu);
-	if (!microcode_load(microcode, microcode_size, &now))
-		log_warn("microcode: the CPU with APIC ID %x does not take the update; it stays at revision "
-			 "%x",
-			 cpu->apic_id, now.revision);
+	microcode_start_ap(cpu->apic_id);
 	status = caps_may_vmxon();
 	if (status == STATUS_OK)
 		status = vmx_cpu_init();
@@ -273,32 +266,6 @@ static enum status read_loader(u32 magic, u32 info)
 	return parsed != STATUS_OK ? parsed : options_status;
 }
 
-/* The first window, and in it the microcode that this processor takes at once and the others when they start.
- */
-static enum status take_memory(void)
-{
-	struct microcode_cpu cpu, now;
-	const u8 *file, *update;
-	enum status status = window_read_map(&boot_info); /* clear of the module that is taken out now */
-	u64 size = 0;
-
-	microcode_this_cpu(&cpu);
-	file = microcode_file(&boot_info, &size);
-	update = file ? microcode_pick(file, size, &cpu, &microcode_size) : NULL;
-	if (status == STATUS_OK)
-		status = window_take(microcode_size + dma_guard_memory());
-	if (status != STATUS_OK || !update)
-		return status;
-	microcode = memcpy(page_alloc_contig(ALIGN_UP((u64)microcode_size, PAGE_SIZE) / PAGE_SIZE), update,
-			   microcode_size);
-	if (microcode_load(microcode, microcode_size, &now))
-		log_info("microcode: revision %x, was %x", now.revision, cpu.revision);
-	else
-		log_warn("microcode: the processor does not take the update; it stays at revision %x",
-			 cpu.revision);
-	return STATUS_OK;
-}
-
 /* All memory is mapped, for ACPI's tables may lie anywhere; and Socle's own has room for each CPU afterwards.
  */
 static enum status find_cpus(void)
@@ -332,7 +299,7 @@ void kernel_main(u32 magic, u32 info)
 		rehearsal_begin(&boot_info);
 	if ((!options.check && !options.dma_test) || boot_info.module_count)
 		must(l1_check(&boot_info));
-	must(take_memory());
+	must(microcode_start(&boot_info));
 	if (!options.dma_test)
 		must(caps_init());
 	window_relocate();

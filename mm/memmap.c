@@ -192,6 +192,13 @@ bool memmap_is_usable(u64 pa, u64 len)
 	return is_all_of(pa, len, BIT(MEMMAP_USABLE));
 }
 
+const struct memmap_range *memmap_range_of(u64 pa)
+{
+	const struct memmap_range *r = find(pa);
+
+	return r && pa < end_of(r) ? r : NULL;
+}
+
 u32 memmap_type_at(u64 pa, u64 *end)
 {
 	const struct memmap_range *r = find(pa), *next = r ? r + 1 : ranges;

@@ -41,6 +41,8 @@ const struct memmap_range *memmap_get(size_t index);
 bool memmap_is_ram(u64 pa, u64 len);
 /* True only if all of it is usable. */
 bool memmap_is_usable(u64 pa, u64 len);
+/* The range that `pa` is in; NULL: none. */
+const struct memmap_range *memmap_range_of(u64 pa);
 /* The type at `pa`, 0 where the map says nothing, and where that ends (exclusive). */
 u32 memmap_type_at(u64 pa, u64 *end);
 /* Bytes of usable memory from `from` on, without a gap, up to `to`. */

@@ -8,6 +8,7 @@
 
 #include "boot/boot_info.h"
 #include "boot/l1.h"
+#include "boot/microcode_file.h"
 #include "boot/roster.h"
 #include "boot/window.h"
 #include "kernel/cmdline.h"
@@ -220,9 +221,7 @@ static enum status find_all(void)
 	if (status == STATUS_OK)
 		status = l1_check(&info);
 	if (status == STATUS_OK)
-		status = window_read_map(&info);
-	if (status == STATUS_OK)
-		status = window_take(0);
+		status = microcode_start(&info);
 	if (status == STATUS_OK)
 		status = caps_init();
 	if (status != STATUS_OK)

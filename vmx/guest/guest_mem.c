@@ -25,15 +25,14 @@
 /* The range of L1's memory around `gpa` becomes the one that is looked at first. */
 static bool look_up_ram(struct vcpu *vcpu, gpa_t gpa, size_t length)
 {
+	const struct memmap_range *range;
+
 	if (!memmap_is_ram(gpa.v, length))
 		return false;
-	for (size_t i = 0; i < memmap_count(); i++) {
-		const struct memmap_range *range = memmap_get(i);
-
-		if (range->type == MEMMAP_USABLE && gpa.v - range->base < range->size) {
-			vcpu->ram_base = range->base;
-			vcpu->ram_size = range->size;
-		}
+	range = memmap_range_of(gpa.v);
+	if (range && range->type == MEMMAP_USABLE) {
+		vcpu->ram_base = range->base;
+		vcpu->ram_size = range->size;
 	}
 	return true;
 }
