@@ -43,7 +43,7 @@ WHOLE := $(if $(findstring clang,$(TOOL_CC)),,-flto=auto)
 CFLAGS := -std=gnu11 -O2 $(WHOLE) -g -ffreestanding -nostdlib -mcmodel=kernel -mno-red-zone -mgeneral-regs-only \
 	-fno-strict-aliasing -fno-common -fno-pie -fno-pic -fno-stack-protector -fcf-protection=none \
 	-fno-asynchronous-unwind-tables -fno-omit-frame-pointer $(WARNINGS)
-CPPFLAGS := -I. $(if $(MUTANT),-DMUTANT_$(MUTANT)) $(if $(COUNT),-DCOUNT_HW) -MMD -MP
+CPPFLAGS := -I. $(if $(MUTANT),-DMUTANT_$(MUTANT)) $(if $(COUNT),-DCOUNT_HW) $(if $(DEBUG),-DDEBUG_SHORTCUTS) -MMD -MP
 LDFLAGS := -nostdlib -static -no-pie -Wl,--build-id=sha1 -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
 	-Wl,--no-warn-rwx-segments
 ifneq ($(findstring clang,$(TOOL_CC)),)
@@ -73,7 +73,7 @@ $(O)/vmx/nested/%.o $(O)/vmx/run.o: CFLAGS += -O3
 COMPILE := PWD=/proc/self/cwd $(TOOL_CC)
 
 # A change of compiler or flags rebuilds everything.
-FLAGS_NOW := $(TOOL_CC) $(CFLAGS) $(MUTANT) $(COUNT) $(EXTRA_CFLAGS) $(LDFLAGS)
+FLAGS_NOW := $(TOOL_CC) $(CFLAGS) $(MUTANT) $(COUNT) $(DEBUG) $(EXTRA_CFLAGS) $(LDFLAGS)
 $(O)/.flags: FORCE
 	@mkdir -p $(O)
 	@printf '%s\n' '$(FLAGS_NOW)' | cmp -s - $@ || printf '%s\n' '$(FLAGS_NOW)' > $@

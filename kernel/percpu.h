@@ -25,6 +25,7 @@ struct ALIGNED(64) percpu {
 	u32 online;	       /* any CPU, atomic: set once by its owner */
 	bool parked; /* constant after its owner's start: beyond cpus=, named by no table, or unlike the
 			others; in VMX operation, so that INIT and SIPI of L1 cannot start it, and halted */
+	bool vmcs_comparing; /* this CPU only, in a build with DEBUG=1: vmx/nested/debug.c */
 };
 
 static inline struct percpu *percpu_this(void)

@@ -3,9 +3,10 @@
  * Guest test "fuzzentry": VM entries generated from (seed, case): a valid VMCS in some mode, a few fields
  * changed, VMLAUNCH or VMRESUME, and a hash of all that L1 can see afterwards. The same seed on the bare
  * processor and under Socle must print the same lines. Options: seed=from-to, cases=from-to, detail (a line
- * for each case) and fields (the guest area after it); drop-pin=, drop-proc=, drop-proc2=, drop-exit=,
- * drop-entry=, drop-cr4=: bits never to be set, for where two platforms advertise different ones. What a case
- * does depends on (seed, case) alone: not on the platform, and not on the cases before it.
+ * for each case) and fields (the guest area after it); again=N (each L2 that was entered is entered N times
+ * more, one field changed each time); drop-pin=, drop-proc=, drop-proc2=, drop-exit=, drop-entry=, drop-cr4=:
+ * bits never to be set, for where two platforms advertise different ones. What a case does depends on (seed,
+ * case) alone: not on the platform, and not on the cases before it.
  */
 #include "tests/guest/fuzz.h"
 
@@ -135,6 +136,49 @@ static void show(struct template *t, u64 number, u32 reason, u64 hash, const str
 			print("RESULT case=%lu field %x %lx\n", number, all_fields[i], vmread(all_fields[i]));
 }
 
+/*
+ * What a hypervisor writes between an exit and the next entry: a bit of one such field, or nothing at all;
+ * else a field of any kind, as in a first entry.
+ */
+static void change_again(struct template *t, u64 *seed)
+{
+	static const u16 usual[] = { F_GUEST_RSP,	    F_GUEST_RFLAGS,	 F_GUEST_INTERRUPTIBILITY,
+				     F_GUEST_CR3,	    F_TSC_OFFSET,	 F_EXCEPTION_BITMAP,
+				     F_GUEST_TIMER,	    F_TPR_THRESHOLD,	 F_ENTRY_INTR_INFO,
+				     F_GUEST_PENDING_DEBUG, F_HOST_SYSENTER_EIP, F_HOST_FS_BASE,
+				     F_CR0_SHADOW,	    F_CR4_SHADOW,	 F_GUEST_ACTIVITY };
+	struct mutation m[FUZZ_MOST];
+	u64 r = random_next(seed);
+	u32 field = usual[r % ARRAY_SIZE(usual)];
+
+	switch (r >> 8 & 7) {
+	case 0: break;
+	case 1: change(t, &(struct mutation){ F_PROC, vmread(F_PROC) ^ PROC_INTR_WINDOW }); break;
+	case 2: change(t, &(struct mutation){ F_GUEST_RIP, t->values[fuzz_index(F_GUEST_RIP)] }); break;
+	case 3:
+		fuzz_mutate(t, m, seed);
+		change(t, &m[0]);
+		break;
+	default:
+		if (exists[fuzz_index(field)])
+			change(t, &(struct mutation){ field, vmread(field) ^ BIT(r >> 16 & 31) });
+	}
+}
+
+static u64 enter_again(struct template *t, u64 *seed, u32 *reason)
+{
+	u64 r = random_next(seed);
+
+	end_of_case();
+	change_again(t, seed);
+	if (would_sleep())
+		change(t, &(struct mutation){ F_GUEST_ACTIVITY, ACTIVE });
+	t->known[FUZZ_ENTRY_INTR_INFO] = false;
+	start_of_case(t, btf_for_case(!(r & 7)));
+	*reason = vm_run(&t->vm);
+	return fuzz_hash(t, *reason, msr_lists, !(r >> 16 & 7));
+}
+
 static u64 run_case(u64 number, u64 seed0, bool detail)
 {
 	u64 start = random_next(&seed0) ^ number * 0xd1342543de82ef95ul;
@@ -168,6 +212,8 @@ static u64 run_case(u64 number, u64 seed0, bool detail)
 	start_of_case(t, btf_for_case(!(r >> 20 & 7)));
 	reason = vm_run(&t->vm);
 	hash = fuzz_hash(t, reason, msr_lists, !(r >> 16 & 7));
+	for (i = 0; i < option_number("again", 0) && !(reason & (VM_FAIL | REASON_FAILED_ENTRY)); i++)
+		hash = hash_add(hash, enter_again(t, &seed, &reason));
 	if (detail)
 		show(t, number, reason, hash, m, n);
 	if (!(reason & VM_FAIL))

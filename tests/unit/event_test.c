@@ -107,8 +107,9 @@ static void an_nmi_that_l0_holds_is_vectoring_information(void **state UNUSED)
 	assert_false(machine_in_l2());
 	assert_int_equal(R(idt_vectoring_info), INTR_INFO_VALID | INTR_TYPE_NMI << 8 | VEC_NMI);
 	assert_int_equal(R(guest_interruptibility), INTERRUPTIBILITY_NMI);
-	/* A pending MTF is none. */
+	/* vmcs02 did not have that blocking. A pending MTF is none. */
 	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(machine_field(VMCS_guest_interruptibility), INTERRUPTIBILITY_NMI);
 	machine_vcpu->pending = (struct event){ .type = INTR_TYPE_OTHER };
 	machine_vcpu->pending_valid = true;
 	run_carry_out(machine_vcpu, outcome_reflect(machine_vcpu, &record));

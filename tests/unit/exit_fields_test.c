@@ -93,7 +93,7 @@ static void each_reason_defines_its_fields(void **state UNUSED)
 {
 	want_everything();
 	for (size_t i = 0; i < ARRAY_SIZE(exits); i++) {
-		struct vmcs12 *v12 = l2_v12();
+		struct vmcs12 *v12 = l2_v12_to_write();
 		u32 defines = exits[i].defines;
 
 		v12->exit_qualification = 0x1111;
@@ -127,7 +127,7 @@ static void an_ept_violation_has_two_addresses(void **state UNUSED)
 {
 	l2_run_pae();
 	l1_write64(P_EPT + 0x1000 + 3 * 8, 0);
-	l2_v12()->exit_instruction_info = 0x2222;
+	l2_v12_to_write()->exit_instruction_info = 0x2222;
 	EXIT_NOW(.reason = EXIT_EPT_VIOLATION,
 		 .qualification = EPTV_READ | EPTV_LINEAR_VALID | EPTV_TRANSLATED, .info = 0x888,
 		 .guest_linear = 0x9999, .guest_physical = 0xc0001234, .intr_info = PROTECTION);
@@ -153,7 +153,7 @@ static void error_codes_of_a_delivery(void **state UNUSED)
 
 	want_everything();
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		l2_v12()->idt_vectoring_error_code = 0x77;
+		l2_v12_to_write()->idt_vectoring_error_code = 0x77;
 		EXIT_NOW(.reason = EXIT_APIC_ACCESS, .vectoring_info = rows[i].info,
 			 .vectoring_error_code = 0x99);
 		assert_int_equal(R(idt_vectoring_info), rows[i].info);
@@ -217,8 +217,8 @@ static void lmsw_by_each_bit(void **state UNUSED)
 		u64 mask = n & 0xf, shadow = n >> 4 & 0xf, source = n >> 8;
 		bool exits_to_l1 = (mask & source & ~shadow & 1) || ((source ^ shadow) & mask & 0xe);
 
-		l2_v12()->cr0_guest_host_mask = mask;
-		l2_v12()->cr0_read_shadow = shadow;
+		l2_v12_to_write()->cr0_guest_host_mask = mask;
+		l2_v12_to_write()->cr0_read_shadow = shadow;
 		if (wants(EXIT_CR_ACCESS, QUAL_LMSW(source)) != exits_to_l1)
 			fail_msg("%x", n);
 	}
@@ -234,10 +234,10 @@ static void operands_by_mode(void **state UNUSED)
 		machine_set_field(VMCS_guest_efer, wide ? EFER_LMA | EFER_LME : 0);
 		machine_set_field(VMCS_guest_cs_ar, wide ? 0xa09b : 0xc09b);
 		l2_set_proc(PROC_CR3_LOAD_EXITING);
-		l2_v12()->cr3_target_count = 1;
-		l2_v12()->cr3_target0 = 0x1000;
-		l2_v12()->proc2_controls = PROC2_VMCS_SHADOWING;
-		l2_v12()->vmread_bitmap = P_VMREAD;
+		l2_v12_to_write()->cr3_target_count = 1;
+		l2_v12_to_write()->cr3_target0 = 0x1000;
+		l2_v12_to_write()->proc2_controls = PROC2_VMCS_SHADOWING;
+		l2_v12_to_write()->vmread_bitmap = P_VMREAD;
 		*rbx = 0x1000;
 		assert_false(wants(EXIT_CR_ACCESS, QUAL_MOV_TO(3, GPR_RBX)));
 		*rbx = 0x700001000;
@@ -267,9 +267,9 @@ static void the_bitmap_is_not_about_nmis(void **state UNUSED)
 static void a_page_fault_by_its_own_bit(void **state UNUSED)
 {
 	l1_run_l2();
-	l2_v12()->exception_bitmap = ~BIT(VEC_PF) & 0xffffffff;
+	l2_v12_to_write()->exception_bitmap = ~BIT(VEC_PF) & 0xffffffff;
 	assert_false(nested_wants_exception(l2_v12(), VEC_PF, 2));
-	l2_v12()->exception_bitmap = BIT(VEC_PF);
+	l2_v12_to_write()->exception_bitmap = BIT(VEC_PF);
 	assert_true(nested_wants_exception(l2_v12(), VEC_PF, 2));
 }
 

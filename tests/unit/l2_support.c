@@ -84,3 +84,9 @@ bool l2_uses_msr_of_word(u64 l1_bitmap, u32 word)
 	assert_int_equal(machine_field(VMCS_guest_rip), rip);
 	return true;
 }
+
+struct vmcs12 *l2_v12_to_write(void)
+{
+	machine_vcpu->nested.current->to_push = PLACES_ALL;
+	return l2_v12();
+}

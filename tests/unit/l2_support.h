@@ -36,6 +36,8 @@ enum {
 
 /* The VMCS that L1 wrote for the L2 that is current. */
 struct vmcs12 *l2_v12(void);
+/* The same, to write in it behind L0's back: whoever does says so (slot->to_push). */
+struct vmcs12 *l2_v12_to_write(void);
 /* Processor-based controls in it: what must be 1, the secondary ones, and these bits. */
 void l2_set_proc(u64 bits);
 /* PAE paging with an EPT12 at P_EPT that maps 4 GiB as they are, and PDPTEs at M_SPARE. */

@@ -9,6 +9,7 @@
 #define VMX_VMCS_H
 
 #include "kernel/hw/vmx.h"
+#include "kernel/percpu.h"
 #include "kernel/types.h"
 #include "mm/addr.h"
 #include "vmx/hw/regcache.h"
@@ -79,8 +80,22 @@ static inline u64 vmcs_read_fast(enum vmcs_field field)
 	return value;
 }
 
+/*
+ * A build with DEBUG=1: while it compares, a VMWRITE writes nothing, and stops the machine if the field does
+ * not hold the value already (vmx/nested/debug.c).
+ */
+#ifdef DEBUG_SHORTCUTS
+void vmcs_compare(enum vmcs_field field, u64 value);
+#endif
+
 static inline void vmcs_write_fast(enum vmcs_field field, u64 value)
 {
+#ifdef DEBUG_SHORTCUTS
+	if (unlikely(percpu_this()->vmcs_comparing)) {
+		vmcs_compare(field, value);
+		return;
+	}
+#endif
 	if (unlikely(!hw_vmwrite_ok(field, value)))
 		vmcs_write_failed(field, value);
 }

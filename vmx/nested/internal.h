@@ -76,10 +76,16 @@ void shadow_disable(struct vcpu *vcpu);
 void shadow_link(
 	struct vcpu *vcpu,
 	struct nested_vmcs *slot); /* becomes current (NULL: none): link pointer (vmcs01 is loaded) */
-void shadow_pull(struct vcpu *vcpu, struct nested_vmcs *slot); /* before v12 is looked at: shadow -> v12;
-								  marks groups whose value changed dirty */
-void shadow_push(struct vcpu *vcpu,
-		 struct nested_vmcs *slot); /* after a reflected exit: v12 -> shadow, only what differs */
+/* Before v12 is looked at: what L1 wrote in the shadow VMCS, all of it; marks `changed` and `dirty`. */
+void shadow_pull(struct vcpu *vcpu, struct nested_vmcs *slot);
+/* The same of what an entry looks at. Leaves the shadow VMCS current, or vmcs01. */
+void shadow_pull_for_entry(struct vcpu *vcpu, struct nested_vmcs *slot);
+/* Before L1 runs: `to_push` of v12 into the shadow VMCS. Leaves that current, or what was. */
+void shadow_push(struct vcpu *vcpu, struct nested_vmcs *slot);
+/* Is the row in the shadow VMCS, and can L1 not have written it there unseen? */
+bool shadow_must_hold(const struct nested_vmcs *slot, unsigned int row);
+/* L1's VMWRITE of a row came to L0. */
+void shadow_written(struct nested_vmcs *slot, unsigned int row);
 
 /* ---- vmcs12.c ---- */
 void vmcs12_init(void); /* after vmcs_probe_fields() */
@@ -149,6 +155,21 @@ void merge_translation(struct vcpu *vcpu,
 		       struct nested_vmcs *slot); /* EPT pointer and VPID; also after an INVEPT or reclaim
 						     while L2 is entered */
 void merge_exception_bitmap(struct vcpu *vcpu, struct nested_vmcs *slot);
+/* Parts of it, for an entry that changes little (entry_fast.c). */
+void merge_proc_controls(struct vcpu *vcpu, struct nested_vmcs *slot);
+void merge_single_groups(struct vcpu *vcpu, struct nested_vmcs *slot, u32 dirty);
+void merge_by_control(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1);
+void merge_injection(struct vcpu *vcpu, const struct vmcs12 *v12);
+
+/* ---- entry.c, entry_fast.c ---- */
+/* From L1 to L2: vmcs02 becomes current, and L2 what runs next. */
+void entry_switch(struct vcpu *vcpu, struct nested_vmcs *slot);
+/* After an entry the long way: whether the next ones may go the short way. */
+void entry_fast_prepare(struct vcpu *vcpu, struct nested_vmcs *slot);
+/* The short way, if L1 has changed little. False: nothing has been done. The shadow VMCS is current, or
+ * vmcs01. */
+bool entry_fast(struct vcpu *vcpu, struct nested_vmcs *slot, const struct check_env *env,
+		const struct l1_state *l1);
 void bitmaps_init_slot(struct nested_vmcs *slot); /* at start */
 /* Each entry: L1 may have written its page since. */
 void bitmaps_read_again(struct vcpu *vcpu, struct nested_vmcs *slot);
@@ -165,6 +186,20 @@ bool bitmaps_open_msr(struct vcpu *vcpu);
 /* #PF interception as one value: exit iff ((PFEC & mask) == match) == eb. */
 struct pf_intercept merge_pf(struct pf_intercept l0, struct pf_intercept l1);
 bool pf_intercept_wants(struct pf_intercept p, u32 pfec);
+
+/* ---- debug.c: a build with DEBUG=1 ---- */
+#ifdef DEBUG_SHORTCUTS
+void debug_entry(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1);
+void debug_pushed(struct vcpu *vcpu, struct nested_vmcs *slot);
+#else
+static inline void debug_entry(struct vcpu *vcpu UNUSED, struct nested_vmcs *slot UNUSED,
+			       const struct l1_state *l1 UNUSED)
+{
+}
+static inline void debug_pushed(struct vcpu *vcpu UNUSED, struct nested_vmcs *slot UNUSED)
+{
+}
+#endif
 
 /* ---- addresses.c ---- */
 void addresses_init(struct vcpu *vcpu); /* per CPU, at start: the stand-ins */
@@ -203,7 +238,7 @@ void msr_area_init_slot(struct nested_vmcs *slot);
 /* All of it from vmcs02, for the exit in hand. */
 struct exit_record exit_record_hardware(struct vcpu *vcpu);
 /* SDM: "Recording VM-Exit Information and Updating VM-Entry Control Fields".  Guest state has been saved. */
-void exit_record_save(struct vcpu *vcpu, struct vmcs12 *v12, const struct exit_record *record);
+void exit_record_save(struct vcpu *vcpu, struct nested_vmcs *slot, const struct exit_record *record);
 
 /* ---- host_state.c ---- */
 /*
@@ -252,6 +287,8 @@ void ept02_init(struct vcpu *vcpu); /* per CPU: the budget's pages, at start */
 /* EPT pointer for vmcs02 of `slot` (L1's EPTP, checked): finds or makes its EPT02 root; EPT01's pointer
  * without EPT12. */
 u64 ept02_pointer(struct vcpu *vcpu, struct nested_vmcs *slot);
+/* vmcs02 has the pointer already, and nothing is to be done for its EPT02 before the entry. */
+bool ept02_stands(struct vcpu *vcpu, struct nested_vmcs *slot);
 enum outcome ept02_violation(
 	struct vcpu *vcpu); /* EPT violation or misconfiguration exit of L2: fills or reflects */
 /* Each exit of L2 but EPT violations: ends the stepping over absent memory. True: the exit is that step's,
@@ -272,6 +309,8 @@ enum outcome nested_convert_violation(struct vcpu *vcpu, u64 entry12, u64 qualif
 void vpid02_init(struct vcpu *vcpu); /* per CPU, at start */
 /* Hardware VPID for vmcs02; flushes where the SDM says that an entry does. */
 u16 vpid02_for_entry(struct vcpu *vcpu, struct nested_vmcs *slot);
+/* vmcs02 has the VPID already, it was the last one used here, and nothing is to be flushed. */
+bool vpid02_stands(struct vcpu *vcpu, struct nested_vmcs *slot);
 void vpid02_invvpid(struct vcpu *vcpu, u64 type, u16 vpid12, u64 linear);
 u64 vpid02_count(const struct vcpu *vcpu);
 

@@ -19,7 +19,8 @@ static void reset_slot(struct nested_vmcs *slot)
 	slot->dirty = GROUP_ALL;
 	slot->rare_in_02 = false;
 	slot->shadow_active = false;
-	slot->entered = false;
+	slot->entered = slot->same_in_02 = slot->fast = false;
+	slot->changed = slot->to_push = 0;
 	slot->ept02 = NULL;
 }
 

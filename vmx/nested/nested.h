@@ -45,12 +45,16 @@ struct nested_vmcs {
 	bool rare_in_02;    /* SEG and RARE guest state is newer in vmcs02: nested_sync_rare() fetches it */
 	bool shadow_active; /* L1's newest values of RW-shadowed fields are in `shadow`: shadow_pull() fetches
 			       them */
+	bool same_in_02;    /* vmcs02 holds v12's guest state as the last exit saved it, but for `changed` and
+			       `dirty` */
+	bool fast;	    /* an entry with few changes may go the short way: entry_fast.c */
 	bool entered;	    /* vmcs02 was made (merge.c) since this slot was taken */
 	struct vmcs vmcs02;
-	struct vmcs shadow;		     /* shadow VMCS; linked into vmcs01 while this one is current */
-	u64 shadowed[VMCS12_SHADOWED_COUNT]; /* what `shadow` holds as far as L0 knows: shadow.c */
-	u64 *msr_bitmap02;		     /* the page of vmcs02: bitmaps.c */
-	u16 msr_opened[MSR_OPENED_MAX];	     /* its words that have been opened */
+	struct vmcs shadow; /* shadow VMCS; linked into vmcs01 while this one is current */
+	u64 to_push;	    /* PLACE()s of v12 that `shadow` may lack: shadow_push() */
+	u64 changed;	    /* PLACE()s of v12 that vmcs02 may lack: written since the last exit */
+	u64 *msr_bitmap02;  /* the page of vmcs02: bitmaps.c */
+	u16 msr_opened[MSR_OPENED_MAX]; /* its words that have been opened */
 	u8 msr_opened_count;
 	u64 *io_page;		      /* the closed page; NULL: L0 wants no port (io_bitmaps.c) */
 	u16 io_opened[IO_OPENED_MAX]; /* its words that have been opened */
@@ -61,6 +65,7 @@ struct nested_vmcs {
 	u16 vpid02;	  /* hardware VPID: vpid.c */
 	struct {	  /* merge.c: what vmcs02 holds, so that it is not written again */
 		u64 cr0_shadow, cr4_shadow, tpr_threshold, entry_controls, eptp;
+		u64 efer; /* as the last exit saved it */
 		u16 vpid;
 		u32 proc12;	   /* L1's primary controls that were merged */
 		bool launching;	   /* the entry was a VMLAUNCH: a late failure leaves the state "clear" */

@@ -152,31 +152,36 @@ static COLD enum outcome fail_late(struct vcpu *vcpu, struct nested_vmcs *slot, 
 /* SDM: without EPT, an entry to PAE paging loads the PDPTEs from memory. */
 static bool loads_pdptes(const struct vmcs12 *v12)
 {
-	return !v12_has_proc2(v12, PROC2_EPT) && (v12->guest_cr0 & CR0_PG) && (v12->guest_cr4 & CR4_PAE) &&
-	       !v12_has_entry(v12, ENTRY_IA32E_GUEST);
+	return !v12_has_proc2(v12, PROC2_EPT) && v12_pae_paging(v12);
+}
+
+void entry_switch(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	vcpu_load_vmcs(vcpu, &slot->vmcs02);
+	vcpu->nested.in_l2 = true;
+	vcpu->guest = &l2_guest;
+	vcpu->nested.counters.entries++;
 }
 
 /* All checks have passed: L2's state goes into vmcs02, and L2 is what runs next. */
-static enum outcome commit(struct vcpu *vcpu, struct nested_vmcs *slot, bool launch)
+static enum outcome commit(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1,
+			   bool launch)
 {
 	struct vmcs12 *v12 = &slot->v12;
-	struct l1_state l1 = l1_state_read(vcpu, v12);
 	u32 failed;
 
 	/* What can still fail must find vmcs12 whole: the list may write fields that live in vmcs02 only. */
 	if (v12->entry_msr_load_count || loads_pdptes(v12))
 		nested_sync_rare(vcpu, slot);
-	vcpu_load_vmcs(vcpu, &slot->vmcs02);
-	vcpu->nested.in_l2 = true;
-	vcpu->guest = &l2_guest;
-	vcpu->nested.counters.entries++;
-	merge_vmcs02(vcpu, slot, &l1);
+	entry_switch(vcpu, slot);
+	merge_vmcs02(vcpu, slot, l1);
+	debug_entry(vcpu, slot, l1);
 	slot->dirty = 0;
+	slot->same_in_02 = false;
 	slot->last.launching = launch;
 	/* SDM: without EPT, "the PDPTEs are loaded from memory"; a bad one is caught by check_guest, unless
 	 * L1 raced. */
-	if (!v12_has_proc2(v12, PROC2_EPT) && vcpu_is_pae_paging(vcpu) &&
-	    guest_load_pdptes(vcpu, v12->guest_cr3) != OUTCOME_NONE)
+	if (loads_pdptes(v12) && guest_load_pdptes(vcpu, v12->guest_cr3) != OUTCOME_NONE)
 		return fail_late(vcpu, slot, EXIT_ENTRY_FAIL_GUEST, ENTRY_FAIL_PDPTE);
 	if (v12_has_entry(v12, ENTRY_LOAD_PERF_GLOBAL))
 		msr_write(vcpu, MSR_IA32_PERF_GLOBAL_CTRL, v12->guest_perf_global_ctrl);
@@ -186,6 +191,7 @@ static enum outcome commit(struct vcpu *vcpu, struct nested_vmcs *slot, bool lau
 			return fail_late(vcpu, slot, EXIT_ENTRY_FAIL_MSR, failed);
 	}
 	v12->launched = 1;
+	entry_fast_prepare(vcpu, slot);
 	if (unlikely(vcpu->flush_l1d))
 		msr_write(vcpu, MSR_IA32_FLUSH_CMD, FLUSH_CMD_L1D);
 	if (unlikely(vcpu->nested.init_pending))
@@ -223,17 +229,35 @@ static void describe_processor(struct vcpu *vcpu, const struct vmcs12 *v12, stru
 		env->has_rtm = cpuid_l1(vcpu, CPUID_LEAF_EXTENDED_FEATURES, 0).ebx & CPUID_7_EBX_RTM;
 }
 
+/* All groups that L1 wrote are checked, then merged. Where it fails L1 goes on: vmcs01 is loaded. */
+static NOINLINE enum outcome enter_fully(struct vcpu *vcpu, struct nested_vmcs *slot,
+					 const struct check_env *env, const struct l1_state *l1, bool launch)
+{
+	u32 stale = stale_groups(slot), error;
+
+	error = check_before_load(vcpu, slot, env, stale);
+	if (error) {
+		vcpu_load_vmcs(vcpu, &vcpu->vmcs01);
+		return insn_fail(vcpu, error);
+	}
+	if (!check_state(vcpu, slot, env, stale)) {
+		vcpu_load_vmcs(vcpu, &vcpu->vmcs01);
+		return outcome_entry_failure(vcpu, EXIT_ENTRY_FAIL_GUEST, vcpu->nested.failure.qualification);
+	}
+	return commit(vcpu, slot, l1, launch);
+}
+
 enum outcome nested_enter(struct vcpu *vcpu, bool launch)
 {
 	struct nested_vmcs *slot = vcpu->nested.current;
 	struct check_env env = {
 		.caps = &caps12,
-		.l1_long_mode = vcpu_reg_hot(vcpu, REG_EFER) & EFER_LMA,
+		.l1_long_mode = vcpu->nested.l1_long_mode,
 		.vmcs_link_self = slot ? slot->gpa : NO_VMCS,
 		.context = vcpu,
 		.read = read_l1,
 	};
-	u32 stale, error;
+	struct l1_state l1;
 
 	/* SDM: VMfailInvalid if there is no current VMCS, or if it is a shadow VMCS. */
 	if (!slot || (slot->v12.revision & VMCS_SHADOW_INDICATOR))
@@ -244,13 +268,12 @@ enum outcome nested_enter(struct vcpu *vcpu, bool launch)
 		return insn_fail(vcpu, VMXERR_VMLAUNCH_NOT_CLEAR);
 	if (!launch && !slot->v12.launched)
 		return insn_fail(vcpu, VMXERR_VMRESUME_NOT_LAUNCHED);
-	shadow_pull(vcpu, slot);
+	/* Of vmcs01, which is left with the next line; what decides is in no row that L1 writes without an
+	 * exit. */
+	l1 = l1_state_read(vcpu, &slot->v12);
 	describe_processor(vcpu, &slot->v12, &env);
-	stale = stale_groups(slot);
-	error = check_before_load(vcpu, slot, &env, stale);
-	if (error)
-		return insn_fail(vcpu, error);
-	if (!check_state(vcpu, slot, &env, stale))
-		return outcome_entry_failure(vcpu, EXIT_ENTRY_FAIL_GUEST, vcpu->nested.failure.qualification);
-	return commit(vcpu, slot, launch);
+	shadow_pull_for_entry(vcpu, slot);
+	if (likely(!launch) && likely(entry_fast(vcpu, slot, &env, &l1)))
+		return OUTCOME_RESUME;
+	return enter_fully(vcpu, slot, &env, &l1, launch);
 }

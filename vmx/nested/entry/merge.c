@@ -127,6 +127,12 @@ static u32 proc_controls(struct vcpu *vcpu, const struct nested_vmcs *slot)
 	return caps_control(vmx_caps.proc, MERGED(WORD_PROC, v12->proc_controls, l0));
 }
 
+void merge_proc_controls(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	vmcs_write(VMCS_proc_controls, proc_controls(vcpu, slot));
+	slot->last.proc12 = (u32)slot->v12.proc_controls;
+}
+
 static NOINLINE void merge_controls(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	struct vmcs12 *v12 = &slot->v12;
@@ -151,6 +157,20 @@ static NOINLINE void merge_controls(struct vcpu *vcpu, struct nested_vmcs *slot)
 		vmcs_write(VMCS_vm_function_controls, 0);
 }
 
+/* SDM: "Guest/Host Masks and Read Shadows for CR0 and CR4".  merge_registers() has said what CR0 will be. */
+static void merge_cr_shadows(struct nested_vmcs *slot)
+{
+	const struct vmcs12 *v12 = &slot->v12;
+	u64 mask0 = v12->cr0_guest_host_mask, mask4 = v12->cr4_guest_host_mask;
+	u64 cr0 = (cr_loaded_cr0(v12->guest_cr0) & ~mask0) | (v12->cr0_read_shadow & mask0);
+	u64 cr4 = (v12->guest_cr4 & ~mask4) | (v12->cr4_read_shadow & mask4);
+
+	if (!slot->entered || slot->last.cr0_shadow != cr0)
+		vmcs_write(VMCS_cr0_read_shadow, slot->last.cr0_shadow = cr0);
+	if (!slot->entered || slot->last.cr4_shadow != cr4)
+		vmcs_write(VMCS_cr4_read_shadow, slot->last.cr4_shadow = cr4);
+}
+
 /* A bit that L0 masks for itself reads as L2 wrote it: merge_cr_shadows(). */
 static NOINLINE void merge_intercepts(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
@@ -163,28 +183,18 @@ static NOINLINE void merge_intercepts(struct vcpu *vcpu, struct nested_vmcs *slo
 
 /* Groups without checks, a field or a few each. The TSC offset counts only with its control, which CTL has.
  */
-static void merge_single_groups(struct vcpu *vcpu, struct nested_vmcs *slot, u32 dirty)
+void merge_single_groups(struct vcpu *vcpu, struct nested_vmcs *slot, u32 dirty)
 {
-	if (dirty & GROUP_CUT)
+	if (dirty & GROUP_CUT) {
 		merge_intercepts(vcpu, slot);
+		/* Bits that the masks did not hide until now. */
+		if (slot->entered)
+			merge_cr_shadows(slot);
+	}
 	if (dirty & GROUP_EOI)
 		copy_groups(vcpu, slot, GROUP_EOI);
 	if ((dirty & (GROUP_TSC | GROUP_CTL)) && v12_has_proc(&slot->v12, PROC_TSC_OFFSETTING))
 		vmcs_write(VMCS_tsc_offset, slot->v12.tsc_offset);
-}
-
-/* SDM: "Guest/Host Masks and Read Shadows for CR0 and CR4".  merge_registers() has said what CR0 will be. */
-static void merge_cr_shadows(struct vcpu *vcpu, struct nested_vmcs *slot)
-{
-	const struct vmcs12 *v12 = &slot->v12;
-	u64 mask0 = v12->cr0_guest_host_mask, mask4 = v12->cr4_guest_host_mask;
-	u64 cr0 = (vcpu_reg_hot(vcpu, REG_CR0) & ~mask0) | (v12->cr0_read_shadow & mask0);
-	u64 cr4 = (v12->guest_cr4 & ~mask4) | (v12->cr4_read_shadow & mask4);
-
-	if (!slot->entered || slot->last.cr0_shadow != cr0)
-		vmcs_write(VMCS_cr0_read_shadow, slot->last.cr0_shadow = cr0);
-	if (!slot->entered || slot->last.cr4_shadow != cr4)
-		vmcs_write(VMCS_cr4_read_shadow, slot->last.cr4_shadow = cr4);
 }
 
 /*
@@ -228,6 +238,27 @@ static u64 loaded_dr7(u64 field)
 }
 
 /*
+ * What the entry controls load or leave alone. Where L1 has the control that saves it as well, vmcs02 still
+ * holds what v12 says.
+ */
+void merge_by_control(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1)
+{
+	const struct vmcs12 *v12 = &slot->v12;
+	bool known = slot->same_in_02 && !(slot->dirty & (GROUP_RARE | GROUP_WORD | GROUP_MODE));
+	u64 efer = guest_efer(v12, l1);
+
+	if (!slot->same_in_02 || slot->last.efer != efer)
+		vcpu_set_reg(vcpu, REG_EFER, efer);
+	if (!known || !v12_has_entry(v12, ENTRY_LOAD_DEBUG) || !v12_has_exit(v12, EXIT_SAVE_DEBUG)) {
+		vcpu_set_reg(vcpu, REG_DR7,
+			     v12_has_entry(v12, ENTRY_LOAD_DEBUG) ? loaded_dr7(v12->guest_dr7) : l1->dr7);
+		vmcs_write(VMCS_guest_debugctl, guest_debugctl(v12, l1));
+	}
+	if (!known || !v12_has_entry(v12, ENTRY_LOAD_PAT) || !v12_has_exit(v12, EXIT_SAVE_PAT))
+		vmcs_write(VMCS_guest_pat, v12_has_entry(v12, ENTRY_LOAD_PAT) ? v12->guest_pat : l1->pat);
+}
+
+/*
  * What the registers hold behind the entry, not what the fields say: where L2 ends before the processor has
  * loaded them (a held NMI or INIT, a machine check, a failed list), this is what L1 finds saved.
  */
@@ -235,31 +266,41 @@ static void merge_registers(struct vcpu *vcpu, struct nested_vmcs *slot, const s
 {
 	const struct vmcs12 *v12 = &slot->v12;
 
-	vcpu_set_reg(vcpu, REG_RIP, v12->guest_rip);
-	vcpu_set_reg(vcpu, REG_RSP, v12->guest_rsp);
-	vcpu_set_reg(vcpu, REG_RFLAGS, v12->guest_rflags);
-	vcpu_set_reg(vcpu, REG_CR0, cr_loaded_cr0(v12->guest_cr0));
-	vcpu_set_reg(vcpu, REG_CR3, v12->guest_cr3);
-	vcpu_set_reg(vcpu, REG_CR4, v12->guest_cr4);
-	vcpu_set_reg(vcpu, REG_EFER, guest_efer(v12, l1));
-	vcpu_set_reg(vcpu, REG_CS_AR, v12->guest_cs_ar);
-	vcpu_set_reg(vcpu, REG_SS_AR, v12->guest_ss_ar);
-	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, v12->guest_interruptibility);
-	vcpu_set_reg(vcpu, REG_ACTIVITY, v12->guest_activity_state);
-	vcpu_set_reg(vcpu, REG_PENDING_DEBUG, v12->guest_pending_debug);
-	vcpu_set_reg(vcpu, REG_DR7,
-		     v12_has_entry(v12, ENTRY_LOAD_DEBUG) ? loaded_dr7(v12->guest_dr7) : l1->dr7);
-	vmcs_write(VMCS_guest_debugctl, guest_debugctl(v12, l1));
-	vmcs_write(VMCS_guest_pat, v12_has_entry(v12, ENTRY_LOAD_PAT) ? v12->guest_pat : l1->pat);
+	u64 known = slot->same_in_02 ? ~slot->changed : 0;
+	u64 cr0 = cr_loaded_cr0(v12->guest_cr0);
+
+#define SET(field, reg)                                                                                      \
+	do {                                                                                                 \
+		if (!(known & PLACE(field)))                                                                 \
+			vcpu_set_reg(vcpu, REG_##reg, v12->field);                                           \
+	} while (0)
+	SET(guest_rip, RIP);
+	SET(guest_rsp, RSP);
+	SET(guest_rflags, RFLAGS);
+	if (!(known & PLACE(guest_cr0)) || cr0 != v12->guest_cr0)
+		vcpu_set_reg(vcpu, REG_CR0, cr0);
+	SET(guest_cr3, CR3);
+	SET(guest_cr4, CR4);
+	SET(guest_cs_ar, CS_AR);
+	SET(guest_ss_ar, SS_AR);
+	SET(guest_interruptibility, INTERRUPTIBILITY);
+	SET(guest_activity_state, ACTIVITY);
+#undef SET
+	if (!known || (slot->dirty & GROUP_COOL))
+		vcpu_set_reg(vcpu, REG_PENDING_DEBUG, v12->guest_pending_debug);
+	merge_by_control(vcpu, slot, l1);
 }
 
 /*
  * SDM "Loading Page-Directory-Pointer-Table Entries": from the fields with
  * EPT; otherwise from memory, by entry.c.  Only when they mean something.
  */
-static void merge_pdptes(struct vcpu *vcpu, const struct vmcs12 *v12)
+static void merge_pdptes(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
-	if (!v12_has_proc2(v12, PROC2_EPT) || !vcpu_is_pae_paging(vcpu))
+	const struct vmcs12 *v12 = &slot->v12;
+
+	if (!v12_has_proc2(v12, PROC2_EPT) || !v12_pae_paging(v12) ||
+	    (slot->same_in_02 && !(slot->dirty & (GROUP_COOL | GROUP_MODE | GROUP_WORD))))
 		return;
 	vcpu_set_reg(vcpu, REG_PDPTE0, v12->guest_pdpte0);
 	vcpu_set_reg(vcpu, REG_PDPTE1, v12->guest_pdpte1);
@@ -281,6 +322,25 @@ static bool blocks_nmis(const struct vmcs12 *v12)
 	       (injects || (v12->guest_interruptibility & INTERRUPTIBILITY_NMI));
 }
 
+void merge_injection(struct vcpu *vcpu, const struct vmcs12 *v12)
+{
+	vcpu->pending = (struct event){
+		.vector = v12->entry_intr_info & INTR_INFO_VECTOR,
+		.type = (v12->entry_intr_info & INTR_INFO_TYPE) >> INTR_INFO_TYPE_SHIFT,
+		.has_error_code = v12->entry_intr_info & INTR_INFO_ERROR_CODE,
+		.error_code = (u32)v12->entry_exception_error_code,
+		.instruction_length = (u32)v12->entry_instruction_length,
+	};
+	vcpu->pending_valid = true;
+	/*
+	 * L1 without virtual NMIs may inject an NMI while NMIs are blocked.  vmcs02 always has them,
+	 * and may not; the injection sets the blocking again.
+	 */
+	if (vcpu->pending.type == INTR_TYPE_NMI)
+		vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY,
+			     vcpu_reg(vcpu, REG_INTERRUPTIBILITY) & ~(u64)INTERRUPTIBILITY_NMI);
+}
+
 /* Fields that an entry consumes anew each time. */
 static void merge_each_entry(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
@@ -300,23 +360,8 @@ static void merge_each_entry(struct vcpu *vcpu, struct nested_vmcs *slot)
 	if (unlikely(v12->exit_msr_store_count || slot->stores_time))
 		msr_area_merge(vcpu, slot);
 	slot->last.nmi_blocked = blocks_nmis(v12);
-	if (v12->entry_intr_info & INTR_INFO_VALID) {
-		vcpu->pending = (struct event){
-			.vector = v12->entry_intr_info & INTR_INFO_VECTOR,
-			.type = (v12->entry_intr_info & INTR_INFO_TYPE) >> INTR_INFO_TYPE_SHIFT,
-			.has_error_code = v12->entry_intr_info & INTR_INFO_ERROR_CODE,
-			.error_code = (u32)v12->entry_exception_error_code,
-			.instruction_length = (u32)v12->entry_instruction_length,
-		};
-		vcpu->pending_valid = true;
-		/*
-		 * L1 without virtual NMIs may inject an NMI while NMIs are blocked.  vmcs02 always has them,
-		 * and may not; the injection sets the blocking again.
-		 */
-		if (vcpu->pending.type == INTR_TYPE_NMI)
-			vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY,
-				     vcpu_reg(vcpu, REG_INTERRUPTIBILITY) & ~(u64)INTERRUPTIBILITY_NMI);
-	}
+	if (v12->entry_intr_info & INTR_INFO_VALID)
+		merge_injection(vcpu, v12);
 }
 
 /* What never changes in a vmcs02: L0's host state, and the lists and links that L0 does not use. */
@@ -340,15 +385,14 @@ void merge_vmcs02(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_s
 	if (dirty & GROUP_CTL)
 		merge_controls(vcpu, slot);
 	if (!slot->entered || (dirty & GROUP_CTL) || proc12 != slot->last.proc12)
-		vmcs_write(VMCS_proc_controls, proc_controls(vcpu, slot));
-	slot->last.proc12 = proc12;
-	if (unlikely(dirty & (GROUP_CUT | GROUP_EOI | GROUP_TSC | GROUP_CTL)))
+		merge_proc_controls(vcpu, slot);
+	if (unlikely(dirty & (GROUPS_SINGLE | GROUP_CTL)))
 		merge_single_groups(vcpu, slot, dirty);
 	if (dirty & (GROUP_SEG | GROUP_RARE))
 		copy_groups(vcpu, slot, GROUP_SEG | GROUP_RARE);
 	merge_registers(vcpu, slot, l1);
-	merge_pdptes(vcpu, &slot->v12);
-	merge_cr_shadows(vcpu, slot);
+	merge_pdptes(vcpu, slot);
+	merge_cr_shadows(slot);
 	merge_each_entry(vcpu, slot);
 	bitmaps_merge(vcpu, slot);
 	tpr_prepare(slot);
@@ -357,13 +401,18 @@ void merge_vmcs02(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_s
 		addresses_fill(vcpu, slot);
 	merge_translation(vcpu, slot);
 	slot->entered = true;
+	slot->changed = 0;
 }
 
 void merge_translation(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
-	u64 eptp = ept02_pointer(vcpu, slot);
-	u16 vpid = vpid02_for_entry(vcpu, slot);
+	u64 eptp;
+	u16 vpid;
 
+	if (likely(slot->entered) && ept02_stands(vcpu, slot) && vpid02_stands(vcpu, slot))
+		return;
+	eptp = ept02_pointer(vcpu, slot);
+	vpid = vpid02_for_entry(vcpu, slot);
 	if (!slot->entered || slot->last.eptp != eptp)
 		vmcs_write(VMCS_ept_pointer, slot->last.eptp = eptp);
 	if (tlb_uses_vpid() && (!slot->entered || slot->last.vpid != vpid))

@@ -216,6 +216,21 @@ static void retry(struct vcpu *vcpu, struct ept02_root *root)
 		fill(vcpu, root, cache->retry_l2gpa, &walk, &under);
 }
 
+bool ept02_stands(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	struct ept02_cache *cache = vcpu->nested.ept;
+	const struct ept02_root *root = slot->ept02;
+	struct ept12_role role;
+
+	if (root != cache->active || cache->retry)
+		return false;
+	if (!v12_has_proc2(&slot->v12, PROC2_EPT))
+		return !root;
+	role = ept12_role_of(&slot->v12);
+	return root && root->used && !root->stale && root->pointer == slot->last.eptp &&
+	       same_role(&root->role, &role);
+}
+
 u64 ept02_pointer(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	struct ept02_cache *cache = vcpu->nested.ept;

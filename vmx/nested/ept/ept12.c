@@ -141,6 +141,7 @@ static void log_page(struct vcpu *vcpu, u64 l2gpa)
 	guest_mem_write(vcpu, GPA(v12->pml_address + v12->guest_pml_index * sizeof(page)), &page,
 			sizeof(page));
 	v12->guest_pml_index = (u16)(v12->guest_pml_index - 1);
+	vcpu->nested.current->to_push |= PLACE(guest_pml_index);
 }
 
 /* False: L1 changed an entry meanwhile; the walk starts again. */

@@ -97,6 +97,17 @@ u16 vpid02_for_entry(struct vcpu *vcpu, struct nested_vmcs *slot)
 	return slot->vpid02;
 }
 
+bool vpid02_stands(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	const struct vpid02_map *map = vcpu->nested.vpid;
+	unsigned int i = slot->vpid02 - VPID_FIRST;
+
+	if (!tlb_uses_vpid())
+		return true;
+	return v12_has_proc2(&slot->v12, PROC2_VPID) && i < VPID_COUNT && slot->last.vpid == slot->vpid02 &&
+	       map->entry[i].vpid12 == (u16)slot->v12.vpid && map->entry[i].last_used == map->clock;
+}
+
 /* L1's operands are checked. A VPID that has no hardware VPID has no mappings. */
 void vpid02_invvpid(struct vcpu *vcpu, u64 type, u16 vpid12, u64 linear)
 {

@@ -61,6 +61,7 @@ void nested_event_to_vectoring(struct vcpu *vcpu, struct vmcs12 *v12)
 	/* The delivery of an NMI has begun: it blocks further ones. */
 	if (event->type == INTR_TYPE_NMI)
 		v12->guest_interruptibility |= INTERRUPTIBILITY_NMI;
+	vcpu->nested.current->changed |= PLACE(guest_interruptibility);
 }
 
 /* SDM: a VM exit directly by the exception. */

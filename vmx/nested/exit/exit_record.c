@@ -42,24 +42,38 @@ struct exit_record exit_record_hardware(struct vcpu *vcpu)
 }
 
 /* SDM: "Recording VM-Exit Information and Updating VM-Entry Control Fields".  Guest state has been saved. */
-void exit_record_save(struct vcpu *vcpu, struct vmcs12 *v12, const struct exit_record *record)
+void exit_record_save(struct vcpu *vcpu, struct nested_vmcs *slot, const struct exit_record *record)
 {
-	v12->exit_reason = record->reason;
-	v12->exit_qualification = record->qualification;
-	v12->exit_intr_info = record->intr_info;
-	v12->exit_intr_error_code = record->intr_error_code;
-	v12->exit_instruction_length = record->instruction_length;
-	v12->exit_instruction_info = record->instruction_info;
-	v12->guest_physical_address = record->guest_physical;
-	v12->guest_linear_address = record->guest_linear;
-	v12->entry_intr_info &= ~INTR_INFO_VALID;
+	struct vmcs12 *v12 = &slot->v12;
+	u64 vectoring;
+
+#define TELL(field, value)                                                                                   \
+	do {                                                                                                 \
+		if (v12->field != (value)) {                                                                 \
+			v12->field = (value);                                                                \
+			slot->to_push |= PLACE(field);                                                       \
+		}                                                                                            \
+	} while (0)
+	TELL(exit_reason, record->reason);
+	TELL(exit_qualification, record->qualification);
+	TELL(exit_intr_info, record->intr_info);
+	TELL(exit_intr_error_code, record->intr_error_code);
+	TELL(exit_instruction_length, record->instruction_length);
+	TELL(exit_instruction_info, record->instruction_info);
+	TELL(guest_physical_address, record->guest_physical);
+	TELL(guest_linear_address, record->guest_linear);
+	TELL(entry_intr_info, v12->entry_intr_info & ~INTR_INFO_VALID);
 	if (!record->from_hardware) {
 		nested_event_to_vectoring(vcpu, v12);
+		slot->to_push |= PLACE(idt_vectoring_info) | PLACE(idt_vectoring_error_code) |
+				 PLACE(exit_instruction_length) | PLACE(guest_interruptibility);
 		return;
 	}
 	/* An event that L0 had queued again after this exit is the one that the exit itself describes. */
 	vcpu->pending_valid = false;
-	v12->idt_vectoring_info = vcpu_reg_hot(vcpu, REG_IDT_VECTORING_INFO);
-	if ((v12->idt_vectoring_info & INTR_INFO_VALID) && (v12->idt_vectoring_info & INTR_INFO_ERROR_CODE))
-		v12->idt_vectoring_error_code = vcpu_reg_hot(vcpu, REG_IDT_VECTORING_ERROR_CODE);
+	vectoring = vcpu_reg_hot(vcpu, REG_IDT_VECTORING_INFO);
+	TELL(idt_vectoring_info, vectoring);
+	if (unlikely((vectoring & INTR_INFO_VALID) && (vectoring & INTR_INFO_ERROR_CODE)))
+		TELL(idt_vectoring_error_code, vcpu_reg_hot(vcpu, REG_IDT_VECTORING_ERROR_CODE));
+#undef TELL
 }

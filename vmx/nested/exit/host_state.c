@@ -4,6 +4,7 @@
  * SDM: "Loading Host State", "VMX Aborts".
  */
 #include "kernel/msr.h"
+#include "kernel/panic.h"
 #include "kernel/x86.h"
 #include "vmx/guest/guest_mem.h"
 #include "vmx/nested/internal.h"
@@ -17,6 +18,17 @@
 #define HOST_AR_TSS (SEG_TYPE_TSS_BUSY | AR_P)
 #define HOST_LIMIT_TSS 0x67
 
+/*
+ * vmcs01 gets the field straight, past its register cache, which has forgotten them all (KEPT_REGS):
+ * nearly every one of them is new to the cache, and none is looked at again before L1 runs.
+ */
+#define LOAD(reg, value) vmcs_write_fast(regcache_field(REG_##reg), (value))
+
+/* What of L1's the cache of vmcs01 may go on to know over an exit of L2's: all that LOAD() does not write. */
+#define KEPT_REGS                                                                                            \
+	(BIT(REG_CR0) | BIT(REG_CR3) | BIT(REG_CR4) | BIT(REG_EFER) | BIT(REG_INTERRUPTIBILITY) |            \
+	 BIT(REG_PDPTE0) | BIT(REG_PDPTE1) | BIT(REG_PDPTE2) | BIT(REG_PDPTE3))
+
 /* A null selector makes a data segment unusable; FS and GS keep their base even then. */
 static u32 data_rights(u64 selector)
 {
@@ -24,13 +36,10 @@ static u32 data_rights(u64 selector)
 }
 
 /* SDM: "Loading Host Segment and Descriptor-Table Registers". */
-static void load_host_segments(struct vcpu *vcpu, const struct vmcs12 *v12)
+static void load_host_segments(const struct vmcs12 *v12)
 {
-	struct regcache *cache = &vcpu->vmcs01.cache;
 	u32 mode = v12_has_exit(v12, EXIT_HOST_64) ? AR_L : AR_DB;
-	u64 written = 0;
 
-#define LOAD(reg, value) vcpu_write_reg_fast(vcpu, cache, &written, REG_##reg, value)
 #define LOAD_SEGMENT(seg, selector, base, limit, rights)                                                     \
 	do {                                                                                                 \
 		LOAD(seg##_SELECTOR, selector);                                                              \
@@ -53,9 +62,6 @@ static void load_host_segments(struct vcpu *vcpu, const struct vmcs12 *v12)
 	LOAD(IDTR_BASE, v12->host_idtr_base);
 	LOAD(IDTR_LIMIT, 0xffff);
 #undef LOAD_SEGMENT
-#undef LOAD
-	cache->available |= written;
-	cache->dirty &= ~written;
 }
 
 /*
@@ -90,19 +96,12 @@ static void load_host_registers(struct vcpu *vcpu, const struct vmcs12 *v12,
 /* SDM: "Loading Host RIP, RSP, RFLAGS, and SSP" and "Updating Non-Register State". */
 static void load_host_execution(struct vcpu *vcpu, const struct vmcs12 *v12, bool nmi_blocked)
 {
-	struct regcache *cache = &vcpu->vmcs01.cache;
-	u64 written = 0;
-
-#define LOAD(reg, value) vcpu_write_reg_fast(vcpu, cache, &written, REG_##reg, value)
 	LOAD(RIP, v12->host_rip);
 	LOAD(RSP, v12->host_rsp);
 	LOAD(RFLAGS, RFLAGS_FIXED1);
 	LOAD(ACTIVITY, ACTIVITY_ACTIVE);
 	LOAD(PENDING_DEBUG, 0);
 	LOAD(DR7, DR7_RESET);
-#undef LOAD
-	cache->available |= written;
-	cache->dirty &= ~written;
 	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, nmi_blocked ? INTERRUPTIBILITY_NMI : 0);
 }
 
@@ -138,7 +137,13 @@ enum outcome nested_load_host_state(struct vcpu *vcpu, struct nested_vmcs *slot,
 {
 	const struct vmcs12 *v12 = &slot->v12;
 
-	load_host_segments(vcpu, v12);
+	if (unlikely(slot->to_push)) {
+		shadow_push(vcpu, slot);
+		vcpu_load_vmcs(vcpu, &vcpu->vmcs01);
+	}
+	ASSERT(!vcpu->vmcs01.cache.dirty);
+	vcpu->vmcs01.cache.available &= KEPT_REGS;
+	load_host_segments(v12);
 	load_host_registers(vcpu, v12, inherited);
 	load_host_execution(vcpu, v12, inherited->nmi_blocked);
 	/* SDM "Checking and Loading Host Page-Directory-Pointer-Table Entries". */
@@ -147,6 +152,6 @@ enum outcome nested_load_host_state(struct vcpu *vcpu, struct nested_vmcs *slot,
 	if (v12->exit_msr_load_count &&
 	    msr_area_load(vcpu, v12->exit_msr_load_addr, (u32)v12->exit_msr_load_count, false))
 		return nested_vmx_abort(vcpu, slot, VMX_ABORT_LOAD_MSR);
-	shadow_push(vcpu, slot);
+	debug_pushed(vcpu, slot);
 	return OUTCOME_RESUME;
 }

@@ -48,5 +48,6 @@ void nested_leave_l2(struct vcpu *vcpu)
 		end_what_was_begun(vcpu, vmcs02);
 	vcpu->nested.in_l2 = false;
 	vcpu->guest = &l1_guest;
+	shadow_push(vcpu, vcpu->nested.current);
 	vcpu_load_vmcs(vcpu, &vcpu->vmcs01);
 }

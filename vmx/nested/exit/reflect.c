@@ -18,6 +18,17 @@
 
 /* ---- guest state ---- */
 
+/* A shadowed row of v12 gets a value; the shadow VMCS follows only if it is new. */
+#define KEEP(field, value)                                                                                   \
+	do {                                                                                                 \
+		u64 value_ = (value);                                                                        \
+                                                                                                             \
+		if (slot->v12.field != value_) {                                                             \
+			slot->v12.field = value_;                                                            \
+			slot->to_push |= PLACE(field);                                                       \
+		}                                                                                            \
+	} while (0)
+
 static u64 with_lma(u64 entry_controls, bool lma)
 {
 	return (entry_controls & ~ENTRY_IA32E_GUEST) | (lma ? ENTRY_IA32E_GUEST : 0);
@@ -27,9 +38,9 @@ static u64 with_lma(u64 entry_controls, bool lma)
  * "The value of IA32_EFER.LMA is stored into the 'IA-32e mode guest' control",
  * in vmcs02 by the processor: merge.c must know what stands there.
  */
-static void save_lma(struct vcpu *vcpu, struct nested_vmcs *slot)
+static void save_lma(struct nested_vmcs *slot, u64 efer)
 {
-	bool lma = vcpu_reg_hot(vcpu, REG_EFER) & EFER_LMA;
+	bool lma = efer & EFER_LMA;
 
 	if (caps12.misc & VMX_MISC_STORES_LMA)
 		slot->v12.entry_controls = with_lma(slot->v12.entry_controls, lma);
@@ -41,8 +52,10 @@ static void save_lma(struct vcpu *vcpu, struct nested_vmcs *slot)
  * SDM "Saving Control Registers, Debug Registers, and MSRs": what a save
  * control governs keeps vmcs12's value without it.
  */
-static void save_by_control(struct vcpu *vcpu, struct vmcs12 *v12)
+static void save_by_control(struct vcpu *vcpu, struct nested_vmcs *slot, u64 efer)
 {
+	struct vmcs12 *v12 = &slot->v12;
+
 	if (v12_has_exit(v12, EXIT_SAVE_DEBUG)) {
 		v12->guest_dr7 = vcpu_reg_hot(vcpu, REG_DR7);
 		v12->guest_debugctl = vmcs_read(VMCS_guest_debugctl);
@@ -50,48 +63,56 @@ static void save_by_control(struct vcpu *vcpu, struct vmcs12 *v12)
 	if (v12_has_exit(v12, EXIT_SAVE_PAT))
 		v12->guest_pat = vmcs_read(VMCS_guest_pat);
 	if (v12_has_exit(v12, EXIT_SAVE_EFER))
-		v12->guest_efer = vcpu_reg_hot(vcpu, REG_EFER);
+		v12->guest_efer = efer;
 	if (v12_has_exit(v12, EXIT_SAVE_PREEMPTION_TIMER) && v12_has_pin(v12, PIN_PREEMPTION_TIMER))
-		v12->preemption_timer_value = vmcs_read(VMCS_preemption_timer_value);
+		KEEP(preemption_timer_value, vmcs_read(VMCS_preemption_timer_value));
 	if (v12_has_proc2(v12, PROC2_VIRTUAL_INTERRUPT))
-		v12->guest_intr_status = vmcs_read(VMCS_guest_intr_status);
+		KEEP(guest_intr_status, vmcs_read(VMCS_guest_intr_status));
 }
 
 /* vmcs02 has virtual NMIs, which IRET unblocks; with "NMI exiting" alone, blocking outlasts L2's IRETs. */
-static u64 interruptibility_at_exit(struct vcpu *vcpu, const struct nested_vmcs *slot)
+static u64 interruptibility_at_exit(const struct nested_vmcs *slot, u64 now)
 {
-	u64 now = vcpu_reg_hot(vcpu, REG_INTERRUPTIBILITY);
-
 	return slot->last.nmi_blocked ? now | INTERRUPTIBILITY_NMI : now;
+}
+
+/* A field of vmcs02 that is being left: what the cache knows, be it dirty, else the VMCS. The cache learns
+ * nothing. */
+static inline u64 saved_reg(const struct regcache *cache, u64 available, enum reg reg)
+{
+	return unlikely(available & BIT(reg)) ? cache->value[reg] : vmcs_read_fast(regcache_field(reg));
 }
 
 /*
  * SDM "Saving Guest State".  CR0 and CR4 of vmcs02 are L2's own: L0 may
  * intercept their bits, but never runs L2 with other ones.  PDPTEs mean
  * something only with EPT12 and PAE paging, and are "undefined" otherwise:
- * then L1's values stay.
+ * then L1's values stay.  Returns L2's IA32_EFER.
  */
-static void save_guest_state(struct vcpu *vcpu, struct nested_vmcs *slot)
+static u64 save_guest_state(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	struct vmcs12 *v12 = &slot->v12;
-	struct regcache *cache = &slot->vmcs02.cache;
-	u64 available = cache->available;
+	const struct regcache *cache = &slot->vmcs02.cache;
+	u64 available = cache->available, efer;
 
-#define SAVE(field, reg) v12->field = vcpu_reg_fast(vcpu, cache, &available, REG_##reg)
-	SAVE(guest_rip, RIP);
-	SAVE(guest_rsp, RSP);
-	SAVE(guest_rflags, RFLAGS);
-	SAVE(guest_cr0, CR0);
-	SAVE(guest_cr3, CR3);
-	SAVE(guest_cr4, CR4);
-	SAVE(guest_cs_ar, CS_AR);
-	SAVE(guest_ss_ar, SS_AR);
-	SAVE(guest_activity_state, ACTIVITY);
-	SAVE(guest_pending_debug, PENDING_DEBUG);
-#undef SAVE
-	cache->available = available;
-	v12->guest_interruptibility = interruptibility_at_exit(vcpu, slot);
-	if (v12_has_proc2(v12, PROC2_EPT) && vcpu_is_pae_paging(vcpu)) {
+#define GET(reg) saved_reg(cache, available, REG_##reg)
+	KEEP(guest_rip, GET(RIP));
+	KEEP(guest_rsp, GET(RSP));
+	KEEP(guest_rflags, GET(RFLAGS));
+	KEEP(guest_cr0, GET(CR0));
+	KEEP(guest_cr3, GET(CR3));
+	KEEP(guest_cr4, GET(CR4));
+	KEEP(guest_cs_ar, GET(CS_AR));
+	KEEP(guest_ss_ar, GET(SS_AR));
+	KEEP(guest_activity_state, GET(ACTIVITY));
+	KEEP(guest_interruptibility, interruptibility_at_exit(slot, GET(INTERRUPTIBILITY)));
+	if (unlikely(slot->last.nmi_blocked))
+		slot->changed |= PLACE(guest_interruptibility);
+	v12->guest_pending_debug = GET(PENDING_DEBUG);
+	efer = GET(EFER);
+#undef GET
+	if (v12_has_proc2(v12, PROC2_EPT) && (v12->guest_cr0 & CR0_PG) && (v12->guest_cr4 & CR4_PAE) &&
+	    !(efer & EFER_LMA)) {
 		v12->guest_pdpte0 = vcpu_reg(vcpu, REG_PDPTE0);
 		v12->guest_pdpte1 = vcpu_reg(vcpu, REG_PDPTE1);
 		v12->guest_pdpte2 = vcpu_reg(vcpu, REG_PDPTE2);
@@ -100,17 +121,18 @@ static void save_guest_state(struct vcpu *vcpu, struct nested_vmcs *slot)
 	/* L1 may clear the bit alone: then the segments must be those of another mode. */
 	if (unlikely(v12->guest_rflags & RFLAGS_VM))
 		slot->dirty |= GROUP_MODE;
-	save_by_control(vcpu, v12);
-	save_lma(vcpu, slot);
+	save_by_control(vcpu, slot, efer);
+	save_lma(slot, efer);
 	slot->rare_in_02 = true;
+	slot->same_in_02 = true;
+	slot->last.efer = efer;
+	return efer;
 }
 
 /* vmcs02 is current: what L1 takes over from L2. */
-static struct inherited inherit_from_l2(struct vcpu *vcpu, const struct vmcs12 *v12)
+static struct inherited inherit_from_l2(const struct vmcs12 *v12, u64 efer)
 {
-	struct inherited inherited = {
-		.efer = vcpu_reg_hot(vcpu, REG_EFER),
-	};
+	struct inherited inherited = { .efer = efer };
 
 	if (!v12_has_exit(v12, EXIT_LOAD_PAT))
 		inherited.pat = vmcs_read(VMCS_guest_pat);
@@ -138,9 +160,8 @@ enum outcome nested_reflect(struct vcpu *vcpu, const struct exit_record *record)
 
 	ASSERT(vcpu->nested.in_l2 && vcpu->vmcs == &slot->vmcs02);
 	vcpu->nested.counters.reflections++;
-	save_guest_state(vcpu, slot);
-	exit_record_save(vcpu, v12, record);
-	inherited = inherit_from_l2(vcpu, v12);
+	inherited = inherit_from_l2(v12, save_guest_state(vcpu, slot));
+	exit_record_save(vcpu, slot, record);
 	inherited.nmi_blocked = nmi_blocked_after(v12, record);
 	if (v12->exit_msr_store_count &&
 	    msr_area_store(vcpu, v12->exit_msr_store_addr, (u32)v12->exit_msr_store_count))
@@ -202,8 +223,9 @@ COLD enum outcome nested_entry_failure(struct vcpu *vcpu, u32 reason, u64 qualif
 
 	slot->v12.exit_reason = reason | EXIT_REASON_ENTRY_FAILURE;
 	slot->v12.exit_qualification = qualification;
+	slot->to_push |= PLACE(exit_reason) | PLACE(exit_qualification);
 	if (loaded)
-		inherited = inherit_from_l2(vcpu, &slot->v12);
+		inherited = inherit_from_l2(&slot->v12, vcpu_reg(vcpu, REG_EFER));
 	cancel_entry(vcpu, slot);
 	if (!loaded)
 		inherited = inherit_from_l1(vcpu);

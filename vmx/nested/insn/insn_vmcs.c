@@ -193,9 +193,13 @@ static void write_row(struct vcpu *vcpu, const struct target *target, int row, u
 	}
 	*vmcs12_slot(&slot->v12, (unsigned int)row) = value;
 	slot->dirty |= f->group;
-	/* L1's writes to these only come here if the processor does not do them in the shadow VMCS. */
-	if (unlikely(slot->shadow_active && f->shadow != SHADOW_NO))
+	if (f->shadow != SHADOW_NO) {
+		struct vmcs *back = vcpu->vmcs;
+
+		shadow_written(slot, (unsigned int)row);
 		shadow_push(vcpu, slot);
+		vcpu_load_vmcs(vcpu, back);
+	}
 }
 
 static enum outcome vmread(struct vcpu *vcpu)

@@ -6,23 +6,15 @@
  * and all of L1's VMREADs and VMWRITEs come to insn_vmcs.c.
  * SDM: "VMCS Shadowing", "Virtual-Machine Control Structure Shadowing".
  *
- * slot->shadowed[] is what the shadow VMCS holds as far as L0 knows: L1 may
- * have changed the RW rows since, until shadow_pull() looks.
+ * Whoever writes a shadowed row of v12 while its slot may be active says so in
+ * slot->to_push; the shadow VMCS has it before L1 runs again.  What L1 writes
+ * there (RW rows) is fetched by shadow_pull(); an entry fetches what it will
+ * look at, the rest stays until somebody asks.
  */
 #include "kernel/bits.h"
 #include "kernel/string.h"
 #include "mm/page_alloc.h"
 #include "vmx/nested/internal.h"
-
-/* A shadowed field's place in slot->shadowed[]. */
-enum shadow_place {
-#define PLACE_NO(name)
-#define PLACE_RO(name) S_##name,
-#define PLACE_RW(name) S_##name,
-#define F(encoding, name, flow, shadow, group) PLACE_##shadow(name)
-#include "vmx/hw/vmcs_fields.def"
-#undef F
-};
 
 /* Constant after shadow_init(). */
 /*
@@ -35,19 +27,33 @@ static bool has_vint; /* guest_intr_status */
 static bool has_time; /* preemption_timer_value */
 /* The RO rows are shadowed: L0 can only fill in exit information where VMWRITE may write any field. */
 static bool has_info;
+static u64 places; /* the rows that are shadowed here: PLACE()s */
 static u8 *vmread_bitmap;
 static u8 *vmwrite_bitmap;
 
-/* Is the field shadowed on this processor?  Folds, or nearly, for a constant row. */
-static inline bool is_shadowed(enum vmcs12_shadow kind, unsigned int row)
+/* By place. */
+static const u8 place_row[] = {
+#define ROW_NO(name)
+#define ROW_RO(name) V12_##name,
+#define ROW_RW(name) V12_##name,
+#define F(encoding, name, flow, shadow, group) ROW_##shadow(name)
+#include "vmx/hw/vmcs_fields.def"
+#undef F
+};
+
+static bool is_shadowed(unsigned int row)
 {
+	const struct vmcs12_field *f = &vmcs12_fields[row];
+
 	switch (row) {
 	case V12_guest_pml_index: return has_pml;
 	case V12_guest_intr_status: return has_vint;
 	case V12_preemption_timer_value: return has_time;
 	default: break;
 	}
-	return kind == SHADOW_RW || (kind == SHADOW_RO && has_info);
+	if (VMCS_FIELD_TYPE(f->encoding) == VMCS_TYPE_READ_ONLY && !has_info)
+		return false;
+	return f->shadow != SHADOW_NO;
 }
 
 /* Bit n is for the encoding n, 1: an exit.  The high half of a 64-bit field has its own. */
@@ -63,7 +69,7 @@ static bool all_fields_exist(void)
 	for (unsigned int row = 0; row < VMCS12_FIELD_COUNT; row++) {
 		const struct vmcs12_field *f = &vmcs12_fields[row];
 
-		if (is_shadowed((enum vmcs12_shadow)f->shadow, row) && vmcs12_find(f->encoding) < 0)
+		if (is_shadowed(row) && vmcs12_find(f->encoding) < 0)
 			return false;
 	}
 	return true;
@@ -76,8 +82,12 @@ void shadow_init(void)
 	has_time = vmcs12_find(VMCS_preemption_timer_value) >= 0;
 	has_info = vmx_caps.misc & VMX_MISC_VMWRITE_ANY;
 	usable = vmx_caps.has_shadow_vmcs && all_fields_exist();
+	places = 0;
 	if (!usable)
 		return;
+	for (unsigned int place = 0; place < VMCS12_SHADOWED_COUNT; place++)
+		if (is_shadowed(place_row[place]))
+			places |= BIT(place);
 	vmread_bitmap = page_alloc();
 	vmwrite_bitmap = page_alloc();
 	memset(vmread_bitmap, 0xff, PAGE_SIZE);
@@ -85,7 +95,7 @@ void shadow_init(void)
 	for (unsigned int row = 0; row < VMCS12_FIELD_COUNT; row++) {
 		const struct vmcs12_field *f = &vmcs12_fields[row];
 
-		if (!is_shadowed((enum vmcs12_shadow)f->shadow, row))
+		if (!is_shadowed(row))
 			continue;
 		permit(vmread_bitmap, f->encoding);
 		if (f->shadow == SHADOW_RW)
@@ -104,10 +114,9 @@ void shadow_init_slot(struct vcpu *vcpu, struct nested_vmcs *slot)
 	region[0] |= (u32)VMCS_SHADOW_INDICATOR;
 	vcpu_load_vmcs(vcpu, &slot->shadow);
 	for (unsigned int row = 0; row < VMCS12_FIELD_COUNT; row++) {
-		if (is_shadowed((enum vmcs12_shadow)vmcs12_fields[row].shadow, row))
+		if (is_shadowed(row))
 			vmcs_write(vmcs12_fields[row].encoding, 0);
 	}
-	memset(slot->shadowed, 0, sizeof(slot->shadowed));
 }
 
 /* vmcs01 is current in what follows: until L1 has a current VMCS, its VMREADs find none in hardware too. */
@@ -139,75 +148,107 @@ void shadow_link(struct vcpu *vcpu, struct nested_vmcs *slot)
 	}
 	if (!slot->shadow_active) {
 		slot->shadow_active = true;
+		slot->to_push = PLACES_ALL;
 		shadow_push(vcpu, slot);
+		vcpu_load_vmcs(vcpu, &vcpu->vmcs01);
 	}
 	vmcs_write(VMCS_vmcs_link_pointer, slot->shadow.region.v);
 }
 
-/* What follows is straight-line code of the table: it runs at each exit of L2's to L1 and at each entry. */
+/*
+ * What follows is straight-line code of the table: it runs at each exit of L2's to L1 and at each entry. Both
+ * directions leave the shadow VMCS current: who goes on loads the one that it needs.
+ */
 
-static inline void pull(enum vmcs_field field, u64 *shadowed, u64 *v12, u32 group, u32 *dirty)
+static inline void pull(struct nested_vmcs *slot, enum vmcs_field field, u64 *v12, u64 place, u32 group)
 {
 	u64 value = vmcs_read_fast(field);
 
-	if (likely(value == *shadowed))
+	if (likely(value == *v12))
 		return;
-	*shadowed = value;
 	*v12 = value;
-	*dirty |= group;
+	slot->changed |= place;
+	slot->dirty |= group;
 }
+
+#define PULL_NO(name, group)
+#define PULL_RO(name, group)
+#define PULL_RW(name, group)                                                                                 \
+	if (LOOKS(name))                                                                                     \
+		pull(slot, VMCS_##name, &slot->v12.name, PLACE(name), group);
+#define F(encoding, name, flow, shadow, group) PULL_##shadow(name, GROUP_##group)
 
 void shadow_pull(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	struct vmcs *back = vcpu->vmcs;
-	u32 dirty = slot->dirty;
 
 	if (!slot->shadow_active)
 		return;
 	vcpu_load_vmcs(vcpu, &slot->shadow);
-#define PULL_NO(name, group)
-#define PULL_RO(name, group)
-#define PULL_RW(name, group)                                                                                 \
-	if (is_shadowed(SHADOW_RW, V12_##name))                                                              \
-		pull(VMCS_##name, &slot->shadowed[S_##name], &slot->v12.name, group, &dirty);
-#define F(encoding, name, flow, shadow, group) PULL_##shadow(name, GROUP_##group)
+#define LOOKS(name) (places & PLACE(name))
 #include "vmx/hw/vmcs_fields.def"
-#undef F
-	slot->dirty = dirty;
+#undef LOOKS
 	vcpu_load_vmcs(vcpu, back);
 }
 
-static inline void push(struct vcpu *vcpu, struct nested_vmcs *slot, enum vmcs_field field, u64 *shadowed,
-			u64 value)
+/* Does an entry look at the row, perhaps?  Rows in the table's order: the event and the primary controls come
+ * before what they decide about. */
+static inline bool entry_looks(const struct vmcs12 *v12, enum vmcs12_place place)
 {
-	if (likely(value == *shadowed))
-		return;
-	*shadowed = value;
-	vcpu_load_vmcs(vcpu, &slot->shadow);
-	vmcs_write_fast(field, value);
+	switch (place) {
+	case S_guest_pml_index: return has_pml && (v12->proc2_controls & PROC2_PML);
+	case S_guest_intr_status: return has_vint && (v12->proc2_controls & PROC2_VIRTUAL_INTERRUPT);
+	case S_preemption_timer_value: return has_time && v12_has_pin(v12, PIN_PREEMPTION_TIMER);
+	case S_tpr_threshold: return v12_has_proc(v12, PROC_TPR_SHADOW);
+	case S_entry_exception_error_code:
+	case S_entry_instruction_length: return unlikely(v12->entry_intr_info & INTR_INFO_VALID);
+	default: return true;
+	}
 }
+
+void shadow_pull_for_entry(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	if (!slot->shadow_active)
+		return;
+	if (unlikely(!slot->entered)) {
+		shadow_pull(vcpu, slot);
+		return;
+	}
+	vcpu_load_vmcs(vcpu, &slot->shadow);
+#define LOOKS(name) entry_looks(&slot->v12, S_##name)
+#include "vmx/hw/vmcs_fields.def"
+#undef LOOKS
+}
+#undef F
 
 void shadow_push(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
-	struct vmcs *back = vcpu->vmcs;
+	u64 mask = slot->to_push & places;
 
-	if (!slot->shadow_active)
+	slot->to_push = 0;
+	if (!mask || !slot->shadow_active)
 		return;
-#define F(encoding, name, flow, shadow, group) PUSH_##shadow(name)
-#define PUSH(name) push(vcpu, slot, VMCS_##name, &slot->shadowed[S_##name], slot->v12.name);
-#define PUSH_NO(name)
-#define PUSH_RO(name)
-#define PUSH_RW(name)                                                                                        \
-	if (is_shadowed(SHADOW_RW, V12_##name))                                                              \
-	PUSH(name)
-#include "vmx/hw/vmcs_fields.def"
-#undef PUSH_RO
-#undef PUSH_RW
-#define PUSH_RO(name) PUSH(name)
-#define PUSH_RW(name)
-	if (has_info) {
-#include "vmx/hw/vmcs_fields.def"
+	vcpu_load_vmcs(vcpu, &slot->shadow);
+	for (; mask; mask &= mask - 1) {
+		unsigned int row = place_row[__builtin_ctzll(mask)];
+
+		vmcs_write_fast(vmcs12_fields[row].encoding, *vmcs12_slot(&slot->v12, row));
 	}
-#undef F
-	vcpu_load_vmcs(vcpu, back);
+}
+
+bool shadow_must_hold(const struct nested_vmcs *slot, unsigned int row)
+{
+	for (unsigned int place = 0; place < VMCS12_SHADOWED_COUNT; place++)
+		if (place_row[place] == row)
+			return (places & BIT(place)) && (vmcs12_fields[row].shadow == SHADOW_RO ||
+							 entry_looks(&slot->v12, (enum vmcs12_place)place));
+	return false;
+}
+
+void shadow_written(struct nested_vmcs *slot, unsigned int row)
+{
+	for (unsigned int place = 0; place < VMCS12_SHADOWED_COUNT; place++)
+		if (place_row[place] == row)
+			slot->to_push |= BIT(place);
+	slot->changed |= slot->to_push;
 }

@@ -10,6 +10,7 @@
 
 #include "kernel/bits.h"
 #include "kernel/types.h"
+#include "kernel/x86.h"
 #include "vmx/hw/vmcs.h"
 
 /* "SOC" and a format number; hardware uses small numbers.  Bit 31 must be 0. */
@@ -37,13 +38,19 @@ enum vmcs12_index {
 enum vmcs12_flow { FLOW_COPY, FLOW_IN, FLOW_OUT, FLOW_CALC, FLOW_HOST, FLOW_SOFT };
 enum vmcs12_shadow { SHADOW_NO, SHADOW_RO, SHADOW_RW };
 
-/* How many rows the table shadows. */
-enum {
-#define F(encoding, name, flow, shadow, group) +(SHADOW_##shadow != SHADOW_NO)
-	VMCS12_SHADOWED_COUNT = 0
+/* The rows that the table shadows, in its order: bits of a mask of rows. */
+enum vmcs12_place {
+#define PLACE_NO(name)
+#define PLACE_RO(name) S_##name,
+#define PLACE_RW(name) S_##name,
+#define F(encoding, name, flow, shadow, group) PLACE_##shadow(name)
 #include "vmx/hw/vmcs_fields.def"
 #undef F
+	VMCS12_SHADOWED_COUNT,
 };
+static_assert(VMCS12_SHADOWED_COUNT <= 64, "a mask of rows is one word");
+#define PLACE(name) BIT(S_##name)
+#define PLACES_ALL (~0ull)
 
 /* What a write by L1 makes stale; a mask of these is kept for each vmcs12. */
 enum vmcs12_group {
@@ -56,10 +63,12 @@ enum vmcs12_group {
 	GROUP_WORD = 1 << 6, /* control words, on which the checks of host and guest state depend */
 	GROUP_CUT = 1 << 7,  /* which exceptions and bits of CR0 and CR4 exit: no check */
 	GROUP_EOI = 1 << 8,  /* EOI-exit bitmaps: no check */
-	GROUP_TSC = 1 << 9, /* TSC offset: no check */
-	GROUP_INFO = 0,	     /* exit information */
-	GROUP_FREE = 0,	     /* no check and nothing in vmcs02 depends on it */
-	GROUP_ALL = 0x3ff,
+	GROUP_TSC = 1 << 9,  /* TSC offset: no check */
+	GROUP_COOL = 1 << 10,
+	GROUPS_SINGLE = GROUP_CUT | GROUP_EOI | GROUP_TSC,
+	GROUP_INFO = 0, /* exit information */
+	GROUP_FREE = 0, /* no check and nothing in vmcs02 depends on it */
+	GROUP_ALL = 0x7ff,
 };
 
 struct vmcs12_field {
@@ -108,6 +117,12 @@ static inline bool v12_has_exit(const struct vmcs12 *v12, u32 bit)
 static inline bool v12_has_entry(const struct vmcs12 *v12, u32 bit)
 {
 	return v12->entry_controls & bit;
+}
+
+/* PAE paging behind an entry: CR0.PG, CR4.PAE, and no IA32_EFER.LMA. */
+static inline bool v12_pae_paging(const struct vmcs12 *v12)
+{
+	return (v12->guest_cr0 & CR0_PG) && (v12->guest_cr4 & CR4_PAE) && !v12_has_entry(v12, BIT(9));
 }
 
 #endif

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What an entry and an exit leave out because it is there already, where it must not be left out: the second
+ * and third entry of a VMCS after one change, what L0 itself writes for L1, rows of the shadow VMCS that
+ * begin to count. merge_model_test.c has the general case. SDM: "VM Entries", "VMCS Shadowing".
+ */
+#include "tests/unit/cmocka_all.h"
+
+#include "kernel/x86.h"
+#include "tests/unit/l2_support.h"
+#include "vmx/exit.h"
+#include "vmx/nested/internal.h"
+
+/* Two entries and exits in which nothing changes: from now on they are short. */
+static void settle(void)
+{
+	for (unsigned int n = 0; n < 2; n++) {
+		assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+		assert_true(machine_in_l2());
+		EXIT_NOW(.reason = EXIT_CPUID);
+		assert_false(machine_in_l2());
+	}
+}
+
+static void start(void)
+{
+	l1_run_l2();
+	EXIT_NOW(.reason = EXIT_CPUID);
+	settle();
+}
+
+/* One field of L1's makes the next entry fail as a first entry would; put back, L2 goes on. */
+static void refuse(u32 field, u64 value, int error)
+{
+	u64 good;
+
+	assert_int_equal(l1_vmread(field, &good), 0);
+	assert_int_equal(l1_vmwrite(field, value), 0);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), error);
+	assert_false(machine_in_l2());
+	if (!error)
+		assert_int_equal(R(exit_reason), EXIT_REASON_ENTRY_FAILURE | EXIT_ENTRY_FAIL_GUEST);
+	assert_int_equal(l1_vmwrite(field, good), 0);
+	settle();
+}
+
+static void short_entries_are_checked(void **state UNUSED)
+{
+	start();
+	refuse(VMCS_guest_rip, BIT(60), 0);
+	refuse(VMCS_guest_cr3, ~0ull, 0);
+	refuse(VMCS_guest_rflags, 0, 0);
+	refuse(VMCS_guest_interruptibility, INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS, 0);
+	refuse(VMCS_entry_intr_info, INTR_INFO_VALID | 1 << INTR_INFO_TYPE_SHIFT, VMXERR_ENTRY_CONTROLS);
+	refuse(VMCS_guest_activity_state, 7, 0);
+	refuse(VMCS_guest_cr4, 0, 0);
+	refuse(VMCS_pin_controls, 0, VMXERR_ENTRY_CONTROLS);
+	refuse(VMCS_host_cr3, ~0ull, VMXERR_ENTRY_HOST_STATE);
+	/* The threshold stays, and what it is compared with changes. */
+	W(proc_controls, R(proc_controls) | PROC_TPR_SHADOW);
+	W(virtual_apic_addr, M_SPARE + 0x20000);
+	W(tpr_threshold, 3);
+	fake_memory[M_SPARE + 0x20000 + 0x80] = 0x40;
+	settle();
+	fake_memory[M_SPARE + 0x20000 + 0x80] = 0x20;
+	assert_int_equal(l1_enter(EXIT_VMRESUME), VMXERR_ENTRY_CONTROLS);
+}
+
+/* Each row that a short entry writes, alone. */
+static void short_entries_write_what_changed(void **state UNUSED)
+{
+	static const struct {
+		u32 field;
+		u64 value;
+	} rows[] = {
+		{ VMCS_guest_rip, 0x123456 },	  { VMCS_guest_rsp, 0x7ff8 },
+		{ VMCS_guest_rflags, 0x246 },	  { VMCS_guest_interruptibility, INTERRUPTIBILITY_STI },
+		{ VMCS_guest_cr3, 0x5000 },	  { VMCS_guest_cr4, 0 },
+		{ VMCS_guest_es_selector, 0x48 }, { VMCS_guest_pending_debug, PENDING_DEBUG_ENABLED_BP },
+		{ VMCS_guest_sysenter_cs, 77 },
+	};
+
+	start();
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		u64 value = rows[i].value, found;
+
+		if (rows[i].field == VMCS_guest_cr4)
+			value = R(guest_cr4) ^ CR4_PGE;
+		assert_int_equal(l1_vmwrite(rows[i].field, value), 0);
+		assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+		assert_true(machine_in_l2());
+		assert_int_equal(machine_field(rows[i].field), value);
+		EXIT_NOW(.reason = EXIT_CPUID);
+		assert_int_equal(l1_vmread(rows[i].field, &found), 0);
+		assert_int_equal(found, value);
+	}
+}
+
+/* Bits that a mask begins to hide read as L1's shadow has them. */
+static void masks_bring_their_shadows(void **state UNUSED)
+{
+	start();
+	W(cr0_read_shadow, 0);
+	W(cr4_read_shadow, 0);
+	settle();
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	machine_set_field(VMCS_guest_cr0, machine_field(VMCS_guest_cr0) | CR0_TS);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	W(cr0_guest_host_mask, CR0_TS);
+	W(cr4_guest_host_mask, CR4_PAE);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(machine_field(VMCS_cr0_read_shadow) & CR0_TS, 0);
+	assert_int_equal(machine_field(VMCS_cr4_read_shadow) & CR4_PAE, 0);
+}
+
+/* What a failed entry would have loaded is loaded by the next one. */
+static void state_is_written_again_after_a_failure(void **state UNUSED)
+{
+	start();
+	machine_set_field(VMCS_guest_rip, 0x111000);
+	W(guest_rsp, 0x4440);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	EXIT_NOW(.reason = EXIT_ENTRY_FAIL_GUEST | EXIT_REASON_ENTRY_FAILURE);
+	assert_false(machine_in_l2());
+	assert_int_equal(R(exit_reason), EXIT_ENTRY_FAIL_GUEST | EXIT_REASON_ENTRY_FAILURE);
+	assert_int_equal(R(guest_rsp), 0x4440);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(machine_field(VMCS_guest_rsp), 0x4440);
+}
+
+/* Without the control that saves it, the preemption timer starts again with L1's value; so do the debug
+ * controls. */
+static void what_is_not_saved_is_loaded_anew(void **state UNUSED)
+{
+	start();
+	W(pin_controls, R(pin_controls) | PIN_PREEMPTION_TIMER);
+	W(exit_controls,
+	  R(exit_controls) & ~(u64)(EXIT_SAVE_PREEMPTION_TIMER | EXIT_SAVE_DEBUG | EXIT_SAVE_PAT));
+	W(entry_controls, R(entry_controls) | ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT);
+	W(preemption_timer_value, 1000);
+	W(guest_dr7, 0x401);
+	W(guest_pat, 0x0007040600070406);
+	settle();
+	for (unsigned int n = 0; n < 2; n++) {
+		assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+		assert_int_equal(machine_field(VMCS_preemption_timer_value), 1000);
+		assert_int_equal(machine_field(VMCS_guest_dr7), 0x401);
+		assert_int_equal(machine_field(VMCS_guest_pat), 0x0007040600070406);
+		machine_set_field(VMCS_preemption_timer_value, 5);
+		machine_set_field(VMCS_guest_dr7, 0x400);
+		machine_set_field(VMCS_guest_pat, 0x0606060606060606);
+		EXIT_NOW(.reason = EXIT_CPUID);
+	}
+}
+
+/* Rows that no entry looked at while their control was off: what L1 wrote there meanwhile. */
+static void rows_that_count_from_now_on(void **state UNUSED)
+{
+	start();
+	W(preemption_timer_value, 777);
+	W(tpr_threshold, 2);
+	settle();
+	W(pin_controls, R(pin_controls) | PIN_PREEMPTION_TIMER);
+	W(proc_controls, R(proc_controls) | PROC_TPR_SHADOW);
+	W(virtual_apic_addr, M_SPARE + 0x20000);
+	fake_memory[M_SPARE + 0x20000 + 0x80] = 0x40;
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_true(machine_in_l2());
+	assert_int_equal(machine_field(VMCS_preemption_timer_value), 777);
+	assert_int_equal(machine_field(VMCS_tpr_threshold), 2);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	/* The secondary controls that ask for it, by the bit that activates them. */
+	W(proc_controls, R(proc_controls) & ~(u64)PROC_SECONDARY);
+	W(proc2_controls, PROC2_VIRTUAL_INTERRUPT);
+	W(pin_controls, R(pin_controls) | PIN_EXTERNAL_INTERRUPT);
+	W(exit_controls, R(exit_controls) | EXIT_ACK_INTERRUPT);
+	W(tpr_threshold, 0);
+	settle();
+	W(guest_intr_status, 0x33);
+	W(proc_controls, R(proc_controls) | PROC_SECONDARY);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_true(machine_in_l2());
+	assert_int_equal(machine_field(VMCS_guest_intr_status), 0x33);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	/* An event's error code and length, which count only with it. */
+	W(entry_exception_error_code, 0x123);
+	settle();
+	W(entry_intr_info, INTR_INFO_VALID | INTR_INFO_ERROR_CODE | INTR_TYPE_HARD_EXCEPTION << 8 | VEC_GP);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(machine_field(VMCS_entry_exception_error_code), 0x123);
+}
+
+/* L2 turns to another mode, or its EFER changes, between two entries: vmcs02 follows what L1 then writes. */
+static void what_l2_changed_is_known(void **state UNUSED)
+{
+	start();
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	machine_set_field(VMCS_guest_efer, EFER_LMA | EFER_LME | EFER_NXE | EFER_SCE);
+	machine_set_field(VMCS_guest_rsp, 0x9998);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	W(guest_rip, R(guest_rip) + 2);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(machine_field(VMCS_guest_rsp), 0x9998);
+	assert_int_equal(machine_field(VMCS_guest_efer), l2_v12()->guest_efer);
+}
+
+/* A VPID that L1 has invalidated is flushed before the next entry, though nothing else has changed. */
+static void vpids_are_flushed_when_l1_says_so(void **state UNUSED)
+{
+	u64 before;
+
+	start();
+	W(vpid, 7);
+	W(proc_controls, R(proc_controls) | PROC_SECONDARY);
+	W(proc2_controls, R(proc2_controls) | PROC2_VPID);
+	settle();
+	before = machine_vcpu->nested.counters.vpid_flushes;
+	settle();
+	assert_int_equal(machine_vcpu->nested.counters.vpid_flushes, before);
+	vpid02_invvpid(machine_vcpu, INVVPID_ALL, 0, 0);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(machine_vcpu->nested.counters.vpid_flushes, before + 1);
+}
+
+/* L1's own VMWRITE that exits: L1 reads it back by VMCS shadowing. */
+static void what_l0_writes_is_pushed(void **state UNUSED)
+{
+	start();
+	W(guest_cr0, R(guest_cr0) ^ CR0_TS);
+	assert_int_equal(R(guest_cr0), l2_v12()->guest_cr0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		MACHINE_TEST_BOTH(short_entries_are_checked),
+		MACHINE_TEST_BOTH(short_entries_write_what_changed),
+		MACHINE_TEST_BOTH(masks_bring_their_shadows),
+		MACHINE_TEST_BOTH(state_is_written_again_after_a_failure),
+		MACHINE_TEST_BOTH(what_is_not_saved_is_loaded_anew),
+		MACHINE_TEST_BOTH(rows_that_count_from_now_on),
+		MACHINE_TEST_BOTH(what_l2_changed_is_known),
+		MACHINE_TEST_BOTH(vpids_are_flushed_when_l1_says_so),
+		MACHINE_TEST_BOTH(what_l0_writes_is_pushed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A build with DEBUG=1 checks each shortcut of the exit path where it is taken: what was not written to
+ * vmcs02, to the shadow VMCS or to vmcs01 is read and compared, and a difference stops the machine. L1 and L2
+ * see the same as without, only later.
+ */
+#include "vmx/nested/internal.h"
+
+#ifdef DEBUG_SHORTCUTS
+
+#include "kernel/panic.h"
+
+/* Of a read shadow only the bits count that the mask hides. */
+static u64 bits_that_count(enum vmcs_field field)
+{
+	if (field == VMCS_cr0_read_shadow)
+		return vmcs_read(VMCS_cr0_guest_host_mask);
+	if (field == VMCS_cr4_read_shadow)
+		return vmcs_read(VMCS_cr4_guest_host_mask);
+	return ~0ull;
+}
+
+void vmcs_compare(enum vmcs_field field, u64 value)
+{
+	u64 found = vmcs_read(field);
+
+	if ((found ^ vmcs12_mask_width(field, value)) & bits_that_count(field)) {
+		percpu_this()->vmcs_comparing = false;
+		panic("shortcut: %s is %llx, not %llx", vmcs_field_name(field), (unsigned long long)found,
+		      (unsigned long long)value);
+	}
+}
+
+/* vmcs02 has been made ready by little; everything that merge.c would write must be there. */
+void debug_entry(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1)
+{
+	struct event pending = vcpu->pending;
+	struct nested_vmcs saved;
+
+	regcache_flush(&slot->vmcs02.cache);
+	regcache_reset(&slot->vmcs02.cache);
+	saved = *slot;
+	slot->same_in_02 = false;
+	slot->changed = 0;
+	/* Fields that L1 has not asked for since the last exit are in vmcs02 alone. */
+	slot->dirty = slot->rare_in_02 ? GROUP_ALL & ~(u32)(GROUP_SEG | GROUP_RARE) : GROUP_ALL;
+	slot->last.cr0_shadow = slot->last.cr4_shadow = ~slot->last.cr0_shadow;
+	slot->last.tpr_threshold = slot->last.entry_controls = ~0ull;
+	slot->last.eptp = 0;
+	percpu_this()->vmcs_comparing = true;
+	merge_vmcs02(vcpu, slot, l1);
+	regcache_flush(&slot->vmcs02.cache);
+	percpu_this()->vmcs_comparing = false;
+	*slot = saved;
+	vcpu->pending = pending;
+}
+
+/* L1 is about to run: the shadow VMCS holds what v12 does, but for what L1 wrote there and nobody looked at.
+ */
+void debug_pushed(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	struct vmcs *back = vcpu->vmcs;
+
+	if (!slot->shadow_active)
+		return;
+	ASSERT(!slot->to_push);
+	vcpu_load_vmcs(vcpu, &slot->shadow);
+	for (unsigned int row = 0; row < VMCS12_FIELD_COUNT; row++)
+		if (shadow_must_hold(slot, row))
+			vmcs_compare(vmcs12_fields[row].encoding, *vmcs12_slot(&slot->v12, row));
+	vcpu_load_vmcs(vcpu, back);
+}
+
+#endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The short way from L1's VMRESUME to L2. Most entries differ from the last exit in RIP, RSP, an event to
+ * inject or the interrupt window only: vmcs02 holds all else already, and was checked when it came there or
+ * was saved by the processor. Contract: what this file skips is exactly what entry.c and merge.c would not
+ * change; a build with DEBUG=1 lets merge.c write everything behind it and compares (vmx/nested/debug.c).
+ * SDM: "VM Entries".
+ */
+#include "kernel/x86.h"
+#include "vmx/l1/exit_cr.h"
+#include "vmx/nested/internal.h"
+
+/* Rows that this file writes to vmcs02, or that only L0 looks at. */
+#define FAST_PLACES                                                                                          \
+	(PLACE(guest_rip) | PLACE(guest_rsp) | PLACE(guest_rflags) | PLACE(guest_interruptibility) |         \
+	 PLACE(guest_cr3) | PLACE(entry_intr_info) | PLACE(entry_exception_error_code) |                     \
+	 PLACE(entry_instruction_length) | PLACE(host_rsp) | PLACE(proc_controls) |                          \
+	 PLACE(preemption_timer_value) | PLACE(guest_intr_status) | PLACE(guest_pml_index))
+
+/* Of these, rows on which no rule depends but that of RIP. */
+#define UNCHECKED_PLACES                                                                                     \
+	(PLACE(guest_rip) | PLACE(guest_rsp) | PLACE(host_rsp) | PLACE(proc_controls) |                      \
+	 PLACE(preemption_timer_value) | PLACE(guest_intr_status) | PLACE(guest_pml_index))
+
+void entry_fast_prepare(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	const struct vmcs12 *v12 = &slot->v12;
+	bool lists = v12->entry_msr_load_count || v12->exit_msr_store_count || slot->stores_time;
+	bool perf = v12_has_entry(v12, ENTRY_LOAD_PERF_GLOBAL) || v12_has_exit(v12, EXIT_LOAD_PERF_GLOBAL);
+	bool holds_nmis = v12_has_pin(v12, PIN_NMI_EXITING) && !v12_has_pin(v12, PIN_VIRTUAL_NMIS);
+	bool memory =
+		v12->vmcs_link_pointer != ~0ull || (!v12_has_proc2(v12, PROC2_EPT) && v12_pae_paging(v12));
+
+	slot->fast = !vcpu_intercepts_cr(vcpu) && v12_has_entry(v12, ENTRY_LOAD_EFER) && !lists && !perf &&
+		     !holds_nmis && !memory && !slot->stand_ins && !slot->tpr_relaxed && !vcpu->flush_l1d;
+}
+
+/* SDM "Checks on Guest RIP, RFLAGS, and SSP", of RIP. */
+static bool rip_valid(const struct vmcs12 *v12, const struct check_env *env)
+{
+	u64 above = v12->guest_rip >> env->caps->linear_bits;
+
+	if (!v12_has_entry(v12, ENTRY_IA32E_GUEST) || !(v12->guest_cs_ar & AR_L))
+		return !(v12->guest_rip >> 32);
+	return above == 0 || above == ~0ull >> env->caps->linear_bits;
+}
+
+static bool is_valid(const struct nested_vmcs *slot, const struct check_env *env)
+{
+	const struct vmcs12 *v12 = &slot->v12;
+	struct check_failure ignored;
+
+	/* The processor's comparison with memory that L1 and L2 write. */
+	if (unlikely(v12_has_proc(v12, PROC_TPR_SHADOW) && v12->tpr_threshold))
+		return check_event_injection(v12, env, &ignored) && check_guest_hot(v12, env, &ignored);
+	if (likely(!(slot->changed & ~UNCHECKED_PLACES)))
+		return rip_valid(v12, env);
+	return check_event_injection(v12, env, &ignored) && check_guest_hot(v12, env, &ignored);
+}
+
+static bool changed_little(const struct vcpu *vcpu, const struct nested_vmcs *slot)
+{
+	const struct vmcs12 *v12 = &slot->v12;
+	u32 proc = ((u32)v12->proc_controls ^ slot->last.proc12) & ~(u32)PROC_INTERRUPT_WINDOW;
+	bool nmi = (v12->entry_intr_info & (INTR_INFO_VALID | INTR_INFO_TYPE)) ==
+		   (INTR_INFO_VALID | INTR_TYPE_NMI << INTR_INFO_TYPE_SHIFT);
+
+	return slot->fast && slot->same_in_02 && !(slot->dirty & ~(u32)(GROUP_HOT | GROUPS_SINGLE)) &&
+	       !(slot->changed & ~FAST_PLACES) && !proc && !nmi && !vcpu->nested.init_pending &&
+	       !(v12->guest_rflags & RFLAGS_VM);
+}
+
+static void write_state(const struct nested_vmcs *slot)
+{
+	const struct vmcs12 *v12 = &slot->v12;
+	u64 changed = slot->changed;
+
+#define PUT(field)                                                                                           \
+	do {                                                                                                 \
+		if (changed & PLACE(field))                                                                  \
+			vmcs_write_fast(VMCS_##field, v12->field);                                           \
+	} while (0)
+	PUT(guest_rip);
+	PUT(guest_rsp);
+	PUT(guest_rflags);
+	PUT(guest_interruptibility);
+	PUT(guest_cr3);
+#undef PUT
+	if (v12_has_pin(v12, PIN_PREEMPTION_TIMER))
+		vmcs_write_fast(VMCS_preemption_timer_value, v12->preemption_timer_value);
+	if ((changed & PLACE(guest_intr_status)) && v12_has_proc2(v12, PROC2_VIRTUAL_INTERRUPT))
+		vmcs_write_fast(VMCS_guest_intr_status, v12->guest_intr_status);
+}
+
+bool entry_fast(struct vcpu *vcpu, struct nested_vmcs *slot, const struct check_env *env,
+		const struct l1_state *l1)
+{
+	struct vmcs12 *v12 = &slot->v12;
+	u64 cr0 = cr_loaded_cr0(v12->guest_cr0);
+
+	if (unlikely(!changed_little(vcpu, slot) || cr0 != v12->guest_cr0 || !is_valid(slot, env)))
+		return false;
+	entry_switch(vcpu, slot);
+	/* What it knows is of the last exit. */
+	regcache_reset(&slot->vmcs02.cache);
+	write_state(slot);
+	merge_by_control(vcpu, slot, l1);
+	if ((u32)v12->proc_controls != slot->last.proc12)
+		merge_proc_controls(vcpu, slot);
+	if (unlikely(slot->dirty & GROUPS_SINGLE))
+		merge_single_groups(vcpu, slot, slot->dirty);
+	if (v12->entry_intr_info & INTR_INFO_VALID)
+		merge_injection(vcpu, v12);
+	bitmaps_merge(vcpu, slot);
+	io_bitmaps_merge(vcpu, slot);
+	merge_translation(vcpu, slot);
+	slot->dirty = 0;
+	slot->changed = 0;
+	slot->same_in_02 = false;
+	slot->last.launching = false;
+	debug_entry(vcpu, slot, l1);
+	return true;
+}
