@@ -79,7 +79,9 @@ the script that makes GRUB's entries
 .I /etc/default/grub.d/socle.cfg
 its settings
 .SH LIMITS
-No IOMMU is programmed: L1 owns the devices. There is one L1 on a machine, and Intel processors only. What is missing, and
+L1 owns the devices: without
+.B iommu=protect
+a hostile L1 reaches Socle's memory by DMA. There is one L1 on a machine, and Intel processors only. What is missing, and
 what that means for a guest, is in
 .I limits.md
 among the documents.
