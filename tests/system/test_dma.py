@@ -11,10 +11,10 @@ from conftest import ELF, RUNS, image, machine, show
 EDU = ("-device", "edu,dma_mask=0xffffffffffffffff")
 
 
-def run(name, options, *devices, **settings):
+def run(name, options, *devices, word="dma-test", **settings):
     folder = os.path.join(RUNS, "dma-" + name)
     os.makedirs(folder, exist_ok=True)
-    iso = image.make_iso(os.path.join(folder, "image.iso"), elf=ELF, options="dma-test " + options)
+    iso = image.make_iso(os.path.join(folder, "image.iso"), elf=ELF, options=word + " " + options)
     return machine.run_image(iso, "tcg", timeout=90, folder=folder, more=devices, **settings)
 
 
@@ -49,3 +49,11 @@ def test_protect_under_uefi():
     result = run("uefi", "iommu=protect", "-device", "intel-iommu,intremap=off", *EDU, firmware="uefi")
     assert result.having("^socle: dma-test: L1's memory: copied$"), show(result)
     assert result.having("^socle: dma-test: Socle's page [0-9a-f]+: not read, not written$"), show(result)
+
+
+def test_check_names_the_units():
+    """Also on a processor that Socle cannot run on."""
+    result = run("check", "", "-device", "intel-iommu,intremap=on", word="check")
+    assert result.having("^socle: VT-d: 1 units, 0 regions of the firmware's, flags 1$"), show(result)
+    assert result.having("^socle:   unit at fed90000: version 10, capabilities [0-9a-f]+ [0-9a-f]+$"), show(result)
+    assert result.having("^socle: check: Socle cannot run on this machine$"), show(result)
