@@ -10,11 +10,12 @@
 #include "kernel/report.h"
 #include "vmx/l1/exit_cpu.h"
 
-enum reason { WRITES, STATE, WALK, FIRMWARE };
+enum reason { WRITES, STATE, MSRS, WALK, FIRMWARE };
 
 static const char *const reasons[] = {
 	[WRITES] = "hidden (it writes memory by itself): ",
 	[STATE] = "hidden (Socle does not switch its state): ",
+	[MSRS] = "hidden (other ways to MSRs than Socle looks at): ",
 	[WALK] = "hidden (Socle walks four levels): ",
 	[FIRMWARE] = "hidden (the firmware's, or not for guests): ",
 };
