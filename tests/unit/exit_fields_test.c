@@ -217,11 +217,33 @@ static void lmsw_by_each_bit(void **state UNUSED)
 		u64 mask = n & 0xf, shadow = n >> 4 & 0xf, source = n >> 8;
 		bool exits_to_l1 = (mask & source & ~shadow & 1) || ((source ^ shadow) & mask & 0xe);
 
-		l2_v12_to_write()->cr0_guest_host_mask = mask;
+		l2_v12_to_write()->cr0_guest_host_mask = mask | 0xfff0;
 		l2_v12_to_write()->cr0_read_shadow = shadow;
-		if (wants(EXIT_CR_ACCESS, QUAL_LMSW(source)) != exits_to_l1)
+		if (wants(EXIT_CR_ACCESS, QUAL_LMSW(source | (n & 1 ? 0xfff0 : 0))) != exits_to_l1)
 			fail_msg("%x", n);
 	}
+}
+
+/* An exit that nobody knows yet is L1's. */
+static void a_reason_of_the_future(void **state UNUSED)
+{
+	l1_run_l2();
+	EXIT_NOW(.reason = EXIT_REASON_COUNT);
+	assert_false(machine_in_l2());
+	assert_int_equal(R(exit_reason), EXIT_REASON_COUNT);
+}
+
+/* SDM "Monitor Trap Flag": behind an instruction that L0 emulated, and RF is as the instruction leaves it. */
+static void no_resume_flag_behind_an_instruction(void **state UNUSED)
+{
+	l1_run_l2();
+	EXIT_NOW(.reason = EXIT_CPUID);
+	W(proc_controls, R(proc_controls) | PROC_MTF);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	machine_vcpu->gpr[GPR_RBX] = CR4_PAE | CR4_VMXE;
+	EXIT_NOW(.reason = EXIT_CR_ACCESS, .qualification = QUAL_MOV_TO(4, GPR_RBX));
+	assert_int_equal(R(exit_reason), EXIT_MTF);
+	assert_int_equal(R(guest_rflags) & RFLAGS_RF, 0);
 }
 
 /* Outside 64-bit mode a register operand has 32 bits. */
@@ -333,6 +355,8 @@ int main(void)
 		MACHINE_TEST(error_codes_of_a_delivery, "shadow-vmcs=off"),
 		MACHINE_TEST(the_resume_flag_of_an_emulated_access, "intercept=cr"),
 		MACHINE_TEST(lmsw_by_each_bit, "shadow-vmcs=off"),
+		MACHINE_TEST(a_reason_of_the_future, ""),
+		MACHINE_TEST(no_resume_flag_behind_an_instruction, "intercept=cr"),
 		MACHINE_TEST(operands_by_mode, "shadow-vmcs=off"),
 		MACHINE_TEST_BOTH(the_bitmap_is_not_about_nmis),
 		MACHINE_TEST(a_page_fault_by_its_own_bit, "shadow-vmcs=off"),

@@ -55,6 +55,16 @@ static void lma_in_the_entry_controls(void **state UNUSED)
 					  machine_field(VMCS_entry_controls) & ~(u64)ENTRY_IA32E_GUEST);
 		EXIT_NOW(.reason = EXIT_CPUID);
 		assert_int_equal(R(entry_controls), told ? entry & ~(u64)ENTRY_IA32E_GUEST : entry);
+		/* and L1 sends it back */
+		W(entry_controls, entry);
+		W(guest_efer, EFER_LMA | EFER_LME);
+		W(guest_cs_ar, 0xa09b);
+		assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+		assert_true(machine_in_l2());
+		assert_int_equal(machine_field(VMCS_entry_controls) & ENTRY_IA32E_GUEST, ENTRY_IA32E_GUEST);
+		EXIT_NOW(.reason = EXIT_CPUID);
+		W(guest_efer, 0);
+		W(guest_cs_ar, 0xc09b);
 		W(entry_controls, entry & ~(u64)ENTRY_IA32E_GUEST);
 		W(guest_cr4, CR4_VMXE);
 		assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
@@ -201,14 +211,18 @@ static void blocking_behind_a_failed_entry(void **state UNUSED)
 /* The processor refuses vmcs02: what L1 injected L1 keeps, what L0 held for L2 is L1's; and it is counted. */
 static void events_of_a_refused_entry(void **state UNUSED)
 {
+	enum { INJECTED, HELD, NOTHING };
+
 	prepare();
 	machine_refusal = VMXERR_ENTRY_CONTROLS;
-	for (unsigned int held = 0; held < 2; held++) {
+	for (unsigned int n = INJECTED; n <= NOTHING; n++) {
 		u64 failures = machine_vcpu->nested.counters.entry_failures;
+		/* without its valid bit it is no event */
+		u64 event = n == INJECTED ? NMI_INFO : NMI_INFO & ~INTR_INFO_VALID;
 		u32 injected;
 
-		W(entry_intr_info, held ? 0 : NMI_INFO);
-		if (held) {
+		W(entry_intr_info, event);
+		if (n == HELD) {
 			machine_set_field(VMCS_guest_interruptibility, INTERRUPTIBILITY_NMI);
 			EXIT_NOW(NMI_EXIT);
 		}
@@ -220,9 +234,8 @@ static void events_of_a_refused_entry(void **state UNUSED)
 		assert_false(machine_in_l2());
 		assert_int_equal(R(vm_instruction_error), VMXERR_ENTRY_CONTROLS);
 		assert_int_equal(machine_vcpu->nested.counters.entry_failures, failures + 1);
-		if (!held)
-			assert_int_equal(R(entry_intr_info), NMI_INFO);
-		assert_int_equal(injected, held ? NMI_INFO : 0);
+		assert_int_equal(R(entry_intr_info), event);
+		assert_int_equal(injected, n == HELD ? NMI_INFO : 0);
 	}
 }
 
