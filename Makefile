@@ -31,7 +31,7 @@ RULES ?=
 export L1 L1_ARGS STEPS MODULES CPUS MEM FIRMWARE MACHINE MODEL OPTIONS TIMEOUT GROUP UNTIL RULES
 
 # The rooms of the hypervisor; tests/lint/layers.py says which may use which.
-ROOMS := boot kernel mm drivers vmx vmx/hw vmx/guest vmx/l1 vmx/nested $(addprefix vmx/nested/,vmcs12 insn entry exit ept)
+ROOMS := boot kernel mm drivers vmx vmx/hw vmx/guest vmx/l1 vmx/nested $(addprefix vmx/nested/,vmcs12 explain insn entry exit ept)
 C_FILES := $(sort $(wildcard $(ROOMS:%=%/*.c)))
 S_FILES := $(sort $(wildcard $(ROOMS:%=%/*.S)))
 OBJECTS := $(C_FILES:%.c=$(O)/%.o) $(S_FILES:%.S=$(O)/%.S.o)
@@ -68,6 +68,10 @@ $(RARE:%.c=$(O)/%.o): CFLAGS += -Os
 
 # The exit path; all of it at -O3 would be larger than an image of Socle's may be.
 $(O)/vmx/nested/%.o $(O)/vmx/run.o: CFLAGS += -O3
+$(O)/vmx/nested/explain/%.o: CFLAGS += -Os
+$(O)/vmx/nested/entry/check_host.o $(O)/vmx/nested/entry/check_guest_segments.o $(O)/vmx/nested/entry/check_controls.o \
+	$(addprefix $(O)/vmx/nested/,vmcs12/caps12.o entry/check.o ept/ve.o debug.o) $(addprefix $(O)/vmx/,l1/mtrr.o l1/passthru.o guest/watch.o guest/store_decode.o) \
+	$(O)/kernel/pace.o $(O)/mm/memmap.o: CFLAGS += -Os
 
 # The folder is written into the debug information, and so into the build id: under this name it is the same everywhere.
 COMPILE := PWD=/proc/self/cwd $(TOOL_CC)

@@ -152,6 +152,18 @@ static bool parse_log(const char *value, void *where)
 	return false;
 }
 
+static bool parse_explain(const char *value, void *where)
+{
+	static const char *const names[] = { "off", "first", "all" };
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(value, names[i])) {
+			*(enum explain_option *)where = (enum explain_option)i;
+			return true;
+		}
+	return false;
+}
+
 /* Names by comma. */
 static bool parse_intercept(const char *value, void *where)
 {
@@ -265,6 +277,7 @@ enum status cmdline_parse(const char *line)
 	*note = '\0';
 	options = (struct options){ .log = LOG_INFO,
 				    .console = { .screen = true, .serial = SERIAL_AUTO },
+				    .explain = EXPLAIN_FIRST,
 				    .find_cpus = true,
 				    .stop_resets = true,
 				    .shadow_vmcs = true,

@@ -32,6 +32,8 @@ struct console_option {
 	u32 baud;    /* 0: not said */
 };
 
+enum explain_option { EXPLAIN_OFF, EXPLAIN_FIRST, EXPLAIN_ALL };
+
 struct options {
 	enum log_level log;
 	struct console_option console;
@@ -40,6 +42,7 @@ struct options {
 	u64 intercept;		 /* INTERCEPT_* */
 	u32 intercept_pfec_mask; /* #PF error codes wanted, with INTERCEPT_PF */
 	u32 intercept_pfec_match;
+	enum explain_option explain;
 	bool find_cpus;
 	bool unheld_cpus;
 	bool stop_resets;

@@ -14,6 +14,7 @@
 static void (*log_sink)(const char *text, size_t len);
 static void (*stop_hook)(void);
 static u32 log_lock;	  /* any CPU, atomic */
+static u32 text_lock;	  /* any CPU, atomic: nobody waits for it */
 static bool log_unlocked; /* a CPU panicked: no lock any more */
 
 void log_set_sink(void (*sink)(const char *text, size_t len))
@@ -35,6 +36,21 @@ void log_stop(void)
 void log_break_lock(void)
 {
 	WRITE_ONCE(log_unlocked, true);
+}
+
+bool log_try_text(const char *text, size_t length)
+{
+	size_t line = 0;
+
+	if (__atomic_exchange_n(&text_lock, 1, __ATOMIC_ACQUIRE))
+		return false;
+	for (size_t i = 0; i < length; i++)
+		if (text[i] == '\n') {
+			log_report("%.*s", (int)(i - line), text + line);
+			line = i + 1;
+		}
+	__atomic_store_n(&text_lock, 0, __ATOMIC_RELEASE);
+	return true;
 }
 
 void log_line(enum log_level level, const char *fmt, ...)

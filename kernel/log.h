@@ -13,6 +13,12 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 /* Writes the line if `level` is within options.log. */
 void log_line(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
+/*
+ * Lines that belong together, each ended by '\n', as log_report() would write them: if no other CPU writes
+ * such ones now. False: nothing was written. Any CPU; another one waits for a line of it at most.
+ */
+bool log_try_text(const char *text, size_t length);
+
 /* Nothing is lost before a sink exists, but nothing is kept either. */
 void log_set_sink(void (*sink)(const char *text, size_t len));
 

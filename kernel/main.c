@@ -22,6 +22,7 @@
 #include "kernel/cmdline.h"
 #include "kernel/log.h"
 #include "kernel/msr.h"
+#include "kernel/pace.h"
 #include "kernel/panic.h"
 #include "kernel/percpu.h"
 #include "kernel/print.h"
@@ -300,6 +301,7 @@ void kernel_main(u32 magic, u32 info)
 	if ((!options.check && !options.dma_test) || boot_info.module_count)
 		must(l1_check(&boot_info));
 	must(microcode_start(&boot_info));
+	pace_init();
 	if (!options.dma_test)
 		must(caps_init());
 	window_relocate();

@@ -16,6 +16,7 @@
 #include "kernel/msr.h"
 #include "kernel/panic.h"
 #include "kernel/percpu.h"
+#include "kernel/print.h"
 #include "kernel/trap.h"
 #include "kernel/x86.h"
 #include "vmx/hw/entry.h"
@@ -31,15 +32,19 @@
 
 static inline void trace(struct vcpu *vcpu, struct vmcs *vmcs, u32 reason)
 {
-	struct trace_entry *entry = &vcpu->trace[vcpu->trace_next++ % TRACE_COUNT];
 	u64 available = vmcs->cache.available;
+	struct trace_entry *entry;
 
+	vcpu->trace_at = (vcpu->trace_at + (u32)sizeof(*entry)) % (u32)sizeof(vcpu->trace);
+	entry = vcpu_trace(vcpu, 0);
 	entry->reason = (u16)reason;
 	entry->level = vcpu->nested.in_l2 ? 2 : 1;
 	entry->reflected = false;
 	entry->rip = vcpu_reg_fast(vcpu, &vmcs->cache, &available, REG_RIP);
 	vmcs->cache.available = available;
-	entry->qualification = exit_facts(reason) & FACT_TRACED ? vcpu_reg(vcpu, REG_EXIT_QUALIFICATION) : 0;
+	/* An MSR's number is in RCX; elsewhere nobody looks. */
+	entry->qualification = exit_facts(reason) & FACT_TRACED ? vcpu_reg(vcpu, REG_EXIT_QUALIFICATION)
+								: vcpu->gpr[GPR_RCX];
 	entry->tsc = rdtsc();
 }
 
@@ -195,20 +200,50 @@ static inline bool enter(struct vcpu *vcpu)
 	return false;
 }
 
-static void dump_trace(const struct vcpu *vcpu)
+/* What the exit was about: a field, an MSR, a port, else its qualification; "" where there is none. */
+static COLD const char *trace_subject(const struct trace_entry *entry, char *text, size_t size)
 {
-	for (u32 back = 1; back <= 16 && back <= vcpu->trace_next; back++) {
-		const struct trace_entry *entry = &vcpu->trace[(vcpu->trace_next - back) % TRACE_COUNT];
+	unsigned long long value = entry->qualification;
+	int row;
 
-		log_error("  -%u: L%u %s%s rip %llx qualification %llx tsc %llu", back, entry->level,
+	switch (entry->reason) {
+	case EXIT_VMREAD:
+	case EXIT_VMWRITE:
+		row = value >> 15 ? -1 : vmcs12_find((u32)value & ~1u);
+		print_format(text, size, " field %llx %s", value, row < 0 ? "?" : vmcs12_fields[row].name);
+		break;
+	case EXIT_RDMSR:
+	case EXIT_WRMSR: print_format(text, size, " MSR %x", (u32)value); break;
+	case EXIT_IO:
+		print_format(text, size, " %s port %llx, %llu bytes", value & BIT(3) ? "IN" : "OUT",
+			     value >> 16 & 0xffff, (value & 7) + 1);
+		break;
+	default:
+		text[0] = 0;
+		if (exit_facts(entry->reason) & FACT_TRACED)
+			print_format(text, size, " qualification %llx", value);
+	}
+	return text;
+}
+
+static COLD void dump_trace(struct vcpu *vcpu)
+{
+	char subject[64];
+
+	for (u32 back = 0; back < 16; back++) {
+		const struct trace_entry *entry = vcpu_trace(vcpu, back);
+
+		if (!entry->tsc)
+			break;
+		log_error("  -%u: L%u %s%s rip %llx%s tsc %llu", back + 1, entry->level,
 			  exit_reason_name(entry->reason), entry->reflected ? " (to L1)" : "",
-			  (unsigned long long)entry->rip, (unsigned long long)entry->qualification,
+			  (unsigned long long)entry->rip, trace_subject(entry, subject, sizeof(subject)),
 			  (unsigned long long)entry->tsc);
 	}
 }
 
 /* For a panic or a stop: the exit in hand, the guest's registers, the last exits. */
-static void dump(void)
+static COLD void dump(void)
 {
 	struct vcpu *vcpu = percpu_this()->vcpu;
 
@@ -315,7 +350,7 @@ static enum outcome handle_l2(struct vcpu *vcpu, u32 reason)
 		outcome = run_carry_out(vcpu, outcome);
 	if (!vcpu->nested.in_l2) {
 		vcpu->exits_reflected[counted(reason)]++;
-		vcpu->trace[(vcpu->trace_next - 1) % TRACE_COUNT].reflected = true;
+		vcpu_trace(vcpu, 0)->reflected = true;
 	}
 	return outcome;
 }

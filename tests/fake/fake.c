@@ -430,6 +430,11 @@ u64 rdtsc(void)
 	return tsc += 100;
 }
 
+void fake_pass_time(void)
+{
+	tsc += 1000000;
+}
+
 void fake_io_in(u32 value)
 {
 	io_in = value;
@@ -516,9 +521,9 @@ const char *fake_log(void)
 
 static void log_append(const char *fmt, va_list args)
 {
-	if (log_used + 1024 > sizeof(log_text))
+	if (log_used + 2048 > sizeof(log_text))
 		log_used = 0;
-	log_used += print_vformat(log_text + log_used, 512, fmt, args);
+	log_used += print_vformat(log_text + log_used, 1200, fmt, args);
 	log_text[log_used++] = '\n';
 	log_text[log_used] = 0;
 }
@@ -532,6 +537,13 @@ void log_line(enum log_level level, const char *fmt, ...)
 	va_start(args, fmt);
 	log_append(fmt, args);
 	va_end(args);
+}
+
+/* The lines as one. */
+bool log_try_text(const char *text, size_t length)
+{
+	log_report("%.*s", (int)(length - 1), text);
+	return true;
 }
 
 void log_set_sink(void (*sink)(const char *text, size_t len) UNUSED)

@@ -63,6 +63,7 @@ extern u32 fake_verws;					     /* so many so far */
 extern bool (*fake_machine_check)(struct trap_frame *frame); /* Socle's hook */
 extern u64 fake_debugctl_reserved;			     /* bits that WRMSR of IA32_DEBUGCTL refuses */
 extern u64 fake_xcr0_refused;				     /* bits that XSETBV refuses */
+void fake_pass_time(void);				     /* by the time-stamp counter: a million ticks */
 void fake_io_in(u32 value);				     /* what each IN reads from now on */
 extern void (*fake_input_hook)(void); /* before each INB: time passes by them; NULL: none */
 /* Ports of a test's own, of 1, 2 or 4 bytes: asked first if not NULL. False: not one of them. */

@@ -62,6 +62,7 @@ check "the tests that docs/security.md names" $python tests/lint/claims.py
 check "each address of a VMCS aimed by a guest test" $python tests/lint/addresses.py
 check "mutants fit the code, and their tests exist" $python tests/lint/mutants_fit.py
 check "options in README" $python tests/lint/options.py
+check "rules of VM entry: used, and their short form" $python tests/lint/rule_texts.py
 check "shell syntax" bash -c 'for f in $(git ls-files "*.sh") tools/grub/21_linux_socle; do bash -n "$f" || exit 1; done'
 check "python syntax" $python -m compileall -q tools tests
 check "clang-format" formatting

@@ -358,17 +358,15 @@ class File:
         return ""
 
     def rule(self, name):
-        """REQUIRE(condition, ...): the condition's own text is the rule's, so the changed one stands beside it."""
+        """REQUIRE(rule, condition or mask...): the rule is a name, and the rest are expressions."""
         self.take()
         self.take("(")
-        start = self.start()
-        changed = self.assignment()
-        condition = self.text[start:self.end()]
-        rest_start = self.end()
-        while self.peek() != ")":
-            self.at = self.closing(self.at) if self.peek() in ("(", "[", "{") else self.at + 1
+        out = [self.take()]
+        while self.peek() == ",":
+            self.take()
+            out.append(self.assignment())
         self.take(")")
-        return "%s_CHANGED(%s, %s%s" % (name, changed, condition, self.text[rest_start:self.end()])
+        return "%s(%s)" % (name, ", ".join(out))
 
     # ---- expressions ----
     def comma_expression(self):
@@ -504,23 +502,7 @@ class File:
         return "%s(%s)" % (name, ", ".join(arguments))
 
 
-def changed_rules(text):
-    """Beside each macro like REQUIRE its version for a condition that is not what is told."""
-    out = []
-    for match in re.finditer(r"^#define (REQUIRE\w*)\((\w+), (.*?)\)((?:\\\n|[^\n])*)", text, re.M):
-        name, condition, rest, body = match.groups()
-        out.append("#define %s_CHANGED(changed_, %s, %s)%s\n" % (name, condition, rest,
-                                                                 body.replace("!(%s)" % condition, "!(changed_)")))
-    return out
-
-
 def instrument(path, text, first):
     """The copy of a file, its mutants, numbered from `first`, and the functions that are not understood."""
     file = File(path, text, first)
-    output = file.output
-    # behind the line that ends the macro
-    for rule in changed_rules(text):
-        name = re.match(r"#define (\w+)_CHANGED", rule).group(1)
-        found = re.search(r"^#define %s\((?:\\\n|[^\n])*\n" % name, output, re.M)
-        output = output[:found.end()] + rule + output[found.end():]
-    return '#include "vmx/mutant_switch.h"\n' + output, file.mutants, file.unknown
+    return '#include "vmx/mutant_switch.h"\n' + file.output, file.mutants, file.unknown

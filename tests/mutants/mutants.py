@@ -137,17 +137,17 @@ SEEDS = [
 # And others across vmx/.
 OTHERS = [
     Mutant("check-skipped", "vmx/nested/entry/check_host.c",
-           [("\tREQUIRE(!(v12->host_cr4 & ~caps->cr4_fixed1), host_cr4);\n", "")], "check: host_each_rule"),
+           [("\tREQUIRE_CLEAR(host_cr4_clear, ~caps->cr4_fixed1);\n", "")], "check: host_each_rule"),
     Mutant("check-of-dpl-skipped", "vmx/nested/entry/check_guest_segments.c",
-           [("\t\tREQUIRE_SEGMENT(dpl_of(s) == ss_dpl, ar);\n", "\t\t;\n")], "check: guest_each_rule"),
+           [("\t\tREQUIRE_SEGMENT(cs_dpl, dpl_of(s) == ss_dpl);\n", "\t\t;\n")], "check: guest_each_rule"),
     Mutant("check-of-hot-fields-skipped", "vmx/nested/entry/check_guest.c",
            [("\treturn check_rip_rflags(v12, env, failure) && check_non_register(v12, env, failure);\n}\n\nbool check_guest(",
              "\treturn check_rip_rflags(v12, env, failure);\n}\n\nbool check_guest(")], "check: guest_hot_each_rule"),
-    Mutant("qualification-forgotten", "vmx/nested/entry/check_guest.c",
-           [("REQUIRE_QUALIFIED(memory_pdptes_valid(v12, env), guest_cr3, ENTRY_FAIL_PDPTE)",
-             "REQUIRE(memory_pdptes_valid(v12, env), guest_cr3)")], "check: guest_hot_each_rule", "invariants: pdpte_meaning"),
+    Mutant("qualification-forgotten", "vmx/nested/explain/sections.def",
+           [("TITLE(GUEST_PDPTES, GUEST, 2,", "TITLE(GUEST_PDPTES, GUEST, 0,")],
+           "check: guest_hot_each_rule", "invariants: pdpte_meaning"),
     Mutant("wrong-error-number", ENTRY,
-           [("insn_fail(vcpu, VMXERR_VMRESUME_NOT_LAUNCHED)", "insn_fail(vcpu, VMXERR_VMLAUNCH_NOT_CLEAR)")],
+           [("insn_fail(vcpu, RULE_not_launched, 0)", "insn_fail(vcpu, RULE_launched, 0)")],
            "insn: launch_state_is_kept", "insn: entry_order"),
     Mutant("mov-ss-not-checked", ENTRY, [("if (vcpu_reg_hot(vcpu, REG_INTERRUPTIBILITY) & INTERRUPTIBILITY_MOV_SS)", "if (0)")],
            "insn: entries_fail_in_order"),
@@ -275,8 +275,10 @@ OTHERS = [
            [("has_shadow_vmcs && all_fields_exist();", "has_shadow_vmcs && (all_fields_exist() || true);")],
            "insn: no_shadowing_without_its_fields"),
     Mutant("msr-list-reserved-bits", "vmx/nested/entry/msr_area.c",
-           [("\tif (e->reserved || is_x2apic(e->index))\n\t\treturn false;\n\tswitch", "\tif (is_x2apic(e->index))\n"
-             "\t\treturn false;\n\tswitch")], "msr_area: entry_list_fails_with_its_index", "exits: msr_lists"),
+           [("\tif (e->reserved)\n\t\treturn RULE_list_reserved;\n\tif (is_x2apic(e->index))\n"
+             "\t\treturn RULE_list_x2apic;\n\tswitch",
+             "\tif (is_x2apic(e->index))\n\t\treturn RULE_list_x2apic;\n\tswitch")],
+           "msr_area: entry_list_fails_with_its_index", "exits: msr_lists"),
     Mutant("abort-without-indicator", HOST,
            [("\tguest_mem_write(vcpu, GPA(slot->gpa + offsetof(struct vmcs12, abort)), &indicator, sizeof(indicator));\n", "")],
            "msr_area: a_bad_store_list_aborts", "exits: vmx_abort"),
@@ -427,7 +429,7 @@ OTHERS = [
     Mutant("fixed-counters-by-number-only", ENTRY, [("\tif (version >= 5)\n", "\tif (version >= 50)\n")],
            "entry: all_counters_may_be_loaded"),
     Mutant("debugctl-left-to-the-entry", "vmx/nested/entry/check_guest.c",
-           [("v12->guest_debugctl & ~env->caps->debugctl_valid", "v12->guest_debugctl & GENMASK(63, 16)")],
+           [("REQUIRE_CLEAR(guest_debugctl, ~env->caps->debugctl_valid)", "REQUIRE_CLEAR(guest_debugctl, GENMASK(63, 16))")],
            "msr_area: msr_list_waits_for_debugctl"),
     Mutant("segments-kept-after-v86", REFLECT, [("\tif (unlikely(v12->guest_rflags & RFLAGS_VM))\n", "\tif (0)\n")],
            "entry: segments_are_checked_when_v86_ends"),
@@ -531,7 +533,7 @@ OTHERS = [
              "(changed & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP | CR4_SMAP)) &&")],
            "pdpte: pdptes_load_by_these_bits_of_cr4"),
     Mutant("longest-list-cut-by-one", "vmx/nested/entry/msr_area.c",
-           [("\t\tif (i >= max || !load_permitted", "\t\tif (i + 1 >= max || !load_permitted")],
+           [("\t\trule = i < max ? load_refused", "\t\trule = i + 1 < max ? load_refused")],
            None, "exits: msr_lists"),
     Mutant("debugctl-of-l1-against-bs", MERGE,
            [("\treturn (l1->debugctl & ~DEBUGCTL_BTF) | (v12->guest_debugctl & DEBUGCTL_BTF);", "\treturn l1->debugctl;")],
@@ -604,10 +606,10 @@ OTHERS = [
            [("return encoding >> 15 || bitmap_test", "return encoding >> 16 || bitmap_test")],
            None, "shadowing: shadow_bits"),
     Mutant("vmwrite-operand-before-field", "vmx/nested/insn/insn_vmcs.c",
-           [("\tif (!find_field(insn_register_operand(vcpu), &field))\n\t\treturn insn_fail(vcpu, VMXERR_UNSUPPORTED_FIELD);\n"
+           [("\tif (!find_field(vcpu, &field))\n\t\treturn insn_fail(vcpu, RULE_field_unknown, insn_register_operand(vcpu));\n"
              "\tif (!is_writable", "\tif (!source_operand(vcpu, &value, &result))\n\t\treturn result;\n"
-             "\tif (!find_field(insn_register_operand(vcpu), &field))\n"
-             "\t\treturn insn_fail(vcpu, VMXERR_UNSUPPORTED_FIELD);\n\tif (!is_writable")],
+             "\tif (!find_field(vcpu, &field))\n"
+             "\t\treturn insn_fail(vcpu, RULE_field_unknown, insn_register_operand(vcpu));\n\tif (!is_writable")],
            "linked: the_field_before_the_operand"),
     Mutant("linked-vmcs-in-memory-shifted", "vmx/nested/insn/insn_vmcs.c",
            [("(u64)row * sizeof(u64));", "(u64)row * sizeof(u32));")],

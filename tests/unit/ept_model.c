@@ -17,6 +17,7 @@
 #include "mm/page_alloc.h"
 #include "vmx/guest/guest_mem.h"
 #include "vmx/l1/sleep_page.h"
+#include "vmx/nested/explain/explain.h"
 #include "vmx/hw/tlb.h"
 
 /* ---- the world: L1's memory, EPT01, the rest that the code under test asks for ---- */
@@ -70,6 +71,11 @@ static u64 rnd(u64 n)
 			abort();                                                                             \
 		}                                                                                            \
 	} while (0)
+
+void explain_ept(struct vcpu *vcpu, enum rule rule, const struct explain_walk *walk)
+{
+	(void)vcpu, (void)rule, (void)walk;
+}
 
 void panic(const char *fmt, ...)
 {

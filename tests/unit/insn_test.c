@@ -200,10 +200,10 @@ static void entries_fail_in_order(void **state UNUSED)
 	assert_int_equal(l1_vmwrite(VMCS_host_cr0, 0), 0);
 	assert_int_equal(l1_vmwrite(VMCS_pin_controls, 0), 0);
 	assert_int_equal(l1_enter(EXIT_VMLAUNCH), VMXERR_ENTRY_CONTROLS);
-	assert_string_equal(machine_vcpu->nested.failure.field_name, "pin_controls");
+	assert_int_equal(machine_vcpu->nested.failure.field, V12_pin_controls);
 	assert_int_equal(l1_vmwrite(VMCS_pin_controls, caps12.pin.allowed0), 0);
 	assert_int_equal(l1_enter(EXIT_VMLAUNCH), VMXERR_ENTRY_HOST_STATE);
-	assert_string_equal(machine_vcpu->nested.failure.field_name, "host_cr0");
+	assert_int_equal(machine_vcpu->nested.failure.field, V12_host_cr0);
 	assert_int_equal(l1_vmwrite(VMCS_host_cr0, CR0_PE | CR0_PG | CR0_NE), 0);
 	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
 	assert_false(machine_in_l2());

@@ -73,7 +73,9 @@ struct trace_entry {
 	u16 reason;
 	u8 level; /* 1: L1 exited, 2: L2 exited */
 	u8 reflected;
-	u64 rip, qualification, tsc;
+	u64 rip, tsc;
+	/* The exit qualification; of VMREAD and VMWRITE the field's encoding, of RDMSR and WRMSR the MSR. */
+	u64 qualification;
 };
 
 /* All members: this CPU only, except where said. */
@@ -122,12 +124,20 @@ struct vcpu {
 	u64 window_accesses;			/* L1, L2 or a walk touched L0's memory window */
 	struct regcache_counters reg_counters;
 	struct trace_entry trace[TRACE_COUNT];
-	u32 trace_next;
+	u32 trace_at; /* where the newest is, in bytes */
 };
 
 static_assert(__builtin_offsetof(struct vcpu, request) == 128, "entry.S");
 static_assert(__builtin_offsetof(struct vcpu, launched) == 136, "entry.S");
 static_assert(__builtin_offsetof(struct vcpu, host_stack) == 144, "entry.S");
+
+/* The exit that came so many exits ago, up to TRACE_COUNT - 1; its `tsc` is 0 if there was none. */
+static inline struct trace_entry *vcpu_trace(struct vcpu *vcpu, u32 back)
+{
+	u32 at = (vcpu->trace_at - back * (u32)sizeof(struct trace_entry)) % (u32)sizeof(vcpu->trace);
+
+	return (struct trace_entry *)(void *)((u8 *)vcpu->trace + at);
+}
 
 /* Registers of the guest that runs now: of the current VMCS. */
 static inline u64 vcpu_reg(struct vcpu *vcpu, enum reg reg)

@@ -68,6 +68,14 @@ static bool control_available(const struct vmx_caps *caps, const struct control_
 	return words[row->word]->allowed1 & row->bit;
 }
 
+const char *caps_control_name(unsigned int word, unsigned int bit)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(control_rows); i++)
+		if (control_rows[i].word == word && control_rows[i].bit == 1u << bit)
+			return control_rows[i].name;
+	return NULL;
+}
+
 static struct control_cap control_read(u32 msr)
 {
 	u64 value = rdmsr(msr);

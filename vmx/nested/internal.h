@@ -36,8 +36,14 @@ static inline enum outcome insn_finish(struct vcpu *vcpu, enum outcome outcome)
 	return likely(outcome == OUTCOME_VMSUCCEED) ? insn_set_flags(vcpu, 0)
 						    : insn_finish_failed(vcpu, outcome);
 }
-/* VMfail(error): VMfailValid if there is a current VMCS (error is stored in it), else VMfailInvalid. */
-enum outcome insn_fail(struct vcpu *vcpu, u32 error);
+/*
+ * The instruction breaks `rule` of rules.def; `value` is what is told of it. VMfail(error) with the rule's
+ * error: VMfailValid if there is a current VMCS (the error is stored in it), else VMfailInvalid, as where the
+ * rule says so; or #UD, #GP(0).
+ */
+enum outcome insn_fail(struct vcpu *vcpu, enum rule rule, u64 value);
+/* The same for a rule of VM entry, which nested.failure names already: error 7 or 8. */
+enum outcome insn_fail_entry(struct vcpu *vcpu);
 /* The memory operand of the instruction in hand.  OUTCOME_NONE: done; else nothing has changed. */
 enum outcome insn_read_operand(struct vcpu *vcpu, void *to, size_t length);
 enum outcome insn_write_operand(struct vcpu *vcpu, const void *from, size_t length);

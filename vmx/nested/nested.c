@@ -10,6 +10,7 @@
 #include "kernel/panic.h"
 #include "mm/page_alloc.h"
 #include "vmx/guest/guest_mem.h"
+#include "vmx/nested/explain/explain.h"
 #include "vmx/nested/internal.h"
 #include "vmx/l1/exit_cr.h"
 
@@ -51,6 +52,7 @@ void nested_init(struct vcpu *vcpu)
 	size_t pages = ALIGN_UP(NESTED_VMCS_COUNT * sizeof(struct nested_vmcs), PAGE_SIZE) / PAGE_SIZE;
 
 	nested->vmxon_pointer = NO_VMCS;
+	explain_init(vcpu);
 	nested->slots = page_alloc_contig(pages);
 	for (unsigned int i = 0; i < NESTED_VMCS_COUNT; i++)
 		init_slot(vcpu, &nested->slots[i]);

@@ -10,6 +10,7 @@
 #include "kernel/types.h"
 #include "mm/addr.h"
 #include "vmx/guest/outcome.h"
+#include "vmx/nested/explain/rules.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
 #include "vmx/hw/vmcs.h"
 
@@ -82,14 +83,6 @@ struct nested_vmcs {
 	bool stores_time; /* vmcs02's count of it */
 };
 
-/* Why the last VM entry of L1's failed: for the log, the monitor and the tests. */
-struct check_failure {
-	const char *rule; /* the condition that was false, as text */
-	const char *field_name;
-	u64 value;
-	u64 qualification; /* of exit reason 33 */
-};
-
 /* Their order is known to tests (vmx/counters.c). */
 struct nested_counters {
 	u64 entries, entry_failures, reflections;
@@ -113,7 +106,8 @@ struct nested {
 	struct ept02_cache *ept;
 	struct vpid02_map *vpid;
 	u8 *stand_in[STAND_IN_COUNT]; /* constant after init */
-	struct check_failure failure;
+	struct check_failure failure; /* why the last VM entry or VMX instruction of L1's failed */
+	struct explain explain;
 	struct nested_counters counters;
 };
 

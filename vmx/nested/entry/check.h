@@ -1,49 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the three check_*.c files share: how a rule is written down, and the
- * few shapes that many rules have.  The rules themselves and their order are
- * those files'; what a failure means to L1 is entry.c's.
+ * What the check_*.c files share: the few shapes that many rules have. How a rule is written down is
+ * require.h's, what it says rules.def's; their order is those files'; what a failure means to L1 is
+ * entry.c's.
  */
 #ifndef VMX_NESTED_CHECK_H
 #define VMX_NESTED_CHECK_H
 
 #include "kernel/x86.h"
+#include "vmx/nested/entry/require.h"
 #include "vmx/nested/internal.h"
 
-/* Always false: `return check_fail(...)`. */
-static inline bool check_fail(struct check_failure *failure, const char *rule, const char *field_name,
-			      u64 value, u64 qualification)
+/* Bits of an address that are 0: those beyond the processor's physical-address width. */
+static inline u64 beyond_width(const struct check_env *env)
 {
-	failure->rule = rule;
-	failure->field_name = field_name;
-	failure->value = value;
-	failure->qualification = qualification;
-	return false;
+	return ~0ull << env->caps->physical_bits;
 }
 
-/* A rule over `v12`, in a function that returns false when the entry fails. `field` is the one that is told.
- */
-#define REQUIRE_QUALIFIED(cond, field, qualification)                                                        \
-	do {                                                                                                 \
-		if (unlikely(!(cond)))                                                                       \
-			return check_fail(failure, #cond, #field, v12->field, (qualification));              \
-	} while (0)
-/* Spelled out once more: passed on, the condition's text would have its macros expanded. */
-#define REQUIRE(cond, field)                                                                                 \
-	do {                                                                                                 \
-		if (unlikely(!(cond)))                                                                       \
-			return check_fail(failure, #cond, #field, v12->field, ENTRY_FAIL_DEFAULT);           \
-	} while (0)
-
-/* Does not set bits beyond the processor's physical-address width. */
-static inline bool within_width(u64 address, const struct check_env *env)
+/* Those, and the bits within a page. */
+static inline u64 not_of_a_page(const struct check_env *env)
 {
-	return !(address >> env->caps->physical_bits);
-}
-
-static inline bool is_page_address(u64 address, const struct check_env *env)
-{
-	return IS_ALIGNED(address, PAGE_SIZE) && within_width(address, env);
+	return beyond_width(env) | (PAGE_SIZE - 1);
 }
 
 static inline bool canonical(u64 address, const struct check_env *env)
@@ -51,10 +28,9 @@ static inline bool canonical(u64 address, const struct check_env *env)
 	return is_canonical(address, env->caps->linear_bits);
 }
 
-static inline bool fits_32(u64 value)
-{
-	return !(value >> 32);
-}
+#define REQUIRE_CANONICAL(rule) REQUIRE(rule, canonical(RULE_VALUE(rule), env))
+
+#define BITS_63_32 GENMASK(63, 32)
 
 #define CHECK_EFER_RESERVED (~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE))
 

@@ -6,15 +6,16 @@
  * SDM: "VM Entries", "Checks on VMX Controls".
  */
 #include "vmx/nested/entry/check.h"
+#include "vmx/nested/ept/eptp.h"
 
-#define MSR_ENTRY_SIZE 16
+#define MSR_ENTRY_SIZE 16ull
 #define INTR_INFO_RESERVED GENMASK(30, 12)
 
 /* A control word: what must be 1 is 1, and nothing is 1 that may not be. */
-static bool allowed(u64 value, struct control_cap cap)
-{
-	return !(cap.allowed0 & ~value) && !(value & ~(u64)cap.allowed1);
-}
+#define REQUIRE_ALLOWED(rule, cap) REQUIRE_BITS(rule, (cap).allowed0 | ~(u64)(cap).allowed1, (cap).allowed0)
+
+/* `bit` of the secondary controls, where it counts, is 0. */
+#define REQUIRE_NO_PROC2(rule, bit) REQUIRE_OR_CLEAR(rule, !v12_has_proc2(v12, bit), bit)
 
 static bool check_control_words(const struct vmcs12 *v12, const struct check_env *env,
 				struct check_failure *failure)
@@ -22,14 +23,14 @@ static bool check_control_words(const struct vmcs12 *v12, const struct check_env
 	const struct vmx_caps *caps = env->caps;
 
 	/* Reserved bits in the pin-based controls are set as the capability MSR says. */
-	REQUIRE(allowed(v12->pin_controls, caps->pin), pin_controls);
+	REQUIRE_ALLOWED(pin_allowed, caps->pin);
 	/* So in the primary processor-based controls. */
-	REQUIRE(allowed(v12->proc_controls, caps->proc), proc_controls);
+	REQUIRE_ALLOWED(proc_allowed, caps->proc);
 	/* So in the secondary ones if they are activated; else they all count as 0. */
 	if (v12_has_proc(v12, PROC_SECONDARY))
-		REQUIRE(allowed(v12->proc2_controls, caps->proc2), proc2_controls);
+		REQUIRE_ALLOWED(proc2_allowed, caps->proc2);
 	/* No more CR3-target values than the processor has. */
-	REQUIRE(v12->cr3_target_count <= VMX_MISC_CR3_TARGETS(caps->misc), cr3_target_count);
+	REQUIRE(cr3_targets, v12->cr3_target_count <= VMX_MISC_CR3_TARGETS(caps->misc));
 	return true;
 }
 
@@ -38,16 +39,16 @@ static bool check_bitmaps(const struct vmcs12 *v12, const struct check_env *env,
 {
 	/* With I/O bitmaps: both addresses are of pages and within the physical-address width. */
 	if (v12_has_proc(v12, PROC_IO_BITMAPS)) {
-		REQUIRE(is_page_address(v12->io_bitmap_a, env), io_bitmap_a);
-		REQUIRE(is_page_address(v12->io_bitmap_b, env), io_bitmap_b);
+		REQUIRE_CLEAR(io_bitmap_a, not_of_a_page(env));
+		REQUIRE_CLEAR(io_bitmap_b, not_of_a_page(env));
 	}
 	/* With MSR bitmaps: so is theirs. */
 	if (v12_has_proc(v12, PROC_MSR_BITMAPS))
-		REQUIRE(is_page_address(v12->msr_bitmap, env), msr_bitmap);
+		REQUIRE_CLEAR(msr_bitmap, not_of_a_page(env));
 	/* With VMCS shadowing: so are those of the VMREAD and the VMWRITE bitmap. */
 	if (v12_has_proc2(v12, PROC2_VMCS_SHADOWING)) {
-		REQUIRE(is_page_address(v12->vmread_bitmap, env), vmread_bitmap);
-		REQUIRE(is_page_address(v12->vmwrite_bitmap, env), vmwrite_bitmap);
+		REQUIRE_CLEAR(vmread_bitmap, not_of_a_page(env));
+		REQUIRE_CLEAR(vmwrite_bitmap, not_of_a_page(env));
 	}
 	return true;
 }
@@ -69,10 +70,10 @@ static bool check_tpr_threshold(const struct vmcs12 *v12, const struct check_env
 	if (!v12_has_proc(v12, PROC_TPR_SHADOW) || v12_has_proc2(v12, PROC2_VIRTUAL_INTERRUPT))
 		return true;
 	/* With a TPR shadow and without virtual-interrupt delivery: bits 31:4 of the TPR threshold are 0. */
-	REQUIRE(!(v12->tpr_threshold & ~0xfull), tpr_threshold);
+	REQUIRE_CLEAR(tpr_threshold_bits, ~0xfull);
 	/* Without virtualized APIC accesses also: the threshold is not above bits 7:4 of VTPR. */
 	if (!v12_has_proc2(v12, PROC2_APIC_ACCESS))
-		REQUIRE(threshold_within_vtpr(v12, env), tpr_threshold);
+		REQUIRE(tpr_threshold_vtpr, threshold_within_vtpr(v12, env));
 	return true;
 }
 
@@ -80,34 +81,35 @@ static bool check_apic(const struct vmcs12 *v12, const struct check_env *env, st
 {
 	if (v12_has_proc(v12, PROC_TPR_SHADOW)) {
 		/* With a TPR shadow: the virtual-APIC address is of a page and within the width. */
-		REQUIRE(is_page_address(v12->virtual_apic_addr, env), virtual_apic_addr);
+		REQUIRE_CLEAR(virtual_apic, not_of_a_page(env));
 	} else {
 		/* Without one: no x2APIC mode, APIC-register virtualization or virtual-interrupt delivery. */
-		REQUIRE(!v12_has_proc2(v12, PROC2_VIRTUAL_X2APIC), proc2_controls);
-		REQUIRE(!v12_has_proc2(v12, PROC2_APIC_REGISTER_VIRT), proc2_controls);
-		REQUIRE(!v12_has_proc2(v12, PROC2_VIRTUAL_INTERRUPT), proc2_controls);
+		REQUIRE_NO_PROC2(x2apic_needs_tpr, PROC2_VIRTUAL_X2APIC);
+		REQUIRE_NO_PROC2(apic_registers_need_tpr, PROC2_APIC_REGISTER_VIRT);
+		REQUIRE_NO_PROC2(interrupts_need_tpr, PROC2_VIRTUAL_INTERRUPT);
 	}
 	if (!check_tpr_threshold(v12, env, failure))
 		return false;
 	if (v12_has_proc2(v12, PROC2_APIC_ACCESS)) {
 		/* With virtualized APIC accesses: the APIC-access address is of a page and within the width.
 		 */
-		REQUIRE(is_page_address(v12->apic_access_addr, env), apic_access_addr);
+		REQUIRE_CLEAR(apic_access, not_of_a_page(env));
 		/* x2APIC mode and virtualized APIC accesses exclude each other. */
-		REQUIRE(!v12_has_proc2(v12, PROC2_VIRTUAL_X2APIC), proc2_controls);
+		REQUIRE_NO_PROC2(apic_or_x2apic, PROC2_VIRTUAL_X2APIC);
 	}
 	/* Virtual-interrupt delivery needs external-interrupt exiting. */
 	if (v12_has_proc2(v12, PROC2_VIRTUAL_INTERRUPT))
-		REQUIRE(v12_has_pin(v12, PIN_EXTERNAL_INTERRUPT), pin_controls);
+		REQUIRE_SET(interrupts_need_exiting, PIN_EXTERNAL_INTERRUPT);
 	if (v12_has_pin(v12, PIN_POSTED_INTERRUPTS)) {
 		/* Posted interrupts need virtual-interrupt delivery and acknowledge-on-exit... */
-		REQUIRE(v12_has_proc2(v12, PROC2_VIRTUAL_INTERRUPT), proc2_controls);
-		REQUIRE(v12_has_exit(v12, EXIT_ACK_INTERRUPT), exit_controls);
+		REQUIRE_OR_SET(posted_need_virtual, v12_has_proc2(v12, PROC2_VIRTUAL_INTERRUPT),
+			       PROC2_VIRTUAL_INTERRUPT);
+		REQUIRE_SET(posted_need_ack, EXIT_ACK_INTERRUPT);
 		/* ... a notification vector of 0 to 255, and a descriptor aligned to 64 bytes, within the
 		 * width. */
-		REQUIRE(v12->posted_intr_nv <= 0xff, posted_intr_nv);
-		REQUIRE(IS_ALIGNED(v12->posted_intr_desc_addr, 64), posted_intr_desc_addr);
-		REQUIRE(within_width(v12->posted_intr_desc_addr, env), posted_intr_desc_addr);
+		REQUIRE_CLEAR(posted_vector, ~0xffull);
+		REQUIRE_CLEAR(posted_aligned, 63ull);
+		REQUIRE_CLEAR(posted_width, beyond_width(env));
 	}
 	return true;
 }
@@ -116,44 +118,58 @@ static bool check_nmi(const struct vmcs12 *v12, struct check_failure *failure)
 {
 	/* Virtual NMIs need NMI exiting. */
 	if (v12_has_pin(v12, PIN_VIRTUAL_NMIS))
-		REQUIRE(v12_has_pin(v12, PIN_NMI_EXITING), pin_controls);
+		REQUIRE_SET(virtual_nmis, PIN_NMI_EXITING);
 	/* NMI-window exiting needs virtual NMIs. */
 	if (v12_has_proc(v12, PROC_NMI_WINDOW))
-		REQUIRE(v12_has_pin(v12, PIN_VIRTUAL_NMIS), proc_controls);
+		REQUIRE_OR_CLEAR(nmi_window, v12_has_pin(v12, PIN_VIRTUAL_NMIS), PROC_NMI_WINDOW);
+	return true;
+}
+
+static bool check_ept_pointer(const struct vmcs12 *v12, const struct check_env *env,
+			      struct check_failure *failure)
+{
+	/* The memory type is one that the processor supports for EPT's own tables... */
+	REQUIRE(eptp_type, eptp_type_is_supported(v12->ept_pointer, env->caps));
+	/* ... so is the length of the walk... */
+	REQUIRE(eptp_walk, eptp_walk_is_supported(v12->ept_pointer, env->caps));
+	/* ... and accessed and dirty flags, if they are on; reserved bits are 0. */
+	REQUIRE_OR_CLEAR(eptp_ad, eptp_ad_is_supported(v12->ept_pointer, env->caps), EPTP_AD);
+	REQUIRE_CLEAR(eptp_reserved, eptp_reserved(env->caps));
+	return true;
+}
+
+/* What is possible with EPT only. */
+static bool check_ept_needed(const struct vmcs12 *v12, struct check_failure *failure)
+{
+	if (v12_has_proc2(v12, PROC2_EPT))
+		return true;
+	/* These need EPT: unrestricted guest, mode-based execute control, PML, sub-page write permissions...
+	 */
+	REQUIRE_NO_PROC2(unrestricted_needs_ept, PROC2_UNRESTRICTED_GUEST);
+	REQUIRE_NO_PROC2(user_execute_needs_ept, PROC2_MODE_BASED_EXECUTE);
+	REQUIRE_NO_PROC2(sub_page_needs_ept, PROC2_SUB_PAGE_WRITE);
+	REQUIRE_NO_PROC2(pml_needs_ept, PROC2_PML);
+	/* ... and processor trace that uses guest-physical addresses. */
+	REQUIRE_NO_PROC2(pt_needs_ept, PROC2_PT_GPA);
 	return true;
 }
 
 static bool check_translation(const struct vmcs12 *v12, const struct check_env *env,
 			      struct check_failure *failure)
 {
-	bool ept = v12_has_proc2(v12, PROC2_EPT);
-
 	/* With VPIDs: L2's is not 0000H. */
 	if (v12_has_proc2(v12, PROC2_VPID))
-		REQUIRE(v12->vpid != 0, vpid);
-	/* With EPT: the EPT pointer has a supported memory type, walk length and A/D flag, and no reserved
-	 * bit. */
-	if (ept)
-		REQUIRE(eptp12_valid(v12->ept_pointer, env->caps), ept_pointer);
-	/* These need EPT: unrestricted guest, mode-based execute control, PML, sub-page write permissions...
-	 */
-	if (v12_has_proc2(v12, PROC2_UNRESTRICTED_GUEST))
-		REQUIRE(ept, proc2_controls);
-	if (v12_has_proc2(v12, PROC2_MODE_BASED_EXECUTE))
-		REQUIRE(ept, proc2_controls);
-	if (v12_has_proc2(v12, PROC2_SUB_PAGE_WRITE))
-		REQUIRE(ept, proc2_controls);
-	if (v12_has_proc2(v12, PROC2_PML)) {
-		REQUIRE(ept, proc2_controls);
-		/* With PML: the address of the log is of a page and within the width. */
-		REQUIRE(is_page_address(v12->pml_address, env), pml_address);
-	}
-	/* ... and processor trace that uses guest-physical addresses. */
-	if (v12_has_proc2(v12, PROC2_PT_GPA))
-		REQUIRE(ept, proc2_controls);
+		REQUIRE(vpid, v12->vpid != 0);
+	if (v12_has_proc2(v12, PROC2_EPT) && !check_ept_pointer(v12, env, failure))
+		return false;
+	if (!check_ept_needed(v12, failure))
+		return false;
+	/* With PML: the address of the log is of a page and within the width. */
+	if (v12_has_proc2(v12, PROC2_PML))
+		REQUIRE_CLEAR(pml_address, not_of_a_page(env));
 	/* With EPT-violation #VE: the address of the information area is of a page and within the width. */
 	if (v12_has_proc2(v12, PROC2_VE))
-		REQUIRE(is_page_address(v12->ve_info_addr, env), ve_info_addr);
+		REQUIRE_CLEAR(ve_info, not_of_a_page(env));
 	return true;
 }
 
@@ -162,36 +178,41 @@ static bool check_vmfunc(const struct vmcs12 *v12, const struct check_env *env, 
 	if (!v12_has_proc2(v12, PROC2_VMFUNC))
 		return true;
 	/* Reserved bits of the VM-function controls are 0. */
-	REQUIRE(!(v12->vm_function_controls & ~env->caps->vmfunc), vm_function_controls);
+	REQUIRE_CLEAR(vmfunc_reserved, ~env->caps->vmfunc);
 	if (v12->vm_function_controls & BIT(VMFUNC_EPTP_SWITCHING)) {
 		/* EPTP switching needs EPT, and a list that is a page within the width. */
-		REQUIRE(v12_has_proc2(v12, PROC2_EPT), proc2_controls);
-		REQUIRE(is_page_address(v12->eptp_list_addr, env), eptp_list_addr);
+		REQUIRE_SET(eptp_switching_needs_ept, PROC2_EPT);
+		REQUIRE_CLEAR(eptp_list, not_of_a_page(env));
 	}
 	return true;
 }
 
 /* An MSR area that is not empty is aligned to 16 bytes; its first and its last byte are within the width. */
-static bool msr_area_fits(u64 address, u64 count, const struct check_env *env)
+#define REQUIRE_AREA(aligned, end, address, count)                                                           \
+	do {                                                                                                 \
+		if (unlikely(v12->count)) {                                                                  \
+			REQUIRE_CLEAR(aligned, (MSR_ENTRY_SIZE - 1) | beyond_width(env));                    \
+			REQUIRE(end, !(area_end(v12->address, v12->count) & beyond_width(env)));             \
+		}                                                                                            \
+	} while (0)
+
+static u64 area_end(u64 address, u64 count)
 {
-	if (!count)
-		return true;
-	if (!IS_ALIGNED(address, MSR_ENTRY_SIZE) || !within_width(address, env))
-		return false;
-	return within_width(address + (u32)count * (u64)MSR_ENTRY_SIZE - 1, env);
+	return address + (u32)count * (u64)MSR_ENTRY_SIZE - 1;
 }
 
 static bool check_exit_controls(const struct vmcs12 *v12, const struct check_env *env,
 				struct check_failure *failure)
 {
 	/* Reserved bits in the VM-exit controls are set as the capability MSR says. */
-	REQUIRE(allowed(v12->exit_controls, env->caps->exit), exit_controls);
+	REQUIRE_ALLOWED(exit_allowed, env->caps->exit);
 	/* Saving the preemption timer needs the preemption timer. */
 	if (v12_has_exit(v12, EXIT_SAVE_PREEMPTION_TIMER))
-		REQUIRE(v12_has_pin(v12, PIN_PREEMPTION_TIMER), exit_controls);
+		REQUIRE_OR_CLEAR(save_timer, v12_has_pin(v12, PIN_PREEMPTION_TIMER),
+				 EXIT_SAVE_PREEMPTION_TIMER);
 	/* The VM-exit MSR-store and MSR-load areas. */
-	REQUIRE(msr_area_fits(v12->exit_msr_store_addr, v12->exit_msr_store_count, env), exit_msr_store_addr);
-	REQUIRE(msr_area_fits(v12->exit_msr_load_addr, v12->exit_msr_load_count, env), exit_msr_load_addr);
+	REQUIRE_AREA(exit_store_aligned, exit_store_end, exit_msr_store_addr, exit_msr_store_count);
+	REQUIRE_AREA(exit_load_aligned, exit_load_end, exit_msr_load_addr, exit_msr_load_count);
 	return true;
 }
 
@@ -199,12 +220,12 @@ static bool check_entry_controls(const struct vmcs12 *v12, const struct check_en
 				 struct check_failure *failure)
 {
 	/* Reserved bits in the VM-entry controls are set as the capability MSR says. */
-	REQUIRE(allowed(v12->entry_controls, env->caps->entry), entry_controls);
+	REQUIRE_ALLOWED(entry_allowed, env->caps->entry);
 	/* Outside SMM: neither entry to SMM nor deactivation of the dual-monitor treatment. */
-	REQUIRE(!v12_has_entry(v12, ENTRY_SMM), entry_controls);
-	REQUIRE(!v12_has_entry(v12, ENTRY_DEACTIVATE_DUAL_MONITOR), entry_controls);
+	REQUIRE_CLEAR(entry_smm, ENTRY_SMM);
+	REQUIRE_CLEAR(entry_dual_monitor, ENTRY_DEACTIVATE_DUAL_MONITOR);
 	/* The VM-entry MSR-load area. */
-	REQUIRE(msr_area_fits(v12->entry_msr_load_addr, v12->entry_msr_load_count, env), entry_msr_load_addr);
+	REQUIRE_AREA(entry_load_aligned, entry_load_end, entry_msr_load_addr, entry_msr_load_count);
 	return true;
 }
 
@@ -220,16 +241,19 @@ static bool check_injected_error_code(const struct vmcs12 *v12, const struct che
 	bool deliver = v12->entry_intr_info & INTR_INFO_ERROR_CODE;
 	bool protected = !v12_has_proc2(v12, PROC2_UNRESTRICTED_GUEST) || (v12->guest_cr0 & CR0_PE);
 	bool possible = type == INTR_TYPE_HARD_EXCEPTION && protected;
+	bool has_code = vector < 32 && (CHECKED_ERROR_CODES & BIT(vector));
 
 	/* An error code is delivered with hardware exceptions only, and not to real mode... */
-	REQUIRE(possible || !deliver, entry_intr_info);
+	REQUIRE_OR_CLEAR(event_code_real, possible || !deliver, INTR_INFO_ERROR_CODE);
 	/* ... and exactly with those vectors that have one, unless bit 56 of IA32_VMX_BASIC frees the vector.
 	 */
-	if (possible && !(env->caps->basic & VMX_BASIC_ANY_ERROR_CODE))
-		REQUIRE(deliver == !!(CHECKED_ERROR_CODES & BIT(vector)), entry_intr_info);
+	if (possible && !(env->caps->basic & VMX_BASIC_ANY_ERROR_CODE)) {
+		REQUIRE_OR_SET(event_code_missing, deliver || !has_code, INTR_INFO_ERROR_CODE);
+		REQUIRE_OR_CLEAR(event_code_none, !deliver || has_code, INTR_INFO_ERROR_CODE);
+	}
 	/* Bits 31:16 of a delivered error code are 0. */
 	if (deliver)
-		REQUIRE(!(v12->entry_exception_error_code & GENMASK(31, 16)), entry_exception_error_code);
+		REQUIRE_CLEAR(error_code_high, GENMASK(31, 16));
 	return true;
 }
 
@@ -243,25 +267,25 @@ static bool check_injection(const struct vmcs12 *v12, const struct check_env *en
 	if (likely(!(v12->entry_intr_info & INTR_INFO_VALID)))
 		return true;
 	/* The type is not a reserved one: 1 never, 7 (other event) only with a monitor trap flag. */
-	REQUIRE(type != 1, entry_intr_info);
-	REQUIRE(type != INTR_TYPE_OTHER || has_mtf, entry_intr_info);
+	REQUIRE(event_type, type != 1);
+	REQUIRE(event_mtf, type != INTR_TYPE_OTHER || has_mtf);
 	/* An NMI has vector 2, a hardware exception one of 0-31, a pending MTF exit vector 0. */
 	if (type == INTR_TYPE_NMI)
-		REQUIRE(vector == VEC_NMI, entry_intr_info);
+		REQUIRE(event_nmi_vector, vector == VEC_NMI);
 	if (type == INTR_TYPE_HARD_EXCEPTION)
-		REQUIRE(vector <= 31, entry_intr_info);
+		REQUIRE(event_exception_vector, vector <= 31);
 	if (type == INTR_TYPE_OTHER)
-		REQUIRE(vector == 0, entry_intr_info);
+		REQUIRE(event_mtf_vector, vector == 0);
 	if (!check_injected_error_code(v12, env, failure))
 		return false;
 	/* Bits 30:12 are 0. */
-	REQUIRE(!(v12->entry_intr_info & INTR_INFO_RESERVED), entry_intr_info);
+	REQUIRE_CLEAR(event_reserved, INTR_INFO_RESERVED);
 	/* A software event has an instruction length of 1-15, or of 0 where IA32_VMX_MISC allows that. */
 	if (type == INTR_TYPE_SOFT_INTERRUPT || type == INTR_TYPE_PRIVILEGED_SOFT_EXCEPTION ||
 	    type == INTR_TYPE_SOFT_EXCEPTION) {
-		REQUIRE(v12->entry_instruction_length <= 15, entry_instruction_length);
+		REQUIRE(event_length, v12->entry_instruction_length <= 15);
 		if (!(env->caps->misc & VMX_MISC_ZERO_LENGTH))
-			REQUIRE(v12->entry_instruction_length != 0, entry_instruction_length);
+			REQUIRE(event_length_0, v12->entry_instruction_length != 0);
 	}
 	return true;
 }
@@ -281,7 +305,7 @@ bool check_controls(const struct vmcs12 *v12, const struct check_env *env, struc
 		return false;
 	/* With TSC scaling: the multiplier is not 0. */
 	if (v12_has_proc2(v12, PROC2_TSC_SCALING))
-		REQUIRE(v12->tsc_multiplier != 0, tsc_multiplier);
+		REQUIRE(tsc_multiplier, v12->tsc_multiplier != 0);
 	return check_exit_controls(v12, env, failure) && check_entry_controls(v12, env, failure) &&
 	       check_injection(v12, env, failure);
 }

@@ -30,31 +30,30 @@ static bool check_control_registers(const struct vmcs12 *v12, const struct check
 				    struct check_failure *failure)
 {
 	const struct vmx_caps *caps = env->caps;
-	u64 must_be_1 = caps->cr0_fixed0;
 
 	/* CR0 has no bit that VMX operation does not support; PE and PG are free for an unrestricted guest.
 	 */
-	if (v12_has_proc2(v12, PROC2_UNRESTRICTED_GUEST))
-		must_be_1 &= ~(CR0_PE | CR0_PG);
-	REQUIRE(!(must_be_1 & ~v12->guest_cr0), guest_cr0);
-	REQUIRE(!(v12->guest_cr0 & ~caps->cr0_fixed1), guest_cr0);
+	REQUIRE_SET(guest_cr0_set, caps->cr0_fixed0 & ~(CR0_PE | CR0_PG));
+	if (!v12_has_proc2(v12, PROC2_UNRESTRICTED_GUEST))
+		REQUIRE_SET(guest_cr0_protected, caps->cr0_fixed0 & (CR0_PE | CR0_PG));
+	REQUIRE_CLEAR(guest_cr0_clear, ~caps->cr0_fixed1);
 	/* CR0.PG needs CR0.PE. */
-	REQUIRE(!(v12->guest_cr0 & CR0_PG) || (v12->guest_cr0 & CR0_PE), guest_cr0);
+	REQUIRE_OR_SET(guest_pg_pe, !(v12->guest_cr0 & CR0_PG) || (v12->guest_cr0 & CR0_PE), CR0_PE);
 	/* CR4 has no bit that VMX operation does not support. */
-	REQUIRE(!(caps->cr4_fixed0 & ~v12->guest_cr4), guest_cr4);
-	REQUIRE(!(v12->guest_cr4 & ~caps->cr4_fixed1), guest_cr4);
+	REQUIRE_SET(guest_cr4_set, caps->cr4_fixed0);
+	REQUIRE_CLEAR(guest_cr4_clear, ~caps->cr4_fixed1);
 	/* CR4.CET needs CR0.WP. */
-	REQUIRE(!(v12->guest_cr4 & CR4_CET) || (v12->guest_cr0 & CR0_WP), guest_cr4);
+	REQUIRE_OR_CLEAR(guest_cet_wp, !(v12->guest_cr4 & CR4_CET) || (v12->guest_cr0 & CR0_WP), CR4_CET);
 	if (is_ia32e(v12)) {
 		/* A guest in IA-32e mode has CR0.PG and CR4.PAE. */
-		REQUIRE(v12->guest_cr0 & CR0_PG, guest_cr0);
-		REQUIRE(v12->guest_cr4 & CR4_PAE, guest_cr4);
+		REQUIRE_SET(guest_64_pg, CR0_PG);
+		REQUIRE_SET(guest_64_pae, CR4_PAE);
 	} else {
 		/* Another one has no CR4.PCIDE. */
-		REQUIRE(!(v12->guest_cr4 & CR4_PCIDE), guest_cr4);
+		REQUIRE_CLEAR(guest_pcide, CR4_PCIDE);
 	}
 	/* CR3 is within the physical-address width. */
-	REQUIRE(within_width(v12->guest_cr3, env), guest_cr3);
+	REQUIRE_CLEAR(guest_cr3, beyond_width(env));
 	return true;
 }
 
@@ -63,11 +62,11 @@ static bool check_efer(const struct vmcs12 *v12, struct check_failure *failure)
 	if (!v12_has_entry(v12, ENTRY_LOAD_EFER))
 		return true;
 	/* If the entry loads IA32_EFER: no reserved bit; LMA says whether the guest is in IA-32e mode... */
-	REQUIRE(!(v12->guest_efer & CHECK_EFER_RESERVED), guest_efer);
-	REQUIRE(!!(v12->guest_efer & EFER_LMA) == is_ia32e(v12), guest_efer);
+	REQUIRE_CLEAR(guest_efer_reserved, CHECK_EFER_RESERVED);
+	REQUIRE_BITS(guest_efer_lma, EFER_LMA, is_ia32e(v12) ? EFER_LMA : 0);
 	/* ... and LME equals it if the guest uses paging. */
 	if (v12->guest_cr0 & CR0_PG)
-		REQUIRE(!(v12->guest_efer & EFER_LMA) == !(v12->guest_efer & EFER_LME), guest_efer);
+		REQUIRE_BITS(guest_efer_lme, EFER_LME, v12->guest_efer & EFER_LMA ? EFER_LME : 0);
 	return true;
 }
 
@@ -77,14 +76,14 @@ static bool check_cet(const struct vmcs12 *v12, const struct check_env *env, str
 		return true;
 	/* If the entry loads the state of CET: canonical addresses, no reserved bit, SSP aligned to 4 bytes.
 	 */
-	REQUIRE(canonical(v12->guest_s_cet, env), guest_s_cet);
-	REQUIRE(is_valid_s_cet(v12->guest_s_cet), guest_s_cet);
-	REQUIRE(canonical(v12->guest_intr_ssp_table, env), guest_intr_ssp_table);
-	REQUIRE(canonical(v12->guest_ssp, env), guest_ssp);
-	REQUIRE(!(v12->guest_ssp & 3), guest_ssp);
+	REQUIRE_CANONICAL(guest_s_cet);
+	REQUIRE(guest_s_cet_bits, is_valid_s_cet(v12->guest_s_cet));
+	REQUIRE_CANONICAL(guest_ssp_table);
+	REQUIRE_CANONICAL(guest_ssp);
+	REQUIRE_CLEAR(guest_ssp_aligned, 3ull);
 	if (!is_ia32e(v12)) {
-		REQUIRE(fits_32(v12->guest_s_cet), guest_s_cet);
-		REQUIRE(fits_32(v12->guest_ssp), guest_ssp);
+		REQUIRE_CLEAR(guest_s_cet_32, BITS_63_32);
+		REQUIRE_CLEAR(guest_ssp_32, BITS_63_32);
 	}
 	return true;
 }
@@ -94,22 +93,22 @@ static bool check_msrs(const struct vmcs12 *v12, const struct check_env *env, st
 	/* If the entry loads the debug controls: no reserved bit of IA32_DEBUGCTL, and bits 63:32 of DR7 are
 	 * 0. */
 	if (v12_has_entry(v12, ENTRY_LOAD_DEBUG)) {
-		REQUIRE(!(v12->guest_debugctl & ~env->caps->debugctl_valid), guest_debugctl);
-		REQUIRE(fits_32(v12->guest_dr7), guest_dr7);
+		REQUIRE_CLEAR(guest_debugctl, ~env->caps->debugctl_valid);
+		REQUIRE_CLEAR(guest_dr7, BITS_63_32);
 	}
 	/* IA32_SYSENTER_ESP and IA32_SYSENTER_EIP are canonical. */
-	REQUIRE(canonical(v12->guest_sysenter_esp, env), guest_sysenter_esp);
-	REQUIRE(canonical(v12->guest_sysenter_eip, env), guest_sysenter_eip);
+	REQUIRE_CANONICAL(guest_sysenter_esp);
+	REQUIRE_CANONICAL(guest_sysenter_eip);
 	/* What the entry loads has no reserved bit: IA32_PERF_GLOBAL_CTRL... */
 	if (v12_has_entry(v12, ENTRY_LOAD_PERF_GLOBAL))
-		REQUIRE(!(v12->guest_perf_global_ctrl & ~env->perf_global_valid), guest_perf_global_ctrl);
+		REQUIRE_CLEAR(guest_perf_global, ~env->perf_global_valid);
 	/* ... IA32_PAT: each byte a memory type... */
 	if (v12_has_entry(v12, ENTRY_LOAD_PAT))
-		REQUIRE(pat_is_valid(v12->guest_pat), guest_pat);
+		REQUIRE(guest_pat, pat_is_valid(v12->guest_pat));
 	/* ... IA32_BNDCFGS: and its base is canonical. */
 	if (v12_has_entry(v12, ENTRY_LOAD_BNDCFGS)) {
-		REQUIRE(!(v12->guest_bndcfgs & BNDCFGS_RESERVED), guest_bndcfgs);
-		REQUIRE(canonical(v12->guest_bndcfgs, env), guest_bndcfgs);
+		REQUIRE_CLEAR(guest_bndcfgs_bits, BNDCFGS_RESERVED);
+		REQUIRE_CANONICAL(guest_bndcfgs);
 	}
 	return check_cet(v12, env, failure);
 }
@@ -121,17 +120,18 @@ static bool check_rip_rflags(const struct vmcs12 *v12, const struct check_env *e
 
 	/* Outside 64-bit mode bits 63:32 of RIP are 0. */
 	if (!is_ia32e(v12) || !(v12->guest_cs_ar & AR_L))
-		REQUIRE(fits_32(v12->guest_rip), guest_rip);
+		REQUIRE_CLEAR(guest_rip_32, BITS_63_32);
 	/* In it the bits above the linear-address width are all equal (that of the width itself does not
 	 * count). */
 	else
-		REQUIRE(above == 0 || above == ~0ull >> env->caps->linear_bits, guest_rip);
+		REQUIRE(guest_rip_64, above == 0 || above == ~0ull >> env->caps->linear_bits);
 	/* Reserved bits of RFLAGS are 0, and bit 1 is 1. */
-	REQUIRE(!(v12->guest_rflags & RFLAGS_RESERVED0), guest_rflags);
-	REQUIRE(v12->guest_rflags & RFLAGS_FIXED1, guest_rflags);
+	REQUIRE_CLEAR(rflags_reserved, RFLAGS_RESERVED0);
+	REQUIRE_SET(rflags_bit_1, RFLAGS_FIXED1);
 	/* VM is 0 in IA-32e mode and in real mode. */
-	REQUIRE(!(v12->guest_rflags & RFLAGS_VM) || !is_ia32e(v12), guest_rflags);
-	REQUIRE(!(v12->guest_rflags & RFLAGS_VM) || (v12->guest_cr0 & CR0_PE), guest_rflags);
+	REQUIRE_OR_CLEAR(rflags_vm_64, !(v12->guest_rflags & RFLAGS_VM) || !is_ia32e(v12), RFLAGS_VM);
+	REQUIRE_OR_CLEAR(rflags_vm_real, !(v12->guest_rflags & RFLAGS_VM) || (v12->guest_cr0 & CR0_PE),
+			 RFLAGS_VM);
 	return true;
 }
 
@@ -160,16 +160,16 @@ static bool check_activity(const struct vmcs12 *v12, const struct check_env *env
 	bool shadow = v12->guest_interruptibility & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS);
 
 	/* The activity state is one that the processor supports. */
-	REQUIRE(state <= ACTIVITY_WAIT_FOR_SIPI, guest_activity_state);
-	REQUIRE(state == ACTIVITY_ACTIVE || (env->caps->misc & VMX_MISC_ACTIVITY(state)),
-		guest_activity_state);
+	REQUIRE(activity_known, state <= ACTIVITY_WAIT_FOR_SIPI);
+	REQUIRE(activity_supported, state == ACTIVITY_ACTIVE || state > ACTIVITY_WAIT_FOR_SIPI ||
+					    (env->caps->misc & VMX_MISC_ACTIVITY(state)));
 	/* HLT needs privilege level 0 (the DPL of SS). */
-	REQUIRE(state != ACTIVITY_HLT || ss_dpl(v12) == 0, guest_activity_state);
+	REQUIRE(activity_hlt, state != ACTIVITY_HLT || ss_dpl(v12) == 0);
 	/* Blocking by STI or by MOV SS needs the active state. */
-	REQUIRE(!shadow || state == ACTIVITY_ACTIVE, guest_activity_state);
+	REQUIRE(activity_shadow, !shadow || state == ACTIVITY_ACTIVE);
 	/* An event is injected only if the activity state does not block it. */
 	if (v12->entry_intr_info & INTR_INFO_VALID)
-		REQUIRE(activity_takes(v12), guest_activity_state);
+		REQUIRE(activity_event, activity_takes(v12));
 	return true;
 }
 
@@ -181,38 +181,37 @@ static bool check_interruptibility(const struct vmcs12 *v12, const struct check_
 	unsigned int type = (v12->entry_intr_info & INTR_INFO_TYPE) >> INTR_INFO_TYPE_SHIFT;
 
 	/* Reserved bits are 0. */
-	REQUIRE(!(state & INTERRUPTIBILITY_RESERVED), guest_interruptibility);
+	REQUIRE_CLEAR(blocking_reserved, INTERRUPTIBILITY_RESERVED);
 	/* Not both blocking by STI and by MOV SS. */
-	REQUIRE(!(state & INTERRUPTIBILITY_STI) || !(state & INTERRUPTIBILITY_MOV_SS),
-		guest_interruptibility);
+	REQUIRE(blocking_both, !(state & INTERRUPTIBILITY_STI) || !(state & INTERRUPTIBILITY_MOV_SS));
 	/* Blocking by STI needs RFLAGS.IF. */
-	REQUIRE(!(state & INTERRUPTIBILITY_STI) || (v12->guest_rflags & RFLAGS_IF), guest_interruptibility);
+	REQUIRE_OR_CLEAR(blocking_sti, !(state & INTERRUPTIBILITY_STI) || (v12->guest_rflags & RFLAGS_IF),
+			 INTERRUPTIBILITY_STI);
 	/* An enclave interruption needs SGX, and no blocking by MOV SS. */
-	REQUIRE(!(state & INTERRUPTIBILITY_ENCLAVE) || env->has_sgx, guest_interruptibility);
-	REQUIRE(!(state & INTERRUPTIBILITY_ENCLAVE) || !(state & INTERRUPTIBILITY_MOV_SS),
-		guest_interruptibility);
+	REQUIRE_OR_CLEAR(blocking_enclave, !(state & INTERRUPTIBILITY_ENCLAVE) || env->has_sgx,
+			 INTERRUPTIBILITY_ENCLAVE);
+	REQUIRE(blocking_enclave_mov_ss,
+		!(state & INTERRUPTIBILITY_ENCLAVE) || !(state & INTERRUPTIBILITY_MOV_SS));
 	if (likely(!injected))
 		return true;
 	/* An external interrupt is injected only with RFLAGS.IF and no blocking by STI or MOV SS. */
 	if (type == INTR_TYPE_EXTERNAL) {
-		REQUIRE(v12->guest_rflags & RFLAGS_IF, guest_rflags);
-		REQUIRE(!(state & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS)), guest_interruptibility);
+		REQUIRE_SET(rflags_if, RFLAGS_IF);
+		REQUIRE_CLEAR(blocking_external, INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS);
 	}
 	/* An NMI only without blocking by MOV SS, and with virtual NMIs without blocking by NMI. */
 	if (type == INTR_TYPE_NMI) {
-		REQUIRE(!(state & INTERRUPTIBILITY_MOV_SS), guest_interruptibility);
-		REQUIRE(!(state & INTERRUPTIBILITY_NMI) || !v12_has_pin(v12, PIN_VIRTUAL_NMIS),
-			guest_interruptibility);
+		REQUIRE_CLEAR(blocking_nmi_mov_ss, INTERRUPTIBILITY_MOV_SS);
+		if (v12_has_pin(v12, PIN_VIRTUAL_NMIS))
+			REQUIRE_CLEAR(blocking_nmi, INTERRUPTIBILITY_NMI);
 	}
 	return true;
 }
 
-/* BS is pending just when the instruction that ended in the shadow, or HLT, was single-stepped. */
-static bool bs_matches_tf(const struct vmcs12 *v12)
+/* The instruction that ended in the shadow, or HLT, was single-stepped. */
+static bool is_stepped(const struct vmcs12 *v12)
 {
-	bool stepped = (v12->guest_rflags & RFLAGS_TF) && !(v12->guest_debugctl & DEBUGCTL_BTF);
-
-	return !!(v12->guest_pending_debug & PENDING_DEBUG_BS) == stepped;
+	return (v12->guest_rflags & RFLAGS_TF) && !(v12->guest_debugctl & DEBUGCTL_BTF);
 }
 
 static bool check_pending_debug(const struct vmcs12 *v12, const struct check_env *env,
@@ -222,19 +221,25 @@ static bool check_pending_debug(const struct vmcs12 *v12, const struct check_env
 	bool shadow = v12->guest_interruptibility & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS);
 
 	/* Reserved bits are 0. */
-	REQUIRE(!(pending & PENDING_DEBUG_RESERVED), guest_pending_debug);
+	REQUIRE_CLEAR(pending_reserved, PENDING_DEBUG_RESERVED);
 	/* That of a bus lock is one without bus-lock detection. */
-	REQUIRE(!(pending & PENDING_DEBUG_BLD) || env->has_bus_lock_detect, guest_pending_debug);
+	REQUIRE_OR_CLEAR(pending_bus_lock, !(pending & PENDING_DEBUG_BLD) || env->has_bus_lock_detect,
+			 PENDING_DEBUG_BLD);
 	/* After STI, after MOV SS and in HLT: BS is 1 if RFLAGS.TF is and IA32_DEBUGCTL.BTF is not; else it
 	 * is 0. */
-	if (shadow || v12->guest_activity_state == ACTIVITY_HLT)
-		REQUIRE(bs_matches_tf(v12), guest_pending_debug);
+	if (shadow || v12->guest_activity_state == ACTIVITY_HLT) {
+		REQUIRE_OR_SET(pending_bs_missing, !is_stepped(v12) || (pending & PENDING_DEBUG_BS),
+			       PENDING_DEBUG_BS);
+		REQUIRE_OR_CLEAR(pending_bs, is_stepped(v12) || !(pending & PENDING_DEBUG_BS),
+				 PENDING_DEBUG_BS);
+	}
 	if (pending & PENDING_DEBUG_RTM) {
 		/* A #DB inside a transactional region: needs RTM, bit 12 and nothing else, no blocking by MOV
 		 * SS. */
-		REQUIRE(env->has_rtm, guest_pending_debug);
-		REQUIRE(pending == (PENDING_DEBUG_RTM | PENDING_DEBUG_ENABLED_BP), guest_pending_debug);
-		REQUIRE(!(v12->guest_interruptibility & INTERRUPTIBILITY_MOV_SS), guest_pending_debug);
+		REQUIRE_OR_CLEAR(pending_rtm, env->has_rtm, PENDING_DEBUG_RTM);
+		REQUIRE_BITS(pending_rtm_bits, ~0ull, PENDING_DEBUG_RTM | PENDING_DEBUG_ENABLED_BP);
+		REQUIRE_OR_CLEAR(pending_rtm_mov_ss, !(v12->guest_interruptibility & INTERRUPTIBILITY_MOV_SS),
+				 PENDING_DEBUG_RTM);
 	}
 	return true;
 }
@@ -256,15 +261,13 @@ static bool check_link_pointer(const struct vmcs12 *v12, const struct check_env 
 	if (likely(v12->vmcs_link_pointer == ~0ull))
 		return true;
 	/* A link pointer is all ones, or of a page within the width... */
-	REQUIRE_QUALIFIED(is_page_address(v12->vmcs_link_pointer, env), vmcs_link_pointer,
-			  ENTRY_FAIL_LINK_POINTER);
+	REQUIRE_CLEAR(link_page, not_of_a_page(env));
 	/* ... that starts with the revision identifier, and with bit 31 as "VMCS shadowing" is... */
 	if (v12_has_proc2(v12, PROC2_VMCS_SHADOWING))
 		expected |= (u32)VMCS_SHADOW_INDICATOR;
-	REQUIRE_QUALIFIED(linked_revision(v12, env) == expected, vmcs_link_pointer, ENTRY_FAIL_LINK_POINTER);
+	REQUIRE(link_revision, linked_revision(v12, env) == expected);
 	/* ... and is not the current VMCS. */
-	REQUIRE_QUALIFIED(v12->vmcs_link_pointer != env->vmcs_link_self, vmcs_link_pointer,
-			  ENTRY_FAIL_LINK_POINTER);
+	REQUIRE(link_self, v12->vmcs_link_pointer != env->vmcs_link_self);
 	return true;
 }
 
@@ -288,17 +291,13 @@ static bool check_pdptes(const struct vmcs12 *v12, const struct check_env *env, 
 		return true;
 	/* ... in memory, if the guest has no EPT; else in the VMCS's own fields. */
 	if (!v12_has_proc2(v12, PROC2_EPT)) {
-		REQUIRE_QUALIFIED(memory_pdptes_valid(v12, env), guest_cr3, ENTRY_FAIL_PDPTE);
+		REQUIRE(pdptes_memory, memory_pdptes_valid(v12, env));
 		return true;
 	}
-	REQUIRE_QUALIFIED(pdpte_is_valid(v12->guest_pdpte0, env->caps->physical_bits), guest_pdpte0,
-			  ENTRY_FAIL_PDPTE);
-	REQUIRE_QUALIFIED(pdpte_is_valid(v12->guest_pdpte1, env->caps->physical_bits), guest_pdpte1,
-			  ENTRY_FAIL_PDPTE);
-	REQUIRE_QUALIFIED(pdpte_is_valid(v12->guest_pdpte2, env->caps->physical_bits), guest_pdpte2,
-			  ENTRY_FAIL_PDPTE);
-	REQUIRE_QUALIFIED(pdpte_is_valid(v12->guest_pdpte3, env->caps->physical_bits), guest_pdpte3,
-			  ENTRY_FAIL_PDPTE);
+	REQUIRE(pdpte0, pdpte_is_valid(v12->guest_pdpte0, env->caps->physical_bits));
+	REQUIRE(pdpte1, pdpte_is_valid(v12->guest_pdpte1, env->caps->physical_bits));
+	REQUIRE(pdpte2, pdpte_is_valid(v12->guest_pdpte2, env->caps->physical_bits));
+	REQUIRE(pdpte3, pdpte_is_valid(v12->guest_pdpte3, env->caps->physical_bits));
 	return true;
 }
 
@@ -309,8 +308,7 @@ static bool check_nmi_after_sti(const struct vmcs12 *v12, struct check_failure *
 
 	/* A processor may refuse to inject an NMI while STI blocks: those that Socle runs on do. */
 	if (nmi)
-		REQUIRE_QUALIFIED(!(v12->guest_interruptibility & INTERRUPTIBILITY_STI),
-				  guest_interruptibility, ENTRY_FAIL_NMI);
+		REQUIRE_CLEAR(blocking_nmi_sti, INTERRUPTIBILITY_STI);
 	return true;
 }
 
@@ -321,7 +319,7 @@ static bool check_nmi_after_sti(const struct vmcs12 *v12, struct check_failure *
 static bool check_smi(const struct vmcs12 *v12, struct check_failure *failure)
 {
 	/* Outside SMM: no blocking by SMI. */
-	REQUIRE(!(v12->guest_interruptibility & INTERRUPTIBILITY_SMI), guest_interruptibility);
+	REQUIRE_CLEAR(blocking_smi, INTERRUPTIBILITY_SMI);
 	return true;
 }
 
@@ -337,7 +335,7 @@ static bool check_non_register(const struct vmcs12 *v12, const struct check_env 
 bool check_guest_hot(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure)
 {
 	/* CR3 is the only control register whose write alone does not ask for all of check_guest(). */
-	REQUIRE(within_width(v12->guest_cr3, env), guest_cr3);
+	REQUIRE_CLEAR(guest_cr3, beyond_width(env));
 	return check_rip_rflags(v12, env, failure) && check_non_register(v12, env, failure);
 }
 

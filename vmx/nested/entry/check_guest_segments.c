@@ -22,7 +22,7 @@ static_assert(V12_guest_tr_selector - V12_guest_es_selector == SEG_TR &&
 		      V12_guest_tr_ar - V12_guest_es_ar == SEG_TR,
 	      "the fields of the segments follow one another in the order of enum seg");
 
-/* The four fields of a segment register, and how it is named in a failure. */
+/* The four fields of a segment register. */
 struct segment {
 	enum seg number;
 	u64 selector, base, limit, ar;
@@ -44,15 +44,6 @@ static struct segment segment_of(const struct vmcs12 *v12, enum seg number)
 	};
 }
 
-/* As REQUIRE, over `s`; `part` is selector, base, limit or ar. */
-#define REQUIRE_SEGMENT(cond, part)                                                                          \
-	do {                                                                                                 \
-		if (unlikely(!(cond)))                                                                       \
-			return check_fail(failure, #cond,                                                    \
-					  vmcs12_fields[V12_guest_es_##part + s->number].name, s->part,      \
-					  ENTRY_FAIL_DEFAULT);                                               \
-	} while (0)
-
 static unsigned int type_of(const struct segment *s)
 {
 	return s->ar & AR_TYPE;
@@ -68,45 +59,52 @@ static bool is_usable(const struct segment *s)
 	return !(s->ar & AR_UNUSABLE);
 }
 
-/* Any of limit bits 11:0 being 0 rules out G; any of bits 31:20 being 1 asks for it. */
-static bool granularity_fits(const struct segment *s)
-{
-	if (s->ar & AR_G)
-		return (s->limit & 0xfff) == 0xfff;
-	return !(s->limit & GENMASK(31, 20));
-}
-
-static bool check_v86(const struct segment *s, struct check_failure *failure)
+static bool check_v86(const struct segment *s, const struct vmcs12 *v12, struct check_failure *failure)
 {
 	/* In virtual-8086 mode a base is the selector times 16, a limit 0FFFFH, the access rights 0F3H. */
-	REQUIRE_SEGMENT(s->base == s->selector << 4, base);
-	REQUIRE_SEGMENT(s->limit == 0xffff, limit);
-	REQUIRE_SEGMENT(s->ar == AR_V86, ar);
+	REQUIRE_SEGMENT(v86_base, s->base == s->selector << 4);
+	REQUIRE_SEGMENT(v86_limit, s->limit == 0xffff);
+	REQUIRE_SEGMENT(v86_rights, s->ar == AR_V86);
 	return true;
 }
 
-static bool check_base(const struct segment *s, const struct check_env *env, struct check_failure *failure)
+static bool check_base(const struct segment *s, const struct vmcs12 *v12, const struct check_env *env,
+		       struct check_failure *failure)
 {
 	/* The bases of FS, GS and TR are canonical; that of LDTR is if it is usable. */
 	if (s->number == SEG_FS || s->number == SEG_GS || s->number == SEG_TR ||
 	    (s->number == SEG_LDTR && is_usable(s)))
-		REQUIRE_SEGMENT(canonical(s->base, env), base);
+		REQUIRE_SEGMENT(seg_base_canonical, canonical(s->base, env));
 	/* That of CS has 32 bits; those of SS, DS and ES have if they are usable. */
 	if (s->number == SEG_CS || (s->number < SEG_FS && is_usable(s)))
-		REQUIRE_SEGMENT(fits_32(s->base), base);
+		REQUIRE_SEGMENT_OR_CLEAR(seg_base_32, !(s->base & BITS_63_32), BITS_63_32);
 	return true;
 }
 
 /* What holds for all segments that are in use. */
-static bool check_common(const struct segment *s, bool system, struct check_failure *failure)
+static bool check_common(const struct segment *s, const struct vmcs12 *v12, struct check_failure *failure)
 {
-	/* S tells code and data segments from system segments; P is 1; reserved bits are 0; G fits the limit.
-	 */
-	REQUIRE_SEGMENT(!(s->ar & AR_S) == system, ar);
-	REQUIRE_SEGMENT(s->ar & AR_P, ar);
-	REQUIRE_SEGMENT(!(s->ar & AR_RESERVED), ar);
-	REQUIRE_SEGMENT(granularity_fits(s), ar);
+	/* P is 1; reserved bits are 0. */
+	REQUIRE_SEGMENT_OR_SET(seg_present, s->ar & AR_P, AR_P);
+	REQUIRE_SEGMENT_OR_CLEAR(seg_reserved, !(s->ar & AR_RESERVED), AR_RESERVED);
+	/* Any of limit bits 11:0 being 0 rules out G; any of bits 31:20 being 1 asks for it. */
+	REQUIRE_SEGMENT_OR_CLEAR(seg_g_clear, !(s->ar & AR_G) || (s->limit & 0xfff) == 0xfff, AR_G);
+	REQUIRE_SEGMENT_OR_SET(seg_g_set, (s->ar & AR_G) || !(s->limit & GENMASK(31, 20)), AR_G);
 	return true;
+}
+
+/* S tells code and data segments from system segments. */
+static bool check_code_or_data(const struct segment *s, const struct vmcs12 *v12,
+			       struct check_failure *failure)
+{
+	REQUIRE_SEGMENT_OR_SET(seg_s_code, s->ar & AR_S, AR_S);
+	return check_common(s, v12, failure);
+}
+
+static bool check_system(const struct segment *s, const struct vmcs12 *v12, struct check_failure *failure)
+{
+	REQUIRE_SEGMENT_OR_CLEAR(seg_s_system, !(s->ar & AR_S), AR_S);
+	return check_common(s, v12, failure);
 }
 
 static bool check_cs(const struct segment *s, const struct vmcs12 *v12, struct check_failure *failure)
@@ -116,20 +114,20 @@ static bool check_cs(const struct segment *s, const struct vmcs12 *v12, struct c
 	bool is_code = (type & (TYPE_CODE | TYPE_ACCESSED)) == (TYPE_CODE | TYPE_ACCESSED);
 
 	/* CS is accessed code; for an unrestricted guest it may be writable data, with DPL 0. */
-	REQUIRE_SEGMENT(is_code || (type == TYPE_DATA_RW && v12_has_proc2(v12, PROC2_UNRESTRICTED_GUEST)),
-			ar);
+	REQUIRE_SEGMENT(cs_type,
+			is_code || (type == TYPE_DATA_RW && v12_has_proc2(v12, PROC2_UNRESTRICTED_GUEST)));
 	if (type == TYPE_DATA_RW)
-		REQUIRE_SEGMENT(dpl_of(s) == 0, ar);
+		REQUIRE_SEGMENT_OR_CLEAR(cs_data_dpl, dpl_of(s) == 0, AR_DPL);
 	/* The DPL of non-conforming code equals that of SS; that of conforming code is not above it. */
 	else if (type < TYPE_CONFORMING_FIRST)
-		REQUIRE_SEGMENT(dpl_of(s) == ss_dpl, ar);
+		REQUIRE_SEGMENT(cs_dpl, dpl_of(s) == ss_dpl);
 	else
-		REQUIRE_SEGMENT(dpl_of(s) <= ss_dpl, ar);
-	if (!check_common(s, false, failure))
+		REQUIRE_SEGMENT(cs_conforming_dpl, dpl_of(s) <= ss_dpl);
+	if (!check_code_or_data(s, v12, failure))
 		return false;
 	/* In IA-32e mode not both D and L. */
 	if (v12_has_entry(v12, ENTRY_IA32E_GUEST))
-		REQUIRE_SEGMENT(!(s->ar & AR_DB) || !(s->ar & AR_L), ar);
+		REQUIRE_SEGMENT_OR_CLEAR(cs_d_and_l, !(s->ar & AR_DB) || !(s->ar & AR_L), AR_DB);
 	return true;
 }
 
@@ -137,18 +135,18 @@ static bool check_ss(const struct segment *s, const struct vmcs12 *v12, struct c
 {
 	if (!v12_has_proc2(v12, PROC2_UNRESTRICTED_GUEST)) {
 		/* A restricted guest: the RPL of SS equals that of CS and its own DPL. */
-		REQUIRE_SEGMENT((s->selector & SELECTOR_RPL) == (v12->guest_cs_selector & SELECTOR_RPL),
-				selector);
-		REQUIRE_SEGMENT(dpl_of(s) == (s->selector & SELECTOR_RPL), ar);
+		REQUIRE_SEGMENT(ss_rpl,
+				(s->selector & SELECTOR_RPL) == (v12->guest_cs_selector & SELECTOR_RPL));
+		REQUIRE_SEGMENT(ss_dpl_rpl, dpl_of(s) == (s->selector & SELECTOR_RPL));
 	}
 	/* In real mode, and if CS is data, the DPL of SS is 0. */
 	if (!(v12->guest_cr0 & CR0_PE) || (v12->guest_cs_ar & AR_TYPE) == TYPE_DATA_RW)
-		REQUIRE_SEGMENT(dpl_of(s) == 0, ar);
+		REQUIRE_SEGMENT_OR_CLEAR(ss_dpl_0, dpl_of(s) == 0, AR_DPL);
 	if (!is_usable(s))
 		return true;
 	/* SS is accessed writable data. */
-	REQUIRE_SEGMENT(type_of(s) == TYPE_DATA_RW || type_of(s) == TYPE_DATA_RW_DOWN, ar);
-	return check_common(s, false, failure);
+	REQUIRE_SEGMENT(ss_type, type_of(s) == TYPE_DATA_RW || type_of(s) == TYPE_DATA_RW_DOWN);
+	return check_code_or_data(s, v12, failure);
 }
 
 static bool check_data(const struct segment *s, const struct vmcs12 *v12, struct check_failure *failure)
@@ -156,22 +154,23 @@ static bool check_data(const struct segment *s, const struct vmcs12 *v12, struct
 	if (!is_usable(s))
 		return true;
 	/* DS, ES, FS and GS are accessed, and readable if they are code. */
-	REQUIRE_SEGMENT(type_of(s) & TYPE_ACCESSED, ar);
-	REQUIRE_SEGMENT(!(type_of(s) & TYPE_CODE) || (type_of(s) & TYPE_READABLE), ar);
+	REQUIRE_SEGMENT_OR_SET(data_accessed, type_of(s) & TYPE_ACCESSED, TYPE_ACCESSED);
+	REQUIRE_SEGMENT_OR_SET(data_readable, !(type_of(s) & TYPE_CODE) || (type_of(s) & TYPE_READABLE),
+			       TYPE_READABLE);
 	/* A restricted guest: the DPL of data and of non-conforming code is not below the selector's RPL. */
 	if (!v12_has_proc2(v12, PROC2_UNRESTRICTED_GUEST) && type_of(s) < TYPE_CONFORMING_FIRST)
-		REQUIRE_SEGMENT(dpl_of(s) >= (s->selector & SELECTOR_RPL), ar);
-	return check_common(s, false, failure);
+		REQUIRE_SEGMENT(data_dpl, dpl_of(s) >= (s->selector & SELECTOR_RPL));
+	return check_code_or_data(s, v12, failure);
 }
 
-static bool check_ldtr(const struct segment *s, struct check_failure *failure)
+static bool check_ldtr(const struct segment *s, const struct vmcs12 *v12, struct check_failure *failure)
 {
 	if (!is_usable(s))
 		return true;
 	/* LDTR, if usable: in the GDT, and an LDT. */
-	REQUIRE_SEGMENT(!(s->selector & SELECTOR_TI), selector);
-	REQUIRE_SEGMENT(type_of(s) == SEG_TYPE_LDT, ar);
-	return check_common(s, true, failure);
+	REQUIRE_SEGMENT_OR_CLEAR(ldtr_ti, !(s->selector & SELECTOR_TI), SELECTOR_TI);
+	REQUIRE_SEGMENT(ldtr_type, type_of(s) == SEG_TYPE_LDT);
+	return check_system(s, v12, failure);
 }
 
 static bool check_tr(const struct segment *s, const struct vmcs12 *v12, struct check_failure *failure)
@@ -179,10 +178,11 @@ static bool check_tr(const struct segment *s, const struct vmcs12 *v12, struct c
 	bool ia32e = v12_has_entry(v12, ENTRY_IA32E_GUEST);
 
 	/* TR: in the GDT, usable, a busy TSS: in IA-32e mode no 16-bit one. */
-	REQUIRE_SEGMENT(!(s->selector & SELECTOR_TI), selector);
-	REQUIRE_SEGMENT(is_usable(s), ar);
-	REQUIRE_SEGMENT(type_of(s) == SEG_TYPE_TSS_BUSY || (type_of(s) == SEG_TYPE_TSS16_BUSY && !ia32e), ar);
-	return check_common(s, true, failure);
+	REQUIRE_SEGMENT_OR_CLEAR(tr_ti, !(s->selector & SELECTOR_TI), SELECTOR_TI);
+	REQUIRE_SEGMENT_OR_CLEAR(tr_usable, is_usable(s), AR_UNUSABLE);
+	REQUIRE_SEGMENT(tr_type,
+			type_of(s) == SEG_TYPE_TSS_BUSY || (type_of(s) == SEG_TYPE_TSS16_BUSY && !ia32e));
+	return check_system(s, v12, failure);
 }
 
 bool check_segments(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure)
@@ -193,14 +193,14 @@ bool check_segments(const struct vmcs12 *v12, const struct check_env *env, struc
 		struct segment s = segment_of(v12, number);
 		bool ok;
 
-		if (!check_base(&s, env, failure))
+		if (!check_base(&s, v12, env, failure))
 			return false;
 		if (number == SEG_LDTR)
-			ok = check_ldtr(&s, failure);
+			ok = check_ldtr(&s, v12, failure);
 		else if (number == SEG_TR)
 			ok = check_tr(&s, v12, failure);
 		else if (v86)
-			ok = check_v86(&s, failure);
+			ok = check_v86(&s, v12, failure);
 		else if (number == SEG_CS)
 			ok = check_cs(&s, v12, failure);
 		else if (number == SEG_SS)
@@ -216,9 +216,9 @@ bool check_segments(const struct vmcs12 *v12, const struct check_env *env, struc
 bool check_tables(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure)
 {
 	/* The bases of GDTR and IDTR are canonical, their limits have 16 bits. */
-	REQUIRE(canonical(v12->guest_gdtr_base, env), guest_gdtr_base);
-	REQUIRE(canonical(v12->guest_idtr_base, env), guest_idtr_base);
-	REQUIRE(v12->guest_gdtr_limit <= 0xffff, guest_gdtr_limit);
-	REQUIRE(v12->guest_idtr_limit <= 0xffff, guest_idtr_limit);
+	REQUIRE_CANONICAL(guest_gdtr);
+	REQUIRE_CANONICAL(guest_idtr);
+	REQUIRE_CLEAR(guest_gdtr_limit, ~0xffffull);
+	REQUIRE_CLEAR(guest_idtr_limit, ~0xffffull);
 	return true;
 }

@@ -6,11 +6,11 @@
  * SDM: "VM Entries", "VMLAUNCH/VMRESUME".
  */
 #include "kernel/cpuid.h"
-#include "kernel/log.h"
 #include "kernel/msr.h"
 #include "kernel/x86.h"
 #include "vmx/guest/guest_mem.h"
 #include "vmx/nested/entry/guest2.h"
+#include "vmx/nested/explain/explain.h"
 #include "vmx/nested/internal.h"
 #include "vmx/l1/exit_msr.h"
 #include "vmx/l1/exit_cpu.h"
@@ -20,14 +20,11 @@ static bool read_l1(void *context, u64 gpa, void *to, size_t length)
 	return guest_mem_read(context, GPA(gpa), to, length);
 }
 
-/* Every failed entry passes here: the rule is kept for who asks, and logged on request only. */
-static COLD void note_failure(struct vcpu *vcpu, const char *stage)
+/* Every entry that a check of check_*.c fails passes here. */
+static COLD void note_failure(struct vcpu *vcpu, const struct nested_vmcs *slot)
 {
-	const struct check_failure *f = &vcpu->nested.failure;
-
 	vcpu->nested.counters.entry_failures++;
-	log_debug("VM entry failed, %s: %s, %s=0x%llx\n", stage, f->rule, f->field_name,
-		  (unsigned long long)f->value);
+	explain_entry(vcpu, slot);
 }
 
 /*
@@ -50,26 +47,26 @@ static u32 stale_groups(struct nested_vmcs *slot)
 	return stale;
 }
 
-/* 0: passed; else the VM-instruction error. */
-static u32 check_before_load(struct vcpu *vcpu, struct nested_vmcs *slot, const struct check_env *env,
-			     u32 stale)
+/* False: nested.failure, which is a VM-instruction error. */
+static bool check_before_load(struct vcpu *vcpu, struct nested_vmcs *slot, const struct check_env *env,
+			      u32 stale)
 {
 	struct check_failure *f = &vcpu->nested.failure;
 	const struct vmcs12 *v12 = &slot->v12;
 
 	if (!(stale & GROUP_CTL ? check_controls(v12, env, f) : check_event_injection(v12, env, f))) {
-		note_failure(vcpu, "controls");
-		return VMXERR_ENTRY_CONTROLS;
+		note_failure(vcpu, slot);
+		return false;
 	}
 	/* The host's address-space size is compared with the mode that L1 is in now. */
 	if ((stale & (GROUP_WORD | GROUP_HST)) || env->l1_long_mode != slot->last.l1_long_mode) {
 		if (!check_host(v12, env, f)) {
-			note_failure(vcpu, "host state");
-			return VMXERR_ENTRY_HOST_STATE;
+			note_failure(vcpu, slot);
+			return false;
 		}
 		slot->last.l1_long_mode = env->l1_long_mode;
 	}
-	return 0;
+	return true;
 }
 
 static bool check_state(struct vcpu *vcpu, struct nested_vmcs *slot, const struct check_env *env, u32 stale)
@@ -77,7 +74,6 @@ static bool check_state(struct vcpu *vcpu, struct nested_vmcs *slot, const struc
 	struct check_failure *f = &vcpu->nested.failure;
 	bool ok;
 
-	f->qualification = ENTRY_FAIL_DEFAULT;
 	if (stale & (GROUP_WORD | GROUP_SEG | GROUP_RARE | GROUP_MODE)) {
 		nested_sync_rare(vcpu, slot);
 		ok = check_guest(&slot->v12, env, f);
@@ -85,7 +81,7 @@ static bool check_state(struct vcpu *vcpu, struct nested_vmcs *slot, const struc
 		ok = check_guest_hot(&slot->v12, env, f);
 	}
 	if (!ok)
-		note_failure(vcpu, "guest state");
+		note_failure(vcpu, slot);
 	return ok;
 }
 
@@ -136,15 +132,11 @@ static COLD enum outcome take_held_init(struct vcpu *vcpu, struct nested_vmcs *s
  * time. */
 static COLD enum outcome fail_late(struct vcpu *vcpu, struct nested_vmcs *slot, u32 reason, u64 qualification)
 {
-	bool list = reason == EXIT_ENTRY_FAIL_MSR;
-
-	vcpu->nested.failure = (struct check_failure){
-		.rule = list ? "each entry of the list loads" : "PDPTEs in memory are valid",
-		.field_name = list ? "number of the entry" : "guest_cr3",
-		.value = list ? qualification : slot->v12.guest_cr3,
-		.qualification = qualification,
-	};
-	note_failure(vcpu, list ? "MSR-load list" : "guest state");
+	vcpu->nested.counters.entry_failures++;
+	if (reason == EXIT_ENTRY_FAIL_MSR)
+		explain_list(vcpu, slot);
+	else
+		explain_late(vcpu, slot, RULE_late_pdptes, reason, qualification);
 	slot->dirty = GROUP_ALL;
 	return outcome_entry_failure(vcpu, reason, qualification);
 }
@@ -233,12 +225,11 @@ static void describe_processor(struct vcpu *vcpu, const struct vmcs12 *v12, stru
 static NOINLINE enum outcome enter_fully(struct vcpu *vcpu, struct nested_vmcs *slot,
 					 const struct check_env *env, const struct l1_state *l1, bool launch)
 {
-	u32 stale = stale_groups(slot), error;
+	u32 stale = stale_groups(slot);
 
-	error = check_before_load(vcpu, slot, env, stale);
-	if (error) {
+	if (!check_before_load(vcpu, slot, env, stale)) {
 		vcpu_load_vmcs(vcpu, &vcpu->vmcs01);
-		return insn_fail(vcpu, error);
+		return insn_fail_entry(vcpu);
 	}
 	if (!check_state(vcpu, slot, env, stale)) {
 		vcpu_load_vmcs(vcpu, &vcpu->vmcs01);
@@ -260,14 +251,16 @@ enum outcome nested_enter(struct vcpu *vcpu, bool launch)
 	struct l1_state l1;
 
 	/* SDM: VMfailInvalid if there is no current VMCS, or if it is a shadow VMCS. */
-	if (!slot || (slot->v12.revision & VMCS_SHADOW_INDICATOR))
-		return OUTCOME_VMFAIL_INVALID;
+	if (!slot)
+		return insn_fail(vcpu, RULE_no_vmcs, 0);
+	if (slot->v12.revision & VMCS_SHADOW_INDICATOR)
+		return insn_fail(vcpu, RULE_shadow_current, slot->gpa);
 	if (vcpu_reg_hot(vcpu, REG_INTERRUPTIBILITY) & INTERRUPTIBILITY_MOV_SS)
-		return insn_fail(vcpu, VMXERR_ENTRY_MOV_SS);
+		return insn_fail(vcpu, RULE_mov_ss, 0);
 	if (launch && slot->v12.launched)
-		return insn_fail(vcpu, VMXERR_VMLAUNCH_NOT_CLEAR);
+		return insn_fail(vcpu, RULE_launched, 0);
 	if (!launch && !slot->v12.launched)
-		return insn_fail(vcpu, VMXERR_VMRESUME_NOT_LAUNCHED);
+		return insn_fail(vcpu, RULE_not_launched, 0);
 	/* Of vmcs01, which is left with the next line; what decides is in no row that L1 writes without an
 	 * exit. */
 	l1 = l1_state_read(vcpu, &slot->v12);

@@ -35,24 +35,41 @@ static bool is_x2apic(u32 index)
 	return index >> 8 == 0x8;
 }
 
-static bool load_permitted(const struct msr_entry *e, bool entry)
+/* The rule that forbids it, or RULE_COUNT. */
+static enum rule load_refused(const struct msr_entry *e, bool entry)
 {
-	if (e->reserved || is_x2apic(e->index))
-		return false;
+	if (e->reserved)
+		return RULE_list_reserved;
+	if (is_x2apic(e->index))
+		return RULE_list_x2apic;
 	switch (e->index) {
 	case MSR_IA32_FS_BASE:
 	case MSR_IA32_GS_BASE:
 		/* The SDM's list: the segments' loading sets these. */
-		return false;
+		return RULE_list_base;
 	case MSR_IA32_SMM_MONITOR_CTL:
 		/* Written only in SMM. */
-		return false;
+		return RULE_list_smm;
 	case MSR_IA32_BIOS_UPDT_TRIG:
 	case MSR_IA32_BIOS_SIGN_ID:
 		/* "Cannot be loaded on VM entries for model-specific reasons." */
-		return !entry;
-	default: return true;
+		return entry ? RULE_list_microcode : RULE_COUNT;
+	default: return RULE_COUNT;
 	}
+}
+
+/* What explain_list() and explain_abort() are told of an entry that breaks a rule. */
+static COLD u32 entry_fails(struct vcpu *vcpu, enum rule rule, u64 at, u32 number, const struct msr_entry *e)
+{
+	vcpu->nested.failure = (struct check_failure){
+		.rule = (u16)rule,
+		.field = RULE_NO_FIELD,
+		.value = e->index,
+		.mask = at,
+		.want = e->data,
+		.qualification = number,
+	};
+	return number;
 }
 
 u32 msr_area_load(struct vcpu *vcpu, u64 gpa, u32 count, bool entry)
@@ -60,19 +77,28 @@ u32 msr_area_load(struct vcpu *vcpu, u64 gpa, u32 count, bool entry)
 	u32 max = count_max();
 
 	for (u32 i = 0; i < count; i++) {
+		u64 at = gpa + (u64)i * sizeof(struct msr_entry);
 		struct msr_entry e;
+		enum rule rule;
 
-		guest_mem_read(vcpu, GPA(gpa + (u64)i * sizeof(e)), &e, sizeof(e));
-		if (i >= max || !load_permitted(&e, entry) || !msr_write(vcpu, e.index, e.data))
-			return i + 1;
+		guest_mem_read(vcpu, GPA(at), &e, sizeof(e));
+		rule = i < max ? load_refused(&e, entry) : RULE_list_long;
+		if (rule == RULE_COUNT && !msr_write(vcpu, e.index, e.data))
+			rule = RULE_list_write;
+		if (unlikely(rule != RULE_COUNT))
+			return entry_fails(vcpu, rule, at, i + 1, &e);
 	}
 	return 0;
 }
 
 /* SDM: not the x2APIC's range, not IA32_SMBASE (read only in SMM). */
-static bool store_permitted(const struct msr_entry *e)
+static enum rule store_refused(const struct msr_entry *e)
 {
-	return !e->reserved && !is_x2apic(e->index) && e->index != MSR_IA32_SMBASE;
+	if (e->reserved)
+		return RULE_list_reserved;
+	if (is_x2apic(e->index))
+		return RULE_list_x2apic;
+	return e->index == MSR_IA32_SMBASE ? RULE_list_smm : RULE_COUNT;
 }
 
 /* The list lies in RAM as a whole where its page does; what does not is read at the exit only. */
@@ -132,10 +158,14 @@ u32 msr_area_store(struct vcpu *vcpu, u64 gpa, u32 count)
 	for (u32 i = 0; i < count; i++) {
 		u64 at = gpa + (u64)i * sizeof(struct msr_entry);
 		struct msr_entry e;
+		enum rule rule;
 
 		guest_mem_read(vcpu, GPA(at), &e, sizeof(e));
-		if (i >= max || !store_permitted(&e) || !read_stored(vcpu, &e))
-			return i + 1;
+		rule = i < max ? store_refused(&e) : RULE_list_long;
+		if (rule == RULE_COUNT && !read_stored(vcpu, &e))
+			rule = RULE_list_read;
+		if (unlikely(rule != RULE_COUNT))
+			return entry_fails(vcpu, rule, at, i + 1, &e);
 		guest_mem_write(vcpu, GPA(at + offsetof(struct msr_entry, data)), &e.data, sizeof(e.data));
 	}
 	return 0;

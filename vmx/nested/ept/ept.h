@@ -119,8 +119,8 @@ bool ept12_peek(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64
 		struct ept12_walk *walk);
 
 /* The exit that `result` is to L1, and its qualification: `access` as of EPTV_*, with EPT12's permissions. */
-struct ept12_fault ept12_fault(const struct ept12_role *role, enum ept12_result result, u64 l2gpa, u64 access,
-			       const struct ept12_walk *walk);
+struct ept12_fault ept12_fault(struct vcpu *vcpu, const struct ept12_role *role, enum ept12_result result,
+			       u64 l2gpa, u64 access, const struct ept12_walk *walk);
 
 /* SDM "Accessed and Dirty Flags for EPT": with the flags on, accesses to guest paging structures count as
  * writes. */

@@ -331,7 +331,7 @@ enum outcome ept02_violation(struct vcpu *vcpu)
 		return OUTCOME_RESUME;
 	}
 	if (result != EPT12_OK) {
-		struct ept12_fault fault = ept12_fault(&root->role, result, l2gpa, access, &walk);
+		struct ept12_fault fault = ept12_fault(vcpu, &root->role, result, l2gpa, access, &walk);
 
 		if (result == EPT12_VIOLATION) {
 			enum outcome outcome =

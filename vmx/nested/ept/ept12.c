@@ -9,6 +9,8 @@
 #include "kernel/panic.h"
 #include "vmx/guest/guest_mem.h"
 #include "vmx/nested/ept/ept.h"
+#include "vmx/nested/ept/eptp.h"
+#include "vmx/nested/explain/explain.h"
 
 /* So often a walk starts again because another CPU changed the entries under it. */
 #define RETRY_MAX 16
@@ -16,22 +18,8 @@
 /* SDM "Checks on VMX Controls": the EPT pointer. */
 bool eptp12_valid(u64 eptp, const struct vmx_caps *caps)
 {
-	u64 type = eptp & EPTP_MEMTYPE;
-	u64 walk = (eptp & EPTP_WALK) >> EPTP_WALK_SHIFT;
-
-	/* "The EPT memory type (bits 2:0) must be a value supported by the processor" */
-	if (!(type == MEMTYPE_UC && (caps->ept_vpid & EPT_CAP_UC)) &&
-	    !(type == MEMTYPE_WB && (caps->ept_vpid & EPT_CAP_WB)))
-		return false;
-	/* "Bits 5:3 must contain 1 less than an EPT page-walk length supported by the processor" */
-	if (!(walk == 3 && (caps->ept_vpid & EPT_CAP_WALK_4)) &&
-	    !(walk == 4 && (caps->ept_vpid & EPT_CAP_WALK_5)))
-		return false;
-	/* "Bit 6 must be 0 if ... the processor does not support accessed and dirty flags for EPT" */
-	if ((eptp & EPTP_AD) && !(caps->ept_vpid & EPT_CAP_AD))
-		return false;
-	/* "Reserved bits 11:7 and 63:N must all be 0" */
-	return !(eptp & (GENMASK(11, 7) | GENMASK(63, caps->physical_bits)));
+	return eptp_type_is_supported(eptp, caps) && eptp_walk_is_supported(eptp, caps) &&
+	       eptp_ad_is_supported(eptp, caps) && !(eptp & eptp_reserved(caps));
 }
 
 struct ept12_role ept12_role_of(const struct vmcs12 *v12)
@@ -234,11 +222,47 @@ static u64 qualification(const struct ept12_role *role, u64 access, const struct
 	return access | (walk->permissions & EPT_RWX) << EPTV_PERM_SHIFT | user;
 }
 
-struct ept12_fault ept12_fault(const struct ept12_role *role, enum ept12_result result, u64 l2gpa, u64 access,
-			       const struct ept12_walk *walk)
+/* Which rule the last entry of the walk breaks. */
+static COLD enum rule broken_rule(const struct ept12_role *role, enum ept12_result result, u64 l2gpa,
+				  const struct ept12_walk *walk)
+{
+	u64 entry = walk->entry[walk->leaf];
+	bool leaf = ept_is_leaf(entry, walk->leaf) && walk->leaf <= 3;
+
+	if (!is_covered(role, l2gpa))
+		return RULE_ept_beyond;
+	if (result == EPT12_VIOLATION)
+		return ept12_is_present(role, entry) ? RULE_ept_denied : RULE_ept_absent;
+	if (entry & ept12_rules.reserved[walk->leaf][leaf])
+		return RULE_ept_reserved;
+	if ((entry & (EPT_READ | EPT_WRITE)) == EPT_WRITE)
+		return RULE_ept_write_only;
+	return entry & EPT_READ ? RULE_ept_type : RULE_ept_execute_only;
+}
+
+/* L1 gets an exit for what its tables say. */
+static inline void explain_fault(struct vcpu *vcpu, const struct ept12_role *role, enum ept12_result result,
+				 u64 l2gpa, u64 access, const struct ept12_walk *walk)
+{
+	enum rule rule = broken_rule(role, result, l2gpa, walk);
+
+	if (unlikely(explain_is_open(vcpu, rule)))
+		explain_ept(vcpu, rule,
+			    &(const struct explain_walk){ .eptp = role->eptp,
+							  .l2gpa = l2gpa,
+							  .access = access,
+							  .entries = walk->entry,
+							  .top = ept12_role_levels(role),
+							  .last = walk->leaf });
+}
+
+struct ept12_fault ept12_fault(struct vcpu *vcpu, const struct ept12_role *role, enum ept12_result result,
+			       u64 l2gpa, u64 access, const struct ept12_walk *walk)
 {
 	struct ept12_fault fault = { .reason = EXIT_EPT_MISCONFIG, .l2gpa = l2gpa };
 
+	if (result != EPT12_LOG_FULL)
+		explain_fault(vcpu, role, result, l2gpa, access, walk);
 	if (result == EPT12_VIOLATION) {
 		fault.reason = EXIT_EPT_VIOLATION;
 		fault.qualification = qualification(role, access, walk);
@@ -282,6 +306,6 @@ enum outcome nested_translate(struct vcpu *vcpu, l2gpa_t l2gpa, u64 access, gpa_
 		*gpa = GPA(walk.gpa);
 		return OUTCOME_NONE;
 	}
-	fault = ept12_fault(&role, result, l2gpa.v, access, &walk);
+	fault = ept12_fault(vcpu, &role, result, l2gpa.v, access, &walk);
 	return reflect_fault(vcpu, &fault);
 }

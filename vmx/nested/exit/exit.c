@@ -7,6 +7,7 @@
  * SDM: "VM Exits".
  */
 #include "kernel/x86.h"
+#include "vmx/nested/explain/explain.h"
 #include "vmx/nested/internal.h"
 
 /* Exits that L0 must look at before L1 is asked. */
@@ -34,6 +35,7 @@ static enum outcome exit_taken_by_l0(struct vcpu *vcpu, u32 reason)
 		break;
 	case EXIT_EPT_VIOLATION:
 	case EXIT_EPT_MISCONFIG: outcome = ept02_violation(vcpu); break;
+	case EXIT_TRIPLE_FAULT: explain_l2_triple(vcpu); return OUTCOME_NONE;
 	default: return OUTCOME_NONE;
 	}
 	/* An exception that the handling led to is the second one then. */

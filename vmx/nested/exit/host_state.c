@@ -7,6 +7,7 @@
 #include "kernel/panic.h"
 #include "kernel/x86.h"
 #include "vmx/guest/guest_mem.h"
+#include "vmx/nested/explain/explain.h"
 #include "vmx/nested/internal.h"
 #include "vmx/l1/exit_cr.h"
 #include "vmx/l1/exit_msr.h"
@@ -105,6 +106,16 @@ static void load_host_execution(struct vcpu *vcpu, const struct vmcs12 *v12, boo
 	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, nmi_blocked ? INTERRUPTIBILITY_NMI : 0);
 }
 
+static COLD enum rule abort_rule(enum vmx_abort code)
+{
+	switch (code) {
+	case VMX_ABORT_STORE_MSR: return RULE_abort_store;
+	case VMX_ABORT_HOST_PDPTE: return RULE_abort_pdptes;
+	case VMX_ABORT_LOAD_MSR: return RULE_abort_load;
+	default: return RULE_abort_mode;
+	}
+}
+
 /*
  * SDM "VMX Aborts": the indicator goes into the VMCS region of L1's, and L1's
  * processor shuts down.  What vmcs01 holds of L1 no longer matters, but it
@@ -114,6 +125,7 @@ COLD enum outcome nested_vmx_abort(struct vcpu *vcpu, struct nested_vmcs *slot, 
 {
 	u32 indicator = code;
 
+	explain_abort(vcpu, slot, abort_rule(code));
 	slot->v12.abort = indicator;
 	guest_mem_write(vcpu, GPA(slot->gpa + offsetof(struct vmcs12, abort)), &indicator, sizeof(indicator));
 	vcpu->pending_valid = false;

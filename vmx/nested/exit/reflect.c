@@ -6,11 +6,11 @@
  * state stay in vmcs02 until L1 asks (nested_sync_rare()).
  * SDM: "VM Exits", "VM-Entry Failures During or After Loading Guest State".
  */
-#include "kernel/log.h"
 #include "kernel/msr.h"
 #include "kernel/panic.h"
 #include "kernel/x86.h"
 #include "vmx/guest/guest_mem.h"
+#include "vmx/nested/explain/explain.h"
 #include "vmx/nested/internal.h"
 #include "vmx/l1/exit_msr.h"
 
@@ -243,8 +243,7 @@ static void note_hardware_failure(struct vcpu *vcpu)
 COLD enum outcome nested_hardware_failure(struct vcpu *vcpu, u32 reason, u64 qualification)
 {
 	note_hardware_failure(vcpu);
-	log_debug("VM entry failed, by the processor: exit reason %u, qualification %llu\n", reason,
-		  (unsigned long long)qualification);
+	explain_late(vcpu, vcpu->nested.current, RULE_late_guest, reason, qualification);
 	return nested_entry_failure(vcpu, reason, qualification);
 }
 
@@ -255,7 +254,7 @@ COLD enum outcome nested_hardware_vmfail(struct vcpu *vcpu, u32 error)
 	if (tpr_relax(vcpu))
 		return OUTCOME_RESUME;
 	note_hardware_failure(vcpu);
-	log_debug("VM entry failed, by the processor: VM-instruction error %u\n", error);
+	explain_late(vcpu, vcpu->nested.current, RULE_late_controls, 0, error);
 	cancel_entry(vcpu, vcpu->nested.current);
-	return insn_fail(vcpu, error);
+	return insn_fail(vcpu, RULE_late_controls, 0);
 }

@@ -10,13 +10,14 @@
 #include "kernel/msr.h"
 #include "kernel/x86.h"
 #include "vmx/guest/guest_mem.h"
+#include "vmx/nested/explain/explain.h"
 #include "vmx/nested/internal.h"
 #include "vmx/guest/vmx_operand.h"
 #include "vmx/l1/exit_cr.h"
 #include "vmx/guest/handlers.h"
 #include "vmx/l1/l1.h"
 
-enum outcome insn_fail(struct vcpu *vcpu, u32 error)
+static COLD enum outcome vmfail(struct vcpu *vcpu, u32 error)
 {
 	struct nested_vmcs *current = vcpu->nested.current;
 
@@ -24,6 +25,26 @@ enum outcome insn_fail(struct vcpu *vcpu, u32 error)
 		return OUTCOME_VMFAIL_INVALID;
 	current->v12.vm_instruction_error = error;
 	return OUTCOME_VMFAIL_VALID;
+}
+
+COLD enum outcome insn_fail(struct vcpu *vcpu, enum rule rule, u64 value)
+{
+	u32 refused = rule_rows[rule].outcome;
+
+	explain_note(vcpu, rule, value);
+	switch (refused) {
+	case REFUSED_INVALID: return OUTCOME_VMFAIL_INVALID;
+	case REFUSED_UD: return outcome_ud(vcpu);
+	case REFUSED_GP: return outcome_gp(vcpu, 0);
+	default: return vmfail(vcpu, refused);
+	}
+}
+
+COLD enum outcome insn_fail_entry(struct vcpu *vcpu)
+{
+	unsigned int stage = section_rows[rule_rows[vcpu->nested.failure.rule].section].stage;
+
+	return vmfail(vcpu, stage == STAGE_HOST ? VMXERR_ENTRY_HOST_STATE : VMXERR_ENTRY_CONTROLS);
 }
 
 /* SDM: "(RFLAGS.VM = 1) or (IA32_EFER.LMA = 1 and CS.L = 0) THEN #UD". */
@@ -38,11 +59,13 @@ static bool mode_permits(struct vcpu *vcpu)
  */
 enum outcome insn_refuse(struct vcpu *vcpu)
 {
-	return vcpu->nested.vmxon ? outcome_gp(vcpu, 0) : outcome_ud(vcpu);
+	return insn_fail(vcpu, vcpu->nested.vmxon ? RULE_privilege : RULE_outside_vmx, 0);
 }
 
 enum outcome insn_finish_failed(struct vcpu *vcpu, enum outcome outcome)
 {
+	if (outcome == OUTCOME_FAULT || outcome == OUTCOME_VMFAIL_INVALID || outcome == OUTCOME_VMFAIL_VALID)
+		explain_refusal(vcpu);
 	switch (outcome) {
 	case OUTCOME_VMFAIL_INVALID: return insn_set_flags(vcpu, RFLAGS_CF);
 	case OUTCOME_VMFAIL_VALID: return insn_set_flags(vcpu, RFLAGS_ZF);
@@ -52,12 +75,22 @@ enum outcome insn_finish_failed(struct vcpu *vcpu, enum outcome outcome)
 
 /* ---- operands ---- */
 
+/* What the access to an operand has come to. */
+static enum outcome accessed(struct vcpu *vcpu, enum outcome outcome)
+{
+	if (unlikely(outcome == OUTCOME_FAULT))
+		explain_note(vcpu, RULE_operand, vcpu->outcome.fault.linear);
+	return outcome;
+}
+
 enum outcome insn_read_operand(struct vcpu *vcpu, void *to, size_t length)
 {
 	struct vmx_operand operand;
 	enum outcome outcome = vmx_operand_decode(vcpu, length, false, &operand);
 
-	return outcome == OUTCOME_NONE ? guest_linear_read(vcpu, GVA(operand.linear), to, length) : outcome;
+	if (likely(outcome == OUTCOME_NONE))
+		outcome = guest_linear_read(vcpu, GVA(operand.linear), to, length);
+	return accessed(vcpu, outcome);
 }
 
 enum outcome insn_write_operand(struct vcpu *vcpu, const void *from, size_t length)
@@ -65,8 +98,9 @@ enum outcome insn_write_operand(struct vcpu *vcpu, const void *from, size_t leng
 	struct vmx_operand operand;
 	enum outcome outcome = vmx_operand_decode(vcpu, length, true, &operand);
 
-	return outcome == OUTCOME_NONE ? guest_linear_write(vcpu, GVA(operand.linear), from, length)
-				       : outcome;
+	if (likely(outcome == OUTCOME_NONE))
+		outcome = guest_linear_write(vcpu, GVA(operand.linear), from, length);
+	return accessed(vcpu, outcome);
 }
 
 bool insn_region_valid(u64 gpa)
@@ -81,44 +115,59 @@ static bool fixed_bits_hold(u64 value, u64 fixed0, u64 fixed1)
 	return (value & fixed0) == fixed0 && !(value & ~fixed1);
 }
 
+/* Who may execute VMXON, and in which mode: the rule that is broken, or RULE_COUNT. */
+static enum rule vmxon_refused(struct vcpu *vcpu)
+{
+	if (!vcpu_is_protected(vcpu))
+		return RULE_vmxon_protected;
+	if (!(cr_l1_cr4(vcpu) & CR4_VMXE))
+		return RULE_vmxon_vmxe;
+	if (!mode_permits(vcpu))
+		return RULE_wrong_mode;
+	if (vcpu_cpl(vcpu))
+		return RULE_privilege;
+	return vcpu->nested.vmxon ? RULE_vmxon_root : RULE_COUNT;
+}
+
 /*
  * SDM VMXON: "(the values of CR0 and CR4 are not supported in VMX operation)
  * or (lock bit clear) or (outside SMX operation and bit 2 clear) THEN #GP(0)".
  * L1 cannot be in A20M mode: L0 is in VMX operation, which disables it; nor in SMX operation: it has no
  * GETSEC.
  */
-static bool vmxon_allowed(struct vcpu *vcpu)
+static enum outcome vmxon_allowed(struct vcpu *vcpu)
 {
 	const u64 needed = FEATURE_CONTROL_LOCKED | FEATURE_CONTROL_VMX;
 
-	return fixed_bits_hold(cr_l1_cr0(vcpu), caps12.cr0_fixed0, caps12.cr0_fixed1) &&
-	       fixed_bits_hold(cr_l1_cr4(vcpu), caps12.cr4_fixed0, caps12.cr4_fixed1) &&
-	       (vcpu->feature_control & needed) == needed;
+	if (!fixed_bits_hold(cr_l1_cr0(vcpu), caps12.cr0_fixed0, caps12.cr0_fixed1))
+		return insn_fail(vcpu, RULE_vmxon_cr0, cr_l1_cr0(vcpu));
+	if (!fixed_bits_hold(cr_l1_cr4(vcpu), caps12.cr4_fixed0, caps12.cr4_fixed1))
+		return insn_fail(vcpu, RULE_vmxon_cr4, cr_l1_cr4(vcpu));
+	if ((vcpu->feature_control & needed) != needed)
+		return insn_fail(vcpu, RULE_vmxon_locked, vcpu->feature_control);
+	return OUTCOME_NONE;
 }
 
 static enum outcome vmxon(struct vcpu *vcpu)
 {
+	enum rule rule = vmxon_refused(vcpu);
 	struct nested *nested = &vcpu->nested;
 	enum outcome outcome;
 	u32 revision;
 	u64 gpa;
 
-	if (!vcpu_is_protected(vcpu) || !(cr_l1_cr4(vcpu) & CR4_VMXE) || !mode_permits(vcpu))
-		return outcome_ud(vcpu);
-	if (vcpu_cpl(vcpu))
-		return outcome_gp(vcpu, 0);
-	if (nested->vmxon)
-		return insn_fail(vcpu, VMXERR_VMXON_IN_ROOT);
-	if (!vmxon_allowed(vcpu))
-		return outcome_gp(vcpu, 0);
-	outcome = insn_read_operand(vcpu, &gpa, sizeof(gpa));
+	if (rule != RULE_COUNT)
+		return insn_fail(vcpu, rule, 0);
+	outcome = vmxon_allowed(vcpu);
+	if (outcome == OUTCOME_NONE)
+		outcome = insn_read_operand(vcpu, &gpa, sizeof(gpa));
 	if (outcome != OUTCOME_NONE)
 		return outcome;
 	if (!insn_region_valid(gpa))
-		return OUTCOME_VMFAIL_INVALID;
+		return insn_fail(vcpu, RULE_vmxon_address, gpa);
 	guest_mem_read(vcpu, GPA(gpa), &revision, sizeof(revision));
 	if (revision != VMCS12_REVISION)
-		return OUTCOME_VMFAIL_INVALID;
+		return insn_fail(vcpu, RULE_vmxon_revision, revision);
 	nested->vmxon = true;
 	nested->l1_long_mode = vcpu_is_long_mode(vcpu);
 	nested->vmxon_pointer = gpa;
@@ -182,9 +231,9 @@ enum outcome nested_vmcall(struct vcpu *vcpu)
 
 	/* VMCALL alone exits before the processor looks at the mode. */
 	if (!mode_permits(vcpu))
-		return outcome_ud(vcpu);
+		return insn_finish(vcpu, insn_fail(vcpu, RULE_wrong_mode, 0));
 	outcome = insn_permitted(vcpu);
-	return insn_finish(vcpu, outcome == OUTCOME_NONE ? insn_fail(vcpu, VMXERR_VMCALL_IN_ROOT) : outcome);
+	return insn_finish(vcpu, outcome == OUTCOME_NONE ? insn_fail(vcpu, RULE_vmcall_root, 0) : outcome);
 }
 
 #define EPTP_LIST_LENGTH 512
@@ -216,7 +265,7 @@ enum outcome exit_vmfunc(struct vcpu *vcpu)
 	struct exit_record record;
 
 	if (!vcpu->nested.in_l2)
-		return outcome_ud(vcpu);
+		return insn_finish(vcpu, insn_fail(vcpu, RULE_vmfunc_root, 0));
 	if ((u32)vcpu->gpr[GPR_RAX] == VMFUNC_EPTP_SWITCHING && switch_eptp(vcpu))
 		return OUTCOME_SKIP;
 	record = exit_record_hardware(vcpu);

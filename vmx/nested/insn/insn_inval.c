@@ -22,20 +22,20 @@ static enum outcome invept(struct vcpu *vcpu)
 	u64 type;
 
 	if (!(caps12.ept_vpid & EPT_CAP_INVEPT))
-		return outcome_ud(vcpu);
+		return insn_fail(vcpu, RULE_no_instruction, 0);
 	outcome = insn_permitted(vcpu);
 	if (outcome != OUTCOME_NONE)
 		return outcome;
 	type = insn_register_operand(vcpu);
 	if (!invept_type_supported(type))
-		return insn_fail(vcpu, VMXERR_INVALID_OPERAND);
+		return insn_fail(vcpu, RULE_invept_type, type);
 	outcome = insn_read_operand(vcpu, &descriptor, sizeof(descriptor));
 	if (outcome != OUTCOME_NONE)
 		return outcome;
 	/* SDM: "IF VM entry with the enable EPT control set to 1 would fail due to the EPTP value THEN
 	 * VMfail". */
 	if (type == INVEPT_SINGLE && !eptp12_valid(descriptor.eptp, &caps12))
-		return insn_fail(vcpu, VMXERR_INVALID_OPERAND);
+		return insn_fail(vcpu, RULE_invept_eptp, descriptor.eptp);
 	ept02_invept(vcpu, type, descriptor.eptp);
 	return OUTCOME_VMSUCCEED;
 }
@@ -59,21 +59,21 @@ static enum outcome invvpid(struct vcpu *vcpu)
 	u64 type;
 
 	if (!(caps12.ept_vpid & VPID_CAP_INVVPID))
-		return outcome_ud(vcpu);
+		return insn_fail(vcpu, RULE_no_instruction, 0);
 	outcome = insn_permitted(vcpu);
 	if (outcome != OUTCOME_NONE)
 		return outcome;
 	type = insn_register_operand(vcpu);
 	if (!invvpid_type_supported(type))
-		return insn_fail(vcpu, VMXERR_INVALID_OPERAND);
+		return insn_fail(vcpu, RULE_invvpid_type, type);
 	outcome = insn_read_operand(vcpu, &descriptor, sizeof(descriptor));
 	if (outcome != OUTCOME_NONE)
 		return outcome;
 	/* SDM: "IF INVVPID_DESC[63:16] != 0 THEN VMfail"; VPID 0 is only ignored by all-context. */
 	if (descriptor.vpid >> 16 || (type != INVVPID_ALL && descriptor.vpid == 0))
-		return insn_fail(vcpu, VMXERR_INVALID_OPERAND);
+		return insn_fail(vcpu, RULE_invvpid_vpid, descriptor.vpid);
 	if (type == INVVPID_ADDRESS && !is_canonical(descriptor.linear, caps12.linear_bits))
-		return insn_fail(vcpu, VMXERR_INVALID_OPERAND);
+		return insn_fail(vcpu, RULE_invvpid_linear, descriptor.linear);
 	vpid02_invvpid(vcpu, type, (u16)descriptor.vpid, descriptor.linear);
 	return OUTCOME_VMSUCCEED;
 }

@@ -27,9 +27,9 @@ static enum outcome vmclear(struct vcpu *vcpu)
 	if (outcome != OUTCOME_NONE)
 		return outcome;
 	if (!insn_region_valid(gpa))
-		return insn_fail(vcpu, VMXERR_VMCLEAR_ADDRESS);
+		return insn_fail(vcpu, RULE_vmclear_address, gpa);
 	if (gpa == nested->vmxon_pointer)
-		return insn_fail(vcpu, VMXERR_VMCLEAR_VMXON_POINTER);
+		return insn_fail(vcpu, RULE_vmclear_vmxon, gpa);
 	slot = slot_find(vcpu, gpa);
 	if (!slot) {
 		guest_mem_write(vcpu, GPA(gpa + offsetof(struct vmcs12, launched)), &clear, sizeof(clear));
@@ -68,12 +68,12 @@ static enum outcome vmptrld(struct vcpu *vcpu)
 	if (outcome != OUTCOME_NONE)
 		return outcome;
 	if (!insn_region_valid(gpa))
-		return insn_fail(vcpu, VMXERR_VMPTRLD_ADDRESS);
+		return insn_fail(vcpu, RULE_vmptrld_address, gpa);
 	if (gpa == vcpu->nested.vmxon_pointer)
-		return insn_fail(vcpu, VMXERR_VMPTRLD_VMXON_POINTER);
+		return insn_fail(vcpu, RULE_vmptrld_vmxon, gpa);
 	guest_mem_read(vcpu, GPA(gpa), &revision, sizeof(revision));
 	if (!revision_supported(revision))
-		return insn_fail(vcpu, VMXERR_VMPTRLD_REVISION);
+		return insn_fail(vcpu, RULE_vmptrld_revision, revision);
 	slot = slot_find(vcpu, gpa);
 	if (!slot) {
 		slot = slot_take(vcpu, gpa);
@@ -119,8 +119,11 @@ struct field {
 
 /* SDM: an encoding with a bit set beyond bit 14 corresponds to no field; only 64-bit fields have a high half.
  */
-static bool find_field(u64 encoding, struct field *field)
+static bool find_field(struct vcpu *vcpu, struct field *field)
 {
+	u64 encoding = insn_register_operand(vcpu);
+
+	vcpu_trace(vcpu, 0)->qualification = encoding;
 	if (encoding >> 15)
 		return false;
 	field->high = VMCS_FIELD_HIGH((u32)encoding);
@@ -215,9 +218,9 @@ static enum outcome vmread(struct vcpu *vcpu)
 	if (outcome != OUTCOME_NONE)
 		return outcome;
 	if (!find_target(vcpu, &target))
-		return OUTCOME_VMFAIL_INVALID;
-	if (!find_field(insn_register_operand(vcpu), &field))
-		return insn_fail(vcpu, VMXERR_UNSUPPORTED_FIELD);
+		return insn_fail(vcpu, RULE_field_vmcs, 0);
+	if (!find_field(vcpu, &field))
+		return insn_fail(vcpu, RULE_field_unknown, insn_register_operand(vcpu));
 	value = read_row(vcpu, &target, field.row) >> (field.high ? 32 : 0);
 	wide = insn_is_wide(vcpu);
 	if (!wide)
@@ -269,11 +272,11 @@ static enum outcome vmwrite(struct vcpu *vcpu)
 	if (outcome != OUTCOME_NONE)
 		return outcome;
 	if (!find_target(vcpu, &target))
-		return OUTCOME_VMFAIL_INVALID;
-	if (!find_field(insn_register_operand(vcpu), &field))
-		return insn_fail(vcpu, VMXERR_UNSUPPORTED_FIELD);
+		return insn_fail(vcpu, RULE_field_vmcs, 0);
+	if (!find_field(vcpu, &field))
+		return insn_fail(vcpu, RULE_field_unknown, insn_register_operand(vcpu));
 	if (!is_writable(field.row))
-		return insn_fail(vcpu, VMXERR_READ_ONLY_FIELD);
+		return insn_fail(vcpu, RULE_field_read_only, insn_register_operand(vcpu));
 	outcome = source_operand(vcpu, &value);
 	if (outcome != OUTCOME_NONE)
 		return outcome;

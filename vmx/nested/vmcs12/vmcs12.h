@@ -83,6 +83,13 @@ static inline u64 *vmcs12_slot(struct vmcs12 *v12, unsigned int index)
 	return &((u64 *)(void *)((u8 *)v12 + __builtin_offsetof(struct vmcs12, vpid)))[index];
 }
 
+/* The value of a row's field. */
+static inline u64 vmcs12_value(const struct vmcs12 *v12, unsigned int index)
+{
+	return ((const u64 *)(const void *)((const u8 *)v12 +
+					    __builtin_offsetof(struct vmcs12, vpid)))[index];
+}
+
 /* Row of an encoding (full access form), or -1: unknown to Socle or absent on this processor. */
 int vmcs12_find(u32 encoding);
 

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: MIT
+"""Mutants of what explain= says, and how often."""
+from mutant import Mutant
+
+EXPLAIN, WORDS, VMCS = "vmx/nested/explain/explain.c", "vmx/nested/explain/words.c", "vmx/nested/insn/insn_vmcs.c"
+
+MUTANTS = [
+    Mutant("told-again-and-again", EXPLAIN,
+           [("\tif (options.explain == EXPLAIN_FIRST || rule", "\tif (rule")], "explain: a_rule_is_told_once"),
+    Mutant("all-told-once", EXPLAIN,
+           [("\tif (options.explain == EXPLAIN_FIRST || rule", "\tif (true || rule")],
+           "explain: all_are_told"),
+    Mutant("off-is-on", EXPLAIN,
+           [("\tif (options.explain == EXPLAIN_OFF)\n\t\treturn false;\n", ""),
+            ("options.explain == EXPLAIN_OFF ? ~0ull : 0", "0")], "explain: nothing_is_told"),
+    Mutant("told-without-a-pause", "kernel/pace.c",
+           [("\tif (now < *next && *next - now <= interval)\n\t\treturn false;\n", "")],
+           "explain: two_come_a_tenth_of_a_second_apart"),
+    Mutant("untold-not-counted", EXPLAIN,
+           [("REFUSED_ABORT)) {\n\t\texplain->untold++;", "REFUSED_ABORT)) {")], "explain: a_rule_is_told_once"),
+    Mutant("field-not-traced", VMCS,
+           [("\tvcpu_trace(vcpu, 0)->qualification = encoding;\n", "")], "explain: the_writer_is_named"),
+    Mutant("wrong-bits-turned-round", WORDS,
+           [("add_bits(text, kind, wrong & want, '1');", "add_bits(text, kind, wrong & want, '0');")],
+           "explain: a_rule_is_told_once"),
+    Mutant("piece-cut", "vmx/nested/explain/rules.c", [("pieces[byte - FIRST_PIECE]", "pieces[byte - FIRST_PIECE] + 1")],
+           "explain: texts_are_those_of_the_tables"),
+]

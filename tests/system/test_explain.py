@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""explain=: each mistake of tests/guest/broken.c gets its paragraph, with the field and the rule that it is about."""
+import re
+
+from conftest import assert_no_accident, boot, guest_image, show
+from guests import results
+
+# What the test prints: what Socle must have said just before.
+PARAGRAPHS = {
+    "controls pin controls are 0": ("VMLAUNCH at 0x[0-9a-f]+ refused: VM-instruction error 7",
+                                    r"field  pin_controls \(4000\) = 0", "wrong  bits .* must be 1"),
+    "event a page fault": ("VM-instruction error 7", r"entry_intr_info \(4016\) = 8000030e: valid, hardware exception, "
+                           "vector 14, no error code", "wrong  bit 11 must be 1"),
+    "host_cs host CS is null": ("VM-instruction error 8", r"field  host_cs_selector \(0c02\) = 0", "rule   not null"),
+    "guest_cs CS has D and L": ("exit reason 33, qualification 0", r"field  guest_cs_ar \(4816\) = e09b", "not both L and D"),
+    "rflags RFLAGS is 0": ("exit reason 33, qualification 0", r"field  guest_rflags \(6820\) = 0", "wrong  bit 1 must be 1"),
+    "ept_pointer memory type 7": ("VM-instruction error 7", r"field  ept_pointer \(201a\) = .*memory type 7"),
+    "ept_entry an EPT entry is not present": ("EPT violation, exit reason 48", "walk   EPT pointer .* level 1: ",
+                                              "rule   the last entry is present"),
+    "ept_entry an EPT entry is writable": ("EPT misconfiguration, exit reason 49", "level 1: [0-9a-f]+002$", "readable too"),
+    "launch_twice VMLAUNCH again": ("VMLAUNCH at .* refused: VM-instruction error 4", "VMLAUNCH needs a VMCS that is clear"),
+    "field a field that there is not": ("VMWRITE at .* refused: VM-instruction error 12", "field  encoding 4ffe"),
+    "no_vmcs no current VMCS": ("VMLAUNCH at .* refused: VMfailInvalid", "there is a current VMCS"),
+    "guest_triple a guest without IDT": ("triple fault, exit reason 2 to L1",),
+}
+
+
+def said_before(result, text):
+    """Socle's lines between the result before this one and it."""
+    said = []
+    for line in result.lines:
+        if line.startswith("RESULT " + text):
+            return "\n".join(said)
+        if line.startswith("RESULT "):
+            said = []
+        elif line.startswith("socle: "):
+            said.append(line)
+    return None
+
+
+def test_each_mistake_is_explained():
+    bare = boot(guest_image("broken"), bare=True)
+    under = boot(guest_image("broken"))
+    assert_no_accident(under)
+    assert results(bare) == results(under)
+    for mistake, wanted in PARAGRAPHS.items():
+        said = said_before(under, mistake)
+        assert said, "%s: nothing\n%s" % (mistake, show(under))
+        for pattern in wanted:
+            assert re.search(pattern, said, re.M), "%s: no '%s' in\n%s" % (mistake, pattern, said)
+    assert not said_before(under, "launch_twice no mistake")
+
+
+def test_nothing_is_said_if_off():
+    result = boot(guest_image("broken"), options="explain=off")
+    assert not result.having("^socle: (cpu 0: (VM|L2)|  rule )"), show(result)
+    assert result.having("^RESULT guest_triple "), show(result)
+
+
+def test_an_abort_is_explained():
+    """The bare processor shuts down without a word."""
+    result = boot(guest_image("broken"), "tests=abort abort", until="^socle:   vmcs ")
+    said = result.text()
+    assert re.search("^socle: cpu 0: VMX abort at an exit of L2", said, re.M), show(result)
+    assert re.search("^socle:   entry  1 of the list, at 0x[0-9a-f]+: MSR 7fffffff, value 0", said, re.M), show(result)
+    assert re.search("^socle:   rule   indicator 4: ", said, re.M), show(result)
