@@ -120,8 +120,19 @@ static bool parse_allow_refuse(const char *value, void *where)
 	return parse_either(value, "allow", "refuse", where);
 }
 
-static bool parse_reset_halt(const char *value, void *where)
+#define STOP_SECONDS_MOST 3600
+
+/* halt, reset, or reset,SECONDS */
+static bool parse_on_stop(const char *value, void *where)
 {
+	u64 seconds;
+
+	if (!strncmp(value, "reset,", 6)) {
+		if (!cmdline_parse_number(value + 6, &seconds) || seconds > STOP_SECONDS_MOST)
+			return false;
+		options.stop_seconds = (u32)seconds;
+		value = "reset";
+	}
 	return parse_either(value, "reset", "halt", where);
 }
 
@@ -280,6 +291,7 @@ enum status cmdline_parse(const char *line)
 				    .explain = EXPLAIN_FIRST,
 				    .find_cpus = true,
 				    .stop_resets = true,
+				    .stop_seconds = 10,
 				    .shadow_vmcs = true,
 				    .vpid = true,
 				    .ept_large = true,

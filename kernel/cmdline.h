@@ -46,6 +46,7 @@ struct options {
 	bool find_cpus;
 	bool unheld_cpus;
 	bool stop_resets;
+	u32 stop_seconds; /* before that */
 	bool init_resets;
 	bool shadow_vmcs;
 	bool vpid;

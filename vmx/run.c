@@ -286,16 +286,15 @@ static void stop_others(void)
 }
 
 /* As boards do after a shutdown, but so much later that the reason can be read. */
-#define RESET_SECONDS 10u
-
 static NORETURN void stop(void)
 {
 	dump();
 	stop_others();
 	if (options.stop_resets) {
 		log_error("stopped; the machine is reset in %u seconds (on-stop=halt leaves it as it is)",
-			  RESET_SECONDS);
-		apic_delay(RESET_SECONDS * 1000000);
+			  options.stop_seconds);
+		for (u32 i = 0; i < options.stop_seconds; i++)
+			apic_delay(1000000);
 		reset_machine();
 	}
 	log_error("halted");

@@ -109,6 +109,14 @@ static void both_options_have_two_words(void **state UNUSED)
 	assert_true(!options.stop_resets && options.init_resets);
 	assert_int_equal(cmdline_parse("on-stop=reset bsp-init=vector"), STATUS_OK);
 	assert_true(options.stop_resets && !options.init_resets);
+	assert_int_equal(options.stop_seconds, 10);
+	assert_int_equal(cmdline_parse("on-stop=reset,0"), STATUS_OK);
+	assert_true(options.stop_resets && !options.stop_seconds);
+	assert_int_equal(cmdline_parse("on-stop=reset,3600"), STATUS_OK);
+	assert_int_equal(options.stop_seconds, 3600);
+	assert_int_equal(cmdline_parse("on-stop=reset,3601"), STATUS_OPTION_VALUE);
+	assert_int_equal(cmdline_parse("on-stop=reset,"), STATUS_OPTION_VALUE);
+	assert_int_equal(cmdline_parse("on-stop=halt,1"), STATUS_OPTION_VALUE);
 	assert_int_equal(cmdline_parse("on-stop=off"), STATUS_OPTION_VALUE);
 	assert_int_equal(cmdline_parse("bsp-init=halt"), STATUS_OPTION_VALUE);
 }
