@@ -96,6 +96,7 @@ def write_folder(build, folder, data, iso=True):
         shutil.copy(os.path.join(TOOLS, name), os.path.join(folder, "lib"))
     for source, target in ((os.path.join(HERE, "socle-kit"), "socle-kit"), (os.path.join(HERE, "README.md"), "README.md"),
                            (os.path.join(images.ROOT, "LICENSE"), "LICENSE"),
+                           (os.path.join(images.ROOT, "tests", "deviations.md"), "deviations.md"),
                            (os.path.join(build, "socle.elf"), "socle.elf")):
         shutil.copy(source, os.path.join(folder, target))
     for one in chosen:
