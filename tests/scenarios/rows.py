@@ -123,6 +123,10 @@ ROWS = (
     Row("kit-basic", "kvm", "kit:basic:exits.mtf:ept.misconfigurations", model="haswell", mem=1536, on_kvm=True, timeout=1500,
         must=("^KIT differs  basic.errors$", "^KIT differs  basic.fields$", "^KIT fail     basic.injection$",
               "^KIT ended rc=1"), counts={r"^KIT (differs|fail|ends|lost) ": 3}),
+    Row("kit-insn", "kvm", "kit:insn", model="haswell", cpus=2, mem=1536, on_kvm=True, timeout=3000,
+        must=("^KIT BAD: 13 pass, 14 differs", "^KIT ended rc=1"),
+        counts={r"^KIT differs  insn\.(outside|root_\w+|prefixes_\w+|watch_\w+|fixed_bits|not_canonical|encodings|"
+                r"invalidations)$": 14}),
 
     # ---- ten minutes of everything, with all but 110 MiB of the memory that is free taken away ----
     Row("mixed", "mixed", "mixed:600:110:linux64q:linux32q:selftest", model="haswell", ips=20_000_000, compare="^L1 WARN ",
