@@ -38,8 +38,9 @@ OBJECTS := $(C_FILES:%.c=$(O)/%.o) $(S_FILES:%.S=$(O)/%.S.o)
 
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wundef -Wvla -Wcast-qual -Wstrict-prototypes -Wmissing-prototypes \
 	-Wimplicit-fallthrough
-# One program as a whole: a tenth less at each exit.  clang's way of it needs a linker of its own.
-WHOLE := $(if $(findstring clang,$(TOOL_CC)),,-flto=auto)
+# One program as a whole: a tenth less at each exit.  clang's way of it needs a linker of its own.  Without aligned jumps it is
+# 8 KiB smaller, and no exit executes the padding.
+WHOLE := $(if $(findstring clang,$(TOOL_CC)),,-flto=auto -fno-align-functions -fno-align-jumps -fno-align-labels -fno-align-loops)
 CFLAGS := -std=gnu11 -O2 $(WHOLE) -g -ffreestanding -nostdlib -mcmodel=kernel -mno-red-zone -mgeneral-regs-only \
 	-fno-strict-aliasing -fno-common -fno-pie -fno-pic -fno-stack-protector -fcf-protection=none \
 	-fno-asynchronous-unwind-tables -fno-omit-frame-pointer $(WARNINGS)
