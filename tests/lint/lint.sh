@@ -54,6 +54,7 @@ static_check() {
 }
 
 check "layers, include cycles, inline assembly" $python tests/lint/layers.py
+check "calls between rooms, circles of files" $python tests/lint/calls.py
 check "licence lines" $python tests/lint/text.py licence
 check "heads of files" $python tests/lint/text.py head
 check "no unfinished business, no paths of machines" $python tests/lint/text.py words

@@ -51,7 +51,7 @@ MUTANTS = [
            "entry: control_words_are_checked_against_the_state"),
     Mutant("vmwrite-of-l0s-not-pushed", "vmx/nested/insn/insn_vmcs.c", [("\t\tshadow_push(vcpu, slot);\n", "")],
            "shortcut: what_l0_writes_is_pushed"),
-    Mutant("vectoring-not-pushed", "vmx/nested/exit/exit_record.c",
+    Mutant("vectoring-not-pushed", "vmx/nested/exit/reflect.c",
            [("\t\tslot->to_push |= PLACE(idt_vectoring_info) |",
              "\t\tslot->to_push |=")], "event: a_held_event_takes_its_details_along"),
     Mutant("blocking-by-nmi-stays-in-vmcs12", "vmx/nested/exit/event.c",

@@ -36,7 +36,7 @@ MUTANTS = [
            guest="hostile: threshold_by_x2apic"),
     Mutant("cr8-takes-any-value", TPR, [("value > 0xf ? ", "value > ~1ull ? ")],
            "leave: l0_compares_with_the_threshold", "hostile: threshold_after_l2s_store"),
-    Mutant("absent-tpr-keeps-a-value", "vmx/nested/internal.h",
+    Mutant("absent-tpr-keeps-a-value", "vmx/nested/entry/tpr.h",
            [("\treturn slot->tpr_relaxed || (slot->stand_ins & BIT(STAND_IN_APIC));", "\treturn slot->tpr_relaxed;")],
            "leave: an_absent_tpr_takes_no_value", "hostile: addresses_absent"),
     # Addresses.

@@ -67,7 +67,7 @@ MUTANTS = [
     Mutant("first-ones-timer-rate", "vmx/l1/exit_msr.c",
            [("if (index == MSR_IA32_VMX_MISC)", "if (index == MSR_IA32_VMX_BASIC)")],
            "unlike: the_timer_counts_at_each_ones_rate"),
-    Mutant("fields-of-the-last-cpu", "vmx/hw/vmcs.c", [("(first || field_present[i]) &&", "(first || i < 1000) &&")],
+    Mutant("fields-of-the-last-cpu", "vmx/hw/vmcs_field.c", [("(first || field_present[i]) &&", "(first || i < 1000) &&")],
            "unlike: fields_and_msrs_of_all"),
     Mutant("msrs-of-the-first-alone", "vmx/l1/vm.c",
            [("range->if_there && !rdmsr_safe(msr, &value)", "range->if_there && (!first || !rdmsr_safe(msr, &value))")],

@@ -17,7 +17,7 @@ import os
 from mutant import Mutant
 
 REFLECT, MERGE, ENTRY = "vmx/nested/exit/reflect.c", "vmx/nested/entry/merge.c", "vmx/nested/entry/entry.c"
-RECORD, HOST, WANTED = "vmx/nested/exit/exit_record.c", "vmx/nested/exit/host_state.c", "vmx/nested/exit/exit_wanted.c"
+RECORD, HOST, WANTED = "vmx/nested/vmcs12/exit_record.c", "vmx/nested/exit/host_state.c", "vmx/nested/exit/exit_wanted.c"
 EVENT, INSN = "vmx/nested/exit/event.c", "vmx/nested/insn/insn.c"
 
 # The founding invariants: one for each naive behaviour of the seeds.
@@ -151,9 +151,9 @@ OTHERS = [
            "insn: launch_state_is_kept", "insn: entry_order"),
     Mutant("mov-ss-not-checked", ENTRY, [("if (vcpu_reg_hot(vcpu, REG_INTERRUPTIBILITY) & INTERRUPTIBILITY_MOV_SS)", "if (0)")],
            "insn: entries_fail_in_order"),
-    Mutant("error-not-stored", INSN, [("\tcurrent->v12.vm_instruction_error = error;\n", "")],
+    Mutant("error-not-stored", "vmx/nested/explain/fail.c", [("\tcurrent->v12.vm_instruction_error = error;\n", "")],
            "insn: vmclear_and_vmptrld_number_their_errors"),
-    Mutant("vectoring-lost", RECORD,
+    Mutant("vectoring-lost", "vmx/nested/exit/reflect.c",
            [("\tvectoring = vcpu_reg_hot(vcpu, REG_IDT_VECTORING_INFO);", "\tvectoring = 0;")],
            "reflect: vectoring_reaches_l1", "exits: idt_vectoring"),
     Mutant("vectoring-lost-by-l0", "vmx/guest/event.c",
@@ -308,7 +308,7 @@ OTHERS = [
     Mutant("double-fault-missed", EVENT,
            [("\tif (first == CLASS_PAGE_FAULT)\n", "\tif (first == CLASS_PAGE_FAULT && second == CLASS_PAGE_FAULT)\n")],
            "event: exceptions_combine"),
-    Mutant("vmcs-not-written-back", "vmx/nested/nested.c",
+    Mutant("vmcs-not-written-back", "vmx/nested/vmcs12/slots.c",
            [("\tguest_mem_write(vcpu, GPA(slot->gpa + first), (u8 *)&slot->v12 + first, sizeof(slot->v12) - first);\n",
              "\t(void)first;\n")], "insn: vmcs_lives_in_memory", "legacy: guests32"),
     Mutant("tss-limit-of-the-host", HOST, [("#define HOST_LIMIT_TSS 0x67", "#define HOST_LIMIT_TSS 0xffff")],

@@ -5,13 +5,13 @@ from mutant import Mutant
 NESTED = "vmx/nested/nested.c"
 
 MUTANTS = [
-    Mutant("slot-kept-over-vmxoff", NESTED,
+    Mutant("slot-kept-over-vmxoff", "vmx/nested/insn/insn.c",
            [("\tfor (unsigned int i = 0; i < NESTED_VMCS_COUNT; i++)\n\t\tif (nested->slots[i].gpa != NO_VMCS)\n"
              "\t\t\tslot_release(vcpu, &nested->slots[i]);",
              "\tfor (unsigned int i = 1; i < NESTED_VMCS_COUNT; i++)\n\t\tif (nested->slots[i].gpa != NO_VMCS)\n"
              "\t\t\tslot_release(vcpu, &nested->slots[i]);")],
            "exit: vmxoff_cancels_everything", "storm: storm"),
-    Mutant("vpids-kept-over-vmxoff", NESTED, [("\tvpid02_invvpid(vcpu, INVVPID_ALL, 0, 0);\n", "")],
+    Mutant("vpids-kept-over-vmxoff", "vmx/nested/insn/insn.c", [("\tvpid02_invvpid(vcpu, INVVPID_ALL, 0, 0);\n", "")],
            "exit: vmxoff_cancels_everything", "storm: storm"),
     Mutant("absent-page-of-l1s-remembers", "vmx/l1/absent.c",
            [("\tmemset(absent->scratch, 0xff, PAGE_SIZE);\n", "")],

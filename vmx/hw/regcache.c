@@ -7,7 +7,7 @@
 #include "vmx/hw/regcache.h"
 
 #include "kernel/panic.h"
-#include "vmx/hw/vmcs.h"
+#include "vmx/hw/vmcs_field.h"
 
 static const u16 reg_field[REG_COUNT] = {
 #define R(name, field) [REG_##name] = VMCS_##field,

@@ -85,7 +85,7 @@ static bool add_page(struct ept01_step *step, u64 page)
 	return true;
 }
 
-bool ept01_step_build(struct ept01_step *step, const u64 *root)
+static bool build_tables(struct ept01_step *step, const u64 *root)
 {
 	memcpy(step->root, root, PAGE_SIZE);
 	step->tables = 0;
@@ -103,7 +103,7 @@ static void forget_oldest(struct ept01_step *step)
 /* No instruction touches so many pages; should one, it starts again with the oldest taken away. */
 static void build(struct ept01_step *step)
 {
-	while (!passthru_build_step(step))
+	while (!passthru_build_step(step, build_tables))
 		forget_oldest(step);
 	tlb_flush_ept(pointer_of(step));
 }

@@ -36,8 +36,4 @@ void ept01_step_follow(struct vcpu *vcpu);
 /* Back on the common EPT01, if it stepped. The VMCS of ept01_step_add() is the current one. */
 void ept01_step_end(struct vcpu *vcpu);
 
-/* passthru.c's, under its lock: copies of the tables of `root` on the way to the pages. False: too few
- * tables. */
-bool ept01_step_build(struct ept01_step *step, const u64 *root);
-
 #endif

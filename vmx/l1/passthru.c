@@ -227,7 +227,7 @@ void passthru_split(gpa_t gpa)
 	unlock();
 }
 
-bool passthru_build_step(struct ept01_step *step)
+bool passthru_build_step(struct ept01_step *step, bool (*build)(struct ept01_step *step, const u64 *root))
 {
 	bool ok;
 
@@ -235,7 +235,7 @@ bool passthru_build_step(struct ept01_step *step)
 	/* What is copied has the types of the MTRRs as they are. */
 	for (u32 i = 0; i < step->count; i++)
 		take_up(step->pages[i]);
-	ok = ept01_step_build(step, vm.ept01_root);
+	ok = build(step, vm.ept01_root);
 	unlock();
 	return ok;
 }

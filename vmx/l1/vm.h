@@ -62,9 +62,10 @@ void passthru_split(gpa_t gpa);
 /* Whether EPT01's tables have an entry for this address.  Any CPU. */
 bool passthru_is_covered(gpa_t gpa);
 
-/* vmx/l1/ept01_step.c's: its tables as EPT01 is now.  False: too few of them for its pages.  Any CPU. */
+/* Calls `build`, under EPT01's lock, with the root that has all of the step's pages as EPT01 is now; what it
+ * says. */
 struct ept01_step;
-bool passthru_build_step(struct ept01_step *step);
+bool passthru_build_step(struct ept01_step *step, bool (*build)(struct ept01_step *step, const u64 *root));
 
 /* How many tables of EPT01's fixed number are used up; none comes back. */
 u32 passthru_tables_used(void);

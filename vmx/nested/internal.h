@@ -8,71 +8,19 @@
 #include "kernel/x86.h"
 #include "vmx/hw/caps.h"
 #include "vmx/guest/event.h"
+#include "vmx/nested/entry/bitmaps.h"
+#include "vmx/nested/entry/io_bitmaps.h"
+#include "vmx/nested/entry/tpr.h"
+#include "vmx/nested/explain/fail.h"
+#include "vmx/nested/insn/insn.h"
 #include "vmx/nested/nested.h"
+#include "vmx/nested/vmcs12/debug.h"
+#include "vmx/nested/vmcs12/exit_record.h"
+#include "vmx/nested/vmcs12/slots.h"
 #include "vmx/guest/vcpu.h"
 
 /* ---- caps12.c: the capability MSRs that L1 reads; constant after nested_caps_init() ---- */
 extern struct vmx_caps caps12; /* same form as the processor's */
-
-/* ---- insn.c: permission, outcome ---- */
-/* #UD or #GP(0), whichever insn_permitted() found. */
-enum outcome insn_refuse(struct vcpu *vcpu);
-/* #UD (not in VMX operation) and #GP(0) (CPL > 0) for all instructions but VMXON; the #UD of the mode is the
- * processor's own, before the exit. OUTCOME_NONE: permitted. */
-static inline enum outcome insn_permitted(struct vcpu *vcpu)
-{
-	return likely(vcpu->nested.vmxon && !(vcpu_reg(vcpu, REG_SS_AR) & AR_DPL)) ? OUTCOME_NONE
-										   : insn_refuse(vcpu);
-}
-/* SDM "Conventions": VMsucceed (`flags` 0), VMfailInvalid (CF), VMfailValid (ZF). */
-static inline enum outcome insn_set_flags(struct vcpu *vcpu, u64 flags)
-{
-	vcpu_set_reg(vcpu, REG_RFLAGS, (vcpu_reg(vcpu, REG_RFLAGS) & ~RFLAGS_ARITH) | flags);
-	return OUTCOME_SKIP;
-}
-enum outcome insn_finish_failed(struct vcpu *vcpu, enum outcome outcome);
-static inline enum outcome insn_finish(struct vcpu *vcpu, enum outcome outcome)
-{
-	return likely(outcome == OUTCOME_VMSUCCEED) ? insn_set_flags(vcpu, 0)
-						    : insn_finish_failed(vcpu, outcome);
-}
-/*
- * The instruction breaks `rule` of rules.def; `value` is what is told of it. VMfail(error) with the rule's
- * error: VMfailValid if there is a current VMCS (the error is stored in it), else VMfailInvalid, as where the
- * rule says so; or #UD, #GP(0).
- */
-enum outcome insn_fail(struct vcpu *vcpu, enum rule rule, u64 value);
-/* The same for a rule of VM entry, which nested.failure names already: error 7 or 8. */
-enum outcome insn_fail_entry(struct vcpu *vcpu);
-/* The memory operand of the instruction in hand.  OUTCOME_NONE: done; else nothing has changed. */
-enum outcome insn_read_operand(struct vcpu *vcpu, void *to, size_t length);
-enum outcome insn_write_operand(struct vcpu *vcpu, const void *from, size_t length);
-/* 64-bit operands: the guest that runs now is in 64-bit mode.  SDM: "the operand is always 32 bits outside
- * 64-bit mode"; compatibility mode never gets here. */
-static inline bool insn_is_wide(struct vcpu *vcpu)
-{
-	return likely(!vcpu->nested.in_l2) ? vcpu->nested.l1_long_mode : vcpu_is_long_mode(vcpu);
-}
-/* The register operand of bits 31:28, as wide as the mode has it. */
-static inline u64 insn_register_operand(struct vcpu *vcpu)
-{
-	u64 value = vcpu_gpr(vcpu, (vcpu_reg(vcpu, REG_EXIT_INSTRUCTION_INFO) >> 28) & 15);
-
-	return likely(insn_is_wide(vcpu)) ? value : (u32)value;
-}
-/* A VMXON or VMCS region's address: 4 KiB aligned, within the physical-address width. */
-bool insn_region_valid(u64 gpa);
-
-/* ---- nested.c: the slots ---- */
-struct nested_vmcs *slot_find(struct vcpu *vcpu, u64 gpa); /* NULL: not active here */
-struct nested_vmcs *slot_take(
-	struct vcpu *vcpu,
-	u64 gpa); /* a free or the least recently used one (written back); v12 is undefined */
-void slot_write_back(struct vcpu *vcpu,
-		     struct nested_vmcs *slot); /* cached state to L1's page; the slot stays */
-void slot_release(struct vcpu *vcpu,
-		  struct nested_vmcs *slot); /* written back and free; not the current one */
-void slot_make_current(struct vcpu *vcpu, struct nested_vmcs *slot); /* NULL: none.  vmcs01 is loaded */
 
 /* ---- shadow.c: VMCS shadowing by the processor ---- */
 void shadow_init(void); /* the VMREAD and VMWRITE bitmaps of vmcs01, from the table */
@@ -125,27 +73,6 @@ bool check_controls(const struct vmcs12 *v12, const struct check_env *env, struc
 bool check_host(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure);
 bool check_guest(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure);
 
-/* ---- io_bitmaps.c ---- */
-void io_bitmaps_init_slot(struct nested_vmcs *slot); /* at start, after ports_init() */
-/* What L0 adds to the primary controls that L1 asked. */
-u32 io_bitmaps_control(const struct vmcs12 *v12);
-/* The two addresses in vmcs02 (loaded): when L1's controls or addresses have changed. */
-void io_bitmaps_write(struct vcpu *vcpu, struct nested_vmcs *slot);
-/* Each entry: L1 may have written its pages since. */
-void io_bitmaps_read_again(struct vcpu *vcpu, struct nested_vmcs *slot);
-static inline void io_bitmaps_merge(struct vcpu *vcpu, struct nested_vmcs *slot)
-{
-	if (unlikely(slot->io_opened_count))
-		io_bitmaps_read_again(vcpu, slot);
-}
-/*
- * Ports of an access of L2's that L1 does not want, and for which vmcs02 has an exit only because nobody has
- * looked at L1's bitmap there yet.  True: that is done now, L2 makes the access itself.
- */
-bool io_bitmaps_open(struct vcpu *vcpu, u16 port, unsigned int size);
-/* An I/O exit of L2's is in hand: the processor has looked at nothing but pages of L1's own. */
-bool io_bitmaps_are_l1s(struct vcpu *vcpu);
-
 /* ---- entry.c, merge.c, bitmaps.c ---- */
 /* VMLAUNCH or VMRESUME of L1, whose permission has been checked. OUTCOME_RESUME: L2 is what runs next. */
 enum outcome nested_enter(struct vcpu *vcpu, bool launch);
@@ -176,36 +103,9 @@ void entry_fast_prepare(struct vcpu *vcpu, struct nested_vmcs *slot);
  * vmcs01. */
 bool entry_fast(struct vcpu *vcpu, struct nested_vmcs *slot, const struct check_env *env,
 		const struct l1_state *l1);
-void bitmaps_init_slot(struct nested_vmcs *slot); /* at start */
-/* Each entry: L1 may have written its page since. */
-void bitmaps_read_again(struct vcpu *vcpu, struct nested_vmcs *slot);
-static inline void bitmaps_merge(struct vcpu *vcpu, struct nested_vmcs *slot)
-{
-	if (unlikely(slot->msr_opened_count))
-		bitmaps_read_again(vcpu, slot);
-}
-/*
- * L2's RDMSR or WRMSR is in hand, and L1 does not want it. True: L0 does not either, nobody had looked at
- * L1's bitmap there yet; L2 executes the instruction again.
- */
-bool bitmaps_open_msr(struct vcpu *vcpu);
 /* #PF interception as one value: exit iff ((PFEC & mask) == match) == eb. */
 struct pf_intercept merge_pf(struct pf_intercept l0, struct pf_intercept l1);
 bool pf_intercept_wants(struct pf_intercept p, u32 pfec);
-
-/* ---- debug.c: a build with DEBUG=1 ---- */
-#ifdef DEBUG_SHORTCUTS
-void debug_entry(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1);
-void debug_pushed(struct vcpu *vcpu, struct nested_vmcs *slot);
-#else
-static inline void debug_entry(struct vcpu *vcpu UNUSED, struct nested_vmcs *slot UNUSED,
-			       const struct l1_state *l1 UNUSED)
-{
-}
-static inline void debug_pushed(struct vcpu *vcpu UNUSED, struct nested_vmcs *slot UNUSED)
-{
-}
-#endif
 
 /* ---- addresses.c ---- */
 void addresses_init(struct vcpu *vcpu); /* per CPU, at start: the stand-ins */
@@ -213,23 +113,6 @@ void addresses_init(struct vcpu *vcpu); /* per CPU, at start: the stand-ins */
 void addresses_merge(struct vcpu *vcpu, struct nested_vmcs *slot);
 /* Each entry with `stand_ins`: they show again what L1 and L2 read there. */
 void addresses_fill(struct vcpu *vcpu, struct nested_vmcs *slot);
-
-/* ---- tpr.c ---- */
-/* L2's writes to its TPR are L0's to make. */
-static inline bool tpr_is_l0s(const struct nested_vmcs *slot)
-{
-	return slot->tpr_relaxed || (slot->stand_ins & BIT(STAND_IN_APIC));
-}
-/* The MSR bitmap has been merged: the TPR's MSR joins it if it is L0's. */
-void tpr_prepare(struct nested_vmcs *slot);
-/* The processor refused vmcs02. True: it may have been L1's threshold, which L0 looks after from now on. */
-bool tpr_relax(struct vcpu *vcpu);
-/* L2 ends: the processor's part again. */
-void tpr_restore(struct nested_vmcs *slot);
-/* An exit of L2's that L1 does not want, while tpr_is_l0s(). OUTCOME_NONE: it was no write to the TPR. */
-enum outcome tpr_emulate(struct vcpu *vcpu);
-/* Directly after the entry, for the virtual TPR is below its threshold. */
-bool nested_exits_by_tpr(struct vcpu *vcpu, const struct vmcs12 *v12);
 
 /* ---- msr_area.c: VM-entry MSR load, VM-exit MSR store and load lists ---- */
 /* Returns 0, or the index (from 1) of the entry that failed. */
@@ -239,12 +122,6 @@ u32 msr_area_store(struct vcpu *vcpu, u64 gpa, u32 count);
  * list asks for it.  msr_area_init_slot(): it is made anew. */
 void msr_area_merge(struct vcpu *vcpu, struct nested_vmcs *slot);
 void msr_area_init_slot(struct nested_vmcs *slot);
-
-/* ---- exit_record.c ---- */
-/* All of it from vmcs02, for the exit in hand. */
-struct exit_record exit_record_hardware(struct vcpu *vcpu);
-/* SDM: "Recording VM-Exit Information and Updating VM-Entry Control Fields".  Guest state has been saved. */
-void exit_record_save(struct vcpu *vcpu, struct nested_vmcs *slot, const struct exit_record *record);
 
 /* ---- host_state.c ---- */
 /*

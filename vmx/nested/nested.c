@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The nested state of one vCPU: its slots (one active vmcs12 each, with
- * everything that L0 made for it), which one is current, and the end of VMX
- * operation.  The instructions that use them are insn*.c.
+ * The nested state of one vCPU, made once, and how much of it is in use.
  * SDM: "Virtual-Machine Control Structures", "Software Use of the VMCS".
  */
 #include "vmx/nested/nested.h"
@@ -14,17 +12,6 @@
 #include "vmx/nested/internal.h"
 #include "vmx/l1/exit_cr.h"
 
-static void reset_slot(struct nested_vmcs *slot)
-{
-	slot->gpa = NO_VMCS;
-	slot->dirty = GROUP_ALL;
-	slot->rare_in_02 = false;
-	slot->shadow_active = false;
-	slot->entered = slot->same_in_02 = slot->fast = false;
-	slot->changed = slot->to_push = 0;
-	slot->ept02 = NULL;
-}
-
 static void init_slot(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	slot->page02 = page_alloc();
@@ -32,7 +19,7 @@ static void init_slot(struct vcpu *vcpu, struct nested_vmcs *slot)
 	io_bitmaps_init_slot(slot);
 	vmcs_init(&slot->vmcs02, slot->page02, &vcpu->reg_counters);
 	shadow_init_slot(vcpu, slot);
-	reset_slot(slot);
+	slot_reset(slot);
 }
 
 /* Which bits of access rights this processor's VMCS keeps.  Leaves the slot's vmcs02 current. */
@@ -64,66 +51,6 @@ void nested_init(struct vcpu *vcpu)
 	vpid02_init(vcpu);
 }
 
-struct nested_vmcs *slot_find(struct vcpu *vcpu, u64 gpa)
-{
-	struct nested_vmcs *slots = vcpu->nested.slots;
-
-	for (unsigned int i = 0; i < NESTED_VMCS_COUNT; i++)
-		if (slots[i].gpa == gpa)
-			return &slots[i];
-	return NULL;
-}
-
-struct nested_vmcs *slot_take(struct vcpu *vcpu, u64 gpa)
-{
-	struct nested_vmcs *slots = vcpu->nested.slots, *oldest = NULL;
-
-	for (unsigned int i = 0; i < NESTED_VMCS_COUNT; i++) {
-		if (slots[i].gpa == NO_VMCS) {
-			oldest = &slots[i];
-			break;
-		}
-		if (&slots[i] != vcpu->nested.current && (!oldest || slots[i].last_used < oldest->last_used))
-			oldest = &slots[i];
-	}
-	if (oldest->gpa != NO_VMCS) {
-		vcpu->nested.counters.slot_evictions++;
-		slot_release(vcpu, oldest);
-	}
-	oldest->gpa = gpa;
-	return oldest;
-}
-
-/* Revision and abort indicator are L1's to write: the first is read anew by VMPTRLD, the second reaches
- * memory at once. */
-void slot_write_back(struct vcpu *vcpu, struct nested_vmcs *slot)
-{
-	size_t first = offsetof(struct vmcs12, launched);
-
-	shadow_pull(vcpu, slot);
-	nested_sync_rare(vcpu, slot);
-	guest_mem_write(vcpu, GPA(slot->gpa + first), (u8 *)&slot->v12 + first, sizeof(slot->v12) - first);
-}
-
-void slot_release(struct vcpu *vcpu, struct nested_vmcs *slot)
-{
-	ASSERT(slot != vcpu->nested.current);
-	slot_write_back(vcpu, slot);
-	reset_slot(slot);
-}
-
-void slot_make_current(struct vcpu *vcpu, struct nested_vmcs *slot)
-{
-	struct nested *nested = &vcpu->nested;
-
-	if (nested->current == slot)
-		return;
-	nested->current = slot;
-	if (slot)
-		slot->last_used = ++nested->clock;
-	shadow_link(vcpu, slot);
-}
-
 struct nested_resources nested_resources(struct vcpu *vcpu)
 {
 	struct nested_resources out = { .vpids = vpid02_count(vcpu) };
@@ -132,24 +59,4 @@ struct nested_resources nested_resources(struct vcpu *vcpu)
 		out.active_vmcs += vcpu->nested.slots[i].gpa != NO_VMCS;
 	ept02_count(vcpu, &out);
 	return out;
-}
-
-void nested_leave_vmx(struct vcpu *vcpu)
-{
-	struct nested *nested = &vcpu->nested;
-
-	if (!nested->vmxon)
-		return;
-	/* L2's own VMXOFF is L1's exit. */
-	ASSERT(!nested->in_l2 && vcpu->vmcs == &vcpu->vmcs01);
-	slot_make_current(vcpu, NULL);
-	for (unsigned int i = 0; i < NESTED_VMCS_COUNT; i++)
-		if (nested->slots[i].gpa != NO_VMCS)
-			slot_release(vcpu, &nested->slots[i]);
-	shadow_disable(vcpu);
-	ept02_drop_all(vcpu);
-	vpid02_invvpid(vcpu, INVVPID_ALL, 0, 0);
-	nested->vmxon = false;
-	nested->vmxon_pointer = NO_VMCS;
-	cr_update_masks(vcpu);
 }

@@ -154,9 +154,6 @@ enum outcome nested_hardware_vmfail(struct vcpu *vcpu, u32 error);
 /* After L0 emulated an instruction of L2 (RIP advanced): L1's monitor trap flag, if it is on. */
 enum outcome nested_after_skip(struct vcpu *vcpu);
 
-/* L1's INIT while it is in VMX operation and not in L2; VMXOFF or VM entry release it. */
-void nested_leave_vmx(struct vcpu *vcpu); /* everything of VMX operation is cancelled (VMXOFF) */
-
 /* EPT01 changed: this CPU's EPT02s are dropped. */
 void nested_ept01_changed(struct vcpu *vcpu);
 

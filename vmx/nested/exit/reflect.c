@@ -152,6 +152,43 @@ static bool nmi_blocked_after(const struct vmcs12 *v12, const struct exit_record
 	return !v12_has_pin(v12, PIN_VIRTUAL_NMIS) && (v12->guest_interruptibility & INTERRUPTIBILITY_NMI);
 }
 
+/* SDM: "Recording VM-Exit Information and Updating VM-Entry Control Fields".  Guest state has been saved. */
+static void save_record(struct vcpu *vcpu, struct nested_vmcs *slot, const struct exit_record *record)
+{
+	struct vmcs12 *v12 = &slot->v12;
+	u64 vectoring;
+
+#define TELL(field, value)                                                                                   \
+	do {                                                                                                 \
+		if (v12->field != (value)) {                                                                 \
+			v12->field = (value);                                                                \
+			slot->to_push |= PLACE(field);                                                       \
+		}                                                                                            \
+	} while (0)
+	TELL(exit_reason, record->reason);
+	TELL(exit_qualification, record->qualification);
+	TELL(exit_intr_info, record->intr_info);
+	TELL(exit_intr_error_code, record->intr_error_code);
+	TELL(exit_instruction_length, record->instruction_length);
+	TELL(exit_instruction_info, record->instruction_info);
+	TELL(guest_physical_address, record->guest_physical);
+	TELL(guest_linear_address, record->guest_linear);
+	TELL(entry_intr_info, v12->entry_intr_info & ~INTR_INFO_VALID);
+	if (!record->from_hardware) {
+		nested_event_to_vectoring(vcpu, v12);
+		slot->to_push |= PLACE(idt_vectoring_info) | PLACE(idt_vectoring_error_code) |
+				 PLACE(exit_instruction_length) | PLACE(guest_interruptibility);
+		return;
+	}
+	/* An event that L0 had queued again after this exit is the one that the exit itself describes. */
+	vcpu->pending_valid = false;
+	vectoring = vcpu_reg_hot(vcpu, REG_IDT_VECTORING_INFO);
+	TELL(idt_vectoring_info, vectoring);
+	if (unlikely((vectoring & INTR_INFO_VALID) && (vectoring & INTR_INFO_ERROR_CODE)))
+		TELL(idt_vectoring_error_code, vcpu_reg_hot(vcpu, REG_IDT_VECTORING_ERROR_CODE));
+#undef TELL
+}
+
 enum outcome nested_reflect(struct vcpu *vcpu, const struct exit_record *record)
 {
 	struct nested_vmcs *slot = vcpu->nested.current;
@@ -161,7 +198,7 @@ enum outcome nested_reflect(struct vcpu *vcpu, const struct exit_record *record)
 	ASSERT(vcpu->nested.in_l2 && vcpu->vmcs == &slot->vmcs02);
 	vcpu->nested.counters.reflections++;
 	inherited = inherit_from_l2(v12, save_guest_state(vcpu, slot));
-	exit_record_save(vcpu, slot, record);
+	save_record(vcpu, slot, record);
 	inherited.nmi_blocked = nmi_blocked_after(v12, record);
 	if (v12->exit_msr_store_count &&
 	    msr_area_store(vcpu, v12->exit_msr_store_addr, (u32)v12->exit_msr_store_count))

@@ -17,36 +17,6 @@
 #include "vmx/guest/handlers.h"
 #include "vmx/l1/l1.h"
 
-static COLD enum outcome vmfail(struct vcpu *vcpu, u32 error)
-{
-	struct nested_vmcs *current = vcpu->nested.current;
-
-	if (!current)
-		return OUTCOME_VMFAIL_INVALID;
-	current->v12.vm_instruction_error = error;
-	return OUTCOME_VMFAIL_VALID;
-}
-
-COLD enum outcome insn_fail(struct vcpu *vcpu, enum rule rule, u64 value)
-{
-	u32 refused = rule_rows[rule].outcome;
-
-	explain_note(vcpu, rule, value);
-	switch (refused) {
-	case REFUSED_INVALID: return OUTCOME_VMFAIL_INVALID;
-	case REFUSED_UD: return outcome_ud(vcpu);
-	case REFUSED_GP: return outcome_gp(vcpu, 0);
-	default: return vmfail(vcpu, refused);
-	}
-}
-
-COLD enum outcome insn_fail_entry(struct vcpu *vcpu)
-{
-	unsigned int stage = section_rows[rule_rows[vcpu->nested.failure.rule].section].stage;
-
-	return vmfail(vcpu, stage == STAGE_HOST ? VMXERR_ENTRY_HOST_STATE : VMXERR_ENTRY_CONTROLS);
-}
-
 /* SDM: "(RFLAGS.VM = 1) or (IA32_EFER.LMA = 1 and CS.L = 0) THEN #UD". */
 static bool mode_permits(struct vcpu *vcpu)
 {
@@ -181,13 +151,34 @@ enum outcome exit_vmxon(struct vcpu *vcpu)
 	return insn_finish(vcpu, vmxon(vcpu));
 }
 
+/* Everything of VMX operation is cancelled. */
+static void leave_vmx(struct vcpu *vcpu)
+{
+	struct nested *nested = &vcpu->nested;
+
+	if (!nested->vmxon)
+		return;
+	/* L2's own VMXOFF is L1's exit. */
+	ASSERT(!nested->in_l2 && vcpu->vmcs == &vcpu->vmcs01);
+	slot_make_current(vcpu, NULL);
+	for (unsigned int i = 0; i < NESTED_VMCS_COUNT; i++)
+		if (nested->slots[i].gpa != NO_VMCS)
+			slot_release(vcpu, &nested->slots[i]);
+	shadow_disable(vcpu);
+	ept02_drop_all(vcpu);
+	vpid02_invvpid(vcpu, INVVPID_ALL, 0, 0);
+	nested->vmxon = false;
+	nested->vmxon_pointer = NO_VMCS;
+	cr_update_masks(vcpu);
+}
+
 static enum outcome vmxoff(struct vcpu *vcpu)
 {
 	enum outcome outcome = insn_permitted(vcpu);
 
 	if (outcome != OUTCOME_NONE)
 		return outcome;
-	nested_leave_vmx(vcpu);
+	leave_vmx(vcpu);
 	/* SDM: "unblock INIT signals": one that was held comes now, after the instruction, and leaves nothing
 	 * of it. */
 	if (vcpu->nested.init_pending) {

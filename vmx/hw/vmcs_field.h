@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The fields of a VMCS by name, VMREAD and VMWRITE on the current VMCS.  What
+ * the fields should hold is decided elsewhere.
+ * SDM: "Field Encoding in VMCS".
+ */
+#ifndef VMX_VMCS_FIELD_H
+#define VMX_VMCS_FIELD_H
+
+#include "kernel/bits.h"
+#include "kernel/hw/vmx.h"
+#include "kernel/percpu.h"
+#include "kernel/types.h"
+
+/* VMCS_GUEST_RIP etc: encodings, spelled VMCS_<name>, lower case as in the table. */
+enum vmcs_field {
+#define F(encoding, name, flow, shadow, group) VMCS_##name = encoding,
+#include "vmx/hw/vmcs_fields.def"
+#undef F
+};
+
+/* Decoding of a field encoding.  SDM: "Field Encoding in VMCS". */
+#define VMCS_FIELD_HIGH(enc) ((enc)&1u)
+#define VMCS_FIELD_INDEX(enc) (((enc) >> 1) & 0x1ffu)
+#define VMCS_FIELD_TYPE(enc) (((enc) >> 10) & 3u)  /* see below */
+#define VMCS_FIELD_WIDTH(enc) (((enc) >> 13) & 3u) /* see below */
+enum { VMCS_TYPE_CONTROL, VMCS_TYPE_READ_ONLY, VMCS_TYPE_GUEST, VMCS_TYPE_HOST };
+enum { VMCS_WIDTH_16, VMCS_WIDTH_64, VMCS_WIDTH_32, VMCS_WIDTH_NATURAL };
+
+/*
+ * VMREAD and VMWRITE of the current VMCS.  Not for fields that the register
+ * cache owns.  A failure is ours: it panics with the field's name.
+ */
+u64 vmcs_read(enum vmcs_field field);
+void vmcs_write(enum vmcs_field field, u64 value);
+
+/* The same without a call, for the exit path. */
+NORETURN void vmcs_read_failed(enum vmcs_field field);
+NORETURN void vmcs_write_failed(enum vmcs_field field, u64 value);
+
+static inline u64 vmcs_read_fast(enum vmcs_field field)
+{
+	u64 value;
+
+	if (unlikely(!hw_vmread_ok(field, &value)))
+		vmcs_read_failed(field);
+	return value;
+}
+
+/*
+ * A build with DEBUG=1: while it compares, a VMWRITE writes nothing, and stops the machine if the field does
+ * not hold the value already (vmx/nested/debug.c).
+ */
+#ifdef DEBUG_SHORTCUTS
+void vmcs_compare(enum vmcs_field field, u64 value);
+#endif
+
+static inline void vmcs_write_fast(enum vmcs_field field, u64 value)
+{
+#ifdef DEBUG_SHORTCUTS
+	if (unlikely(percpu_this()->vmcs_comparing)) {
+		vmcs_compare(field, value);
+		return;
+	}
+#endif
+	if (unlikely(!hw_vmwrite_ok(field, value)))
+		vmcs_write_failed(field, value);
+}
+
+/* Do all processors have the field?  Each probes once by vmcs_probe_fields(), with a current VMCS; the first
+ * anew. */
+bool vmcs_field_exists(enum vmcs_field field);
+void vmcs_probe_fields(bool first);
+
+const char *vmcs_field_name(u32 encoding);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The MSR bitmap of vmcs02.
+ */
+#ifndef VMX_NESTED_ENTRY_BITMAPS_H
+#define VMX_NESTED_ENTRY_BITMAPS_H
+
+#include "kernel/x86.h"
+#include "vmx/guest/vcpu.h"
+
+void bitmaps_init_slot(struct nested_vmcs *slot); /* at start */
+/* Each entry: L1 may have written its page since. */
+void bitmaps_read_again(struct vcpu *vcpu, struct nested_vmcs *slot);
+static inline void bitmaps_merge(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	if (unlikely(slot->msr_opened_count))
+		bitmaps_read_again(vcpu, slot);
+}
+/*
+ * L2's RDMSR or WRMSR is in hand, and L1 does not want it. True: L0 does not either, nobody had looked at
+ * L1's bitmap there yet; L2 executes the instruction again.
+ */
+bool bitmaps_open_msr(struct vcpu *vcpu);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How VMX instructions begin and end: permission, operands, flags.
+ */
+#ifndef VMX_NESTED_INSN_INSN_H
+#define VMX_NESTED_INSN_INSN_H
+
+#include "kernel/x86.h"
+#include "vmx/guest/vcpu.h"
+
+/* #UD or #GP(0), whichever insn_permitted() found. */
+enum outcome insn_refuse(struct vcpu *vcpu);
+/* #UD (not in VMX operation) and #GP(0) (CPL > 0) for all instructions but VMXON; the #UD of the mode is the
+ * processor's own, before the exit. OUTCOME_NONE: permitted. */
+static inline enum outcome insn_permitted(struct vcpu *vcpu)
+{
+	return likely(vcpu->nested.vmxon && !(vcpu_reg(vcpu, REG_SS_AR) & AR_DPL)) ? OUTCOME_NONE
+										   : insn_refuse(vcpu);
+}
+/* SDM "Conventions": VMsucceed (`flags` 0), VMfailInvalid (CF), VMfailValid (ZF). */
+static inline enum outcome insn_set_flags(struct vcpu *vcpu, u64 flags)
+{
+	vcpu_set_reg(vcpu, REG_RFLAGS, (vcpu_reg(vcpu, REG_RFLAGS) & ~RFLAGS_ARITH) | flags);
+	return OUTCOME_SKIP;
+}
+enum outcome insn_finish_failed(struct vcpu *vcpu, enum outcome outcome);
+static inline enum outcome insn_finish(struct vcpu *vcpu, enum outcome outcome)
+{
+	return likely(outcome == OUTCOME_VMSUCCEED) ? insn_set_flags(vcpu, 0)
+						    : insn_finish_failed(vcpu, outcome);
+}
+/* The memory operand of the instruction in hand.  OUTCOME_NONE: done; else nothing has changed. */
+enum outcome insn_read_operand(struct vcpu *vcpu, void *to, size_t length);
+enum outcome insn_write_operand(struct vcpu *vcpu, const void *from, size_t length);
+/* 64-bit operands: the guest that runs now is in 64-bit mode.  SDM: "the operand is always 32 bits outside
+ * 64-bit mode"; compatibility mode never gets here. */
+static inline bool insn_is_wide(struct vcpu *vcpu)
+{
+	return likely(!vcpu->nested.in_l2) ? vcpu->nested.l1_long_mode : vcpu_is_long_mode(vcpu);
+}
+/* The register operand of bits 31:28, as wide as the mode has it. */
+static inline u64 insn_register_operand(struct vcpu *vcpu)
+{
+	u64 value = vcpu_gpr(vcpu, (vcpu_reg(vcpu, REG_EXIT_INSTRUCTION_INFO) >> 28) & 15);
+
+	return likely(insn_is_wide(vcpu)) ? value : (u32)value;
+}
+/* A VMXON or VMCS region's address: 4 KiB aligned, within the physical-address width. */
+bool insn_region_valid(u64 gpa);
+
+#endif

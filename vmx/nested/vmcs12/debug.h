@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A build with DEBUG=1 compares what the shortcuts have left out.
+ */
+#ifndef VMX_NESTED_VMCS12_DEBUG_H
+#define VMX_NESTED_VMCS12_DEBUG_H
+
+#include "kernel/x86.h"
+#include "vmx/guest/vcpu.h"
+
+struct l1_state;
+
+#ifdef DEBUG_SHORTCUTS
+void debug_entry(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1);
+void debug_pushed(struct vcpu *vcpu, struct nested_vmcs *slot);
+#else
+static inline void debug_entry(struct vcpu *vcpu UNUSED, struct nested_vmcs *slot UNUSED,
+			       const struct l1_state *l1 UNUSED)
+{
+}
+static inline void debug_pushed(struct vcpu *vcpu UNUSED, struct nested_vmcs *slot UNUSED)
+{
+}
+#endif
+
+#endif

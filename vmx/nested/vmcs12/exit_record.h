@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The exit in hand as L1 will read it in vmcs12.
+ */
+#ifndef VMX_NESTED_VMCS12_EXIT_RECORD_H
+#define VMX_NESTED_VMCS12_EXIT_RECORD_H
+
+#include "kernel/x86.h"
+#include "vmx/guest/vcpu.h"
+
+/* All of it from vmcs02, for the exit in hand. */
+struct exit_record exit_record_hardware(struct vcpu *vcpu);
+
+#endif
