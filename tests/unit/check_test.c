@@ -551,6 +551,13 @@ static void make(enum base base)
 	ROW(LONG, v12.guest_activity_state = 2, NULL, "", 0)                                                 \
 	ROW(LONG, v12.guest_activity_state = 3, NULL, "", 0)                                                 \
 	ROW(LONG, v12.guest_activity_state = 4, "guest_activity_state", "activity_known", 0)                 \
+	ROW(LONG, (v12.guest_activity_state = 3, valid12_caps.misc &= ~BIT(8)), "guest_activity_state",      \
+	    "activity_supported", 0)                                                                         \
+	ROW(LONG,                                                                                            \
+	    (v12.guest_interruptibility = 2, v12.guest_rflags |= RFLAGS_TF,                                  \
+	     v12.guest_pending_debug = BIT(12) | BIT(0)),                                                    \
+	    "guest_pending_debug", "pending_bs_missing", 0)                                                  \
+	ROW(LONG, (v12.guest_interruptibility = 2, v12.guest_pending_debug = BIT(12) | BIT(0)), NULL, "", 0) \
 	ROW(LONG, (v12.guest_activity_state = 2, valid12_caps.misc &= ~BIT(7)), "guest_activity_state",      \
 	    "activity_supported", 0)                                                                         \
 	ROW(LONG, (v12.guest_activity_state = 1, v12.guest_ss_ar = 0xc0f3, v12.guest_cs_ar = 0xa0fb),        \
