@@ -55,6 +55,7 @@ static_check() {
 
 check "layers, include cycles, inline assembly" $python tests/lint/layers.py
 check "calls between rooms, circles of files" $python tests/lint/calls.py
+check "places that docs/design.md names" $python tests/lint/places.py
 check "licence lines" $python tests/lint/text.py licence
 check "heads of files" $python tests/lint/text.py head
 check "no unfinished business, no paths of machines" $python tests/lint/text.py words
