@@ -43,7 +43,7 @@ WARNINGS := -Wall -Wextra -Werror -Wshadow -Wundef -Wvla -Wcast-qual -Wstrict-pr
 WHOLE := $(if $(findstring clang,$(TOOL_CC)),,-flto=auto -fno-align-functions -fno-align-jumps -fno-align-labels -fno-align-loops)
 CFLAGS := -std=gnu11 -O2 $(WHOLE) -g -ffreestanding -nostdlib -mcmodel=kernel -mno-red-zone -mgeneral-regs-only \
 	-fno-strict-aliasing -fno-common -fno-pie -fno-pic -fno-stack-protector -fcf-protection=none \
-	-fno-asynchronous-unwind-tables -fno-omit-frame-pointer $(WARNINGS)
+	-fno-asynchronous-unwind-tables -fomit-frame-pointer $(WARNINGS)
 CPPFLAGS := -I. $(if $(MUTANT),-DMUTANT_$(MUTANT)) $(if $(COUNT),-DCOUNT_HW) $(if $(DEBUG),-DDEBUG_SHORTCUTS) -MMD -MP
 LDFLAGS := -nostdlib -static -no-pie -Wl,--build-id=sha1 -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
 	-Wl,--no-warn-rwx-segments

@@ -126,12 +126,18 @@ static COLD void entry_of_l2_failed(struct vcpu *vcpu)
 		event_skip_instruction(vcpu);
 }
 
-/* Most exits leave RIP dirty and nothing else. */
+/* Most exits leave RIP dirty and nothing else, VMX instructions RFLAGS besides. */
 static inline void flush(struct vcpu *vcpu, struct regcache *cache)
 {
-	if (likely(cache->dirty == BIT(REG_RIP))) {
+	u64 dirty = cache->dirty;
+
+	if (likely(dirty == BIT(REG_RIP)) || dirty == (BIT(REG_RIP) | BIT(REG_RFLAGS))) {
 		vmcs_write_fast(VMCS_guest_rip, cache->value[REG_RIP]);
 		vcpu->reg_counters.writes[REG_RIP]++;
+		if (dirty != BIT(REG_RIP)) {
+			vmcs_write_fast(VMCS_guest_rflags, cache->value[REG_RFLAGS]);
+			vcpu->reg_counters.writes[REG_RFLAGS]++;
+		}
 		cache->dirty = 0;
 	} else {
 		regcache_flush(cache);

@@ -6,9 +6,11 @@
  */
 #include "tests/unit/cmocka_all.h"
 
+#include "kernel/msr.h"
 #include "kernel/x86.h"
 #include "tests/unit/l2_support.h"
 #include "vmx/exit.h"
+#include "vmx/l1/exit_msr.h"
 #include "vmx/nested/internal.h"
 
 /* Two entries and exits in which nothing changes: from now on they are short. */
@@ -222,6 +224,48 @@ static void vpids_are_flushed_when_l1_says_so(void **state UNUSED)
 	assert_int_equal(machine_vcpu->nested.counters.vpid_flushes, before + 1);
 }
 
+static void exit_loads(u64 eip)
+{
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_true(machine_in_l2());
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_int_equal(machine_field01(VMCS_guest_sysenter_eip), eip);
+}
+
+/* MSRs of L1's that an exit loads: left out only while nothing can have changed them. */
+static void host_msrs_are_loaded_where_they_are_new(void **state UNUSED)
+{
+	start();
+	W(host_sysenter_eip, 0x1000);
+	exit_loads(0x1000);
+	/* L1's WRMSR; */
+	assert_true(msr_write(machine_vcpu, MSR_IA32_SYSENTER_EIP, 0x2000));
+	assert_int_equal(machine_field01(VMCS_guest_sysenter_eip), 0x2000);
+	exit_loads(0x1000);
+	/* its VMWRITE; */
+	W(host_sysenter_eip, 0x3000);
+	exit_loads(0x3000);
+	/* another VMCS, in another slot and in the same one. */
+	l1_load_vmcs(1);
+	l1_write_valid_vmcs();
+	W(host_sysenter_eip, 0x4000);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_int_equal(l1_memory_insn(EXIT_VMPTRLD, M_VMCS(0)), 0);
+	exit_loads(0x3000);
+	assert_int_equal(l1_memory_insn(EXIT_VMCLEAR, M_VMCS(1)), 0);
+	assert_int_equal(l1_memory_insn(EXIT_VMCLEAR, M_VMCS(0)), 0);
+	assert_int_equal(l1_memory_insn(EXIT_VMPTRLD, M_VMCS(0)), 0);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_int_equal(machine_field01(VMCS_guest_sysenter_eip), 0x3000);
+	assert_int_equal(l1_memory_insn(EXIT_VMCLEAR, M_VMCS(0)), 0);
+	assert_int_equal(l1_memory_insn(EXIT_VMPTRLD, M_VMCS(1)), 0);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_int_equal(machine_field01(VMCS_guest_sysenter_eip), 0x4000);
+}
+
 /* L1's own VMWRITE that exits: L1 reads it back by VMCS shadowing. */
 static void what_l0_writes_is_pushed(void **state UNUSED)
 {
@@ -241,6 +285,7 @@ int main(void)
 		MACHINE_TEST_BOTH(rows_that_count_from_now_on),
 		MACHINE_TEST_BOTH(what_l2_changed_is_known),
 		MACHINE_TEST_BOTH(vpids_are_flushed_when_l1_says_so),
+		MACHINE_TEST_BOTH(host_msrs_are_loaded_where_they_are_new),
 		MACHINE_TEST_BOTH(what_l0_writes_is_pushed),
 	};
 

@@ -130,7 +130,7 @@ static void which_msrs_open(void **state UNUSED)
 		u32 msr;
 		bool opens;
 	} rows[] = {
-		{ 0x174, true },
+		{ 0x178, true },
 		{ MSR_LOW_LAST, true },
 		{ MSR_LOW_LAST + 1, false },
 		{ MSR_HIGH_FIRST, true },
@@ -147,10 +147,10 @@ static void which_msrs_open(void **state UNUSED)
 			if (opens(rows[i].msr, write) != rows[i].opens)
 				fail_msg("%x", rows[i].msr);
 	/* L1's bits, each quarter its own */
-	l1_write64(P_MSR + 0x174 / 8 / 8 * 8, BIT(0x174 % 64));
+	l1_write64(P_MSR + 0x178 / 8 / 8 * 8, BIT(0x178 % 64));
 	l1_write64(P_MSR + 0xc00, BIT(5));
-	assert_false(opens(0x174, false));
-	assert_true(opens(0x174, true));
+	assert_false(opens(0x178, false));
+	assert_true(opens(0x178, true));
 	assert_true(opens(0x175, false));
 	assert_true(opens(MSR_HIGH_FIRST + 5, false));
 	assert_false(opens(MSR_HIGH_FIRST + 5, true));
@@ -159,13 +159,13 @@ static void which_msrs_open(void **state UNUSED)
 static void no_msr_opens_without_a_page(void **state UNUSED)
 {
 	run_with_bitmap(0, P_MSR);
-	assert_false(opens(0x174, false));
+	assert_false(opens(0x178, false));
 	assert_int_equal(machine_vcpu->nested.current->msr_opened_count, 0);
 	EXIT_NOW(.reason = EXIT_CPUID);
 	W(proc_controls, R(proc_controls) | PROC_MSR_BITMAPS);
 	W(msr_bitmap, M_WINDOW);
 	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
-	assert_false(opens(0x174, false));
+	assert_false(opens(0x178, false));
 }
 
 /* More words than are kept open: each opens when it is asked for, and what is open follows L1's page. */

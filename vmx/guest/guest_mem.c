@@ -202,12 +202,12 @@ static u32 access_of(struct vcpu *vcpu, bool write)
 static bool translate_quickly(struct vcpu *vcpu, u64 va, size_t length, u32 access, gpa_t *gpa)
 {
 	u64 need = PTE_P | PTE_A | (access & WALK_WRITE ? PTE_W : 0);
-	u64 efer = vcpu_reg(vcpu, REG_EFER), entry = vcpu_reg(vcpu, REG_CR3), user = PTE_U;
+	u64 efer = vcpu_reg_hot(vcpu, REG_EFER), entry = vcpu_reg_hot(vcpu, REG_CR3), user = PTE_U;
 	u64 reserved = GENMASK(51, 0) & ~(BIT(vmx_caps.physical_bits) - 1);
 	unsigned int shift = 39;
 
 	if (vcpu->guest->translate || (access & (WALK_USER | WALK_FETCH)) || !(efer & EFER_LMA) ||
-	    (vcpu_reg(vcpu, REG_CR4) & CR4_LA57) || PAGE_OFFSET(va) + length > PAGE_SIZE)
+	    (vcpu_reg_hot(vcpu, REG_CR4) & CR4_LA57) || PAGE_OFFSET(va) + length > PAGE_SIZE)
 		return false;
 	if (!(efer & EFER_NXE))
 		reserved |= PTE_NX;

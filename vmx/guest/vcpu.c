@@ -33,12 +33,12 @@ void vcpu_load_vmcs(struct vcpu *vcpu, struct vmcs *vmcs)
 
 bool vcpu_is_long_mode(struct vcpu *vcpu)
 {
-	return vcpu_reg(vcpu, REG_EFER) & EFER_LMA;
+	return vcpu_reg_hot(vcpu, REG_EFER) & EFER_LMA;
 }
 
 bool vcpu_is_64bit(struct vcpu *vcpu)
 {
-	return vcpu_is_long_mode(vcpu) && (vcpu_reg(vcpu, REG_CS_AR) & AR_L);
+	return vcpu_is_long_mode(vcpu) && (vcpu_reg_hot(vcpu, REG_CS_AR) & AR_L);
 }
 
 bool vcpu_is_protected(struct vcpu *vcpu)

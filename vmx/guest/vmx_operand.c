@@ -25,7 +25,7 @@ static enum outcome segment_fault(struct vcpu *vcpu, enum seg seg)
 static u64 effective_address(struct vcpu *vcpu, u32 info)
 {
 	static const u64 masks[] = { 0xffff, 0xffffffff, ~0ull };
-	u64 address = vcpu_reg(vcpu, REG_EXIT_QUALIFICATION);
+	u64 address = vcpu_reg_hot(vcpu, REG_EXIT_QUALIFICATION);
 
 	if (!INFO_NO_BASE(info))
 		address += vcpu_gpr(vcpu, INFO_BASE(info));
@@ -52,7 +52,7 @@ enum outcome vmx_operand_linear(struct vcpu *vcpu, enum seg seg, u64 offset, siz
 				u64 *linear)
 {
 	if (vcpu_is_64bit(vcpu)) {
-		unsigned int bits = vcpu_reg(vcpu, REG_CR4) & CR4_LA57 ? 57 : 48;
+		unsigned int bits = vcpu_reg_hot(vcpu, REG_CR4) & CR4_LA57 ? 57 : 48;
 
 		*linear =
 			seg == SEG_FS || seg == SEG_GS ? offset + vcpu_reg(vcpu, REG_SEG_BASE(seg)) : offset;
@@ -69,7 +69,7 @@ enum outcome vmx_operand_linear(struct vcpu *vcpu, enum seg seg, u64 offset, siz
 
 enum outcome vmx_operand_decode(struct vcpu *vcpu, size_t length, bool write, struct vmx_operand *out)
 {
-	u32 info = (u32)vcpu_reg(vcpu, REG_EXIT_INSTRUCTION_INFO);
+	u32 info = (u32)vcpu_reg_hot(vcpu, REG_EXIT_INSTRUCTION_INFO);
 
 	out->is_register = INFO_IS_REGISTER(info);
 	out->linear = 0;

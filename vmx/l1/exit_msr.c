@@ -246,6 +246,8 @@ u64 msr_debugctl_taken(u64 value)
 
 bool msr_write(struct vcpu *vcpu, u32 index, u64 value)
 {
+	/* Whatever it is: seldom enough. */
+	vcpu->nested.host_known = NULL;
 	switch (index) {
 	case MSR_IA32_EFER: return write_efer(vcpu, value);
 	case MSR_IA32_FS_BASE: return write_base(vcpu, REG_FS_BASE, value);

@@ -31,6 +31,16 @@ void vmcs_compare(enum vmcs_field field, u64 value)
 	}
 }
 
+void debug_begin_compare(bool known)
+{
+	percpu_this()->vmcs_comparing = known;
+}
+
+void debug_end_compare(void)
+{
+	percpu_this()->vmcs_comparing = false;
+}
+
 /* vmcs02 has been made ready by little; everything that merge.c would write must be there. */
 void debug_entry(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1)
 {

@@ -20,7 +20,8 @@ struct ept02_cache; /* nested/ept.c: this CPU's EPT02s and their budget */
 struct ept02_root;
 struct vpid02_map; /* nested/vpid.c: this CPU's hardware VPIDs */
 
-#define NO_VMCS (~0ull)	     /* the current-VMCS pointer when there is none */
+#define NO_VMCS (~0ull) /* the current-VMCS pointer when there is none */
+#define NESTED_BUCKET_COUNT 64
 #define NESTED_VMCS_COUNT 64 /* vmcs12s that a CPU keeps active at once */
 #define IO_OPENED_MAX 16     /* words of an I/O bitmap that L2's accesses have opened: io_bitmaps.c */
 #define MSR_OPENED_MAX 32    /* the same of the MSR bitmap: bitmaps.c */
@@ -101,8 +102,13 @@ struct nested {
 	bool l1_long_mode;
 	u64 vmxon_pointer;
 	struct nested_vmcs *current; /* or NULL */
-	struct nested_vmcs *slots;   /* [NESTED_VMCS_COUNT], made at start */
-	u64 clock;		     /* of last_used */
+	/* Whose host state vmcs01 holds in the MSRs that L1 cannot change without an exit; or NULL:
+	 * host_state.c. */
+	struct nested_vmcs *host_known;
+	struct nested_vmcs *slots; /* [NESTED_VMCS_COUNT], made at start */
+	u64 clock;		   /* of last_used */
+	/* By slot_bucket() of their address: how many slots are active, and one of them. */
+	u8 bucket_count[NESTED_BUCKET_COUNT], bucket_hint[NESTED_BUCKET_COUNT];
 	struct ept02_cache *ept;
 	struct vpid02_map *vpid;
 	u8 *stand_in[STAND_IN_COUNT]; /* constant after init */

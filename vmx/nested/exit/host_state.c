@@ -66,12 +66,36 @@ static void load_host_segments(const struct vmcs12 *v12)
 }
 
 /*
+ * L1's WRMSR of these exits (vmx/l1/msrs.def). So vmcs01 still holds what the last exit loaded, if that was
+ * of this slot and nobody has written one of them, or the slot's host state, since: host_known says so.
+ */
+static void load_known_msrs(struct vcpu *vcpu, struct nested_vmcs *slot, const struct inherited *inherited)
+{
+	const struct vmcs12 *v12 = &slot->v12;
+	bool known = vcpu->nested.host_known == slot;
+
+	debug_begin_compare(known);
+	if (DEBUG_COMPARES || !known) {
+		vmcs_write_fast(VMCS_guest_sysenter_cs, v12->host_sysenter_cs);
+		vmcs_write_fast(VMCS_guest_sysenter_esp, v12->host_sysenter_esp);
+		vmcs_write_fast(VMCS_guest_sysenter_eip, v12->host_sysenter_eip);
+		if (v12_has_exit(v12, EXIT_LOAD_PAT))
+			vmcs_write_fast(VMCS_guest_pat, v12->host_pat);
+	}
+	debug_end_compare();
+	if (!v12_has_exit(v12, EXIT_LOAD_PAT))
+		vmcs_write_fast(VMCS_guest_pat, inherited->pat);
+	vcpu->nested.host_known = slot;
+}
+
+/*
  * SDM "Loading Host Control Registers, Debug Registers, and MSRs".  CR4 and
  * EFER before CR0: who looks at CR0.PG finds the mode complete.
  */
-static void load_host_registers(struct vcpu *vcpu, const struct vmcs12 *v12,
+static void load_host_registers(struct vcpu *vcpu, struct nested_vmcs *slot,
 				const struct inherited *inherited)
 {
+	const struct vmcs12 *v12 = &slot->v12;
 	u64 efer = inherited->efer & ~(EFER_LMA | EFER_LME);
 
 	if (v12_has_exit(v12, EXIT_HOST_64))
@@ -84,10 +108,7 @@ static void load_host_registers(struct vcpu *vcpu, const struct vmcs12 *v12,
 		cr_set_efer(vcpu, efer);
 	cr_set_l1_cr0(vcpu, cr_loaded_cr0(v12->host_cr0));
 	vmcs_write_fast(VMCS_guest_debugctl, 0);
-	vmcs_write_fast(VMCS_guest_sysenter_cs, v12->host_sysenter_cs);
-	vmcs_write_fast(VMCS_guest_sysenter_esp, v12->host_sysenter_esp);
-	vmcs_write_fast(VMCS_guest_sysenter_eip, v12->host_sysenter_eip);
-	vmcs_write_fast(VMCS_guest_pat, v12_has_exit(v12, EXIT_LOAD_PAT) ? v12->host_pat : inherited->pat);
+	load_known_msrs(vcpu, slot, inherited);
 	if (v12_has_exit(v12, EXIT_LOAD_PERF_GLOBAL))
 		msr_write(vcpu, MSR_IA32_PERF_GLOBAL_CTRL, v12->host_perf_global_ctrl);
 	if (v12_has_exit(v12, EXIT_CLEAR_BNDCFGS))
@@ -156,7 +177,7 @@ enum outcome nested_load_host_state(struct vcpu *vcpu, struct nested_vmcs *slot,
 	ASSERT(!vcpu->vmcs01.cache.dirty);
 	vcpu->vmcs01.cache.available &= KEPT_REGS;
 	load_host_segments(v12);
-	load_host_registers(vcpu, v12, inherited);
+	load_host_registers(vcpu, slot, inherited);
 	load_host_execution(vcpu, v12, inherited->nmi_blocked);
 	/* SDM "Checking and Loading Host Page-Directory-Pointer-Table Entries". */
 	if (vcpu_is_pae_paging(vcpu) && guest_load_pdptes(vcpu, v12->host_cr3) != OUTCOME_NONE)

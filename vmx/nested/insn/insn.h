@@ -14,13 +14,13 @@ enum outcome insn_refuse(struct vcpu *vcpu);
  * processor's own, before the exit. OUTCOME_NONE: permitted. */
 static inline enum outcome insn_permitted(struct vcpu *vcpu)
 {
-	return likely(vcpu->nested.vmxon && !(vcpu_reg(vcpu, REG_SS_AR) & AR_DPL)) ? OUTCOME_NONE
+	return likely(vcpu->nested.vmxon && !(vcpu_reg_hot(vcpu, REG_SS_AR) & AR_DPL)) ? OUTCOME_NONE
 										   : insn_refuse(vcpu);
 }
 /* SDM "Conventions": VMsucceed (`flags` 0), VMfailInvalid (CF), VMfailValid (ZF). */
 static inline enum outcome insn_set_flags(struct vcpu *vcpu, u64 flags)
 {
-	vcpu_set_reg(vcpu, REG_RFLAGS, (vcpu_reg(vcpu, REG_RFLAGS) & ~RFLAGS_ARITH) | flags);
+	vcpu_set_reg(vcpu, REG_RFLAGS, (vcpu_reg_hot(vcpu, REG_RFLAGS) & ~RFLAGS_ARITH) | flags);
 	return OUTCOME_SKIP;
 }
 enum outcome insn_finish_failed(struct vcpu *vcpu, enum outcome outcome);
@@ -41,7 +41,7 @@ static inline bool insn_is_wide(struct vcpu *vcpu)
 /* The register operand of bits 31:28, as wide as the mode has it. */
 static inline u64 insn_register_operand(struct vcpu *vcpu)
 {
-	u64 value = vcpu_gpr(vcpu, (vcpu_reg(vcpu, REG_EXIT_INSTRUCTION_INFO) >> 28) & 15);
+	u64 value = vcpu_gpr(vcpu, (vcpu_reg_hot(vcpu, REG_EXIT_INSTRUCTION_INFO) >> 28) & 15);
 
 	return likely(insn_is_wide(vcpu)) ? value : (u32)value;
 }

@@ -196,6 +196,8 @@ static void write_row(struct vcpu *vcpu, const struct target *target, int row, u
 	}
 	*vmcs12_slot(&slot->v12, (unsigned int)row) = value;
 	slot->dirty |= f->group;
+	if (f->group & (GROUP_HST | GROUP_WORD))
+		vcpu->nested.host_known = NULL;
 	if (f->shadow != SHADOW_NO) {
 		struct vmcs *back = vcpu->vmcs;
 
@@ -225,7 +227,7 @@ static enum outcome vmread(struct vcpu *vcpu)
 	wide = insn_is_wide(vcpu);
 	if (!wide)
 		value = (u32)value;
-	info = (u32)vcpu_reg(vcpu, REG_EXIT_INSTRUCTION_INFO);
+	info = (u32)vcpu_reg_hot(vcpu, REG_EXIT_INSTRUCTION_INFO);
 	if (info & INFO_REGISTER)
 		vcpu_set_gpr(vcpu, INFO_REG1(info), value);
 	else
@@ -242,7 +244,7 @@ enum outcome exit_vmread(struct vcpu *vcpu)
 static enum outcome source_operand(struct vcpu *vcpu, u64 *value)
 {
 	enum outcome outcome = OUTCOME_NONE;
-	u32 info = (u32)vcpu_reg(vcpu, REG_EXIT_INSTRUCTION_INFO);
+	u32 info = (u32)vcpu_reg_hot(vcpu, REG_EXIT_INSTRUCTION_INFO);
 	bool wide = insn_is_wide(vcpu);
 
 	*value = 0;

@@ -11,9 +11,20 @@
 struct l1_state;
 
 #ifdef DEBUG_SHORTCUTS
+#define DEBUG_COMPARES 1
+/* VMWRITEs until debug_end_compare() are of what is there already, if `known`. */
+void debug_begin_compare(bool known);
+void debug_end_compare(void);
 void debug_entry(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1);
 void debug_pushed(struct vcpu *vcpu, struct nested_vmcs *slot);
 #else
+#define DEBUG_COMPARES 0
+static inline void debug_begin_compare(bool known UNUSED)
+{
+}
+static inline void debug_end_compare(void)
+{
+}
 static inline void debug_entry(struct vcpu *vcpu UNUSED, struct nested_vmcs *slot UNUSED,
 			       const struct l1_state *l1 UNUSED)
 {

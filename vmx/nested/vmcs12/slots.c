@@ -21,13 +21,26 @@ void slot_reset(struct nested_vmcs *slot)
 	slot->ept02 = NULL;
 }
 
+static unsigned int slot_bucket(u64 gpa)
+{
+	return (unsigned int)(gpa / PAGE_SIZE) % NESTED_BUCKET_COUNT;
+}
+
 struct nested_vmcs *slot_find(struct vcpu *vcpu, u64 gpa)
 {
-	struct nested_vmcs *slots = vcpu->nested.slots;
+	struct nested *nested = &vcpu->nested;
+	unsigned int bucket = slot_bucket(gpa);
+	struct nested_vmcs *hint = &nested->slots[nested->bucket_hint[bucket]];
 
+	if (!nested->bucket_count[bucket])
+		return NULL;
+	if (likely(hint->gpa == gpa))
+		return hint;
 	for (unsigned int i = 0; i < NESTED_VMCS_COUNT; i++)
-		if (slots[i].gpa == gpa)
-			return &slots[i];
+		if (nested->slots[i].gpa == gpa) {
+			nested->bucket_hint[bucket] = (u8)i;
+			return &nested->slots[i];
+		}
 	return NULL;
 }
 
@@ -48,6 +61,8 @@ struct nested_vmcs *slot_take(struct vcpu *vcpu, u64 gpa)
 		slot_release(vcpu, oldest);
 	}
 	oldest->gpa = gpa;
+	vcpu->nested.bucket_count[slot_bucket(gpa)]++;
+	vcpu->nested.bucket_hint[slot_bucket(gpa)] = (u8)(oldest - slots);
 	return oldest;
 }
 
@@ -66,6 +81,9 @@ void slot_release(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	ASSERT(slot != vcpu->nested.current);
 	slot_write_back(vcpu, slot);
+	vcpu->nested.bucket_count[slot_bucket(slot->gpa)]--;
+	if (vcpu->nested.host_known == slot)
+		vcpu->nested.host_known = NULL;
 	slot_reset(slot);
 }
 
