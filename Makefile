@@ -56,7 +56,7 @@ endif
 LDFLAGS := $(filter-out -no-pie -Wl$(comma)--no-warn-rwx-segments,$(LDFLAGS))
 endif
 
-.PHONY: all elf install uninstall iso run bare compare kit man dist deb site check test unit coverage fuzz model mutants soak conformance system lint format setup emulator l1 clean help guest-tests guests bench bench-kvm FORCE
+.PHONY: vmcs-why all elf install uninstall iso run bare compare kit man dist deb site check test unit coverage fuzz model mutants soak conformance system lint format setup emulator l1 clean help guest-tests guests bench bench-kvm FORCE
 .DEFAULT_GOAL := all
 
 all: $(O)/socle.elf $(O)/socle-disk.bin
@@ -131,6 +131,25 @@ uninstall:
 	@tools/install.sh uninstall
 
 -include $(OBJECTS:.o=.d)
+
+# "Why did my VM entry fail?" for anybody's VMCS dump: the hypervisor's own checks, on the host. The folder seam/ stands for one
+# header, by which they go on behind a rule that is broken.
+HOST_CC ?= gcc
+WHY_SOURCES := $(wildcard tools/vmcs_why/*.c) $(addprefix vmx/nested/,$(addprefix entry/,check_controls.c check_host.c \
+	check_guest.c check_guest_segments.c) $(addprefix explain/,rules.c words.c paragraph.c)) kernel/print.c
+WHY_FLAGS := -std=gnu11 -O1 -g -fno-strict-aliasing -Itools/vmcs_why/seam -Itests/fake -I. $(WARNINGS)
+
+vmcs-why: $(O)/vmcs-why
+
+$(O)/vmcs-why: $(WHY_SOURCES) $(wildcard tools/vmcs_why/*.h tools/vmcs_why/*.def vmx/nested/e*/*.h vmx/nested/explain/*.def)
+	@mkdir -p $(@D)
+	@echo "  HOSTCC  $@"
+	@$(HOST_CC) $(WHY_FLAGS) $(WHY_EXTRA) -o $@ $(WHY_SOURCES)
+
+# Its judgement against random dumps, for tests/system/test_vmcs_why.py.
+$(O)/judge-test: tests/why/judge_test.c $(WHY_SOURCES)
+	@mkdir -p $(@D)
+	@$(HOST_CC) $(WHY_FLAGS) -O2 $(WHY_EXTRA) -o $@ tests/why/judge_test.c $(filter-out %/main.c,$(WHY_SOURCES))
 
 # ---- images and runs -------------------------------------------------------------------------------------------------
 
@@ -288,6 +307,7 @@ help:
 #h   make deb             Debian packages, socle and socle-tools, into build/deb
 #h   make site            build/site/html: README.md and docs/ as pages, with pictures
 #h   make man             build/socle.7, the manual page of all options
+#h   make vmcs-why        build/vmcs-why: why a VM entry fails, from a dump of its VMCS (docs/debugging.md)
 #h   make check           Socle's report of what the (emulated) machine has and lacks
 #h   make iso             build/socle.iso for a USB stick, a disk or a CD: a menu of the L1 that L1= and MODULES= name,
 #h                        a demo (Linux with KVM as L1) and a look at the machine

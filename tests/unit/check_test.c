@@ -468,7 +468,7 @@ static void make(enum base base)
 	ROW(LONG, (RESTRICTED(), v12.guest_ds_selector |= 3, v12.guest_ds_ar = AR_UNUSABLE), NULL, "", 0)    \
 	/* TR and LDTR */                                                                                    \
 	ROW(LONG, v12.guest_tr_ar = AR_UNUSABLE, "guest_tr_ar", "tr_usable", 0)                              \
-	ROW(LONG, v12.guest_tr_ar = 0x83, "guest_tr_ar", "tr_type", 0)                                       \
+	ROW(LONG, v12.guest_tr_ar = 0x83, "guest_tr_ar", "tr_type_64", 0)                                    \
 	ROW(PROTECTED, v12.guest_tr_ar = 0x83, NULL, "", 0)                                                  \
 	ROW(LONG, v12.guest_tr_ar = 0x89, "guest_tr_ar", "tr_type", 0)                                       \
 	ROW(LONG, v12.guest_tr_ar = 0x9b, "guest_tr_ar", "seg_s_system", 0)                                  \

@@ -180,8 +180,9 @@ static bool check_tr(const struct segment *s, const struct vmcs12 *v12, struct c
 	/* TR: in the GDT, usable, a busy TSS: in IA-32e mode no 16-bit one. */
 	REQUIRE_SEGMENT_OR_CLEAR(tr_ti, !(s->selector & SELECTOR_TI), SELECTOR_TI);
 	REQUIRE_SEGMENT_OR_CLEAR(tr_usable, is_usable(s), AR_UNUSABLE);
-	REQUIRE_SEGMENT(tr_type,
-			type_of(s) == SEG_TYPE_TSS_BUSY || (type_of(s) == SEG_TYPE_TSS16_BUSY && !ia32e));
+	REQUIRE_SEGMENT(tr_type, type_of(s) == SEG_TYPE_TSS_BUSY || type_of(s) == SEG_TYPE_TSS16_BUSY);
+	if (ia32e)
+		REQUIRE_SEGMENT(tr_type_64, type_of(s) != SEG_TYPE_TSS16_BUSY);
 	return check_system(s, v12, failure);
 }
 

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reads the dumps that people have: Linux' dump_invalid_vmcs, Xen's (both with time stamps and prefixes), and
+ * lines of name=value or encoding=value. A line is a row of names and numbers; names mean what they say in
+ * the part of the dump, guest, host or control, where they stand.
+ */
+#include "tools/vmcs_why/dump.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+enum part { PART_ANY, PART_GUEST, PART_HOST, PART_CONTROL };
+
+/* Names by part, as they are written, without blanks, in lower case. */
+static const struct alias {
+	enum part part;
+	const char *name, *field;
+} aliases[] = {
+#define ALIAS(part, name, field) { PART_##part, name, #field },
+#include "tools/vmcs_why/aliases.def"
+#undef ALIAS
+};
+
+static int row_of(const char *field)
+{
+	for (unsigned int i = 0; i < VMCS12_FIELD_COUNT; i++)
+		if (!strcmp(vmcs12_fields[i].name, field))
+			return (int)i;
+	return -1;
+}
+
+struct reader {
+	struct dump *dump;
+	enum part part;
+	const char *line;
+	size_t length;
+};
+
+static void set(struct reader *r, const char *field, u64 value)
+{
+	int row = row_of(field);
+
+	if (row < 0)
+		return;
+	r->dump->count += !r->dump->known[row];
+	r->dump->known[row] = true;
+	*vmcs12_slot(&r->dump->v12, (unsigned int)row) =
+		vmcs12_mask_width(vmcs12_fields[row].encoding, value);
+	if (r->dump->took)
+		r->dump->took(r->line, r->length, field, value);
+}
+
+/* "GUEST_CS_AR_BYTES", "VMX_VMCS32_GUEST_CS_ACCESS_RIGHTS" and the like: what is left in all of them. */
+static void normalize(const char *from, size_t length, char *to, size_t size)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < length && used + 1 < size; i++)
+		if (isalnum((unsigned char)from[i]) || from[i] == '|' || from[i] == ':')
+			to[used++] = (char)tolower((unsigned char)from[i]);
+	to[used] = 0;
+}
+
+static bool is_name_of(const char *key, const char *field)
+{
+	for (; *field; field++) {
+		if (*field == '_')
+			continue;
+		if (*key++ != *field)
+			return false;
+	}
+	return !*key;
+}
+
+static bool contains(const char *at, size_t length, const char *what)
+{
+	for (size_t n = strlen(what); length >= n; at++, length--)
+		if (!memcmp(at, what, n))
+			return true;
+	return false;
+}
+
+/* A field's own name (vmcs_fields.def) or its encoding; else the aliases. */
+static void assign(struct reader *r, const char *key, u64 value)
+{
+	unsigned int encoding;
+	int used = 0;
+
+	/* these stand in a line that says of what */
+	if (contains(r->line, r->length, "VMEntry:") && (!strcmp(key, "errcode") || !strcmp(key, "ilen"))) {
+		set(r, key[0] == 'e' ? "entry_exception_error_code" : "entry_instruction_length", value);
+		return;
+	}
+	for (unsigned int i = 0; i < VMCS12_FIELD_COUNT; i++)
+		if (is_name_of(key, vmcs12_fields[i].name)) {
+			set(r, vmcs12_fields[i].name, value);
+			return;
+		}
+	for (size_t i = 0; i < ARRAY_SIZE(aliases); i++)
+		if ((aliases[i].part == PART_ANY || aliases[i].part == r->part) &&
+		    !strcmp(key, aliases[i].name)) {
+			set(r, aliases[i].field, value);
+			return;
+		}
+	if (strlen(key) > 6 ||
+	    sscanf(key[0] == '0' && key[1] == 'x' ? key + 2 : key, "%x%n", &encoding, &used) != 1)
+		return;
+	for (unsigned int i = 0; i < VMCS12_FIELD_COUNT; i++)
+		if (vmcs12_fields[i].encoding == encoding &&
+		    !strcmp(key + strlen(key) - (size_t)used, key + (key[1] == 'x' ? 2 : 0)))
+			set(r, vmcs12_fields[i].name, value);
+}
+
+static size_t number_at(const char *at, size_t length, u64 *value)
+{
+	size_t i = length > 2 && at[0] == '0' && (at[1] | 0x20) == 'x' ? 2 : 0, first = i;
+
+	for (*value = 0; i < length && isxdigit((unsigned char)at[i]) && i - first < 16; i++) {
+		unsigned int c = (unsigned char)at[i];
+
+		*value = *value << 4 | (isdigit((int)c) ? c - '0' : (c | 0x20) - 'a' + 10);
+	}
+	return i > first && (i == length || !isalnum((unsigned char)at[i])) ? i : 0;
+}
+
+static const char *const segments[] = { "es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr", "gdtr", "idtr" };
+
+/* "CS", "  TR:": the segment's number, or -1. */
+static int segment_at(const char *at, size_t length)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(segments); i++) {
+		size_t n = strlen(segments[i]);
+
+		if (length > n && !strncasecmp(at, segments[i], n) && at[n] == ':')
+			return (int)i;
+	}
+	return -1;
+}
+
+/* Linux: sel= attr= limit= base=; Xen: the same as four columns. */
+static void read_segment(struct reader *r, int segment, const char *at, size_t length)
+{
+	static const char *const columns[] = { "selector", "ar", "limit", "base" };
+	static const char *const names[] = { "sel", "attr", "limit", "base" };
+	unsigned int column = segment >= 8 ? 2 : 0;
+
+	for (size_t i = strlen(segments[segment]) + 1; i < length;) {
+		char field[40];
+		size_t used;
+		u64 value;
+
+		for (unsigned int n = 0; n < ARRAY_SIZE(names); n++)
+			if (length - i > strlen(names[n]) && !strncmp(at + i, names[n], strlen(names[n])) &&
+			    at[i + strlen(names[n])] == '=') {
+				column = n;
+				i += strlen(names[n]) + 1;
+			}
+		used = number_at(at + i, length - i, &value);
+		if (!used) {
+			i++;
+			continue;
+		}
+		if (column < ARRAY_SIZE(columns)) {
+			snprintf(field, sizeof(field), "guest_%s_%s", segments[segment], columns[column]);
+			set(r, field, value);
+		}
+		column++;
+		i += used;
+	}
+}
+
+/* "CS:RIP=0010:ffffffff81234567": a selector before the number that is meant. */
+static size_t value_at(const char *at, size_t length, u64 *first, u64 *second, bool *pair)
+{
+	size_t used = number_at(at, length, first), more;
+
+	*pair = false;
+	if (!used || used + 1 >= length || at[used] != ':')
+		return used;
+	more = number_at(at + used + 1, length - used - 1, second);
+	*pair = more != 0;
+	return more ? used + 1 + more : used;
+}
+
+static void read_pairs(struct reader *r, const char *at, size_t length)
+{
+	size_t name = 0;
+	char key[64];
+
+	for (size_t i = 0; i < length; i++) {
+		u64 first, second = 0;
+		size_t used, start = i + 1;
+		bool pair;
+
+		/* two blanks, a comma or a parenthesis end what went before a name */
+		if (at[i] == ',' || at[i] == ')' || at[i] == ';' ||
+		    (at[i] == ' ' && i + 1 < length && at[i + 1] == ' '))
+			name = i + 1;
+		if (at[i] != '=' && !(at[i] == ':' && i + 1 < length && at[i + 1] == ' '))
+			continue;
+		while (start < length && at[start] == ' ')
+			start++;
+		used = value_at(at + start, length - start, &first, &second, &pair);
+		if (!used)
+			continue;
+		normalize(at + name, i - name, key, sizeof(key));
+		if (pair && strstr(key, "cs:rip")) {
+			assign(r, "sysentercs", first);
+			assign(r, "sysentereip", second);
+		} else {
+			assign(r, key, first);
+		}
+		name = start + used;
+		/* "SVI|RVI = 02|03": two in one */
+		while (name < length && (at[name] == '|' || isxdigit((unsigned char)at[name])) &&
+		       at[start + used] == '|')
+			name++;
+		i = name - 1;
+	}
+}
+
+/* CR0 and CR4 of the guest: "CR0: actual=..., shadow=..., gh_mask=..." */
+static bool read_control_register(struct reader *r, const char *at, size_t length)
+{
+	static const char *const words[] = { "actual=", "shadow=", "gh_mask=" };
+	static const char *const fields[2][3] = { { "guest_cr0", "cr0_read_shadow", "cr0_guest_host_mask" },
+						  { "guest_cr4", "cr4_read_shadow", "cr4_guest_host_mask" } };
+	unsigned int which = length > 4 && at[2] == '4';
+	bool found = false;
+
+	if (length < 5 || strncmp(at, "CR", 2) || (at[2] != '0' && at[2] != '4') || at[3] != ':')
+		return false;
+	for (size_t i = 0; i < length; i++)
+		for (unsigned int w = 0; w < ARRAY_SIZE(words); w++) {
+			size_t n = strlen(words[w]);
+			u64 value;
+
+			if (length - i > n && !strncmp(at + i, words[w], n) &&
+			    number_at(at + i + n, length - i - n, &value)) {
+				set(r, fields[which][w], value);
+				found = true;
+			}
+		}
+	return found;
+}
+
+/* Time stamps, levels, names of modules: a name of a dump begins behind the last of "] ", "kernel: ", "(XEN)
+ * ", "kvm: "... */
+static size_t skip_prefix(const char *at, size_t length)
+{
+	static const char *const ends[] = { "] ", "(XEN) ", "kernel: ", "kvm_intel: ", "kvm: " };
+	size_t skip = 0;
+
+	for (unsigned int e = 0; e < ARRAY_SIZE(ends); e++)
+		for (size_t i = skip; i + strlen(ends[e]) <= length && i < 120; i++)
+			if (!strncmp(at + i, ends[e], strlen(ends[e])))
+				skip = i + strlen(ends[e]);
+	while (skip < length && isspace((unsigned char)at[skip]))
+		skip++;
+	return skip;
+}
+
+static void read_line(struct reader *r, const char *line, size_t length)
+{
+	size_t skip = skip_prefix(line, length);
+	const char *at = line + skip;
+	int segment;
+
+	r->line = line;
+	r->length = length;
+	length -= skip;
+	if (contains(at, length, "*** Guest State ***"))
+		r->part = PART_GUEST;
+	else if (contains(at, length, "*** Host State ***"))
+		r->part = PART_HOST;
+	else if (contains(at, length, "*** Control State ***"))
+		r->part = PART_CONTROL;
+	segment = r->part == PART_HOST ? -1 : segment_at(at, length);
+	if (segment >= 0)
+		read_segment(r, segment, at, length);
+	else if (!read_control_register(r, at, length))
+		read_pairs(r, at, length);
+}
+
+bool dump_parse(struct dump *dump, const char *text, size_t length)
+{
+	struct reader r = { .dump = dump };
+	size_t start = 0;
+
+	for (size_t i = 0; i <= length; i++)
+		if (i == length || text[i] == '\n') {
+			size_t end = i > start && text[i - 1] == '\r' ? i - 1 : i;
+
+			read_line(&r, text + start, end - start);
+			start = i + 1;
+		}
+	return dump->count != 0;
+}
