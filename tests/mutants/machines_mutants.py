@@ -14,7 +14,7 @@ MUTANTS = [
     Mutant("xapic-id-cut", "drivers/apic.c", [("return to <= XAPIC_ID_LAST || is_x2apic();", "return to || is_x2apic();")],
            "cpus: who_can_be_reached"),
     Mutant("damaged-madt-in-silence", "drivers/acpi.c",
-           [("\tif (!madt)\n\t\tout->trouble", "\tif (!length)\n\t\tout->trouble")],
+           [("\t\t\t\t\"the table of the processors", "\t\t\t\tsize ? NULL : \"the table of the processors")],
            "machines: tables_in_trouble_are_told"),
     Mutant("too-little-for-a-cpu", "boot/window.c", [("#define CPU_SIZE (2 * SIZE_1M)", "#define CPU_SIZE SIZE_1M")],
            "machines: a_laptop_of_2012"),
