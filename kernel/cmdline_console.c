@@ -77,20 +77,22 @@ static bool take_word(char *word, struct console_option *out)
 
 bool cmdline_parse_console(const char *value, void *where)
 {
-	struct console_option *out = where;
+	struct console_option wanted = { .serial = SERIAL_NONE };
+	bool none = !strcmp(value, "none");
 	char word[CMDLINE_WORD_MAX];
 	size_t len;
 
-	*out = (struct console_option){ .serial = SERIAL_NONE };
-	if (!strcmp(value, "none"))
-		return true;
-	do {
+	while (!none && *value) {
 		for (len = 0; value[len] && value[len] != ','; len++)
 			word[len] = lower(value[len]);
 		word[len] = '\0';
 		value += len + (value[len] == ',');
-		if (!len || !take_word(word, out))
+		if (!len || !take_word(word, &wanted))
 			return false;
-	} while (*value);
-	return out->screen || out->serial != SERIAL_NONE;
+	}
+	/* A wrong value changes nothing: there must be a console that says so. */
+	if (!wanted.screen && wanted.serial == SERIAL_NONE && !none)
+		return false;
+	*(struct console_option *)where = wanted;
+	return true;
 }

@@ -707,6 +707,11 @@ static void options_are_taken_as_people_write_them(void **state UNUSED)
 		assert_int_equal(options.console.address, 0x2f8);
 		assert_null(cmdline_note());
 	}
+	/* a wrong one is told on the console that there is by default */
+	assert_int_equal(cmdline_parse("console=com9"), STATUS_OPTION_VALUE);
+	assert_true(options.console.screen && options.console.serial == SERIAL_AUTO);
+	assert_int_equal(cmdline_parse("console=none"), STATUS_OK);
+	assert_true(!options.console.screen && options.console.serial == SERIAL_NONE);
 	assert_int_equal(cmdline_parse("log=error vpid=off log=debug"), STATUS_OK);
 	assert_int_equal(options.log, LOG_DEBUG);
 	assert_string_equal(cmdline_note(), "option log is given twice: the last one counts");
