@@ -112,6 +112,9 @@ TEST_VMX(launch_twice)
 
 TEST_VMX(field)
 {
+	struct vm vm;
+
+	good(&vm, 0);
 	wait();
 	result("a field that there is not: %u", vmwrite_checked(0x4ffe, 0));
 }
