@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * PC16550D: divisor, line control, and waiting for the transmitter to be empty, for a bounded time.
+ * PC16550D: divisor, line control, waiting for the transmitter to be empty, for a bounded time, and
+ * asking the receiver, without waiting.
  */
 #include "drivers/uart.h"
 
@@ -20,105 +21,140 @@
 #define LINE_DIVISOR_ACCESS BIT(7)
 #define FIFO_ENABLE_AND_CLEAR 0x07
 #define MODEM_DTR_RTS 0x03
+#define STATUS_DATA_READY BIT(0)
+#define STATUS_OVERRUN BIT(1)
 #define STATUS_TRANSMITTER_EMPTY BIT(5)
 #define BAUD_MAX 115200u
 /* A character takes 87 us at 115200; a port read about 1 us. */
 #define WAIT_MAX 20000
 #define LATE_MAX 3 /* characters running for which that was not enough */
 
-static struct uart_place uart;
-static u32 late; /* characters running that the port was not ready for */
+static struct uart console;
 
-static u8 read_register(u32 number)
+static u8 read_register(const struct uart *uart, u32 number)
 {
-	u64 at = uart.base + (number << uart.shift);
+	const struct uart_place *place = &uart->place;
+	u64 at = place->base + (number << place->shift);
 
-	if (!uart.memory)
+	if (!place->memory)
 		return inb((u16)at);
-	return uart.shift == 2 ? (u8)READ_ONCE(*(u32 *)phys_to_ptr(HPA(at)))
-			       : READ_ONCE(*(u8 *)phys_to_ptr(HPA(at)));
+	return place->shift == 2 ? (u8)READ_ONCE(*(u32 *)phys_to_ptr(HPA(at)))
+				 : READ_ONCE(*(u8 *)phys_to_ptr(HPA(at)));
 }
 
-static void write_register(u32 number, u8 value)
+static void write_register(const struct uart *uart, u32 number, u8 value)
 {
-	u64 at = uart.base + (number << uart.shift);
+	const struct uart_place *place = &uart->place;
+	u64 at = place->base + (number << place->shift);
 
-	if (!uart.memory)
+	if (!place->memory)
 		outb((u16)at, value);
-	else if (uart.shift == 2)
+	else if (place->shift == 2)
 		WRITE_ONCE(*(u32 *)phys_to_ptr(HPA(at)), value);
 	else
 		WRITE_ONCE(*(u8 *)phys_to_ptr(HPA(at)), value);
 }
 
-static bool answers(void)
+static bool answers(const struct uart *uart)
 {
-	write_register(UART_SCRATCH, 0x5a);
-	return read_register(UART_SCRATCH) == 0x5a;
+	write_register(uart, UART_SCRATCH, 0x5a);
+	return read_register(uart, UART_SCRATCH) == 0x5a;
+}
+
+bool uart_open(struct uart *uart, const struct uart_place *place)
+{
+	u32 divisor = place->baud ? BAUD_MAX / place->baud : 0;
+
+	*uart = (struct uart){ .place = *place };
+	if (!place->base || !answers(uart)) {
+		uart->place.base = 0;
+		return false;
+	}
+	write_register(uart, UART_INTERRUPT_ENABLE, 0);
+	if (divisor) {
+		write_register(uart, UART_LINE_CONTROL, LINE_DIVISOR_ACCESS | LINE_8N1);
+		write_register(uart, UART_DATA, (u8)divisor);
+		write_register(uart, UART_INTERRUPT_ENABLE, (u8)(divisor >> 8));
+	}
+	write_register(uart, UART_LINE_CONTROL, LINE_8N1);
+	write_register(uart, UART_FIFO_CONTROL, FIFO_ENABLE_AND_CLEAR);
+	write_register(uart, UART_MODEM_CONTROL, MODEM_DTR_RTS);
+	return true;
+}
+
+static bool is_ready(const struct uart *uart)
+{
+	return read_register(uart, UART_LINE_STATUS) & STATUS_TRANSMITTER_EMPTY;
+}
+
+static void put(struct uart *uart, char c)
+{
+	bool ready = is_ready(uart);
+
+	for (u32 i = 1; i < WAIT_MAX && !ready; i++) {
+		cpu_pause();
+		ready = is_ready(uart);
+	}
+	uart->late = ready ? 0 : uart->late + 1;
+	write_register(uart, UART_DATA, (u8)c);
+}
+
+static bool is_stuck(const struct uart *uart)
+{
+	return uart->late >= LATE_MAX;
+}
+
+void uart_send(struct uart *uart, const char *text, size_t len)
+{
+	u8 control;
+
+	if (!uart->place.base)
+		return;
+	/* Flow control, or L1 has set the slowest of speeds; other CPUs wait for this one. */
+	if (is_stuck(uart) && is_ready(uart))
+		uart->late = 0;
+	if (is_stuck(uart))
+		return;
+	/* L1 may be about to set the divisor: what is written to the data register then changes its speed. */
+	control = read_register(uart, UART_LINE_CONTROL);
+	if (control & LINE_DIVISOR_ACCESS)
+		write_register(uart, UART_LINE_CONTROL, control & (u8)~LINE_DIVISOR_ACCESS);
+	for (; len && !is_stuck(uart); len--, text++) {
+		if (*text == '\n')
+			put(uart, '\r');
+		put(uart, *text);
+	}
+	if (control & LINE_DIVISOR_ACCESS)
+		write_register(uart, UART_LINE_CONTROL, control);
+}
+
+enum uart_input uart_receive(struct uart *uart, u8 *byte)
+{
+	u8 status = uart->place.base ? read_register(uart, UART_LINE_STATUS) : 0;
+
+	/* All ones: the port has gone. */
+	if (!(status & STATUS_DATA_READY) || status == 0xff)
+		return UART_NOTHING;
+	*byte = read_register(uart, UART_DATA);
+	return status & STATUS_OVERRUN ? UART_OVERRUN : UART_BYTE;
 }
 
 bool uart_init(const struct uart_place *place)
 {
-	uart = *place;
-	late = 0;
-	if (!uart.base || !answers()) {
-		uart.base = 0;
-		return false;
-	}
-	write_register(UART_INTERRUPT_ENABLE, 0);
-	if (uart.baud) {
-		write_register(UART_LINE_CONTROL, LINE_DIVISOR_ACCESS | LINE_8N1);
-		write_register(UART_DATA, (u8)(BAUD_MAX / uart.baud));
-		write_register(UART_INTERRUPT_ENABLE, (u8)(BAUD_MAX / uart.baud >> 8));
-	}
-	write_register(UART_LINE_CONTROL, LINE_8N1);
-	write_register(UART_FIFO_CONTROL, FIFO_ENABLE_AND_CLEAR);
-	write_register(UART_MODEM_CONTROL, MODEM_DTR_RTS);
-	return true;
+	return uart_open(&console, place);
 }
 
-static bool is_ready(void)
+bool uart_is_console(u64 port)
 {
-	return read_register(UART_LINE_STATUS) & STATUS_TRANSMITTER_EMPTY;
-}
-
-static void put(char c)
-{
-	bool ready = is_ready();
-
-	for (u32 i = 1; i < WAIT_MAX && !ready; i++) {
-		cpu_pause();
-		ready = is_ready();
-	}
-	late = ready ? 0 : late + 1;
-	write_register(UART_DATA, (u8)c);
+	return port && !console.place.memory && console.place.base == port;
 }
 
 bool uart_is_stuck(void)
 {
-	return late >= LATE_MAX;
+	return is_stuck(&console);
 }
 
 void uart_write(const char *text, size_t len)
 {
-	u8 control;
-
-	if (!uart.base)
-		return;
-	/* Flow control, or L1 has set the slowest of speeds; other CPUs wait for this one. */
-	if (uart_is_stuck() && is_ready())
-		late = 0;
-	if (uart_is_stuck())
-		return;
-	/* L1 may be about to set the divisor: what is written to the data register then changes its speed. */
-	control = read_register(UART_LINE_CONTROL);
-	if (control & LINE_DIVISOR_ACCESS)
-		write_register(UART_LINE_CONTROL, control & (u8)~LINE_DIVISOR_ACCESS);
-	for (; len && !uart_is_stuck(); len--, text++) {
-		if (*text == '\n')
-			put('\r');
-		put(*text);
-	}
-	if (control & LINE_DIVISOR_ACCESS)
-		write_register(UART_LINE_CONTROL, control);
+	uart_send(&console, text, len);
 }

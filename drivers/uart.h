@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The 16550 serial port that is L0's console, polled; its registers are at ports or in memory. L1 may use the
- * same port: nothing is kept of what it has set.
+ * 16550 serial ports, polled; their registers are at ports or in memory. One is L0's console, and L1 may use
+ * it too: nothing is kept of what it has set. Another is the monitor's (vmx/monitor), and nobody else's.
  */
 #ifndef DRIVERS_UART_H
 #define DRIVERS_UART_H
@@ -14,6 +14,27 @@ struct uart_place {
 	u8 shift;    /* register N is at base + (N << shift), as wide as that */
 	u32 baud;    /* 8n1; a divisor of 115200, or 0: leave the speed that firmware has set */
 };
+
+/* Whoever uses one sees to it that one CPU at a time does. */
+struct uart {
+	struct uart_place place; /* base 0: nobody answered, or not opened */
+	u32 late;		 /* characters running that the port was not ready for */
+};
+
+/* False: nobody answers there, and the functions below do nothing. */
+bool uart_open(struct uart *uart, const struct uart_place *place);
+
+/* As uart_write(), to this port. */
+void uart_send(struct uart *uart, const char *text, size_t len);
+
+/* UART_OVERRUN: `byte` has arrived, and others before it are lost. */
+enum uart_input { UART_NOTHING, UART_BYTE, UART_OVERRUN };
+enum uart_input uart_receive(struct uart *uart, u8 *byte);
+
+/* ---- the console's ---- */
+
+/* L0's console is at this I/O port. */
+bool uart_is_console(u64 port);
 
 /* False: nobody answers there, and uart_write() does nothing. */
 bool uart_init(const struct uart_place *place);

@@ -37,6 +37,8 @@ enum explain_option { EXPLAIN_OFF, EXPLAIN_FIRST, EXPLAIN_ALL };
 struct options {
 	enum log_level log;
 	struct console_option console;
+	struct console_option monitor; /* SERIAL_NONE or SERIAL_PORT */
+	bool monitor_write;
 	u64 reserve;		 /* L0's memory in bytes; 0: by the number of CPUs */
 	u32 cpus;		 /* 0: all */
 	u64 intercept;		 /* INTERCEPT_* */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The value of `console=`: names by commas, in any order.  Upper case, Linux' names of ports and the formats
- * of other programs are taken as people write them.
+ * The values of `console=` and `monitor=`: names by commas, in any order.  Upper case, Linux' names of ports
+ * and the formats of other programs are taken as people write them.
  */
 #include "kernel/cmdline.h"
 
@@ -95,4 +95,15 @@ bool cmdline_parse_console(const char *value, void *where)
 		return false;
 	*(struct console_option *)where = wanted;
 	return true;
+}
+
+bool cmdline_parse_monitor(const char *value, void *where)
+{
+	struct console_option *out = where;
+
+	if (!strcmp(value, "off")) {
+		*out = (struct console_option){ .serial = SERIAL_NONE };
+		return true;
+	}
+	return cmdline_parse_console(value, out) && !out->screen && out->serial == SERIAL_PORT;
 }

@@ -39,6 +39,7 @@
 #include "vmx/l1/sleep.h"
 #include "vmx/l1/sleep_page.h"
 #include "vmx/create.h"
+#include "vmx/monitor/monitor.h"
 #include "vmx/run.h"
 #include "vmx/l1/vm.h"
 #include "vmx/nested/nested.h"
@@ -231,6 +232,7 @@ static void main_in_window(void)
 	must(vmx_cpu_init());
 	vm_probe_cpu(true);
 	find_sleep();
+	monitor_open();
 	must(smp_start(answered.count, ap_main));
 	must(vm_init());
 	nested_caps_init();

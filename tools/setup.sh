@@ -21,7 +21,8 @@ test_needs="git:git clang:clang clang-format:clang-format clang-tidy:clang-tidy 
 	/usr/include/cmocka.h:libcmocka-dev qemu-system-x86_64:qemu-system-x86
 	/usr/lib/python3/dist-packages/matplotlib/__init__.py:python3-matplotlib
 	/usr/lib/python3/dist-packages/pytest/__init__.py:python3-pytest
-	/usr/lib/python3/dist-packages/xdist/__init__.py:python3-pytest-xdist groff:groff-base"
+	/usr/lib/python3/dist-packages/xdist/__init__.py:python3-pytest-xdist
+	/usr/lib/python3/dist-packages/pexpect/__init__.py:python3-pexpect groff:groff-base"
 
 dist_needs="faketime:faketime"
 deb_needs="dpkg-buildpackage:dpkg-dev dh:debhelper lintian:lintian"

@@ -11,6 +11,7 @@
 #include "kernel/percpu.h"
 #include "kernel/x86.h"
 #include "mm/page_alloc.h"
+#include "vmx/monitor/monitor.h"
 #include "vmx/l1/l1.h"
 #include "vmx/nested/nested.h"
 #include "vmx/wish.h"
@@ -45,5 +46,6 @@ struct vcpu *vcpu_create(struct percpu *cpu, struct vm *the_vm, const struct l1_
 	nested_init(vcpu);
 	l1_start(vcpu, start);
 	cpu->vcpu = vcpu;
+	monitor_start_cpu(vcpu);
 	return vcpu;
 }

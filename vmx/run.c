@@ -29,6 +29,7 @@
 #include "vmx/l1/exit_msr.h"
 #include "vmx/exit.h"
 #include "vmx/wish.h"
+#include "vmx/monitor/monitor.h"
 
 static inline void trace(struct vcpu *vcpu, struct vmcs *vmcs, u32 reason)
 {
@@ -66,6 +67,8 @@ static COLD void handle_requests(struct vcpu *vcpu)
 		vcpu->nmi_pending = true;
 	if (request & REQUEST_MACHINE_CHECK)
 		vcpu->machine_check_pending = true;
+	if (request & REQUEST_MONITOR)
+		monitor_attend(vcpu);
 }
 
 /* The vCPU must not be entered without having seen it. */

@@ -434,7 +434,7 @@ OTHERS = [
     Mutant("segments-kept-after-v86", REFLECT, [("\tif (unlikely(v12->guest_rflags & RFLAGS_VM))\n", "\tif (0)\n")],
            "entry: segments_are_checked_when_v86_ends"),
     Mutant("nmi-before-the-timer", EVENT,
-           [(" && !vmcs_read(VMCS_preemption_timer_value))", " && !vcpu)")], guest="exits: held_nmi"),
+           [(" && !timer_left(vcpu->nested.current))", " && !vcpu)")], guest="exits: held_nmi"),
     Mutant("nmi-before-a-debug-exception", EVENT,
            [("\treturn event_debug_pending(vcpu) || nested_exits", "\treturn nested_exits")], guest="exits: held_nmi"),
     Mutant("nmi-before-the-tpr-threshold", EVENT, [("nested_exits_by_tpr(vcpu, v12) ||\n", "0 ||\n")],

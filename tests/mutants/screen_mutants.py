@@ -7,15 +7,18 @@ SCREEN = "drivers/screen.c"
 CONSOLE = "drivers/console.c"
 
 MUTANTS = [
-    Mutant("screen-stuck-port-for-ever", UART, [("\treturn late >= LATE_MAX;", "\treturn late >= 1000000;")],
+    Mutant("screen-stuck-port-for-ever", UART, [("\treturn uart->late >= LATE_MAX;", "\treturn uart->late >= 1000000;")],
            "console: a_stuck_port_is_given_up"),
-    Mutant("screen-stuck-port-stays-mute", UART, [("\tif (uart_is_stuck() && is_ready())\n\t\tlate = 0;\n", "")],
+    Mutant("screen-stuck-port-stays-mute", UART,
+           [("\tif (is_stuck(uart) && is_ready(uart))\n\t\tuart->late = 0;\n", "")],
            "console: a_stuck_port_is_given_up"),
-    Mutant("screen-late-characters-add-up", UART, [("\tlate = ready ? 0 : late + 1;", "\tlate = ready ? late : late + 1;")],
+    Mutant("screen-late-characters-add-up", UART,
+           [("\tuart->late = ready ? 0 : uart->late + 1;", "\tuart->late += !ready;")],
            "console: a_stuck_port_is_given_up"),
     Mutant("screen-divisor-overwritten", UART, [("control & (u8)~LINE_DIVISOR_ACCESS", "control")],
            "console: l1s_divisor_stays"),
-    Mutant("screen-divisor-access-lost", UART, [("\t\twrite_register(UART_LINE_CONTROL, control);\n", "\t\t(void)control;\n")],
+    Mutant("screen-divisor-access-lost", UART,
+           [("\t\twrite_register(uart, UART_LINE_CONTROL, control);\n", "\t\t(void)control;\n")],
            "console: l1s_divisor_stays"),
     Mutant("screen-spcr-speed-ignored", CONSOLE,
            [("\t\tplace.baud = spcr_baud(t[SPCR_BAUD]);", "\t\tplace.baud = spcr_baud(9);")],

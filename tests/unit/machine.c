@@ -17,6 +17,7 @@
 #include "kernel/x86.h"
 #include "mm/memmap.h"
 #include "mm/page_alloc.h"
+#include "vmx/monitor/monitor.h"
 #include "vmx/hw/caps.h"
 #include "vmx/l1/vm.h"
 #include "vmx/hw/vmx_cpu.h"
@@ -161,6 +162,7 @@ void machine_init(const char *options_line)
 	if (caps_init() != STATUS_OK || vmx_cpu_init() != STATUS_OK)
 		abort();
 	vm_probe_cpu(true);
+	monitor_open();
 	if (vm_init() != STATUS_OK)
 		abort();
 	nested_caps_init();

@@ -14,6 +14,7 @@
 #include "kernel/panic.h"
 #include "kernel/percpu.h"
 #include "kernel/x86.h"
+#include "vmx/hw/caps.h"
 #include "vmx/hw/entry.h"
 
 void vcpu_load_vmcs(struct vcpu *vcpu, struct vmcs *vmcs)
@@ -95,4 +96,15 @@ bool vcpu_intercepts_cr(struct vcpu *vcpu)
 {
 	(void)vcpu;
 	return options.intercept & INTERCEPT_CR;
+}
+
+/* The control that saves the rest makes it run on over other exits. */
+void vcpu_set_timer_wish(struct vcpu *vcpu, u32 ticks)
+{
+	ASSERT(vcpu->vmcs == &vcpu->vmcs01 && !vcpu->nested.vmxon && ticks);
+	vcpu->timer_wish = ticks;
+	vmcs_write(VMCS_pin_controls, caps_control(vmx_caps.pin, l0_controls.pin | PIN_PREEMPTION_TIMER));
+	vmcs_write(VMCS_exit_controls,
+		   caps_control(vmx_caps.exit, l0_controls.exit | EXIT_SAVE_PREEMPTION_TIMER));
+	vmcs_write(VMCS_preemption_timer_value, ticks);
 }

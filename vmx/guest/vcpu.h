@@ -51,6 +51,7 @@ enum gpr {
 #define REQUEST_EPT01_CHANGED BIT(1) /* flush this CPU's translations, drop EPT02s */
 #define REQUEST_STOP BIT(2)	     /* the machine stops */
 #define REQUEST_MACHINE_CHECK BIT(3) /* a machine check hit L0 */
+#define REQUEST_MONITOR BIT(5)	     /* the monitor stops it, or has a line for it: vmx/monitor */
 #define REQUEST_MTRRS_CHANGED BIT(4) /* of this CPU, by this CPU: EPT01 has not followed yet */
 
 /* An event to be injected at the next entry of the current VMCS. */
@@ -112,6 +113,12 @@ struct vcpu {
 	struct pf_intercept pf_wish;
 	struct pf_intercept pf_wish_next; /* changes places with it when L0 has handled an exit of L2's */
 	bool pf_wish_alternates;
+
+	/*
+	 * L0's own wish for an exit after so many ticks of the VMX-preemption timer, whoever runs; 0: none.
+	 * Constant after vcpu_set_timer_wish().
+	 */
+	u32 timer_wish;
 
 	struct absent absent;	      /* an access to absent memory is being stepped over: vmx/l1/absent.c */
 	struct ept01_step ept01_step; /* EPT01 for that, of L1's accesses and of an L2's without EPT */
@@ -245,6 +252,8 @@ extern struct l0_controls l0_controls;
 /* The host state of this CPU into the current VMCS (vmcs01, or a new vmcs02). */
 void vcpu_write_host_state(struct vcpu *vcpu);
 
+/* Before this CPU's guest runs for the first time (vmcs01 is loaded): the wish, from its first entry on. */
+void vcpu_set_timer_wish(struct vcpu *vcpu, u32 ticks);
 /* L0 itself wants all accesses to CR0, CR3 and CR4 of any guest, by intercept=cr. */
 bool vcpu_intercepts_cr(struct vcpu *vcpu);
 

@@ -93,10 +93,21 @@ static u32 ask_handlers(struct vcpu *vcpu, struct port_access *access)
 	for (unsigned int i = 0; i < range_count; i++) {
 		u32 bytes = bytes_in(&ranges[i], access);
 
-		if (bytes && !ranges[i].handler(vcpu, &ranges[i], access))
+		if (bytes && (!ranges[i].handler || !ranges[i].handler(vcpu, &ranges[i], access)))
 			kept |= bytes;
 	}
 	return kept;
+}
+
+/* Which of the access's bytes no guest has a port for. */
+static u32 hidden_bytes(const struct port_access *access)
+{
+	u32 bytes = 0;
+
+	for (unsigned int i = 0; i < range_count; i++)
+		if (!ranges[i].handler)
+			bytes |= bytes_in(&ranges[i], access);
+	return bytes;
 }
 
 static u32 machine_in(u16 port, unsigned int size)
@@ -129,12 +140,24 @@ static void out_whole(struct vcpu *vcpu, const struct port_access *access)
 		cpu_out_registers(vcpu->gpr, access->port, access->size);
 }
 
+/* Reading a port may change the device behind it: only those are read that the guest has. */
+static u32 in_beside(const struct port_access *access, u32 hidden)
+{
+	u32 value = 0;
+
+	if (!hidden)
+		return machine_in(access->port, access->size);
+	for (unsigned int i = 0; i < access->size; i++)
+		value |= (u32)(hidden & BIT(i) ? 0xff : inb((u16)(access->port + i))) << (8 * i);
+	return value;
+}
+
 void ports_access(struct vcpu *vcpu, struct port_access *access)
 {
 	u32 kept;
 
 	if (access->in) {
-		access->value = machine_in(access->port, access->size);
+		access->value = in_beside(access, hidden_bytes(access));
 		ask_handlers(vcpu, access);
 		return;
 	}

@@ -30,6 +30,7 @@ struct port_range {
 	/*
 	 * Of an access that reaches one of the ports.  Before an OUT: false keeps it from the range's ports,
 	 * the others get their bytes.  After an IN: may change what the guest reads.  Any CPU, the guest's.
+	 * NULL: guests have no such ports; IN reads ones, OUT is dropped, and the machine is not asked.
 	 */
 	bool (*handler)(struct vcpu *vcpu, const struct port_range *range, struct port_access *access);
 	const void *context; /* the handler's own */

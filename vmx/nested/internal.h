@@ -114,6 +114,15 @@ void addresses_merge(struct vcpu *vcpu, struct nested_vmcs *slot);
 /* Each entry with `stand_ins`: they show again what L1 and L2 read there. */
 void addresses_fill(struct vcpu *vcpu, struct nested_vmcs *slot);
 
+/* ---- timer.c ---- */
+/* vmcs02 is current and about to be entered, and L0 has a wish for the timer: the next of both. */
+void timer_merge(struct vcpu *vcpu, struct nested_vmcs *slot);
+/* What L1's own timer has left, while vmcs02 is current and vmcs12 has one. */
+static inline u64 timer_left(const struct nested_vmcs *slot)
+{
+	return vmcs_read(VMCS_preemption_timer_value) + slot->timer_beyond;
+}
+
 /* ---- msr_area.c: VM-entry MSR load, VM-exit MSR store and load lists ---- */
 /* Returns 0, or the index (from 1) of the entry that failed. */
 u32 msr_area_load(struct vcpu *vcpu, u64 gpa, u32 count, bool entry);

@@ -63,6 +63,7 @@ struct nested_vmcs {
 	u8 io_opened_count;
 	void *page02;	  /* region of vmcs02 */
 	u8 stand_ins;	  /* BIT(STAND_IN_*): those that hardware reads and writes */
+	u32 timer_beyond; /* ticks of L1's preemption timer when vmcs02's is at 0: timer.c */
 	bool tpr_relaxed; /* until L2 ends: tpr.c */
 	u16 vpid02;	  /* hardware VPID: vpid.c */
 	struct {	  /* merge.c: what vmcs02 holds, so that it is not written again */
@@ -156,6 +157,9 @@ bool nested_precedes_nmi(struct vcpu *vcpu);
 /* VMLAUNCH or VMRESUME of vmcs02 itself made VMfailValid(error): L1's instruction fails so (the outcome is
  * for insn_finish()), or L2 is entered again. */
 enum outcome nested_hardware_vmfail(struct vcpu *vcpu, u32 error);
+
+/* L0's own wish has come true in vmcs02, which is current: the timer starts anew, and L1's goes on. */
+void nested_timer_again(struct vcpu *vcpu);
 
 /* After L0 emulated an instruction of L2 (RIP advanced): L1's monitor trap flag, if it is on. */
 enum outcome nested_after_skip(struct vcpu *vcpu);

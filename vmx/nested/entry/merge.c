@@ -136,10 +136,11 @@ void merge_proc_controls(struct vcpu *vcpu, struct nested_vmcs *slot)
 static NOINLINE void merge_controls(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	struct vmcs12 *v12 = &slot->v12;
-	u32 save_timer = v12_has_pin(v12, PIN_PREEMPTION_TIMER) ? EXIT_SAVE_PREEMPTION_TIMER : 0;
+	u32 timer = vcpu->timer_wish ? PIN_PREEMPTION_TIMER : 0;
+	u32 save_timer = timer || v12_has_pin(v12, PIN_PREEMPTION_TIMER) ? EXIT_SAVE_PREEMPTION_TIMER : 0;
 	u32 vpid = tlb_uses_vpid() ? PROC2_VPID : 0;
 
-	vmcs_write(VMCS_pin_controls, caps_control(vmx_caps.pin, MERGED(WORD_PIN, v12->pin_controls, 0)));
+	vmcs_write(VMCS_pin_controls, caps_control(vmx_caps.pin, MERGED(WORD_PIN, v12->pin_controls, timer)));
 	vmcs_write(VMCS_proc2_controls,
 		   caps_control(vmx_caps.proc2, MERGED(WORD_PROC2, v12_proc2(v12), vpid)));
 	vmcs_write(VMCS_exit_controls,
@@ -355,7 +356,9 @@ static void merge_each_entry(struct vcpu *vcpu, struct nested_vmcs *slot)
 		vmcs_write(VMCS_tpr_threshold, slot->last.tpr_threshold = v12->tpr_threshold);
 	if (v12_has_proc2(v12, PROC2_VIRTUAL_INTERRUPT))
 		vmcs_write(VMCS_guest_intr_status, v12->guest_intr_status);
-	if (v12_has_pin(v12, PIN_PREEMPTION_TIMER))
+	if (unlikely(vcpu->timer_wish))
+		timer_merge(vcpu, slot);
+	else if (v12_has_pin(v12, PIN_PREEMPTION_TIMER))
 		vmcs_write(VMCS_preemption_timer_value, v12->preemption_timer_value);
 	if (unlikely(v12->exit_msr_store_count || slot->stores_time))
 		msr_area_merge(vcpu, slot);

@@ -201,7 +201,7 @@ bool nested_precedes_nmi(struct vcpu *vcpu)
 	const struct vmcs12 *v12 = &vcpu->nested.current->v12;
 
 	return event_debug_pending(vcpu) || nested_exits_by_tpr(vcpu, v12) ||
-	       (v12_has_pin(v12, PIN_PREEMPTION_TIMER) && !vmcs_read(VMCS_preemption_timer_value));
+	       (v12_has_pin(v12, PIN_PREEMPTION_TIMER) && !timer_left(vcpu->nested.current));
 }
 
 enum nmi_way { NMI_STAYS, NMI_BY_WINDOW, NMI_BY_STEP };

@@ -77,7 +77,7 @@ static bool wants_mtf(struct vcpu *vcpu)
 
 static bool wants_preemption_timer(struct vcpu *vcpu)
 {
-	return v12_has_pin(v12_current(vcpu), PIN_PREEMPTION_TIMER);
+	return v12_has_pin(v12_current(vcpu), PIN_PREEMPTION_TIMER) && !vcpu->nested.current->timer_beyond;
 }
 
 static bool wants_pml_full(struct vcpu *vcpu)

@@ -65,7 +65,7 @@ static void save_by_control(struct vcpu *vcpu, struct nested_vmcs *slot, u64 efe
 	if (v12_has_exit(v12, EXIT_SAVE_EFER))
 		v12->guest_efer = efer;
 	if (v12_has_exit(v12, EXIT_SAVE_PREEMPTION_TIMER) && v12_has_pin(v12, PIN_PREEMPTION_TIMER))
-		KEEP(preemption_timer_value, vmcs_read(VMCS_preemption_timer_value));
+		KEEP(preemption_timer_value, timer_left(slot));
 	if (v12_has_proc2(v12, PROC2_VIRTUAL_INTERRUPT))
 		KEEP(guest_intr_status, vmcs_read(VMCS_guest_intr_status));
 }

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MIT
+"""Wrong Socles around the monitor: its port, its timer beside L1's, its lines."""
+from mutant import Mutant
+
+TIMER, PORTS, LINE = "vmx/nested/entry/timer.c", "vmx/l1/ports.c", "vmx/monitor/line.c"
+WANTED, INTERNAL, FAST = "vmx/nested/exit/exit_wanted.c", "vmx/nested/internal.h", "vmx/nested/entry/entry_fast.c"
+MEMORY = "vmx/monitor/show_memory.c"
+
+MUTANTS = [
+    Mutant("monitor-timer-is-l1s", WANTED, [(" && !vcpu->nested.current->timer_beyond", "")],
+           "monitor: a_long_timer_is_l1s_to_the_tick"),
+    Mutant("monitor-timer-forgets-l1s", TIMER, [("\t\tslot->timer_beyond = l1 - ticks;\n", "")],
+           "monitor: a_long_timer_is_l1s_to_the_tick"),
+    Mutant("monitor-timer-not-shorter", TIMER, [("\t\tticks = MIN(ticks, l1);\n", "")], "monitor: a_short_timer_is_l1s"),
+    Mutant("monitor-timer-never-less", TIMER, [("\t\tslot->timer_beyond -= ticks;\n", "")],
+           "monitor: a_long_timer_is_l1s_to_the_tick"),
+    Mutant("monitor-timer-saved-short", INTERNAL,
+           [("vmcs_read(VMCS_preemption_timer_value) + slot->timer_beyond;", "vmcs_read(VMCS_preemption_timer_value);")],
+           "monitor: what_is_left_is_saved"),
+    Mutant("monitor-port-is-read", PORTS, [("hidden & BIT(i) ? 0xff : inb", "inb")], "monitor: guests_do_not_have_the_port"),
+    Mutant("monitor-port-is-written", PORTS,
+           [("(!ranges[i].handler || !ranges[i].handler(", "(ranges[i].handler && !ranges[i].handler(")],
+           "monitor: guests_do_not_have_the_port"),
+    Mutant("monitor-spoilt-line-runs", LINE, [("bool taken = !line->spoilt,", "bool taken = true,")],
+           "monitor: what_is_not_whole_is_refused"),
+    Mutant("monitor-number-wraps", LINE, [(" || sum > (UINT64_MAX - digit) / base", "")], "monitor: numbers"),
+    Mutant("monitor-reads-what-is-no-ram", MEMORY, [("\treturn page;\n", "\treturn true;\n")],
+           "monitor: commands_look_at_l1"),
+]

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The monitor: lines and words, the port that guests do not have, L1's preemption timer beside L0's own, and
+ * commands while L1 and L2 run.
+ */
+#include "tests/unit/cmocka_all.h"
+
+#include <string.h>
+
+#include "kernel/cmdline.h"
+#include "kernel/x86.h"
+#include "tests/unit/machine.h"
+#include "vmx/monitor/line.h"
+
+#define PORT 0x2f8
+#define IN(port, size) ((u64)(port) << 16 | ((size)-1u) | BIT(3))
+#define OUT(port, size) ((u64)(port) << 16 | ((size)-1u))
+
+static const char *typed = ""; /* what the UART still has to give */
+static char said[65536];
+static size_t said_length;
+static u8 scratch;
+static u32 touched; /* accesses to the UART's data */
+
+static bool port_in(u16 port, unsigned int size, u32 *value)
+{
+	*value = size == 1 ? 0x61 : 0x4461; /* channel 2's output is up */
+	if (port == PORT + 5)
+		*value = *typed ? 0x61 : 0x60;
+	else if (port == PORT + 7)
+		*value = scratch;
+	else if (port == PORT) {
+		touched++;
+		*value = *typed ? (u8)*typed++ : 0;
+	}
+	return true;
+}
+
+static bool port_out(u16 port, unsigned int size, u32 value)
+{
+	assert_int_equal(size, 1);
+	if (port == PORT + 7)
+		scratch = (u8)value;
+	if (port == PORT) {
+		touched++;
+		if (said_length < sizeof(said) - 1)
+			said[said_length++] = (char)value;
+	}
+	return true;
+}
+
+static void plug(void)
+{
+	fake_port_in = port_in;
+	fake_port_out = port_out;
+}
+
+/* The timer ends the guest, which finds this typed. What the monitor says. */
+static const char *type(const char *text)
+{
+	memset(said, 0, said_length);
+	said_length = 0;
+	typed = text;
+	EXIT_NOW(.reason = EXIT_PREEMPTION_TIMER);
+	/* attended to before the entry that follows */
+	EXIT_NOW(.reason = EXIT_PREEMPTION_TIMER);
+	return said;
+}
+
+/* ---- lines ---- */
+
+static enum line_event put(struct line *line, const char *text)
+{
+	enum line_event event = LINE_MORE;
+
+	for (; *text; text++)
+		event = line_put(line, (u8)*text);
+	return event;
+}
+
+static void a_line_becomes_words(void **state UNUSED)
+{
+	struct line line = { .length = 0 };
+	struct words words;
+
+	assert_int_equal(put(&line, "  regs\tl1x\x7f  \r"), LINE_DONE);
+	assert_true(line_take(&line, &words));
+	assert_int_equal(words.count, 2);
+	assert_string_equal(words.word[0], "regs");
+	assert_string_equal(words.word[1], "l1");
+	/* the line feed behind a carriage return is no line of its own */
+	assert_int_equal(put(&line, "\n"), LINE_MORE);
+	assert_int_equal(put(&line, "\n"), LINE_DONE);
+	assert_true(line_take(&line, &words));
+	assert_int_equal(words.count, 0);
+	assert_int_equal(put(&line, "x\x15"), LINE_CANCEL);
+	assert_int_equal(put(&line, "\b"), LINE_MORE);
+}
+
+static void what_is_not_whole_is_refused(void **state UNUSED)
+{
+	struct line line = { .length = 0 };
+	struct words words;
+
+	for (int i = 0; i < 3 * LINE_SIZE; i++)
+		line_put(&line, 'a');
+	assert_int_equal(line_put(&line, '\r'), LINE_DONE);
+	assert_false(line_take(&line, &words));
+	put(&line, "go");
+	line_spoil(&line);
+	put(&line, "\r");
+	assert_false(line_take(&line, &words));
+	put(&line, "g\x80o\r");
+	assert_false(line_take(&line, &words));
+	put(&line, "1 2 3 4 5 6 7\r");
+	assert_false(line_take(&line, &words));
+	put(&line, "1 2 3 4 5 6\r");
+	assert_true(line_take(&line, &words));
+	assert_int_equal(words.count, 6);
+}
+
+static void numbers(void **state UNUSED)
+{
+	u64 value = 7;
+
+	assert_true(line_hex("ffffffffffffffff", UINT64_MAX, &value) && value == UINT64_MAX);
+	assert_true(line_hex("0X1f", 0x1f, &value) && value == 0x1f);
+	assert_false(line_hex("20", 0x1f, &value));
+	assert_false(line_hex("10000000000000000", UINT64_MAX, &value));
+	assert_false(line_hex("", 9, &value) || line_hex("0x", 9, &value) || line_hex("1g", 99, &value));
+	assert_true(line_decimal("19", 19, &value) && value == 19);
+	assert_false(line_decimal("1a", 99, &value) || line_decimal("-1", 99, &value));
+}
+
+/* ---- the port ---- */
+
+static u32 l1_in(u16 port, unsigned int size)
+{
+	machine_vcpu->gpr[GPR_RAX] = 0;
+	EXIT_NOW(.reason = EXIT_IO, .qualification = IN(port, size), .length = 1);
+	return (u32)machine_vcpu->gpr[GPR_RAX];
+}
+
+static void guests_do_not_have_the_port(void **state UNUSED)
+{
+	u32 before = touched;
+
+	typed = "x";
+	for (u16 port = PORT; port < PORT + 8; port++)
+		assert_int_equal(l1_in(port, 1), 0xff);
+	assert_int_equal(l1_in(PORT, 4), 0xffffffff);
+	/* the neighbour is there */
+	assert_int_equal(l1_in(PORT - 1, 2), 0xff61);
+	assert_int_equal(l1_in(PORT + 7, 2), 0x61ff);
+	machine_vcpu->gpr[GPR_RAX] = 'y';
+	EXIT_NOW(.reason = EXIT_IO, .qualification = OUT(PORT, 1), .length = 1);
+	EXIT_NOW(.reason = EXIT_IO, .qualification = OUT(PORT, 4), .length = 1);
+	assert_int_equal(touched, before);
+	assert_string_equal(typed, "x");
+	typed = "";
+}
+
+static void without_it_nothing_is_intercepted(void **state UNUSED)
+{
+	assert_int_equal(machine_vcpu->timer_wish, 0);
+	assert_false(machine_field01(VMCS_pin_controls) & PIN_PREEMPTION_TIMER);
+	assert_false(machine_field01(VMCS_proc_controls) & PROC_IO_BITMAPS);
+	assert_int_equal(said_length, 0);
+}
+
+/* ---- the timer ---- */
+
+#define WISH machine_vcpu->timer_wish
+#define TIMER (u32) machine_field(VMCS_preemption_timer_value)
+
+/* L2 runs, with a timer of L1's if `ticks` is not ~0. */
+static void run_l2_with(u64 ticks)
+{
+	u64 pin, out;
+
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	if (ticks != ~0ull) {
+		assert_int_equal(l1_vmread(VMCS_pin_controls, &pin), 0);
+		assert_int_equal(l1_vmread(VMCS_exit_controls, &out), 0);
+		assert_int_equal(l1_vmwrite(VMCS_pin_controls, pin | PIN_PREEMPTION_TIMER), 0);
+		assert_int_equal(l1_vmwrite(VMCS_exit_controls, out | EXIT_SAVE_PREEMPTION_TIMER), 0);
+		assert_int_equal(l1_vmwrite(VMCS_preemption_timer_value, ticks), 0);
+	}
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_true(machine_in_l2());
+	assert_true(machine_field(VMCS_pin_controls) & PIN_PREEMPTION_TIMER);
+	assert_true(machine_field(VMCS_exit_controls) & EXIT_SAVE_PREEMPTION_TIMER);
+}
+
+static u64 saved(void)
+{
+	u64 value = 0;
+
+	assert_false(machine_in_l2());
+	assert_int_equal(l1_vmread(VMCS_preemption_timer_value, &value), 0);
+	return value;
+}
+
+static void l0s_timer_is_not_l1s_exit(void **state UNUSED)
+{
+	assert_int_equal(machine_field01(VMCS_preemption_timer_value), WISH);
+	machine_set_field(VMCS_preemption_timer_value, 0);
+	EXIT_NOW(.reason = EXIT_PREEMPTION_TIMER);
+	assert_int_equal(TIMER, WISH);
+	run_l2_with(~0ull);
+	assert_int_equal(TIMER, WISH);
+	machine_set_field(VMCS_preemption_timer_value, 0);
+	EXIT_NOW(.reason = EXIT_PREEMPTION_TIMER);
+	assert_true(machine_in_l2());
+	assert_int_equal(TIMER, WISH);
+}
+
+static void a_short_timer_is_l1s(void **state UNUSED)
+{
+	run_l2_with(WISH - 1);
+	assert_int_equal(TIMER, WISH - 1);
+	machine_set_field(VMCS_preemption_timer_value, 0);
+	EXIT_NOW(.reason = EXIT_PREEMPTION_TIMER);
+	assert_int_equal(saved(), 0);
+}
+
+static void a_timer_of_0_is_l1s(void **state UNUSED)
+{
+	run_l2_with(0);
+	assert_int_equal(TIMER, 0);
+	EXIT_NOW(.reason = EXIT_PREEMPTION_TIMER);
+	assert_int_equal(saved(), 0);
+}
+
+/* Two of L0's, and then the rest is L1's. */
+static void a_long_timer_is_l1s_to_the_tick(void **state UNUSED)
+{
+	run_l2_with(2 * WISH + 5);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(TIMER, WISH);
+		machine_set_field(VMCS_preemption_timer_value, 0);
+		EXIT_NOW(.reason = EXIT_PREEMPTION_TIMER);
+		assert_true(machine_in_l2());
+	}
+	assert_int_equal(TIMER, 5);
+	machine_set_field(VMCS_preemption_timer_value, 0);
+	EXIT_NOW(.reason = EXIT_PREEMPTION_TIMER);
+	assert_int_equal(saved(), 0);
+}
+
+static void what_is_left_is_saved(void **state UNUSED)
+{
+	run_l2_with(3 * WISH);
+	machine_set_field(VMCS_preemption_timer_value, 0);
+	EXIT_NOW(.reason = EXIT_PREEMPTION_TIMER);
+	/* an exit that L0 handles: the timer goes on */
+	machine_set_field(VMCS_preemption_timer_value, 100);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_int_equal(saved(), WISH + 100);
+}
+
+/* ---- commands ---- */
+
+static void commands_look_at_l1(void **state UNUSED)
+{
+	u64 rip = machine_field(VMCS_guest_rip);
+
+	machine_vcpu->gpr[GPR_R9] = 0x123456789;
+	assert_non_null(strstr(type("regs\r"), "r9 123456789"));
+	assert_non_null(strstr(said, "L1, which runs"));
+	assert_non_null(strstr(said, "running> "));
+	assert_non_null(strstr(type("nonsense\r"), "error: no command nonsense"));
+	assert_non_null(strstr(type("vmcs 12\r"), "error: L1 has no current VMCS"));
+	assert_non_null(strstr(type("vmcs 01 4000\r"), "4000 pin_controls"));
+	assert_non_null(strstr(type("msr 10000000\r"), "#GP"));
+	assert_non_null(strstr(type("exits\r"), "PREEMPTION_TIMER l1 "));
+	assert_non_null(strstr(type("help\r"), "monitor-write=on"));
+	l1_write64(0x5000, 0x1122334455667788);
+	assert_non_null(strstr(type("x/1q 5000\r"), "5000: 1122334455667788"));
+	assert_non_null(strstr(type("x/3l gpa:5004\r"), "5004: 11223344 "));
+	assert_non_null(strstr(type("x/1b gpa:8000000\r"), "no RAM"));
+	assert_non_null(strstr(type("walk 5000\r"), "5000 is gpa 5000"));
+	assert_int_equal(machine_field(VMCS_guest_rip), rip);
+}
+
+static void commands_look_at_l2(void **state UNUSED)
+{
+	run_l2_with(~0ull);
+	assert_non_null(strstr(type("regs\r"), "L2, which runs"));
+	assert_non_null(strstr(type("regs l1\r"), "the host state of vmcs12"));
+	assert_non_null(strstr(type("vmcs 12 pin\r"), "pin_controls"));
+	assert_non_null(strstr(said, " (02: "));
+	assert_non_null(strstr(type("vmcs 02 guest\r"), "guest_rip"));
+	assert_non_null(strstr(type("vmcs 01 host\r"), "host_rip"));
+	assert_non_null(strstr(type("ept 12 5000\r"), "error: vmcs12 has no EPT"));
+	assert_non_null(strstr(type("why\r"), "no VM entry and no VMX instruction"));
+	assert_true(machine_in_l2());
+}
+
+static void stop_holds_until_go(void **state UNUSED)
+{
+	assert_non_null(strstr(type("stop\rcpus\rx/0q 1\rgo\r"), "stopped> "));
+	assert_non_null(strstr(said, "cpu 0: apic-id 0 L1"));
+	assert_non_null(strstr(said, "error: x/ NU"));
+	assert_non_null(strstr(said, "running> "));
+	/* the rest of what was typed has been taken */
+	assert_string_equal(typed, "");
+}
+
+static void ports_are_written_on_request_alone(void **state UNUSED)
+{
+	scratch = 1;
+	assert_non_null(
+		strstr(type("io 2ff 5\r"), options.monitor_write ? "io 2ff 5" : "error: say monitor-write"));
+	assert_int_equal(scratch, options.monitor_write ? 5 : 1);
+	assert_non_null(strstr(type("io 80.w\r"), "io 80: 4461"));
+}
+
+#define WITH(test) MACHINE_TEST_BEFORE(test, "monitor=com2", plug)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_line_becomes_words),
+		cmocka_unit_test(what_is_not_whole_is_refused),
+		cmocka_unit_test(numbers),
+		WITH(guests_do_not_have_the_port),
+		MACHINE_TEST_BEFORE(without_it_nothing_is_intercepted, "monitor=off", plug),
+		WITH(l0s_timer_is_not_l1s_exit),
+		WITH(a_short_timer_is_l1s),
+		WITH(a_timer_of_0_is_l1s),
+		WITH(a_long_timer_is_l1s_to_the_tick),
+		WITH(what_is_left_is_saved),
+		WITH(commands_look_at_l1),
+		WITH(commands_look_at_l2),
+		WITH(stop_holds_until_go),
+		WITH(ports_are_written_on_request_alone),
+		MACHINE_TEST_BEFORE(ports_are_written_on_request_alone, "monitor=0x2f8,9600 monitor-write=on",
+				    plug),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Finds a line's command, and those that move the machine: stop, go, cpu, reset.
+ */
+#include "vmx/monitor/command.h"
+
+#include "kernel/hw/cpu.h"
+#include "kernel/percpu.h"
+#include "kernel/string.h"
+#include "vmx/monitor/control.h"
+#include "vmx/monitor/output.h"
+
+enum when { STOPPED, ANY };
+
+static const struct command {
+	const char *name, *brief, *arguments;
+	enum when when;
+	bool (*function)(struct vcpu *vcpu, const struct words *words);
+	const char *text;
+} commands[] = {
+#define M(name, brief, arguments, when, function, text) { name, brief, arguments, when, function, text },
+#include "vmx/monitor/commands.def"
+#undef M
+};
+
+static bool is_called(const char *name, const char *word)
+{
+	size_t length = strlen(name);
+
+	return length && (name[length - 1] == '/' ? !strncmp(name, word, length) : !strcmp(name, word));
+}
+
+static const struct command *find(const char *word)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(commands); i++)
+		if (is_called(commands[i].name, word) || is_called(commands[i].brief, word))
+			return &commands[i];
+	return NULL;
+}
+
+static void run(struct vcpu *vcpu, const struct command *command, const struct words *words)
+{
+	bool stopped = control_is_stopped(), done;
+
+	if (command->when == STOPPED && !stopped)
+		control_stop(vcpu);
+	done = command->function(vcpu, words);
+	if (!done)
+		output("error: %s %s", command->name, command->arguments);
+	if (command->when == STOPPED && !stopped && !(done && command->function == command_cpu))
+		control_go();
+}
+
+void command_execute(struct vcpu *vcpu, struct line *line)
+{
+	const struct command *command;
+	struct words words;
+
+	if (!line_take(line, &words)) {
+		output("error: the line was too long, or not all of it arrived");
+	} else if (words.count) {
+		command = find(words.word[0]);
+		if (command)
+			run(vcpu, command, &words);
+		else
+			output("error: no command %s; try help", words.word[0]);
+	}
+	/* Another CPU's turn: it prompts. */
+	if (control_is_stopped() && control_turn() == vcpu->cpu->id)
+		output_text("stopped> ", 9);
+	else if (!control_is_stopped())
+		output_text("running> ", 9);
+}
+
+bool command_help(struct vcpu *vcpu, const struct words *words)
+{
+	(void)vcpu;
+	for (unsigned int i = 0; i < ARRAY_SIZE(commands); i++)
+		output("%-5s %-2s %-22s %s", commands[i].name, commands[i].brief, commands[i].arguments,
+		       commands[i].text);
+	output("Addresses, MSRs, ports are hexadecimal, counts are decimal. Ctrl-U empties the line.");
+	return words->count == 1;
+}
+
+bool command_stop(struct vcpu *vcpu, const struct words *words)
+{
+	if (!control_is_stopped())
+		control_stop(vcpu);
+	for (u32 i = 0; i < percpu_count(); i++)
+		if (!control_has_stopped(i))
+			output("cpu %u: has not stopped; it waits for a SIPI, or sleeps deeper than C2", i);
+	return words->count == 1;
+}
+
+bool command_go(struct vcpu *vcpu, const struct words *words)
+{
+	(void)vcpu;
+	if (words->count != 1)
+		return false;
+	if (control_is_stopped())
+		control_go();
+	return true;
+}
+
+/* The CPU that is given the turn prints its prompt by itself. */
+bool command_cpu(struct vcpu *vcpu, const struct words *words)
+{
+	u64 id = vcpu->cpu->id;
+
+	if (words->count != 2 || !line_decimal(words->word[1], percpu_count() - 1, &id))
+		return false;
+	if (!control_has_stopped((u32)id))
+		output("error: cpu %llu has not stopped", LL(id));
+	else
+		control_give_turn((u32)id);
+	return true;
+}
+
+/* The chipset's reset register, then the keyboard controller's line. */
+bool command_reset(struct vcpu *vcpu, const struct words *words)
+{
+	(void)vcpu;
+	if (words->count != 1)
+		return false;
+	outb(0xcf9, 0x02);
+	outb(0xcf9, 0x06);
+	outb(0x64, 0xfe);
+	output("error: neither port CF9 nor port 64 has reset the machine");
+	return true;
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who looks at the port, and when. While the machine runs, each CPU looks at it by an exit of the
+ * VMX-preemption timer: the one periodic event that needs no device, and that comes when a guest loops with
+ * interrupts off. While the machine is stopped, the CPU whose turn it is looks all the time.
+ * SDM: "VMX-Preemption Timer".
+ */
+#include "vmx/monitor/monitor.h"
+
+#include "drivers/pit.h"
+#include "kernel/cmdline.h"
+#include "kernel/hw/cpu.h"
+#include "kernel/log.h"
+#include "kernel/msr.h"
+#include "kernel/panic.h"
+#include "kernel/percpu.h"
+#include "vmx/hw/caps.h"
+#include "vmx/guest/handlers.h"
+#include "vmx/l1/ports.h"
+#include "vmx/monitor/command.h"
+#include "vmx/monitor/control.h"
+#include "vmx/monitor/output.h"
+
+#define UART_PORTS 8
+#define NOBODY (~0u)
+
+static bool is_on;	   /* constant after monitor_open() */
+static u32 owner = NOBODY; /* any CPU, atomic: who looks at the port, or has a complete line in hand */
+static struct line line;   /* the owner's; while the machine is stopped, that of the CPU with the turn */
+
+/* What arrives at once is taken at once: the next look may be 20 ms away, and a UART holds 16 characters. */
+#define QUIET_PART 20
+
+static bool is_possible(const struct uart_place *place)
+{
+	const char *fault = NULL;
+
+	if (uart_is_console(place->base))
+		fault = "that is Socle's console; name another port, or console= another";
+	else if (!(vmx_caps.pin.allowed1 & PIN_PREEMPTION_TIMER) ||
+		 !(vmx_caps.exit.allowed1 & EXIT_SAVE_PREEMPTION_TIMER))
+		fault = "the processor has no VMX-preemption timer whose value is saved";
+	else if (!output_open(place))
+		fault = "no serial port answers there";
+	if (fault)
+		log_warn("monitor=: %s; there is no monitor", fault);
+	return !fault;
+}
+
+void monitor_open(void)
+{
+	const struct console_option *wanted = &options.monitor;
+	struct uart_place place = { .base = wanted->address, .baud = wanted->baud ? wanted->baud : 115200 };
+	struct port_range range = { (u16)wanted->address, UART_PORTS, "monitor", NULL, NULL };
+
+	if (wanted->serial == SERIAL_NONE || !is_possible(&place))
+		return;
+	is_on = true;
+	ports_add(&range);
+	control_init(pit_measure_20ms());
+	log_info("monitor: port %llx, hidden from L1", LL(wanted->address));
+	output("socle: monitor; try help");
+	output_text("running> ", 9);
+}
+
+/* The timer counts down by 1 each time that bit X of the TSC changes. SDM: "IA32_VMX_MISC", bits 4:0. */
+void monitor_start_cpu(struct vcpu *vcpu)
+{
+	u64 ticks;
+
+	if (!is_on)
+		return;
+	ticks = control_period() >> (rdmsr(MSR_IA32_VMX_MISC) & VMX_MISC_TIMER_RATE);
+	vcpu_set_timer_wish(vcpu, (u32)MIN(MAX(ticks, (u64)1), (u64)UINT32_MAX));
+}
+
+/* A byte from the port into the line, and its echo. True: the line is complete. */
+static bool take(u8 byte)
+{
+	enum line_event event = line_put(&line, byte);
+
+	switch (event) {
+	case LINE_ECHO: output_text(&(char){ (char)byte }, 1); break;
+	case LINE_ERASE: output_text("\b \b", 3); break;
+	case LINE_CANCEL: output_text("^\n", 2); break;
+	case LINE_DONE: output_text("\n", 1); break;
+	default: break;
+	}
+	return event == LINE_DONE;
+}
+
+/* What has arrived. True: a complete line. Bounded: a line has an end, and who sends more without one waits.
+ */
+static bool gather(u64 quiet)
+{
+	u64 last = rdtsc();
+	u32 count = 0;
+	u8 byte;
+
+	do {
+		enum uart_input input = output_receive(&byte);
+
+		if (input == UART_NOTHING) {
+			cpu_pause();
+			continue;
+		}
+		if (input == UART_OVERRUN)
+			line_spoil(&line);
+		if (take(byte))
+			return true;
+		last = rdtsc();
+		count++;
+	} while (count && count < 2 * LINE_SIZE && rdtsc() - last < quiet);
+	return false;
+}
+
+/* The machine runs: one CPU looks. */
+static void poll(struct vcpu *vcpu)
+{
+	u32 nobody = NOBODY;
+
+	if (__atomic_load_n(&owner, __ATOMIC_RELAXED) == vcpu->cpu->id || control_is_stopped()) {
+		control_request_this(vcpu);
+		return;
+	}
+	if (!__atomic_compare_exchange_n(&owner, &nobody, vcpu->cpu->id, false, __ATOMIC_ACQUIRE,
+					 __ATOMIC_RELAXED))
+		return;
+	if (gather(control_period() / QUIET_PART))
+		control_request_this(vcpu);
+	else
+		__atomic_store_n(&owner, NOBODY, __ATOMIC_RELEASE);
+}
+
+enum outcome exit_preemption_timer(struct vcpu *vcpu)
+{
+	ASSERT(vcpu->timer_wish);
+	if (vcpu->nested.in_l2)
+		nested_timer_again(vcpu);
+	else
+		vmcs_write(VMCS_preemption_timer_value, vcpu->timer_wish);
+	poll(vcpu);
+	return OUTCOME_RESUME;
+}
+
+/* Commands change the VMCS, which nobody may in the middle of such a step: it is over at the next exit. */
+static bool is_stepping(struct vcpu *vcpu)
+{
+	return vcpu->vmcs->steps & STEP_ABSENT;
+}
+
+static void converse(struct vcpu *vcpu, bool *prompted)
+{
+	u8 byte;
+	enum uart_input input;
+
+	if (!*prompted)
+		output_text("stopped> ", 9);
+	*prompted = true;
+	input = output_receive(&byte);
+	if (input == UART_OVERRUN)
+		line_spoil(&line);
+	if (input != UART_NOTHING && take(byte))
+		command_execute(vcpu, &line);
+}
+
+void monitor_attend(struct vcpu *vcpu)
+{
+	u32 id = vcpu->cpu->id;
+	bool prompted = false;
+
+	if (is_stepping(vcpu))
+		return;
+	if (__atomic_load_n(&owner, __ATOMIC_RELAXED) == id && !control_is_stopped()) {
+		command_execute(vcpu, &line);
+		prompted = control_turn() == id;
+		__atomic_store_n(&owner, NOBODY, __ATOMIC_RELEASE);
+	}
+	while (control_stay(vcpu)) {
+		if (control_turn() == id)
+			converse(vcpu, &prompted);
+		else
+			prompted = false;
+		cpu_pause();
+	}
+}

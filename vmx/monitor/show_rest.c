@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * MSRs, ports, and what the exits were.
+ */
+#include "kernel/cmdline.h"
+#include "kernel/hw/cpu.h"
+#include "kernel/string.h"
+#include "vmx/l1/exit_msr.h"
+#include "vmx/hw/exits.h"
+#include "vmx/monitor/command.h"
+#include "vmx/monitor/output.h"
+
+#define TRACE_USUAL 16u
+
+bool command_msr(struct vcpu *vcpu, const struct words *words)
+{
+	u64 number, value;
+
+	if (words->count != 2 || !line_hex(words->word[1], UINT32_MAX, &number))
+		return false;
+	if (msr_read(vcpu, (u32)number, &value))
+		output("msr %llx: %llx", LL(number), LL(value));
+	else
+		output("msr %llx: #GP", LL(number));
+	return true;
+}
+
+/* PORT, PORT.b, PORT.w, PORT.l */
+static bool parse_port(char *word, u16 *port, unsigned int *size)
+{
+	size_t length = strlen(word);
+	u64 number;
+
+	*size = 1;
+	if (length > 2 && word[length - 2] == '.') {
+		*size = word[length - 1] == 'b'	  ? 1
+			: word[length - 1] == 'w' ? 2
+			: word[length - 1] == 'l' ? 4
+						  : 0;
+		word[length - 2] = '\0';
+	}
+	if (!*size || !line_hex(word, 0x10000 - *size, &number))
+		return false;
+	*port = (u16)number;
+	return true;
+}
+
+static u32 port_in(u16 port, unsigned int size)
+{
+	return size == 1 ? inb(port) : size == 2 ? inw(port) : inl(port);
+}
+
+static void port_out(u16 port, unsigned int size, u32 value)
+{
+	if (size == 1)
+		outb(port, (u8)value);
+	else if (size == 2)
+		outw(port, (u16)value);
+	else
+		outl(port, value);
+}
+
+bool command_io(struct vcpu *vcpu, const struct words *words)
+{
+	unsigned int size;
+	u64 value;
+	u16 port;
+
+	(void)vcpu;
+	if (words->count < 2 || words->count > 3 || !parse_port(words->word[1], &port, &size))
+		return false;
+	if (words->count == 2) {
+		output("io %x: %x", port, port_in(port, size));
+		return true;
+	}
+	if (!line_hex(words->word[2], UINT32_MAX >> (32 - 8 * size), &value))
+		return false;
+	if (options.monitor_write)
+		port_out(port, size, (u32)value);
+	else
+		output("error: say monitor-write=on on Socle's command line");
+	return true;
+}
+
+bool command_exits(struct vcpu *vcpu, const struct words *words)
+{
+	for (u32 i = 0; i < EXIT_REASON_COUNT; i++)
+		if (vcpu->exits_l1[i] | vcpu->exits_l2[i])
+			output("%u %s l1 %llu l2 %llu to-l1 %llu", i, exit_reason_name(i),
+			       LL(vcpu->exits_l1[i]), LL(vcpu->exits_l2[i]), LL(vcpu->exits_reflected[i]));
+	return words->count == 1;
+}
+
+static void show_trace(struct vcpu *vcpu, u32 count)
+{
+	for (u32 back = 0; back < count; back++) {
+		const struct trace_entry *entry = vcpu_trace(vcpu, back);
+
+		if (!entry->tsc)
+			break;
+		output("-%u L%u %s%s rip %llx subject %llx tsc %llu", back + 1, entry->level,
+		       exit_reason_name(entry->reason), entry->reflected ? " to-l1" : "", LL(entry->rip),
+		       LL(entry->qualification), LL(entry->tsc));
+	}
+}
+
+bool command_trace(struct vcpu *vcpu, const struct words *words)
+{
+	u64 count = TRACE_USUAL;
+
+	if (words->count > 2 || (words->count == 2 && !line_decimal(words->word[1], TRACE_COUNT, &count)))
+		return false;
+	show_trace(vcpu, (u32)count);
+	return true;
+}
+
+bool command_dump(struct vcpu *vcpu, const struct words *words)
+{
+	const struct words alone = { { words->word[0] }, 1 };
+
+	return words->count == 1 && command_regs(vcpu, &alone) && command_why(vcpu, &alone) &&
+	       command_trace(vcpu, &alone);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The VMX-preemption timer of vmcs02, where L0 wants exits by it too: it holds what comes first of L1's time
+ * and L0's, and `timer_beyond` what L1's time has more.  The control that saves the rest is on, so that the
+ * sum is L1's timer at any exit, to the tick.  SDM: "VMX-Preemption Timer".
+ */
+#include "vmx/nested/internal.h"
+
+void timer_merge(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	u32 ticks = vcpu->timer_wish, l1 = (u32)slot->v12.preemption_timer_value;
+
+	slot->timer_beyond = 0;
+	if (v12_has_pin(&slot->v12, PIN_PREEMPTION_TIMER)) {
+		ticks = MIN(ticks, l1);
+		slot->timer_beyond = l1 - ticks;
+	}
+	vmcs_write(VMCS_preemption_timer_value, ticks);
+}
+
+void nested_timer_again(struct vcpu *vcpu)
+{
+	struct nested_vmcs *slot = vcpu->nested.current;
+	u32 ticks = vcpu->timer_wish;
+
+	if (v12_has_pin(&slot->v12, PIN_PREEMPTION_TIMER)) {
+		ticks = MIN(ticks, slot->timer_beyond);
+		slot->timer_beyond -= ticks;
+	}
+	vmcs_write(VMCS_preemption_timer_value, ticks);
+}
