@@ -13,6 +13,10 @@
 
 extern const u8 build_id_note[];
 
+#ifndef SOCLE_VERSION
+#define SOCLE_VERSION "of no known version" /* compiled by a tool, not by the Makefile */
+#endif
+
 const char version_text[] = SOCLE_VERSION;
 
 void version_build_id(char text[VERSION_BUILD_ID_SIZE])

@@ -30,7 +30,8 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	memcpy(fake_memory + INFO, &total, sizeof(total));
 	__asan_poison_memory_region(fake_memory + INFO + MAX(total, 8u), 0x20000);
 	if (multiboot2_parse(0x36d76289, INFO, &info) == STATUS_OK) {
-		if (info.module_count > BOOT_MODULE_MAX || !info.range_count || info.range_count > BOOT_RANGE_MAX)
+		if (info.module_count > BOOT_MODULE_MAX || !info.range_count ||
+		    info.range_count > BOOT_RANGE_MAX)
 			abort();
 		for (u32 i = 0; i < info.module_count; i++)
 			if (strlen(info.modules[i].cmdline) >= BOOT_STRING_SPACE)

@@ -21,7 +21,7 @@ import rooms
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FLAGS = ("-std=gnu11", "-O0", "-ffreestanding", "-mno-red-zone", "-mgeneral-regs-only", "-fno-pie", "-I.", "-w",
-         "-DSOCLE_VERSION=\"\"", "-fcallgraph-info")
+         "-fcallgraph-info")
 NODE = re.compile(r'^node: \{ title: "([^"]+)" label: "[^"\\]*\\n([^":]+):\d+:\d+[^"]*"( shape : ellipse)?', re.M)
 EDGE = re.compile(r'^edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"', re.M)
 FOLDERS = ("boot", "kernel", "mm", "drivers", "vmx")

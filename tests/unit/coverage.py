@@ -54,7 +54,7 @@ def main():
     parser.add_argument("--floor", type=pathlib.Path)
     parser.add_argument("--raise", dest="raising", action="store_true")
     arguments = parser.parse_args()
-    found = figures(arguments.objects, arguments.folder)
+    found = figures(arguments.objects.resolve(), arguments.folder)
     floors = read_floors(arguments.floor) if arguments.floor else {}
     low = []
     for name, (run, lines) in found.items():

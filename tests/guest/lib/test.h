@@ -65,8 +65,8 @@ enum socle_counter {
 	COUNT_SLOT_EVICTIONS,
 };
 u64 socle_count(enum socle_counter which);
-/* What a Socle that counts (COUNT=1) has executed: VMREADs, VMWRITEs, VMPTRLDs and VMCLEARs, VM entries, RDMSRs and
- * WRMSRs, INVEPTs and INVVPIDs. All ones where nobody counts. */
+/* What a Socle that counts (COUNT=1) has executed: VMREADs, VMWRITEs, VMPTRLDs and VMCLEARs, VM entries,
+ * RDMSRs and WRMSRs, INVEPTs and INVVPIDs. All ones where nobody counts. */
 enum { HW_COUNTED = 6 };
 u64 socle_hw_count(u64 which);
 

@@ -19,11 +19,14 @@
 #define L0_ADDS(word) CONTROLS_WITH(word, L0_BOTH, L1_ANY)
 
 /* L0 must be able to leave its own mark on what L1 is offered, and nothing that L1 is not offered passes. */
-_Static_assert(
-	!(CONTROLS_WITH(WORD_PIN, L0_BOTH, L1_PASSED) | CONTROLS_WITH(WORD_PROC, L0_BOTH, L1_PASSED) |
-	  CONTROLS_WITH(WORD_PROC2, L0_BOTH, L1_PASSED) | CONTROLS_WITH(WORD_EXIT, L0_BOTH, L1_PASSED) |
-	  CONTROLS_WITH(WORD_ENTRY, L0_BOTH, L1_PASSED)),
-	"a control that L0 always sets in vmcs02 is MERGED: L1's own setting must be honoured by code");
+#define KEEPS_L1S_SETTING(word)                                                                              \
+	_Static_assert(!CONTROLS_WITH(word, L0_BOTH, L1_PASSED),                                             \
+		       "a control that L0 always sets in vmcs02 is MERGED: L1's own setting is code's")
+KEEPS_L1S_SETTING(WORD_PIN);
+KEEPS_L1S_SETTING(WORD_PROC);
+KEEPS_L1S_SETTING(WORD_PROC2);
+KEEPS_L1S_SETTING(WORD_EXIT);
+KEEPS_L1S_SETTING(WORD_ENTRY);
 
 /* A control word of vmcs02: L1's own bits, L0's, and `more` that L0 wants at times. */
 #define MERGED(word, l1, more) (((u32)(l1)&L1_SETS(word)) | L0_ADDS(word) | (u32)(more))
