@@ -9,7 +9,8 @@
 #include "kernel/hw/vmx.h"
 #include "kernel/panic.h"
 #include "vmx/hw/caps.h"
-#include "vmx/guest/vcpu.h"
+#include "vmx/hw/vmcs_field.h"
+#include "vmx/hw/vmx.h"
 
 static void flush_checked(enum hw_vmx_result result, const char *what)
 {
@@ -65,9 +66,8 @@ void tlb_flush_vpid_address(u16 vpid, u64 linear)
 		tlb_flush_vpid(vpid);
 }
 
-void tlb_flush_guest(struct vcpu *vcpu)
+void tlb_flush_guest(void)
 {
-	(void)vcpu; /* its VMCS is the current one */
 	if (tlb_uses_vpid())
 		tlb_flush_vpid((u16)vmcs_read(VMCS_vpid));
 }

@@ -8,8 +8,6 @@
 
 #include "kernel/types.h"
 
-struct vcpu;
-
 /* Is a VPID used at all?  Constant after caps_init(). */
 bool tlb_uses_vpid(void);
 
@@ -22,7 +20,10 @@ void tlb_flush_vpid(u16 vpid);
 void tlb_flush_vpid_keep_globals(u16 vpid);
 void tlb_flush_vpid_address(u16 vpid, u64 linear);
 
-/* What MOV to CR3 or a paging-mode change of the guest that runs now flushes: everything of its VPID. */
-void tlb_flush_guest(struct vcpu *vcpu);
+/*
+ * What MOV to CR3 or a paging-mode change flushes: everything of the VPID of the current VMCS, which is that
+ * of the guest that runs now.
+ */
+void tlb_flush_guest(void);
 
 #endif

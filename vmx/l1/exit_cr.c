@@ -178,7 +178,7 @@ static enum outcome write_cr0_value(struct vcpu *vcpu, u64 value)
 	if (efer != vcpu_reg(vcpu, REG_EFER))
 		cr_set_efer(vcpu, efer);
 	if (changed & CR0_PG)
-		tlb_flush_guest(vcpu);
+		tlb_flush_guest();
 	return OUTCOME_SKIP;
 }
 
@@ -216,7 +216,7 @@ static enum outcome write_cr4_value(struct vcpu *vcpu, u64 value)
 		return outcome;
 	vcpu->guest->set_cr4(vcpu, value);
 	if (changed & (CR4_PGE | CR4_PAE | CR4_PSE | CR4_PCIDE | CR4_SMEP | CR4_LA57))
-		tlb_flush_guest(vcpu);
+		tlb_flush_guest();
 	return OUTCOME_SKIP;
 }
 
@@ -237,7 +237,7 @@ static enum outcome write_cr3_value(struct vcpu *vcpu, u64 value)
 		return outcome;
 	vcpu_set_reg(vcpu, REG_CR3, value);
 	if (!keep)
-		tlb_flush_guest(vcpu);
+		tlb_flush_guest();
 	return OUTCOME_SKIP;
 }
 

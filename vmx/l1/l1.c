@@ -123,7 +123,7 @@ void l1_reset(struct vcpu *vcpu)
 	vcpu_set_reg(vcpu, REG_PENDING_DEBUG, 0);
 	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, 0);
 	vcpu_set_reg(vcpu, REG_ACTIVITY, ACTIVITY_ACTIVE);
-	tlb_flush_guest(vcpu);
+	tlb_flush_guest();
 }
 
 /*

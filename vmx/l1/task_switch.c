@@ -359,7 +359,7 @@ static enum outcome new_task_load(struct vcpu *vcpu, const struct task *task, u1
 		if (vcpu_is_pae_paging(vcpu) && guest_load_pdptes(vcpu, task->cr3) != OUTCOME_NONE)
 			return fail(vcpu, VEC_TS, selector & ~3u);
 		vcpu_set_reg(vcpu, REG_CR3, task->cr3);
-		tlb_flush_guest(vcpu);
+		tlb_flush_guest();
 	}
 	for (unsigned int i = 0; i < 8; i++)
 		vcpu_set_gpr(vcpu, i, task->gpr[i]);
