@@ -15,7 +15,7 @@ enum outcome insn_refuse(struct vcpu *vcpu);
 static inline enum outcome insn_permitted(struct vcpu *vcpu)
 {
 	return likely(vcpu->nested.vmxon && !(vcpu_reg_hot(vcpu, REG_SS_AR) & AR_DPL)) ? OUTCOME_NONE
-										   : insn_refuse(vcpu);
+										       : insn_refuse(vcpu);
 }
 /* SDM "Conventions": VMsucceed (`flags` 0), VMfailInvalid (CF), VMfailValid (ZF). */
 static inline enum outcome insn_set_flags(struct vcpu *vcpu, u64 flags)
