@@ -56,7 +56,7 @@ endif
 LDFLAGS := $(filter-out -no-pie -Wl$(comma)--no-warn-rwx-segments,$(LDFLAGS))
 endif
 
-.PHONY: vmcs-why all elf install uninstall iso run bare compare kit man dist deb site check test unit coverage fuzz model mutants soak conformance system lint format setup emulator l1 clean help guest-tests guests bench bench-kvm FORCE
+.PHONY: vmcs-why all elf install uninstall iso run bare compare kit man dist deb site check test unit coverage fuzz model mutants soak conformance system lint format setup emulator l1 clean help guest-tests guests bench bench-kvm size FORCE
 .DEFAULT_GOAL := all
 
 all: $(O)/socle.elf $(O)/socle-disk.bin
@@ -254,6 +254,12 @@ bench-kvm: setup-test
 	@$(PYTHON) tests/scenarios/run.py --build $(O) kvm-bench
 	@$(MAKE) --no-print-directory bench
 
+# What it takes of memory: the image by section, a slot, a CPU, and a machine of CPUS and MEM.
+size: setup-test
+	@$(MAKE) --no-print-directory elf
+	@$(MAKE) --no-print-directory -C tests/unit O=$(call from_below,$(O))/unit size
+	@$(PYTHON) tools/size.py $(O)/socle.elf $(O)/unit/san/size_test "$$CPUS" "$$MEM"
+
 mutants: setup-test
 	@$(PYTHON) tests/mutants/run.py --out $(O)/mutants
 	@$(PYTHON) tests/mutants/generated.py --out $(O)/generated host
@@ -330,6 +336,7 @@ help:
 #h                        (MODELS=a,b IMAGES=a,b CONFORMANCE_SEEDS=20 or 5-9; goes on where it was broken off)
 #h   make bench           what VMX costs L1: bare, under Socle, and what Socle executes for it (MODEL= OPTIONS= CPUS=; SAVE=1:
 #h                        the table that `make test` holds it against); make bench-kvm: with Linux' KVM as L0 beside it
+#h   make size            memory: the image by section, a slot, a CPU, all of Socle on a machine of CPUS= and MEM=
 #h   make soak            14 PAE guests at once under Linux KVM on Socle, 20 minutes at most; then a storm of hostile L1s and L2s,
 #h                        a million operations on tigerlake and haswell (MODEL=a,b STORM_OPS=100000; goes on where it stopped)
 #h   make emulator | l1   build the emulator, or the Linux L1, into the user's cache now

@@ -154,3 +154,22 @@ def test_help_lists_every_goal():
     unsaid = [goal for goal in goals if goal not in ("all", "elf", "FORCE") and not re.search(r"\b%s\b" % goal, output)]
     unsaid += [name for name in variables if name + "=" not in output]
     assert not unsaid
+
+
+def test_size():
+    """docs/performance.md takes the image as 1 MiB in memory; a bad file and bad numbers get a line."""
+    tool = os.path.join(ROOT, "tools", "size.py")
+
+    def size(*arguments):
+        done = subprocess.run(["/usr/bin/python3", tool, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              check=False, text=True, timeout=60)
+        return done.returncode, done.stdout
+    code, out = size(ELF, "true", "4", "2G")
+    whole = re.search(r"all, in whole pages \| (\d+) \| (\d+) \|", out)
+    assert code == 0 and whole, out
+    parts = dict(re.findall(r"^\| `([.\w-]+)` \| (\d+) \|", out, re.M))
+    assert sum(int(parts[name]) for name in (".text", ".rodata", ".data", ".bss")) <= int(whole.group(1)) <= 1 << 20
+    assert int(whole.group(2)) == os.path.getsize(ELF)
+    assert size(tool, "true", "1", "512") == (1, "size: %s is no ELF file of 64 bits\n" % tool)
+    assert size(ELF, "true", "0", "512")[1] == "size: CPUS=0: say a number from 1 to 512\n"
+    assert size(ELF, "true", "1", "lots")[1] == "size: MEM=lots: say a size in MiB, or 2G\n"
