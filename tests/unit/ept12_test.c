@@ -256,6 +256,19 @@ static void the_qualification_that_l1_reads(void **state UNUSED)
 	assert_int_equal(R(exit_qualification), 0);
 }
 
+/* Four levels translate 48 bits of an address: what is above is not mapped, whatever the tables say of the
+ * rest. */
+static void no_table_covers_it(void **state UNUSED)
+{
+	run_on_ept(0, 0);
+	violation(BIT(48) + BASE, EPTV_WRITE);
+	assert_false(machine_in_l2());
+	assert_int_equal(R(exit_reason), EXIT_EPT_VIOLATION);
+	assert_int_equal(R(guest_physical_address), BIT(48) + BASE);
+	assert_int_equal(R(exit_qualification), EPTV_WRITE | TRANSLATED);
+	assert_non_null(strstr(fake_log(), "the address is within what the tables cover"));
+}
+
 /* SDM: with A/D flags a walk of L2's tables counts as a write; the access to the page itself does not. */
 static void walks_count_as_writes(void **state UNUSED)
 {
@@ -399,6 +412,7 @@ int main(void)
 		MACHINE_TEST(entries_are_complete, ""),
 		MACHINE_TEST_BOTH(a_repaired_violation_is_made_at_the_entry),
 		MACHINE_TEST(the_qualification_that_l1_reads, ""),
+		MACHINE_TEST(no_table_covers_it, "explain=all"),
 		MACHINE_TEST(walks_count_as_writes, ""),
 		MACHINE_TEST(an_iret_that_faults_runs_again, ""),
 		MACHINE_TEST(a_log_that_is_not_used_is_never_full, ""),

@@ -297,6 +297,69 @@ static void bad_pdptes_fault(void **state UNUSED)
 	}
 }
 
+/* ---- L2 ---- */
+
+static u64 l2_writes_cr0(u64 value)
+{
+	access_cr(QUAL_MOV_TO(0, GPR_RBX), value);
+	assert_true(machine_in_l2());
+	return machine_field(VMCS_guest_cr0);
+}
+
+/* SDM "Guest/Host Masks and Read Shadows for CR0 and CR4": bits of L1's keep their values, and L2 goes on
+ * reading them in L1's shadow; its own ones it reads as it wrote them. */
+static void l2_writes_its_own_bits_of_cr0(void **state UNUSED)
+{
+	u64 cr0;
+
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	W(cr0_guest_host_mask, CR0_MP | CR0_EM);
+	W(cr0_read_shadow, CR0_EM);
+	W(guest_cr0, R(guest_cr0) | CR0_MP);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_true(machine_in_l2());
+	cr0 = machine_field(VMCS_guest_cr0);
+	assert_int_equal(cr0 & (CR0_MP | CR0_EM | CR0_TS), CR0_MP);
+	assert_int_equal(l2_writes_cr0((cr0 & ~(u64)CR0_MP) | CR0_EM | CR0_TS), cr0 | CR0_TS);
+	assert_int_equal(machine_field(VMCS_cr0_read_shadow), (cr0 & ~(u64)CR0_MP) | CR0_EM | CR0_TS);
+	access_cr(QUAL_CLTS, 0);
+	assert_true(machine_in_l2());
+	assert_int_equal(machine_field(VMCS_guest_cr0), cr0);
+	/* CR0.NE is fixed. */
+	assert_int_equal(l2_writes_cr0((cr0 & ~(u64)(CR0_MP | CR0_NE)) | CR0_EM), cr0);
+	assert_int_equal(machine_pending() & INTR_INFO_VECTOR, VEC_GP);
+}
+
+/* SDM "VMX-Fixed Bits in CR0": PE and PG may be 0 in an unrestricted guest alone. */
+static void who_may_end_paging_in_l2(void **state UNUSED)
+{
+	u64 cr0;
+
+	l2_run_pae();
+	cr0 = machine_field(VMCS_guest_cr0);
+	assert_int_equal(l2_writes_cr0(cr0 & ~(u64)CR0_PG), cr0 & ~(u64)CR0_PG);
+	assert_int_equal(machine_pending(), 0);
+	assert_int_equal(l2_writes_cr0(cr0 & ~(u64)(CR0_PG | CR0_NE)), cr0 & ~(u64)CR0_PG);
+	assert_int_equal(machine_pending() & INTR_INFO_VECTOR, VEC_GP);
+}
+
+static void paging_is_fixed_in_a_restricted_l2(void **state UNUSED)
+{
+	u64 cr0;
+
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	W(guest_cs_ar, CS32);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_true(machine_in_l2());
+	cr0 = machine_field(VMCS_guest_cr0);
+	assert_int_equal(l2_writes_cr0(cr0 & ~(u64)CR0_PG), cr0);
+	assert_int_equal(machine_pending() & INTR_INFO_VECTOR, VEC_GP);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -310,6 +373,9 @@ int main(void)
 		MACHINE_TEST(cr3_is_read, "intercept=cr"),
 		MACHINE_TEST(what_flushes, "intercept=cr"),
 		MACHINE_TEST(bad_pdptes_fault, "intercept=cr"),
+		MACHINE_TEST(l2_writes_its_own_bits_of_cr0, "intercept=cr"),
+		MACHINE_TEST(who_may_end_paging_in_l2, "intercept=cr"),
+		MACHINE_TEST(paging_is_fixed_in_a_restricted_l2, "intercept=cr"),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -197,6 +197,41 @@ static void counters_are_printed_as_asked(void **state UNUSED)
 	assert_non_null(strstr(fake_log(), "cpu 0: VMX on"));
 }
 
+/* The counters of nested VMX by their order, a COUNT=1 build's, and calls that there are not. */
+static void counters_are_asked_for_one_by_one(void **state UNUSED)
+{
+	enum { CALL_REGISTER = 2, CALL_NESTED = 3, CALL_HARDWARE = 8 };
+	const u64 *first = (const u64 *)&machine_vcpu->nested.counters;
+
+	l1_run_l2();
+	EXIT_NOW(.reason = EXIT_CPUID);
+	for (u64 i = 0; i < sizeof(machine_vcpu->nested.counters) / sizeof(u64); i++)
+		assert_int_equal(ask(CALL_NESTED, i), first[i]);
+	assert_true(ask(CALL_NESTED, sizeof(machine_vcpu->nested.counters) / sizeof(u64)) == ~0ull);
+	assert_true(ask(CALL_HARDWARE, 1000) == ~0ull);
+	assert_true(ask(CALL_REGISTER, REG_COUNT) == ~0ull);
+	assert_true(ask(CALL_REGISTER, REG_RIP) != ~0ull);
+	ask(1000, 0);
+	assert_int_equal(machine_pending() & INTR_INFO_VECTOR, VEC_UD);
+}
+
+/* L1's own exceptions, where L0 alone intercepts them: L1 has them as they came. SDM "Resuming Guest Software
+ * after Handling an Exception": the IRET that faulted had unblocked NMIs. */
+static void exceptions_are_given_back(void **state UNUSED)
+{
+	EXIT_NOW(.reason = EXIT_EXCEPTION_NMI, .intr_error_code = 0x18,
+		 .intr_info = INTR_INFO_VALID | INTR_TYPE_HARD_EXCEPTION << INTR_INFO_TYPE_SHIFT |
+			      INTR_INFO_ERROR_CODE | INTR_INFO_NMI_UNBLOCKING | VEC_GP);
+	assert_int_equal(machine_pending() & 0xff, VEC_GP);
+	assert_int_equal(machine_field(VMCS_entry_exception_error_code), 0x18);
+	assert_true(machine_field(VMCS_guest_interruptibility) & INTERRUPTIBILITY_NMI);
+	EXIT_NOW(.reason = EXIT_EXCEPTION_NMI, .length = 1,
+		 .intr_info = INTR_INFO_VALID | INTR_TYPE_SOFT_EXCEPTION << INTR_INFO_TYPE_SHIFT | VEC_BP);
+	assert_int_equal(machine_pending(),
+			 INTR_INFO_VALID | INTR_TYPE_SOFT_EXCEPTION << INTR_INFO_TYPE_SHIFT | VEC_BP);
+	assert_int_equal(machine_field(VMCS_entry_instruction_length), 1);
+}
+
 /* L1 may switch EPTs by VMFUNC of L2's without an exit. */
 static void vmfunc_switches_epts(void **state UNUSED)
 {
@@ -241,6 +276,8 @@ int main(void)
 		MACHINE_TEST_BOTH(vmxoff_cancels_everything),
 		MACHINE_TEST(the_audit_is_for_l1s_kernel, ""),
 		MACHINE_TEST(counters_are_printed_as_asked, ""),
+		MACHINE_TEST(counters_are_asked_for_one_by_one, ""),
+		MACHINE_TEST(exceptions_are_given_back, ""),
 		MACHINE_TEST(vmfunc_switches_epts, ""),
 	};
 

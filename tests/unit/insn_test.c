@@ -133,6 +133,28 @@ static void no_shadowing_without_its_fields(void **state)
 	assert_false(machine_field(VMCS_proc2_controls) & PROC2_VMCS_SHADOWING);
 }
 
+/* What a DEBUG=1 build holds the shadow VMCS against: exit information, and what an entry looks at. */
+static void what_the_shadow_vmcs_must_hold(void **state UNUSED)
+{
+	const struct nested_vmcs *slot;
+	bool used;
+
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	slot = machine_vcpu->nested.current;
+	used = machine_field(VMCS_proc2_controls) & PROC2_VMCS_SHADOWING;
+	assert_int_equal(shadow_must_hold(slot, V12_exit_reason), used);
+	assert_int_equal(shadow_must_hold(slot, V12_guest_rip), used);
+	assert_false(shadow_must_hold(slot, V12_host_rip));
+	assert_false(shadow_must_hold(slot, V12_tpr_threshold));
+	assert_false(shadow_must_hold(slot, V12_entry_exception_error_code));
+	machine_vcpu->nested.current->v12.proc_controls |= PROC_TPR_SHADOW;
+	machine_vcpu->nested.current->v12.entry_intr_info = INTR_INFO_VALID;
+	assert_int_equal(shadow_must_hold(slot, V12_tpr_threshold), used);
+	assert_int_equal(shadow_must_hold(slot, V12_entry_exception_error_code), used);
+}
+
 /* More VMCSs than slots: the oldest goes to memory and comes back. */
 static void slots_are_evicted_and_come_back(void **state UNUSED)
 {
@@ -271,6 +293,7 @@ int main(void)
 				    without_optional_fields),
 		MACHINE_TEST_BEFORE(no_shadowing_without_its_fields, "shadow-vmcs=on",
 				    without_linear_address),
+		MACHINE_TEST_BOTH(what_the_shadow_vmcs_must_hold),
 		MACHINE_TEST_BOTH(slots_are_evicted_and_come_back),
 		MACHINE_TEST_BOTH(launch_state_is_kept),
 		MACHINE_TEST_BOTH(vmclear_of_an_inactive_vmcs_clears_it),

@@ -9,7 +9,7 @@
 
 #include "kernel/cmdline.h"
 #include "kernel/x86.h"
-#include "tests/unit/machine.h"
+#include "tests/unit/l2_support.h"
 #include "vmx/monitor/line.h"
 
 #define PORT 0x2f8
@@ -275,6 +275,7 @@ static void commands_look_at_l1(void **state UNUSED)
 	assert_non_null(strstr(type("vmcs 12\r"), "error: L1 has no current VMCS"));
 	assert_non_null(strstr(type("vmcs 01 4000\r"), "4000 pin_controls"));
 	assert_non_null(strstr(type("msr 10000000\r"), "#GP"));
+	assert_non_null(strstr(type("msr c0000080\r"), "msr c0000080: 500"));
 	assert_non_null(strstr(type("exits\r"), "PREEMPTION_TIMER l1 "));
 	assert_non_null(strstr(type("help\r"), "monitor-write=on"));
 	l1_write64(0x5000, 0x1122334455667788);
@@ -297,6 +298,56 @@ static void commands_look_at_l2(void **state UNUSED)
 	assert_non_null(strstr(type("ept 12 5000\r"), "error: vmcs12 has no EPT"));
 	assert_non_null(strstr(type("why\r"), "no VM entry and no VMX instruction"));
 	assert_true(machine_in_l2());
+}
+
+/* EPT12 maps the first 4 GiB in pages of 1 GiB; L2's tables are L1's, taken for PAE paging's. */
+static void tables_are_walked(void **state UNUSED)
+{
+	assert_non_null(strstr(type("ept 01 5000\r"), "5000 is 5000"));
+	assert_non_null(strstr(type("walk 8000000000\r"), "8000000000 is not mapped: #PF"));
+	l2_run_pae();
+	assert_non_null(strstr(type("ept 12 40001234\r"), "40001234 is 40001234"));
+	assert_non_null(strstr(said, "level 4 at 110000: "));
+	assert_non_null(strstr(said, "level 3 at 111008: "));
+	assert_null(strstr(said, "level 2"));
+	assert_non_null(strstr(type("ept 12 123456789000\r"), " not present"));
+	assert_non_null(strstr(said, "123456789000 is not mapped"));
+	assert_non_null(strstr(type("ept 02 123456789000\r"), "ept02, pointer "));
+	l1_write64(0, 0x1122334455667788);
+	l1_write64(P_EPT + 0x1000 + 8, l1_read64(P_EPT + 0x1000) & GENMASK(29, 0));
+	assert_non_null(strstr(type("walk 1000\r"), "1000 is gpa 40000000, page of 1000"));
+	assert_non_null(strstr(said, "which is L1's 0"));
+	assert_non_null(strstr(type("x/1q 1000\r"), "1000: 1122334455667788"));
+	l1_write64(P_EPT + 0x1000, 0);
+	assert_non_null(
+		strstr(type("walk 1000\r"), "table entry at 1000: no RAM of L1's, or not mapped by EPT12"));
+	assert_non_null(strstr(said, "1000: the walk ends there"));
+	assert_non_null(strstr(type("x/1q 1000\r"), "1000: no RAM, or not mapped"));
+	assert_true(machine_in_l2());
+}
+
+static void the_last_exits_are_listed(void **state UNUSED)
+{
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_non_null(strstr(type("trace 3\r"), "-3 L1 "));
+	assert_non_null(strstr(said, "CPUID rip "));
+	assert_null(strstr(said, "-4 L1 "));
+	assert_non_null(strstr(type("dump\r"), "L1, which runs"));
+	assert_non_null(strstr(said, "no VM entry and no VMX instruction"));
+	assert_non_null(strstr(said, "-1 L1 PREEMPTION_TIMER "));
+}
+
+/* Each is answered by how it is said. */
+static void what_is_said_wrongly_is_refused(void **state UNUSED)
+{
+	static const char *const lines[] = { "msr\r",	     "msr 100000000\r", "io 10000\r",  "io 80.x\r",
+					     "io 80 100\r",  "trace x\r",	"trace 1 2\r", "ept 13 0\r",
+					     "ept 01\r",     "walk\r",		"walk g\r",    "x/1z 0\r",
+					     "x/1q gpa:g\r", "x/1q\r" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
+		if (!strstr(type(lines[i]), "error: "))
+			fail_msg("%s: %s", lines[i], said);
 }
 
 static void stop_holds_until_go(void **state UNUSED)
@@ -335,6 +386,9 @@ int main(void)
 		WITH(what_is_left_is_saved),
 		WITH(commands_look_at_l1),
 		WITH(commands_look_at_l2),
+		WITH(tables_are_walked),
+		WITH(the_last_exits_are_listed),
+		WITH(what_is_said_wrongly_is_refused),
 		WITH(stop_holds_until_go),
 		WITH(ports_are_written_on_request_alone),
 		MACHINE_TEST_BEFORE(ports_are_written_on_request_alone, "monitor=0x2f8,9600 monitor-write=on",

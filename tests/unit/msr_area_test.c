@@ -263,6 +263,11 @@ static void no_reserved_bits_are_stored(void **state UNUSED)
 	store_list_aborts(MSR_IA32_LSTAR, 2);
 }
 
+static void no_absent_msr_is_stored(void **state UNUSED)
+{
+	store_list_aborts(0x12345, 0);
+}
+
 /* IA32_VMX_MISC: at most 512 entries. */
 static void a_store_list_beyond_the_limit(void **state UNUSED)
 {
@@ -302,6 +307,7 @@ int main(void)
 		MACHINE_TEST_BEFORE(no_x2apic_register_is_stored, "", processor_with_x2apic_and_smbase),
 		MACHINE_TEST_BEFORE(no_smbase_is_stored, "", processor_with_x2apic_and_smbase),
 		MACHINE_TEST(no_reserved_bits_are_stored, ""),
+		MACHINE_TEST(no_absent_msr_is_stored, ""),
 		MACHINE_TEST_BOTH(a_store_list_beyond_the_limit),
 		MACHINE_TEST_BOTH(a_store_list_of_the_limit),
 	};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `check`: the report's lines, what of CPUID and of the VMX controls is named as hidden, and ACPI's DMAR
- * table, whole and damaged.
+ * `check`: the report as a whole and its lines, what of CPUID and of the VMX controls is named as hidden, and
+ * ACPI's DMAR table, whole and damaged.
  */
 #include "tests/unit/cmocka_all.h"
 
@@ -12,6 +12,7 @@
 #include "tests/unit/machine.h"
 #include "vmx/hw/caps.h"
 #include "vmx/l1/hidden.h"
+#include "vmx/rehearsal.h"
 
 #define RSDT 0x80000u
 #define DMAR 0x81000u
@@ -262,6 +263,109 @@ static void damaged_names(void **state UNUSED)
 	assert_string_equal(names.maker, "");
 }
 
+/* ---- the report as a whole ---- */
+
+enum { UNIT_ON = 0xfed90000, UNIT_OFF = 0xfed91000 };
+
+static void put_brand(void)
+{
+	static const char brand[48] = "Intel(R) Pentium(R) of a test";
+	u32 r[12];
+
+	memcpy(r, brand, sizeof(r));
+	fake_cpuid_set(0x80000000, 0, 0x80000008, 0, 0, 0);
+	for (u32 i = 0; i < 3; i++)
+		fake_cpuid_set(0x80000002 + i, 0, r[4 * i], r[4 * i + 1], r[4 * i + 2], r[4 * i + 3]);
+}
+
+static void a_processor(void)
+{
+	struct cpuid_regs one = cpuid(1, 0);
+
+	put_brand();
+	fake_cpuid_set(1, 0, 0x000906a3, one.ebx, one.ecx, one.edx);
+}
+
+/* Family 15 has its number in two parts. */
+static void an_old_processor_without_a_name(void)
+{
+	struct cpuid_regs one = cpuid(1, 0);
+
+	fake_cpuid_set(0x80000000, 0, 0x80000001, 0, 0, 0);
+	fake_cpuid_set(1, 0, 0x00100f45, one.ebx, one.ecx, one.edx);
+}
+
+static void put_units(void)
+{
+	begin_table();
+	add(0, 16, UNIT_ON, 0);
+	add(0, 16, UNIT_OFF, 0);
+	add(0, 16, 0x100000000, 0);
+	add(1, 32, 0x7a000000, 0x7a01ffff);
+	put(4, &used, 4);
+	l1_write32(UNIT_ON, 0x10);
+	l1_write64(UNIT_ON + 8, 0x1234);
+	l1_write64(UNIT_ON + 16, 0x5678);
+	l1_write32(UNIT_ON + 0x1c, BIT(31) | BIT(25));
+	l1_write32(UNIT_OFF, ~0u);
+}
+
+static struct boot_info *boot_of(bool efi, u8 screen)
+{
+	static struct boot_info info;
+
+	info = (struct boot_info){ .cmdline = "check", .loader_name = "GRUB 2.06", .efi = efi };
+	info.framebuffer = (struct boot_framebuffer){ .type = screen, .width = 1024, .height = 768 };
+	info.ranges[0] = (struct memmap_range){ .base = 0, .size = 0xa0000, .type = MEMMAP_USABLE };
+	info.ranges[1] = (struct memmap_range){ .base = 0xa0000, .size = 0x60000, .type = MEMMAP_RESERVED };
+	info.ranges[2] =
+		(struct memmap_range){ .base = 0x80000000, .size = 0x100000000, .type = MEMMAP_USABLE };
+	/* a loader's mistake: it counts for nothing */
+	info.ranges[3] =
+		(struct memmap_range){ .base = ~0xfffull, .size = 0x10001000, .type = MEMMAP_USABLE };
+	info.range_count = 4;
+	return &info;
+}
+
+static void a_start_without_l1(void **state UNUSED)
+{
+	put_structures("_SM_", 22, 24);
+	put_units();
+	rehearsal_begin(boot_of(false, BOOT_FRAMEBUFFER_TEXT));
+	assert_true(says("check: a start without L1; this may be pasted into a report\n"));
+	assert_true(says("processor: Intel(R) Pentium(R) of a test\n"));
+	assert_true(says("family 6, model 9a, stepping 3, microcode "));
+	assert_true(says("machine: LENOVO 20?TH, firmware R1FET53W (1.27 ) 04/28/2022\n"));
+	assert_true(says("firmware: BIOS, started by GRUB 2.06\n"));
+	assert_true(says("screen: text 1024x768\n"));
+	assert_true(says("memory: 4096 MiB in 4 ranges, 2048 MiB of it below 4 GiB, up to 180000000\n"));
+	assert_true(says("VT-d: 3 units, 1 regions of the firmware's, flags "));
+	assert_true(says("  unit at fed90000: version 10, capabilities 1234 5678, translation is on, "
+			 "interrupt remapping is on\n"));
+	assert_true(says("  unit at fed91000: does not answer\n"));
+	assert_true(says("  unit at 100000000: not looked at\n"));
+	assert_false(says("VT-x hidden from L1: "));
+	rehearsal_end();
+	assert_true(says("VT-x hidden from L1: "));
+	rehearsal_verdict(true);
+	assert_true(says("check: Socle can run on this machine\n"));
+}
+
+static void a_start_that_knows_little(void **state UNUSED)
+{
+	fake_memory[0xe0000] = 0;
+	memset(fake_memory + 0xf0000, 0, 0x10000);
+	rehearsal_begin(boot_of(true, BOOT_FRAMEBUFFER_NONE));
+	assert_true(says("processor: without a name\n"));
+	assert_true(says("family 10, model 4, stepping 5, microcode "));
+	assert_true(says("machine: without a name, firmware "));
+	assert_true(says("firmware: UEFI, started by GRUB 2.06\n"));
+	assert_true(says("screen: none\n"));
+	assert_true(says("VT-d: none (no DMAR table)\n"));
+	rehearsal_verdict(false);
+	assert_true(says("check: Socle cannot run on this machine\n"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -272,6 +376,8 @@ int main(void)
 		cmocka_unit_test_setup(damaged_tables, setup),
 		cmocka_unit_test_setup(names_of_the_machine, setup),
 		cmocka_unit_test_setup(damaged_names, setup),
+		MACHINE_TEST_BEFORE(a_start_without_l1, "", a_processor),
+		MACHINE_TEST_BEFORE(a_start_that_knows_little, "", an_old_processor_without_a_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

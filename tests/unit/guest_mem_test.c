@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A guest's memory as Socle reads and writes it for the guest: pieces on two pages, ROM, flags that the walk
+ * of the guest's tables sets, protection keys, and what EPT12 stops. SDM: "Paging"; "Exit Qualification for
+ * EPT Violations".
+ */
+#include "tests/unit/cmocka_all.h"
+
+#include "kernel/x86.h"
+#include "tests/unit/l2_support.h"
+#include "vmx/guest/guest_mem.h"
+
+#define NO_RAM (M_WINDOW - 4) /* four bytes before the end of L1's RAM */
+#define TABLE_IN_ROM 0xfffff000u
+#define VALUE 0x8877665544332211ull
+#define USER_RIGHTS 0xc0f3 /* of SS, at CPL 3 */
+
+/* The registers of the exit in hand are looked at anew. */
+static struct vcpu *look(void)
+{
+	regcache_flush(&machine_vcpu->vmcs->cache);
+	regcache_reset(&machine_vcpu->vmcs->cache);
+	return machine_vcpu;
+}
+
+static enum outcome read_at(u64 address, u64 *value)
+{
+	return guest_linear_read(look(), GVA(address), value, sizeof(*value));
+}
+
+static enum outcome write_at(u64 address, u64 value)
+{
+	return guest_linear_write(look(), GVA(address), &value, sizeof(value));
+}
+
+/* #PF at this address, with this error code. */
+static void assert_page_fault(enum outcome outcome, u64 address, u32 error_code)
+{
+	assert_int_equal(outcome, OUTCOME_FAULT);
+	assert_int_equal(machine_vcpu->outcome.fault.vector, VEC_PF);
+	assert_int_equal(machine_vcpu->outcome.fault.error_code, error_code);
+	assert_int_equal(machine_vcpu->outcome.fault.linear, address);
+}
+
+static void two_pages_are_one_piece(void **state UNUSED)
+{
+	u64 value = VALUE;
+
+	assert_int_equal(write_at(M_SPARE + 0xffd, VALUE), OUTCOME_NONE);
+	assert_true(l1_read64(M_SPARE + 0xffd) == VALUE);
+	value = 0;
+	assert_int_equal(read_at(M_SPARE + 0xffd, &value), OUTCOME_NONE);
+	assert_true(value == VALUE);
+	value = 0;
+	assert_true(guest_mem_read(machine_vcpu, GPA(M_SPARE + 0xffd), &value, sizeof(value)));
+	assert_true(value == VALUE);
+	value = ~VALUE;
+	assert_true(guest_mem_write(machine_vcpu, GPA(M_SPARE + 0xffd), &value, sizeof(value)));
+	assert_true(l1_read64(M_SPARE + 0xffd) == ~VALUE);
+}
+
+/* What there is no RAM for reads as ones, and drops what is written: the other page has its part. */
+static void the_second_page_may_be_absent(void **state UNUSED)
+{
+	u64 value = VALUE;
+
+	l1_write64(M_WINDOW, 0x55);
+	assert_false(guest_mem_write(machine_vcpu, GPA(NO_RAM), &value, sizeof(value)));
+	assert_int_equal(l1_read64(M_WINDOW), 0x55);
+	value = 0;
+	assert_false(guest_mem_read(machine_vcpu, GPA(NO_RAM), &value, sizeof(value)));
+	assert_true(value == (0xffffffff00000000ull | (u32)VALUE));
+}
+
+static void where_rom_is(void **state UNUSED)
+{
+	assert_true(guest_mem_is_rom(GPA(0xc0000), 1));
+	assert_true(guest_mem_is_rom(GPA(0xffff8), 8));
+	assert_false(guest_mem_is_rom(GPA(0xffff9), 8));
+	assert_false(guest_mem_is_rom(GPA(0x100000), 1));
+	assert_true(guest_mem_is_rom(GPA(0xfffffff8), 8));
+	assert_false(guest_mem_is_rom(GPA(0xfffffff9), 8));
+}
+
+/* SDM "Accessed and Dirty Flags". */
+static void the_walk_sets_flags(void **state UNUSED)
+{
+	u64 value;
+
+	l1_write64(0x1000, 0x2000 | PTE_P | PTE_W);
+	l1_write64(0x2000, PTE_P | PTE_W | PTE_PS);
+	assert_int_equal(read_at(M_SPARE, &value), OUTCOME_NONE);
+	assert_int_equal(l1_read64(0x1000), 0x2000 | PTE_P | PTE_W | PTE_A);
+	assert_int_equal(l1_read64(0x2000), PTE_P | PTE_W | PTE_PS | PTE_A);
+	assert_int_equal(write_at(M_SPARE, VALUE), OUTCOME_NONE);
+	assert_int_equal(l1_read64(0x2000), PTE_P | PTE_W | PTE_PS | PTE_A | PTE_D);
+	assert_true(l1_read64(M_SPARE) == VALUE);
+}
+
+/* Entries of 32 bits: the neighbour is left alone. */
+static void the_walk_sets_flags_in_32_bits(void **state UNUSED)
+{
+	u64 value;
+
+	machine_set_field(VMCS_guest_efer, 0);
+	machine_set_field(VMCS_entry_controls, machine_field(VMCS_entry_controls) & ~(u64)ENTRY_IA32E_GUEST);
+	machine_set_field(VMCS_guest_cs_ar, 0xc09b);
+	machine_set_field(VMCS_guest_cr4, CR4_PSE | CR4_VMXE);
+	machine_set_field(VMCS_guest_cr3, M_SPARE);
+	l1_write64(M_SPARE, 0x1234567800000000ull | PTE_P | PTE_W | PTE_PS);
+	l1_write64(M_SPARE + 0x1000, VALUE);
+	/* a linear address has 32 bits */
+	assert_int_equal(read_at(BIT(32) | (M_SPARE + 0x1000), &value), OUTCOME_NONE);
+	assert_true(value == VALUE);
+	assert_true(l1_read64(M_SPARE) == (0x1234567800000000ull | PTE_P | PTE_W | PTE_PS | PTE_A));
+	/* and so has the one that a fault names */
+	assert_page_fault(read_at(BIT(32) | 0x400000, &value), 0x400000, 0);
+}
+
+/* Tables in ROM are read; their flags cannot be set, which is no fault. */
+static void tables_may_be_in_rom(void **state UNUSED)
+{
+	u64 value;
+
+	l1_write64(TABLE_IN_ROM, 0x2000 | PTE_P | PTE_W);
+	machine_set_field(VMCS_guest_cr3, TABLE_IN_ROM);
+	l1_write64(M_SPARE, VALUE);
+	assert_int_equal(read_at(M_SPARE, &value), OUTCOME_NONE);
+	assert_true(value == VALUE);
+	assert_int_equal(l1_read64(TABLE_IN_ROM), 0x2000 | PTE_P | PTE_W);
+}
+
+static void users_and_supervisors(void **state UNUSED)
+{
+	u64 value;
+
+	/* a user's page: SMAP keeps a supervisor away, but for RFLAGS.AC */
+	l1_write64(0x1000, l1_read64(0x1000) | PTE_U);
+	l1_write64(0x2000, l1_read64(0x2000) | PTE_U);
+	assert_int_equal(read_at(M_SPARE, &value), OUTCOME_NONE);
+	machine_set_field(VMCS_guest_cr4, CR4_PAE | CR4_VMXE | CR4_SMAP);
+	assert_page_fault(read_at(M_SPARE, &value), M_SPARE, 1);
+	machine_set_field(VMCS_guest_rflags, machine_field(VMCS_guest_rflags) | RFLAGS_AC);
+	assert_int_equal(read_at(M_SPARE, &value), OUTCOME_NONE);
+	machine_set_field(VMCS_guest_ss_ar, USER_RIGHTS);
+	assert_int_equal(read_at(M_SPARE, &value), OUTCOME_NONE);
+	/* the second GiB is a supervisor's; the first byte that may not be read is named */
+	assert_page_fault(read_at(0x40000000, &value), 0x40000000, 5);
+	assert_page_fault(write_at(0x3ffffffc, VALUE), 0x40000000, 7);
+	assert_int_equal((u32)l1_read64(0x3ffffffc), 0);
+}
+
+/* SDM "Protection Keys": bit 5 of the error code. */
+static void protection_keys(void **state UNUSED)
+{
+	u64 value;
+
+	l1_write64(0x1000, l1_read64(0x1000) | PTE_U);
+	l1_write64(0x2000, l1_read64(0x2000) | PTE_U | BIT(59));
+	machine_set_field(VMCS_guest_ss_ar, USER_RIGHTS);
+	fake_pkru = 1u << 3; /* key 1: no writes */
+	assert_int_equal(write_at(M_SPARE, VALUE), OUTCOME_NONE);
+	machine_set_field(VMCS_guest_cr4, CR4_PAE | CR4_VMXE | CR4_PKE);
+	assert_page_fault(write_at(M_SPARE, VALUE), M_SPARE, 0x27);
+	assert_int_equal(read_at(M_SPARE, &value), OUTCOME_NONE);
+	fake_pkru = 1u << 2; /* no access */
+	assert_page_fault(read_at(M_SPARE, &value), M_SPARE, 0x25);
+}
+
+/* ---- L2 ---- */
+
+#define EPT12_GIB(n) (P_EPT + 0x1000 + (n)*8)
+
+/* L2's exit to L1 that the access at `linear` makes, about this address of L2's. */
+static void assert_stopped(enum outcome outcome, u64 linear, u64 l2gpa, u64 qualification)
+{
+	const struct exit_record *record = &machine_vcpu->outcome.record;
+
+	assert_int_equal(outcome, OUTCOME_REFLECT);
+	assert_int_equal(record->reason, EXIT_EPT_VIOLATION);
+	assert_int_equal(record->guest_linear, linear);
+	assert_int_equal(record->guest_physical, l2gpa);
+	assert_int_equal(record->qualification &
+				 (EPTV_READ | EPTV_WRITE | EPTV_LINEAR_VALID | EPTV_TRANSLATED),
+			 qualification);
+}
+
+/* L2's page tables are L1's, taken for PAE paging's: linear 1000H is L2's 40000000H. */
+static void ept12_stops_accesses(void **state UNUSED)
+{
+	u64 value, gib0, gib1;
+
+	l2_run_pae();
+	gib0 = l1_read64(EPT12_GIB(0));
+	gib1 = l1_read64(EPT12_GIB(1));
+	l1_write64(EPT12_GIB(1), (gib1 & ~(u64)GENMASK(51, 30)));
+	l1_write64(0, VALUE);
+	assert_int_equal(read_at(0x1000, &value), OUTCOME_NONE);
+	assert_true(value == VALUE);
+	/* the page */
+	l1_write64(EPT12_GIB(1), 0);
+	assert_stopped(read_at(0x1008, &value), 0x1008, 0x40000008,
+		       EPTV_READ | EPTV_LINEAR_VALID | EPTV_TRANSLATED);
+	assert_stopped(write_at(0x1008, 0), 0x1008, 0x40000008,
+		       EPTV_WRITE | EPTV_LINEAR_VALID | EPTV_TRANSLATED);
+	/* a flag in a table that EPT12 does not let L2 write */
+	l1_write64(0x2008, l1_read64(0x2008) & ~(u64)PTE_A);
+	l1_write64(EPT12_GIB(0), gib0 & ~(u64)EPT_WRITE);
+	assert_stopped(read_at(0x1008, &value), 0x1008, 0x2008, EPTV_READ | EPTV_WRITE | EPTV_LINEAR_VALID);
+	assert_int_equal(l1_read64(0x2008) & PTE_A, 0);
+	/* a table that is not there */
+	l1_write64(EPT12_GIB(0), 0);
+	assert_stopped(read_at(0x1008, &value), 0x1008, 0x1000, EPTV_READ | EPTV_LINEAR_VALID);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		MACHINE_TEST(two_pages_are_one_piece, ""),
+		MACHINE_TEST(the_second_page_may_be_absent, ""),
+		MACHINE_TEST(where_rom_is, ""),
+		MACHINE_TEST(the_walk_sets_flags, ""),
+		MACHINE_TEST(the_walk_sets_flags_in_32_bits, ""),
+		MACHINE_TEST(tables_may_be_in_rom, ""),
+		MACHINE_TEST(users_and_supervisors, ""),
+		MACHINE_TEST(protection_keys, ""),
+		MACHINE_TEST(ept12_stops_accesses, ""),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
