@@ -89,6 +89,98 @@ def test_xens_form(why):
     assert json.loads(done.stdout)["fields"] == 15, done.stdout
 
 
+def test_linux_more(why):
+    text = """kernel: *** Guest State ***
+kernel: S_CET = 0x0000000000000000, SSP = 0x0000000000001002, SSP TABLE = 0x0000000000000000
+kernel: *** Host State ***
+kernel: CS=0010 SS=0018 DS=0000 ES=0000 FS=0000 GS=0000 TR=0040
+kernel: Sysenter RSP=fffffe00002c7000 CS:RIP=0010:ffffffffbd201d90
+kernel: EFER= 0x0000000000000d01
+kernel: *** Control State ***
+kernel: SVI|RVI = 02|31 TPR Threshold = 0x10
+kernel: APIC-access addr = 0x00000000fee00000 virt-APIC addr = 0x0000000123456000
+"""
+    done = why(text, "--show")
+    for field, value in (("guest_ssp", "1002"), ("host_tr_selector", "40"), ("host_sysenter_eip", "ffffffffbd201d90"),
+                         ("host_efer", "d01"), ("guest_intr_status", "231"), ("tpr_threshold", "10"),
+                         ("apic_access_addr", "fee00000"), ("virtual_apic_addr", "123456000")):
+        assert "took %s = %s from" % (field, value) in done.stdout, (field, done.stdout)
+
+
+def test_haxms_form(why):
+    text = """haxm_panic:vcpu->tr:8b
+haxm_warning:4000 VMX_PIN_CONTROLS: 1f
+[ 20026,827747] haxm_warning: 6820 GUEST_RFLAGS: 10080
+[  2804,129902] 4804 GUEST_SS_LIMIT: ffffffff
+Jun 16 15:07:09 localhost /netbsd: [ 1776.3439261] haxm_warning: 6804 GUEST_CR4: 26e0
+localhost kernel[0]: (intelhaxm) haxm_warn: 6c16 HOST_RIP: <private>
+"""
+    done = why(text, "--json")
+    assert json.loads(done.stdout)["fields"] == 4, done.stdout
+    assert broken(done) == ["rflags_bit_1"], done.stdout
+
+
+def test_virtualbox_form(why):
+    text = """00:00:08.264120   Control:
+00:00:08.264121     VPID                       = 0x0
+00:00:08.264122     Pin ctls                   = 0x16
+00:00:08.264123     CR3-target count           = 10
+00:00:08.264124     VM-entry instr length      = 15 byte(s)
+00:00:08.264125     CR0 guest/host mask        = 0xfff0
+00:00:08.264126   Guest state:
+00:00:08.264127     cs                         = {0010 base=0000000000000000 limit=ffffffff flags=e09b}
+00:00:08.264128     gdtr                       = {base=ffff800000001000 limit=0001ffff}
+00:00:08.264129     PDPTE 0                    = 0x5001
+00:00:08.264130     rflags                     = 0x0
+00:00:08.264131   Host state:
+00:00:08.264132     cs                         = 0x8
+00:00:08.264133     tr                         = {0040 base=ffff800000002000}
+00:00:08.264134   Read-only data fields:
+00:00:08.264135     Exit reason                = 33 (invalid)
+"""
+    done = why(text, "--show")
+    for field, value in (("vpid", "0"), ("pin_controls", "16"), ("cr3_target_count", "a"), ("entry_instruction_length", "f"),
+                         ("cr0_guest_host_mask", "fff0"), ("guest_cs_selector", "10"), ("guest_cs_ar", "e09b"),
+                         ("guest_gdtr_base", "ffff800000001000"), ("guest_gdtr_limit", "1ffff"), ("guest_pdpte0", "5001"),
+                         ("host_cs_selector", "8"), ("host_tr_selector", "40"), ("host_tr_base", "ffff800000002000"),
+                         ("exit_reason", "21")):
+        assert "took %s = %s from" % (field, value) in done.stdout, (field, done.stdout)
+    assert broken(why(text, "--json")) == ["guest_gdtr_limit", "rflags_bit_1"], done.stdout
+
+
+def test_bochs_saved_state(why):
+    text = """cpu0 = {
+  CR0 = 0x60000010
+  VMX = {
+    VMCS_CACHE = {
+      VMEXEC_CTRLS = {
+        vmexec_ctrls1 = 0x00000016
+        vm_cr3_target_cnt = 10
+        eptptr = 0x000000000000101e
+      }
+      HOST_STATE = {
+        CR0 = 0x80010020
+        TR = 0x0018
+        efer_msr = 0x0000000000000d01
+      }
+    }
+  }
+  CR4 = 0x40
+}
+"""
+    done = why(text, "--show")
+    for field, value in (("pin_controls", "16"), ("cr3_target_count", "a"), ("ept_pointer", "101e"), ("host_cr0", "80010020"),
+                         ("host_tr_selector", "18"), ("host_efer", "d01")):
+        assert "took %s = %s from" % (field, value) in done.stdout, (field, done.stdout)
+    assert json.loads(why(text, "--json").stdout)["fields"] == 6, done.stdout
+
+
+def test_virtualbox_log_as_capabilities(why, tmp_path):
+    caps = tmp_path / "VBox.log"
+    caps.write_text("00:00:06.506988 HM: MSR_IA32_VMX_TRUE_PROCBASED_CTLS  = 0xfff9fffe0401e172\n")
+    assert broken(why("4002=94006172\n", "--json", "--caps", str(caps))) == ["proc_allowed"]
+
+
 def test_what_cannot_be_read(why, tmp_path):
     for text, options in (("hello\n", ()), ("", ()), ("guest_cr0=1\n", ("--caps", str(tmp_path / "none"))),
                           ("guest_cr0=1\n", ("--nosuch",)), ("", (str(tmp_path / "none"),))):

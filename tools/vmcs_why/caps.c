@@ -3,6 +3,7 @@
  * What the processor can do: as a file says, and where it is silent as the most capable processor might, so
  * that what is called broken is so on every one.
  */
+#define _GNU_SOURCE /* strcasestr() */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,14 +110,14 @@ bool caps_parse(struct vmx_caps *caps, const char *text, size_t length)
 		start = i + 1;
 		while (isspace((unsigned char)*at))
 			at++;
-		for (unsigned int k = 0; k < ARRAY_SIZE(names); k++) {
+		for (unsigned int k = 0; k < ARRAY_SIZE(names) && !msr; k++) {
+			/* behind whatever a log has before it, as in VirtualBox' "HM: MSR_IA32_VMX_MISC" */
+			char *found = strcasestr(at, names[k].name);
 			size_t len = strlen(names[k].name);
 
-			if (!strncasecmp(at, names[k].name, len) && !isalnum((unsigned char)at[len]) &&
-			    at[len] != '_') {
+			if (found && !isalnum((unsigned char)found[len]) && found[len] != '_') {
 				msr = names[k].msr;
-				at += len;
-				break;
+				at = found + len;
 			}
 		}
 		if (!msr) {

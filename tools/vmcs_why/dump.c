@@ -2,15 +2,13 @@
 /*
  * Reads the dumps that people have: Linux' dump_invalid_vmcs, Xen's (both with time stamps and prefixes), and
  * lines of name=value or encoding=value. A line is a row of names and numbers; names mean what they say in
- * the part of the dump, guest, host or control, where they stand.
+ * the part of the dump, guest, host or control, where they stand. Lines of other forms are read by forms.c.
  */
-#include "tools/vmcs_why/dump.h"
+#include "tools/vmcs_why/reader.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
-
-enum part { PART_ANY, PART_GUEST, PART_HOST, PART_CONTROL };
 
 /* Names by part, as they are written, without blanks, in lower case. */
 static const struct alias {
@@ -30,14 +28,7 @@ static int row_of(const char *field)
 	return -1;
 }
 
-struct reader {
-	struct dump *dump;
-	enum part part;
-	const char *line;
-	size_t length;
-};
-
-static void set(struct reader *r, const char *field, u64 value)
+void reader_set(struct reader *r, const char *field, u64 value)
 {
 	int row = row_of(field);
 
@@ -73,7 +64,7 @@ static bool is_name_of(const char *key, const char *field)
 	return !*key;
 }
 
-static bool contains(const char *at, size_t length, const char *what)
+bool reader_contains(const char *at, size_t length, const char *what)
 {
 	for (size_t n = strlen(what); length >= n; at++, length--)
 		if (!memcmp(at, what, n))
@@ -88,19 +79,21 @@ static void assign(struct reader *r, const char *key, u64 value)
 	int used = 0;
 
 	/* these stand in a line that says of what */
-	if (contains(r->line, r->length, "VMEntry:") && (!strcmp(key, "errcode") || !strcmp(key, "ilen"))) {
-		set(r, key[0] == 'e' ? "entry_exception_error_code" : "entry_instruction_length", value);
+	if (reader_contains(r->line, r->length, "VMEntry:") &&
+	    (!strcmp(key, "errcode") || !strcmp(key, "ilen"))) {
+		reader_set(r, key[0] == 'e' ? "entry_exception_error_code" : "entry_instruction_length",
+			   value);
 		return;
 	}
 	for (unsigned int i = 0; i < VMCS12_FIELD_COUNT; i++)
 		if (is_name_of(key, vmcs12_fields[i].name)) {
-			set(r, vmcs12_fields[i].name, value);
+			reader_set(r, vmcs12_fields[i].name, value);
 			return;
 		}
 	for (size_t i = 0; i < ARRAY_SIZE(aliases); i++)
 		if ((aliases[i].part == PART_ANY || aliases[i].part == r->part) &&
 		    !strcmp(key, aliases[i].name)) {
-			set(r, aliases[i].field, value);
+			reader_set(r, aliases[i].field, value);
 			return;
 		}
 	if (strlen(key) > 6 ||
@@ -109,10 +102,10 @@ static void assign(struct reader *r, const char *key, u64 value)
 	for (unsigned int i = 0; i < VMCS12_FIELD_COUNT; i++)
 		if (vmcs12_fields[i].encoding == encoding &&
 		    !strcmp(key + strlen(key) - (size_t)used, key + (key[1] == 'x' ? 2 : 0)))
-			set(r, vmcs12_fields[i].name, value);
+			reader_set(r, vmcs12_fields[i].name, value);
 }
 
-static size_t number_at(const char *at, size_t length, u64 *value)
+size_t reader_number(const char *at, size_t length, u64 *value)
 {
 	size_t i = length > 2 && at[0] == '0' && (at[1] | 0x20) == 'x' ? 2 : 0, first = i;
 
@@ -156,14 +149,14 @@ static void read_segment(struct reader *r, int segment, const char *at, size_t l
 				column = n;
 				i += strlen(names[n]) + 1;
 			}
-		used = number_at(at + i, length - i, &value);
+		used = reader_number(at + i, length - i, &value);
 		if (!used) {
 			i++;
 			continue;
 		}
 		if (column < ARRAY_SIZE(columns)) {
 			snprintf(field, sizeof(field), "guest_%s_%s", segments[segment], columns[column]);
-			set(r, field, value);
+			reader_set(r, field, value);
 		}
 		column++;
 		i += used;
@@ -173,14 +166,26 @@ static void read_segment(struct reader *r, int segment, const char *at, size_t l
 /* "CS:RIP=0010:ffffffff81234567": a selector before the number that is meant. */
 static size_t value_at(const char *at, size_t length, u64 *first, u64 *second, bool *pair)
 {
-	size_t used = number_at(at, length, first), more;
+	size_t used = reader_number(at, length, first), more;
 
 	*pair = false;
 	if (!used || used + 1 >= length || at[used] != ':')
 		return used;
-	more = number_at(at + used + 1, length - used - 1, second);
+	more = reader_number(at + used + 1, length - used - 1, second);
 	*pair = more != 0;
 	return more ? used + 1 + more : used;
+}
+
+/* A comma, a parenthesis or two blanks end what went before a name; not the blanks before a '='. */
+static bool ends_words(const char *at, size_t length)
+{
+	size_t i = 0;
+
+	if (at[0] == ',' || at[0] == ')' || at[0] == ';')
+		return true;
+	while (i < length && at[i] == ' ')
+		i++;
+	return i >= 2 && (i == length || at[i] != '=');
 }
 
 static void read_pairs(struct reader *r, const char *at, size_t length)
@@ -193,9 +198,7 @@ static void read_pairs(struct reader *r, const char *at, size_t length)
 		size_t used, start = i + 1;
 		bool pair;
 
-		/* two blanks, a comma or a parenthesis end what went before a name */
-		if (at[i] == ',' || at[i] == ')' || at[i] == ';' ||
-		    (at[i] == ' ' && i + 1 < length && at[i + 1] == ' '))
+		if (ends_words(at + i, length - i))
 			name = i + 1;
 		if (at[i] != '=' && !(at[i] == ':' && i + 1 < length && at[i + 1] == ' '))
 			continue;
@@ -205,7 +208,10 @@ static void read_pairs(struct reader *r, const char *at, size_t length)
 		if (!used)
 			continue;
 		normalize(at + name, i - name, key, sizeof(key));
-		if (pair && strstr(key, "cs:rip")) {
+		if (!strcmp(key, "svi|rvi") && start + used + 1 < length && at[start + used] == '|' &&
+		    reader_number(at + start + used + 1, length - start - used - 1, &second)) {
+			reader_set(r, "guest_intr_status", first << 8 | second);
+		} else if (pair && strstr(key, "cs:rip")) {
 			assign(r, "sysentercs", first);
 			assign(r, "sysentereip", second);
 		} else {
@@ -237,8 +243,8 @@ static bool read_control_register(struct reader *r, const char *at, size_t lengt
 			u64 value;
 
 			if (length - i > n && !strncmp(at + i, words[w], n) &&
-			    number_at(at + i + n, length - i - n, &value)) {
-				set(r, fields[which][w], value);
+			    reader_number(at + i + n, length - i - n, &value)) {
+				reader_set(r, fields[which][w], value);
 				found = true;
 			}
 		}
@@ -270,12 +276,9 @@ static void read_line(struct reader *r, const char *line, size_t length)
 	r->line = line;
 	r->length = length;
 	length -= skip;
-	if (contains(at, length, "*** Guest State ***"))
-		r->part = PART_GUEST;
-	else if (contains(at, length, "*** Host State ***"))
-		r->part = PART_HOST;
-	else if (contains(at, length, "*** Control State ***"))
-		r->part = PART_CONTROL;
+	form_part(r, at, length);
+	if (form_listed(r, line, r->length) || form_braces(r, at, length))
+		return;
 	segment = r->part == PART_HOST ? -1 : segment_at(at, length);
 	if (segment >= 0)
 		read_segment(r, segment, at, length);
