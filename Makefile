@@ -128,7 +128,7 @@ elf: $(O)/socle.elf
 DESTDIR ?=
 PREFIX ?= /usr/local
 export DESTDIR PREFIX
-install: $(O)/socle.elf $(O)/socle-disk.bin $(O)/socle.7
+install: $(O)/socle.elf $(O)/socle-disk.bin $(O)/socle.7 $(O)/vmcs-why
 	@tools/install.sh install
 
 uninstall:

@@ -14,6 +14,8 @@ settings=$root/etc/default/grub.d/socle.cfg
 library=$root$prefix/lib/socle
 documents=$root$prefix/share/doc/socle
 manual=$root$prefix/share/man/man7/socle.7
+why=$root$prefix/bin/vmcs-why
+why_manual=$root$prefix/share/man/man1/vmcs-why.1
 
 put_file() {	# MODE SOURCE TARGET
 	install -D -m "$1" "$2" "$3"
@@ -32,13 +34,15 @@ put_all() {
 	fi
 	put_file 644 "$O/socle.debug" "$library/socle.debug"
 	put_file 644 "$O/socle.7" "$manual"
+	put_file 755 "$O/vmcs-why" "$why"
+	put_file 644 tools/vmcs_why/vmcs-why.1 "$why_manual"
 	for file in README.md LICENSE docs/*.md; do
 		put_file 644 "$file" "$documents/$(basename "$file")"
 	done
 }
 
 remove_all() {
-	rm -f "$boot/socle.elf" "$boot/socle-disk.bin" "$script" "$library/socle.debug" "$manual"
+	rm -f "$boot/socle.elf" "$boot/socle-disk.bin" "$script" "$library/socle.debug" "$manual" "$why" "$why_manual"
 	rm -rf "$documents"
 	rmdir "$library" 2>/dev/null || true
 	if [ ! -e "$settings" ] || cmp -s tools/grub/socle.cfg "$settings"; then
