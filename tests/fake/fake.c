@@ -46,7 +46,8 @@ static bool in_vmx;
 struct fake_write fake_writes[WRITES_MAX];
 size_t fake_write_count;
 u32 fake_access_rights;
-u64 fake_read_count, fake_invept_count, fake_invvpid_count, fake_invept_last, fake_invvpid_last;
+u64 fake_read_count, fake_load_count, fake_invept_count, fake_invvpid_count, fake_invept_last,
+	fake_invvpid_last;
 
 static const u32 encodings[] = {
 #define F(encoding, name, flow, shadow, group) encoding,
@@ -132,6 +133,7 @@ enum hw_vmx_result hw_vmptrld(u64 pa)
 {
 	if (pa & 0xfff)
 		return HW_VMX_FAIL_VALID;
+	fake_load_count++;
 	/* A VMCS that was never VMCLEARed holds garbage: a bug of ours. */
 	current = find(pa);
 	return current ? HW_VMX_OK : HW_VMX_FAIL_VALID;
@@ -181,6 +183,7 @@ void fake_log_clear(void)
 {
 	fake_write_count = 0;
 	fake_read_count = 0;
+	fake_load_count = 0;
 }
 
 size_t fake_writes_of(u64 vmcs, u32 field)

@@ -33,7 +33,7 @@ struct fake_write {
 };
 extern struct fake_write fake_writes[];
 extern size_t fake_write_count; /* goes on beyond the array's end; fake_log_clear() starts anew */
-extern u64 fake_read_count;
+extern u64 fake_read_count, fake_load_count; /* VMREADs, VMPTRLDs since fake_log_clear() */
 void fake_log_clear(void);
 /* Writes of `field` in the log, to any VMCS or (vmcs != 0) to that one. */
 size_t fake_writes_of(u64 vmcs, u32 field);
