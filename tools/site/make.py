@@ -15,7 +15,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 # The order of the sidebar; a page that is in none of them comes last.
 PAGES = (
     ("First", ("tutorial", "guests", "hardware", "debugging", "compare", "kit")),
-    ("How it works", ("pictures", "design", "invariants", "security", "limits", "performance")),
+    ("How it works", ("pictures", "design", "invariants", "security", "limits", "performance", "toggle")),
     ("How it is tested", ("testing", "kvm", "references")),
     ("The project", ("changelog", "contributing", "security-policy")),
 )
