@@ -139,8 +139,7 @@ uninstall:
 # "Why did my VM entry fail?" for anybody's VMCS dump: the hypervisor's own checks, on the host. The folder seam/ stands for one
 # header, by which they go on behind a rule that is broken.
 HOST_CC ?= gcc
-WHY_SOURCES := $(wildcard tools/vmcs_why/*.c) $(addprefix vmx/nested/,$(addprefix entry/,check_controls.c check_host.c \
-	check_guest.c check_guest_segments.c) $(addprefix explain/,rules.c words.c paragraph.c)) kernel/print.c
+include tools/vmcs_why/sources.mk
 WHY_FLAGS := -std=gnu11 -O1 -g -fno-strict-aliasing -Itools/vmcs_why/seam -Itests/fake -I. $(WARNINGS)
 
 vmcs-why: $(O)/vmcs-why
@@ -150,10 +149,14 @@ $(O)/vmcs-why: $(WHY_SOURCES) $(wildcard tools/vmcs_why/*.h tools/vmcs_why/*.def
 	@echo "  HOSTCC  $@"
 	@$(HOST_CC) $(WHY_FLAGS) $(WHY_EXTRA) -o $@ $(WHY_SOURCES)
 
-# Its judgement against random dumps, for tests/system/test_vmcs_why.py.
+# Its judgement against random dumps, and each rule broken once, for tests/system/test_vmcs_why.py.
 $(O)/judge-test: tests/why/judge_test.c $(WHY_SOURCES)
 	@mkdir -p $(@D)
 	@$(HOST_CC) $(WHY_FLAGS) -O2 $(WHY_EXTRA) -o $@ tests/why/judge_test.c $(filter-out %/main.c,$(WHY_SOURCES))
+
+$(O)/rules-test: tests/why/rules_test.c tests/unit/check_test.c tests/unit/valid12.c $(WHY_SOURCES)
+	@mkdir -p $(@D)
+	@$(HOST_CC) $(WHY_FLAGS) $(WHY_EXTRA) -o $@ $(filter-out %/main.c %/check_test.c,$(filter %.c,$^)) -lcmocka
 
 # ---- images and runs -------------------------------------------------------------------------------------------------
 

@@ -181,6 +181,24 @@ def test_virtualbox_log_as_capabilities(why, tmp_path):
     assert broken(why("4002=94006172\n", "--json", "--caps", str(caps))) == ["proc_allowed"]
 
 
+def test_models(why):
+    # unrestricted guest needs EPT everywhere; VMFUNC is Haswell's, and not Ivy Bridge's
+    text = "4002=84006172\n401e=2000\n"
+    assert broken(why(text, "--json", "--model", "ivy_bridge")) == ["proc2_allowed"]
+    assert broken(why(text, "--json", "--model", "haswell")) == []
+    assert broken(why("guest_cr4=42000\n", "--json", "--model", "tigerlake")) == []
+    done = why(text, "--model", "i486")
+    assert done.returncode == 2 and "ivy_bridge" in done.stderr and "tigerlake" in done.stderr, done.stderr
+
+
+def test_each_rule_alone(why):
+    """A dump for each rule, made of the host tests' valid VMCS; SHOW=1 names those that are never broken alone."""
+    assert why("guest_rflags=0\n").returncode == 1
+    subprocess.run(["make", "-s", "O=" + FOLDER, "WHY_EXTRA=" + SANITIZE, FOLDER + "/rules-test"], cwd=ROOT, check=True)
+    done = subprocess.run([FOLDER + "/rules-test"], capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stdout + done.stderr
+
+
 def test_what_cannot_be_read(why, tmp_path):
     for text, options in (("hello\n", ()), ("", ()), ("guest_cr0=1\n", ("--caps", str(tmp_path / "none"))),
                           ("guest_cr0=1\n", ("--nosuch",)), ("", (str(tmp_path / "none"),))):

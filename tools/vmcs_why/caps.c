@@ -91,6 +91,41 @@ static bool take(struct vmx_caps *caps, u32 msr, u64 value)
 	return true;
 }
 
+static const struct {
+	const char *name;
+	u64 basic, pin, proc, proc2, exit, entry, misc, ept_vpid, vmfunc, cr4_fixed1;
+} models[] = {
+#define MODEL(...) { __VA_ARGS__ },
+#include "tools/vmcs_why/models.def"
+#undef MODEL
+};
+
+bool caps_model(struct vmx_caps *caps, const char *name, char *known, size_t size)
+{
+	known[0] = 0;
+	for (unsigned int i = 0; i < ARRAY_SIZE(models); i++) {
+		if (strcmp(models[i].name, name)) {
+			strncat(known, " ", size - strlen(known) - 1);
+			strncat(known, models[i].name, size - strlen(known) - 1);
+			continue;
+		}
+		caps_any(caps);
+		caps->basic = models[i].basic;
+		caps->pin = control(models[i].pin);
+		caps->proc = control(models[i].proc);
+		caps->proc2 = control(models[i].proc2);
+		caps->exit = control(models[i].exit);
+		caps->entry = control(models[i].entry);
+		caps->misc = models[i].misc;
+		caps->ept_vpid = models[i].ept_vpid;
+		caps->vmfunc = models[i].vmfunc;
+		caps->cr4_fixed1 = models[i].cr4_fixed1;
+		caps->linear_bits = models[i].cr4_fixed1 & CR4_LA57 ? 57 : 48;
+		return true;
+	}
+	return false;
+}
+
 /* The true controls come last in a list by number, and are the ones that count. */
 bool caps_parse(struct vmx_caps *caps, const char *text, size_t length)
 {

@@ -24,4 +24,7 @@ struct vmx_caps;
 bool caps_parse(struct vmx_caps *caps, const char *text, size_t length);
 void caps_any(struct vmx_caps *caps);
 
+/* Capabilities by name (models.def). False: there is no such model; `known` then lists those there are. */
+bool caps_model(struct vmx_caps *caps, const char *name, char *known, size_t size);
+
 #endif

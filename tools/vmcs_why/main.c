@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmcs-why [--caps FILE] [--json] [--show] [FILE...]: why a VM entry with this VMCS fails, from a dump of it
- * (standard input without a file). Says what is broken for certain, in the SDM's order, then what could not
- * be judged for want of a field, then what is no rule of VM entry but catches people. Exit status 0: nothing
- * is broken, 1: something is, 2: it could not be read.
+ * vmcs-why [--caps FILE|--model NAME] [--json] [--show] [FILE...]: why a VM entry with this VMCS fails, from
+ * a dump of it (standard input without a file). Says what is broken for certain, in the SDM's order, then
+ * what could not be judged for want of a field, then what is no rule of VM entry but catches people. Exit
+ * status 0: nothing is broken, 1: something is, 2: it could not be read.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -181,7 +181,7 @@ static void print_json(const struct dump *dump, const struct judgement *j)
 	printf("]}\n");
 }
 
-static const char usage[] = "usage: vmcs-why [--caps FILE] [--json] [--show] [FILE...]";
+static const char usage[] = "usage: vmcs-why [--caps FILE|--model NAME] [--json] [--show] [FILE...]";
 
 int main(int argc, char **argv)
 {
@@ -189,8 +189,8 @@ int main(int argc, char **argv)
 	static struct dump dump;
 	struct vmx_caps caps;
 	bool json = false, any = false;
+	char *text, names[200];
 	size_t length;
-	char *text;
 	int files = 0;
 
 	caps_any(&caps);
@@ -205,6 +205,9 @@ int main(int argc, char **argv)
 				return fail("no capability MSR in it (lines such as 482 = fff9fffe0401e172)",
 					    argv[i]);
 			free(text);
+		} else if (!strcmp(argv[i], "--model") && i + 1 < argc) {
+			if (!caps_model(&caps, argv[++i], names, sizeof(names)))
+				return fail(names, "--model: say one of");
 		} else if (argv[i][0] == '-' && argv[i][1]) {
 			return fail(usage, argv[i]);
 		} else {
