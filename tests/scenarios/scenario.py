@@ -66,10 +66,11 @@ def boots(row, build, bare):
     else:
         what["modules"] = [image_path(name, build) for name in row.modules]
     if row.on_kvm:
-        made = kvm.kit_cpio(build, row.model) if row.steps.startswith("kit:") else kvm.cpio(build, row.options)
+        made = kvm.kit_cpio(build, row.model) if row.steps.startswith("kit:") else kvm.cpio(build, "explain=off " + row.options)
         what["modules"] = [*what["modules"], made]
         bare = True
-    options = (row.options + " " + l1.SOCLE_OPTIONS).strip() if row.steps else row.options
+    # what Socle says in the middle of L1's lines cannot be compared
+    options = "explain=off " + row.options + (" " + l1.SOCLE_OPTIONS if row.steps else "")
     what.update(bare=bare, options="" if bare else options)
     return what, settings
 

@@ -40,7 +40,7 @@ def said_before(result, text):
 
 def test_each_mistake_is_explained():
     bare = boot(guest_image("broken"), bare=True)
-    under = boot(guest_image("broken"))
+    under = boot(guest_image("broken"), options="explain=first")
     assert_no_accident(under)
     assert results(bare) == results(under)
     for mistake, wanted in PARAGRAPHS.items():
@@ -59,7 +59,7 @@ def test_nothing_is_said_if_off():
 
 def test_an_abort_is_explained():
     """The bare processor shuts down without a word."""
-    result = boot(guest_image("broken"), "tests=abort abort", until="^socle:   vmcs ")
+    result = boot(guest_image("broken"), "tests=abort abort", options="explain=first", until=("^socle:   vmcs ",))
     said = result.text()
     assert re.search("^socle: cpu 0: VMX abort at an exit of L2", said, re.M), show(result)
     assert re.search("^socle:   entry  1 of the list, at 0x[0-9a-f]+: MSR 7fffffff, value 0", said, re.M), show(result)
