@@ -71,7 +71,7 @@ $(RARE:%.c=$(O)/%.o): CFLAGS += -Os
 # The exit path; all of it at -O3 would be larger than an image of Socle's may be.
 $(O)/vmx/nested/%.o $(O)/vmx/run.o: CFLAGS += -O3
 # Slots, permissions, lists and pages that L1 names: off the way of a common exit.
-$(addprefix $(O)/vmx/nested/,nested.o insn/insn.o insn/insn_inval.o): CFLAGS += -O2
+$(addprefix $(O)/vmx/nested/,nested.o insn/insn.o): CFLAGS += -O2
 $(addprefix $(O)/vmx/nested/,entry/msr_area.o entry/timer.o vmcs12/addresses.o): CFLAGS += -Os
 $(O)/vmx/nested/explain/%.o: CFLAGS += -Os
 $(O)/vmx/nested/entry/check_host.o $(O)/vmx/nested/entry/check_guest_segments.o $(O)/vmx/nested/entry/check_controls.o \

@@ -14,7 +14,7 @@ WIDTH = 100
 COUNTERS = re.compile(r"^socle: (level \d+: )?(exits L[12]\b|registers\b|cpu \d+: VMX on\b)")
 # Whoever says so has failed, in the order of what says most; the first match is the reason.
 FAILURES = (
-    r"^socle: (CPU \d+: )?(error: )?(?!halted)(panic|fatal|error\b|.*\btriple fault\b)",
+    r"^socle: (CPU \d+: )?(error: )?(?!halted)(panic|fatal|error\b|triple fault of L1)",
     r"^socle: (error: )(?!halted)",
     r"Kernel panic",
     r"^(FAIL|L1 FAILED)\b|SELFTEST .* FAIL|L1 STEP .* rc=[1-9]|^SUMMARY \d+ passed, [1-9]\d* failed",

@@ -32,7 +32,7 @@ MAY_SKIP = {
 # What only Socle has something for: skipped bare on every model, and must run under it.
 ONLY_UNDER_SOCLE = {"hostile": {"window_by_l1", "window_by_l2"}}
 # What runs only if a word on the command line asks for it, and has a test of its own that does (test_sleep.py).
-ON_REQUEST = {"ports": {"sleep_l1", "sleep_l2", "sleep_toggled", "sleep_moved"}}
+ON_REQUEST = {"bench": {"cpus"}, "ports": {"sleep_l1", "sleep_l2", "sleep_toggled", "sleep_moved"}}
 # What an image may find wrong on the bare emulated processor: {image: tests}, a row of tests/deviations.md for each.
 MAY_FAIL_BARE = {}
 

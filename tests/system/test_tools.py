@@ -31,7 +31,7 @@ def run(*arguments):
     (("--cpus", "none"), "say a number"),
     (("--cpus", "0"), "say a number"),
     (("--timeout", "soon", "--no-l1"), "TIMEOUT=soon: say a number"),
-    (("--steps", "selftest,nosuch"), "there is no step nosuch; there are clock"),
+    (("--steps", "selftest,nosuch"), "there is no step nosuch; there are "),
     (("--model", "pentium9", "--no-l1"), "MODEL=pentium9: say one of penryn"),
     (("--bare", "--l1", "README.md"), "neither a multiboot image nor a Linux bzImage"),
     (("--modules", "/nowhere/initrd"), "no such file: /nowhere/initrd"),

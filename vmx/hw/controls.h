@@ -22,12 +22,15 @@
  *   text  the SDM's name
  */
 #define CONTROLS(C, ...) \
+	/* first what an old processor is likely to lack: the start fails with the first one */ \
+	C(__VA_ARGS__, PROC, SECONDARY, 31, NO_EPT, BOTH, MERGED, "secondary controls") \
+	C(__VA_ARGS__, PROC2, EPT, 1, NO_EPT, BOTH, MERGED, "EPT") \
+	C(__VA_ARGS__, PROC2, UNRESTRICTED_GUEST, 7, NO_UNRESTRICTED, VMCS01, PASSED, "unrestricted guest") \
 	C(__VA_ARGS__, PIN, EXTERNAL_INTERRUPT, 0, UNUSED, NO, PASSED, "external-interrupt exiting") \
 	C(__VA_ARGS__, PIN, NMI_EXITING, 3, VMX_CONTROL, BOTH, MERGED, "NMI exiting") \
 	C(__VA_ARGS__, PIN, VIRTUAL_NMIS, 5, VMX_CONTROL, BOTH, MERGED, "virtual NMIs") \
 	C(__VA_ARGS__, PIN, PREEMPTION_TIMER, 6, OPTIONAL, NO, PASSED, "VMX-preemption timer") \
 	C(__VA_ARGS__, PIN, POSTED_INTERRUPTS, 7, OPTIONAL, NO, PASSED, "posted interrupts") \
-	C(__VA_ARGS__, PROC, SECONDARY, 31, NO_EPT, BOTH, MERGED, "secondary controls") \
 	C(__VA_ARGS__, PROC, INTERRUPT_WINDOW, 2, UNUSED, NO, PASSED, "interrupt-window exiting") \
 	C(__VA_ARGS__, PROC, TSC_OFFSETTING, 3, UNUSED, NO, PASSED, "TSC offsetting") \
 	C(__VA_ARGS__, PROC, HLT_EXITING, 7, UNUSED, NO, PASSED, "HLT exiting") \
@@ -49,8 +52,6 @@
 	C(__VA_ARGS__, PROC, MSR_BITMAPS, 28, VMX_CONTROL, BOTH, MERGED, "MSR bitmaps") \
 	C(__VA_ARGS__, PROC, MONITOR_EXITING, 29, UNUSED, NO, PASSED, "MONITOR exiting") \
 	C(__VA_ARGS__, PROC, PAUSE_EXITING, 30, UNUSED, NO, PASSED, "PAUSE exiting") \
-	C(__VA_ARGS__, PROC2, EPT, 1, NO_EPT, BOTH, MERGED, "EPT") \
-	C(__VA_ARGS__, PROC2, UNRESTRICTED_GUEST, 7, NO_UNRESTRICTED, VMCS01, PASSED, "unrestricted guest") \
 	C(__VA_ARGS__, PROC2, APIC_ACCESS, 0, OPTIONAL, NO, PASSED, "virtualize APIC accesses") \
 	C(__VA_ARGS__, PROC2, DESC_TABLE_EXITING, 2, OPTIONAL, NO, PASSED, "descriptor-table exiting") \
 	C(__VA_ARGS__, PROC2, RDTSCP, 3, OPTIONAL, VMCS01, PASSED, "RDTSCP") \

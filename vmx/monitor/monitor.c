@@ -134,7 +134,8 @@ static void poll(struct vcpu *vcpu)
 
 enum outcome exit_preemption_timer(struct vcpu *vcpu)
 {
-	ASSERT(vcpu->timer_wish);
+	if (!vcpu->timer_wish)
+		panic("exit that nobody asked for: the preemption timer's");
 	if (vcpu->nested.in_l2)
 		nested_timer_again(vcpu);
 	else

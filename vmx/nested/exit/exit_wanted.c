@@ -77,7 +77,9 @@ static bool wants_mtf(struct vcpu *vcpu)
 
 static bool wants_preemption_timer(struct vcpu *vcpu)
 {
-	return v12_has_pin(v12_current(vcpu), PIN_PREEMPTION_TIMER) && !vcpu->nested.current->timer_beyond;
+	/* Without a wish of L0's only L1 can have asked for it. */
+	return !vcpu->timer_wish ||
+	       (v12_has_pin(v12_current(vcpu), PIN_PREEMPTION_TIMER) && !vcpu->nested.current->timer_beyond);
 }
 
 static bool wants_pml_full(struct vcpu *vcpu)

@@ -78,9 +78,12 @@ static u64 interruptibility_at_exit(const struct nested_vmcs *slot, u64 now)
 
 /* A field of vmcs02 that is being left: what the cache knows, be it dirty, else the VMCS. The cache learns
  * nothing. */
-static inline u64 saved_reg(const struct regcache *cache, u64 available, enum reg reg)
+static inline u64 saved_reg(struct vcpu *vcpu, const struct regcache *cache, u64 available, enum reg reg)
 {
-	return unlikely(available & BIT(reg)) ? cache->value[reg] : vmcs_read_fast(regcache_field(reg));
+	if (unlikely(available & BIT(reg)))
+		return cache->value[reg];
+	vcpu->reg_counters.reads[reg]++;
+	return vmcs_read_fast(regcache_field(reg));
 }
 
 /*
@@ -95,7 +98,7 @@ static u64 save_guest_state(struct vcpu *vcpu, struct nested_vmcs *slot)
 	const struct regcache *cache = &slot->vmcs02.cache;
 	u64 available = cache->available, efer;
 
-#define GET(reg) saved_reg(cache, available, REG_##reg)
+#define GET(reg) saved_reg(vcpu, cache, available, REG_##reg)
 	KEEP(guest_rip, GET(RIP));
 	KEEP(guest_rsp, GET(RSP));
 	KEEP(guest_rflags, GET(RFLAGS));
