@@ -24,7 +24,8 @@ from multiprocessing.pool import ThreadPool
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-FOLDERS = ("boot", "kernel", "mm", "drivers", "vmx", "tests/unit", "tests/fake", "tests/guest", "tests/machines")
+FOLDERS = ("boot", "kernel", "mm", "drivers", "vmx", "tests/unit", "tests/fake", "tests/guest", "tests/machines",
+           "tools/vmcs_why")
 VERDICTS, KILLED = os.path.join(HERE, "verdicts.txt"), os.path.join(HERE, "killed.txt")
 SLOW_MODEL = "20000"  # steps of EPT02's model, in each of its worlds
 # Files in which no mutant may live without a verdict: the list only grows.
@@ -38,7 +39,7 @@ def files_of(root):
     for folder in FOLDERS:
         for where, _, names in os.walk(os.path.join(root, folder)):
             for name in sorted(names):
-                if name.endswith((".c", ".h", ".def", ".S", ".ld", "Makefile")):
+                if name.endswith((".c", ".h", ".def", ".S", ".ld", ".mk", "Makefile")):
                     yield os.path.relpath(os.path.join(where, name), root)
 
 

@@ -77,9 +77,7 @@ static bool wants_mtf(struct vcpu *vcpu)
 
 static bool wants_preemption_timer(struct vcpu *vcpu)
 {
-	/* Without a wish of L0's only L1 can have asked for it. */
-	return !vcpu->timer_wish ||
-	       (v12_has_pin(v12_current(vcpu), PIN_PREEMPTION_TIMER) && !vcpu->nested.current->timer_beyond);
+	return v12_has_pin(v12_current(vcpu), PIN_PREEMPTION_TIMER) && !vcpu->nested.current->timer_beyond;
 }
 
 static bool wants_pml_full(struct vcpu *vcpu)
@@ -365,5 +363,7 @@ bool nested_l1_wants(struct vcpu *vcpu)
 		return true;
 	if (nested_l1_asked(vcpu) || rows[reason].handler == exit_unexpected)
 		return true;
+	if (reason == EXIT_PREEMPTION_TIMER)
+		return !vcpu->timer_wish;
 	return reason == EXIT_IO && io_bitmaps_are_l1s(vcpu);
 }
