@@ -14,32 +14,11 @@
 #include "vmx/guest/event.h"
 #include "vmx/guest/handlers.h"
 
-static bool is_contributory(u8 vector)
-{
-	return vector < 32 && (BIT(vector) & VEC_CONTRIBUTORY);
-}
-
-enum combination { SERIAL, DOUBLE_FAULT, TRIPLE_FAULT };
-
-/* SDM "Conditions for Generating a Double Fault". */
-static enum combination combine(const struct event *first, u8 second)
-{
-	if (first->type != INTR_TYPE_HARD_EXCEPTION)
-		return SERIAL;
-	if (first->vector == VEC_DF)
-		return is_contributory(second) || second == VEC_PF ? TRIPLE_FAULT : SERIAL;
-	if (is_contributory(first->vector))
-		return is_contributory(second) ? DOUBLE_FAULT : SERIAL;
-	if (first->vector == VEC_PF)
-		return is_contributory(second) || second == VEC_PF ? DOUBLE_FAULT : SERIAL;
-	return SERIAL;
-}
-
 static enum outcome queue_exception(struct vcpu *vcpu, const struct event *event)
 {
-	enum combination how = vcpu->pending_valid ? combine(&vcpu->pending, event->vector) : SERIAL;
+	enum event_pair pair = vcpu->pending_valid ? event_combine(&vcpu->pending, event) : PAIR_SERIAL;
 
-	if (how == TRIPLE_FAULT)
+	if (pair == PAIR_TRIPLE_FAULT)
 		return exit_triple_fault(vcpu);
 	/* The first event gives way; an NMI, whose delivery had begun, leaves its blocking behind. */
 	if (vcpu->pending_valid && vcpu->pending.type == INTR_TYPE_NMI)
@@ -47,7 +26,7 @@ static enum outcome queue_exception(struct vcpu *vcpu, const struct event *event
 			     vcpu_reg(vcpu, REG_INTERRUPTIBILITY) | INTERRUPTIBILITY_NMI);
 	vcpu->pending = *event;
 	vcpu->pending_valid = true;
-	if (how == DOUBLE_FAULT)
+	if (pair == PAIR_DOUBLE_FAULT)
 		vcpu->pending = event_double_fault(vcpu);
 	return OUTCOME_RESUME;
 }

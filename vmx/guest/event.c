@@ -13,6 +13,32 @@
 
 #define DEBUGCTL_OF(vcpu) vmcs_read(VMCS_guest_debugctl)
 
+enum exception_class { CLASS_BENIGN, CLASS_CONTRIBUTORY, CLASS_PAGE_FAULT, CLASS_DOUBLE_FAULT };
+
+static enum exception_class exception_class(const struct event *event)
+{
+	if (event->type != INTR_TYPE_HARD_EXCEPTION)
+		return CLASS_BENIGN;
+	if (event->vector == VEC_DF)
+		return CLASS_DOUBLE_FAULT;
+	if (event->vector == VEC_PF || event->vector == VEC_VE)
+		return CLASS_PAGE_FAULT;
+	return BIT(event->vector) & VEC_CONTRIBUTORY ? CLASS_CONTRIBUTORY : CLASS_BENIGN;
+}
+
+enum event_pair event_combine(const struct event *first, const struct event *second)
+{
+	enum exception_class class1 = exception_class(first), class2 = exception_class(second);
+
+	if (class2 == CLASS_BENIGN || class1 == CLASS_BENIGN)
+		return PAIR_SERIAL;
+	if (class1 == CLASS_DOUBLE_FAULT)
+		return PAIR_TRIPLE_FAULT;
+	if (class1 == CLASS_CONTRIBUTORY && class2 != CLASS_CONTRIBUTORY)
+		return PAIR_SERIAL;
+	return class2 == CLASS_DOUBLE_FAULT ? PAIR_SERIAL : PAIR_DOUBLE_FAULT;
+}
+
 struct event event_double_fault(struct vcpu *vcpu)
 {
 	return (struct event){

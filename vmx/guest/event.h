@@ -8,6 +8,13 @@
 
 #include "vmx/guest/vcpu.h"
 
+/*
+ * SDM "Conditions for Generating a Double Fault": what becomes of an exception in the delivery of an event. A
+ * #VE counts as a page fault.
+ */
+enum event_pair { PAIR_SERIAL, PAIR_DOUBLE_FAULT, PAIR_TRIPLE_FAULT };
+enum event_pair event_combine(const struct event *first, const struct event *second);
+
 /* The #DF that two exceptions of the current guest make, in the mode that it is in. */
 struct event event_double_fault(struct vcpu *vcpu);
 

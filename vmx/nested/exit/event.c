@@ -9,8 +9,6 @@
 #include "vmx/guest/guest_mem.h"
 #include "vmx/nested/internal.h"
 
-#define VEC_PAGE_FAULTS (BIT(VEC_PF) | BIT(VEC_VE))
-
 /* SDM "Exceptions": the exception bitmap; for #PF with PFEC mask and match as one value. */
 bool nested_wants_exception(const struct vmcs12 *v12, u8 vector, u32 error_code)
 {
@@ -82,27 +80,6 @@ static enum outcome reflect_exception(struct vcpu *vcpu, const struct event *eve
 	return outcome_reflect(vcpu, &record);
 }
 
-enum exception_class { CLASS_BENIGN, CLASS_CONTRIBUTORY, CLASS_PAGE_FAULT, CLASS_DOUBLE_FAULT };
-
-static enum exception_class exception_class(const struct event *event)
-{
-	if (event->type != INTR_TYPE_HARD_EXCEPTION)
-		return CLASS_BENIGN;
-	if (event->vector == VEC_DF)
-		return CLASS_DOUBLE_FAULT;
-	if (BIT(event->vector) & VEC_PAGE_FAULTS)
-		return CLASS_PAGE_FAULT;
-	return BIT(event->vector) & VEC_CONTRIBUTORY ? CLASS_CONTRIBUTORY : CLASS_BENIGN;
-}
-
-/* SDM "Conditions for Generating a Double Fault": a second exception in the delivery of the first event. */
-static bool makes_double_fault(enum exception_class first, enum exception_class second)
-{
-	if (first == CLASS_PAGE_FAULT)
-		return second == CLASS_CONTRIBUTORY || second == CLASS_PAGE_FAULT;
-	return first == CLASS_CONTRIBUTORY && second == CLASS_CONTRIBUTORY;
-}
-
 static enum outcome reflect_triple_fault(struct vcpu *vcpu)
 {
 	struct exit_record record = { .reason = EXIT_TRIPLE_FAULT };
@@ -120,12 +97,11 @@ static enum outcome reflect_triple_fault(struct vcpu *vcpu)
 static enum outcome combine_exceptions(struct vcpu *vcpu, const struct event *second)
 {
 	struct event double_fault = event_double_fault(vcpu);
-	enum exception_class class1 = exception_class(&vcpu->pending);
-	enum exception_class class2 = exception_class(second);
+	enum event_pair pair = event_combine(&vcpu->pending, second);
 
-	if (class1 == CLASS_DOUBLE_FAULT && class2 != CLASS_BENIGN)
+	if (pair == PAIR_TRIPLE_FAULT)
 		return reflect_triple_fault(vcpu);
-	if (!makes_double_fault(class1, class2)) {
+	if (pair == PAIR_SERIAL) {
 		/* The first event gives way; an NMI leaves its blocking behind. */
 		if (vcpu->pending.type == INTR_TYPE_NMI)
 			vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY,
