@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * VMX instructions of L1 that name a VMCS or its fields: VMCLEAR, VMPTRLD,
- * VMPTRST, VMREAD, VMWRITE.  The slots are nested.c's, the fields vmcs12.c's.
+ * VMPTRST, VMREAD, VMWRITE.  The slots are slots.c's, the fields vmcs12.c's.
  * SDM: "VMX Instruction Reference", "Field Encoding in VMCS".
  */
 #include "kernel/x86.h"
@@ -13,6 +13,20 @@
 #define INFO_REGISTER BIT(10)
 #define INFO_REG1(info) (((info) >> 3) & 15)
 
+/* The region that VMCLEAR or VMPTRLD names: an address that fits, and not the VMXON region's. */
+static enum outcome region_operand(struct vcpu *vcpu, u64 *gpa, enum rule address, enum rule vmxon)
+{
+	enum outcome outcome = insn_permitted(vcpu);
+
+	if (outcome == OUTCOME_NONE)
+		outcome = insn_read_operand(vcpu, gpa, sizeof(*gpa));
+	if (outcome != OUTCOME_NONE)
+		return outcome;
+	if (!insn_region_valid(*gpa))
+		return insn_fail(vcpu, address, *gpa);
+	return *gpa == vcpu->nested.vmxon_pointer ? insn_fail(vcpu, vmxon, *gpa) : OUTCOME_NONE;
+}
+
 static enum outcome vmclear(struct vcpu *vcpu)
 {
 	struct nested *nested = &vcpu->nested;
@@ -21,15 +35,9 @@ static enum outcome vmclear(struct vcpu *vcpu)
 	const u32 clear = 0;
 	u64 gpa;
 
-	outcome = insn_permitted(vcpu);
-	if (outcome == OUTCOME_NONE)
-		outcome = insn_read_operand(vcpu, &gpa, sizeof(gpa));
+	outcome = region_operand(vcpu, &gpa, RULE_vmclear_address, RULE_vmclear_vmxon);
 	if (outcome != OUTCOME_NONE)
 		return outcome;
-	if (!insn_region_valid(gpa))
-		return insn_fail(vcpu, RULE_vmclear_address, gpa);
-	if (gpa == nested->vmxon_pointer)
-		return insn_fail(vcpu, RULE_vmclear_vmxon, gpa);
 	slot = slot_find(vcpu, gpa);
 	if (!slot) {
 		guest_mem_write(vcpu, GPA(gpa + offsetof(struct vmcs12, launched)), &clear, sizeof(clear));
@@ -62,15 +70,9 @@ static enum outcome vmptrld(struct vcpu *vcpu)
 	u32 revision;
 	u64 gpa;
 
-	outcome = insn_permitted(vcpu);
-	if (outcome == OUTCOME_NONE)
-		outcome = insn_read_operand(vcpu, &gpa, sizeof(gpa));
+	outcome = region_operand(vcpu, &gpa, RULE_vmptrld_address, RULE_vmptrld_vmxon);
 	if (outcome != OUTCOME_NONE)
 		return outcome;
-	if (!insn_region_valid(gpa))
-		return insn_fail(vcpu, RULE_vmptrld_address, gpa);
-	if (gpa == vcpu->nested.vmxon_pointer)
-		return insn_fail(vcpu, RULE_vmptrld_vmxon, gpa);
 	guest_mem_read(vcpu, GPA(gpa), &revision, sizeof(revision));
 	if (!revision_supported(revision))
 		return insn_fail(vcpu, RULE_vmptrld_revision, revision);

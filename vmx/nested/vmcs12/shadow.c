@@ -16,10 +16,9 @@
 #include "mm/page_alloc.h"
 #include "vmx/nested/internal.h"
 
-/* Constant after shadow_init(). */
 /*
- * VMCS shadowing is in use: the processor has it, it is not switched off, and every field that the table
- * marks RW or RO exists, except perhaps the three below.
+ * All of these are constant after shadow_init(). usable: VMCS shadowing is in use: the processor has it, it
+ * is not switched off, and every field that the table marks RW or RO exists, except perhaps the three below.
  */
 static bool usable;
 static bool has_pml;  /* guest_pml_index */
