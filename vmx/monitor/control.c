@@ -79,11 +79,12 @@ void control_stop(struct vcpu *vcpu)
 	control_give_turn(self);
 	__atomic_store_n(&stopped_in[self], now() + 1, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&stop_round, 1, __ATOMIC_ACQ_REL);
+	/* A CPU that is held, or not Socle's at all, has no vCPU. */
 	for (u32 i = 0; i < percpu_count(); i++)
-		if (i != self)
+		if (i != self && percpu_get(i)->vcpu)
 			request(percpu_get(i)->vcpu);
 	for (u32 i = 0; i < percpu_count(); i++)
-		if (i != self)
+		if (i != self && percpu_get(i)->vcpu)
 			await(i);
 }
 

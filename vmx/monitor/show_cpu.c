@@ -195,7 +195,8 @@ bool command_why(struct vcpu *vcpu, const struct words *words)
 		else
 			text_add(&text, "  about  %llx\n", LL(failure->value));
 		paragraph_rule(&text, failure->rule);
-		paragraph_wrong(&text, failure);
+		if (failure->field != RULE_NO_FIELD)
+			paragraph_wrong(&text, failure);
 		output("cpu %u: the last that failed", vcpu->cpu->id);
 		output_text(buffer, text.used);
 	}

@@ -14,6 +14,7 @@
 #include "vmx/monitor/command.h"
 #include "vmx/monitor/output.h"
 #include "vmx/monitor/view.h"
+#include "vmx/nested/internal.h"
 
 #define ADDRESS_MAX ((1ull << 52) - 1)
 #define EPT_ADDRESS GENMASK(51, 12)
@@ -85,6 +86,11 @@ bool command_ept(struct vcpu *vcpu, const struct words *words)
 		view_end(&view);
 		if (walk.l1s && !v12_has_proc2(view.v12, PROC2_EPT)) {
 			output("error: vmcs12 has no EPT");
+			return true;
+		}
+		/* What vmcs02 still names may have been given to another EPT02 since. */
+		if (!walk.l1s && walk.eptp != vm.ept01_pointer && !ept02_is_in_use(vcpu, walk.eptp)) {
+			output("error: the EPT02 that vmcs02 was entered with is gone");
 			return true;
 		}
 	}

@@ -189,6 +189,8 @@ bool ept02_absent_finish(struct vcpu *vcpu);
 void ept02_invept(struct vcpu *vcpu, u64 type, u64 eptp);
 /* Empties all; while no L2 runs, the roots go too. */
 void ept02_drop_all(struct vcpu *vcpu);
+/* This EPT pointer is of an EPT02 that is kept now: its tables are tables. For the monitor. */
+bool ept02_is_in_use(struct vcpu *vcpu, u64 eptp);
 void ept02_count(const struct vcpu *vcpu, struct nested_resources *out);
 bool eptp12_valid(u64 eptp, const struct vmx_caps *caps); /* SDM: EPTP checks of VM entry */
 

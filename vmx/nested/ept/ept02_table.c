@@ -176,6 +176,16 @@ u32 ept02_table_get(struct ept02_cache *cache, struct ept02_root *root, u32 keep
 	return table;
 }
 
+bool ept02_is_in_use(struct vcpu *vcpu, u64 eptp)
+{
+	const struct ept02_cache *cache = vcpu->nested.ept;
+
+	for (u32 i = 0; i < EPT02_ROOTS; i++)
+		if (cache->roots[i].used && cache->roots[i].pointer == eptp)
+			return true;
+	return false;
+}
+
 struct ept02_root *ept02_root_find(struct ept02_cache *cache, const struct ept12_role *role)
 {
 	for (unsigned int i = 0; i < cache->root_limit; i++) {
