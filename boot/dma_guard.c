@@ -8,8 +8,6 @@
 #include "drivers/dma_test.h"
 #include "drivers/iommu.h"
 #include "kernel/cmdline.h"
-#include "kernel/cpuid.h"
-#include "kernel/hw/cpu.h"
 #include "kernel/log.h"
 #include "mm/memmap.h"
 
@@ -18,13 +16,6 @@ static struct dmar dmar;
 u64 dma_guard_memory(void)
 {
 	return options.iommu ? iommu_memory(memmap_ram_end()) : 0;
-}
-
-static u32 physical_bits(void)
-{
-	if (cpuid(CPUID_LEAF_EXT_MAX, 0).eax < CPUID_LEAF_ADDRESS_SIZE)
-		return 36;
-	return cpuid(CPUID_LEAF_ADDRESS_SIZE, 0).eax & 0xff;
 }
 
 /* VT-d is L1's: no silence about what that means. */
@@ -41,7 +32,7 @@ static void warn_of_dma(void)
 		log_warn("iommu: devices of the firmware's write into memory of Socle's (DMAR table)");
 }
 
-enum status dma_guard_start(const struct boot_info *info)
+enum status dma_guard_start(const struct boot_info *info, u32 memory_bits)
 {
 	enum status status;
 
@@ -50,7 +41,7 @@ enum status dma_guard_start(const struct boot_info *info)
 		warn_of_dma();
 		return STATUS_OK;
 	}
-	status = iommu_protect(&dmar, physical_bits());
+	status = iommu_protect(&dmar, memory_bits);
 	if (status == STATUS_OK && !iommu_hide_table(&dmar))
 		log_warn(
 			"iommu: the DMAR table cannot be changed: L1 will look for units that do not answer");

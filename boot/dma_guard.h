@@ -13,7 +13,7 @@ u64 dma_guard_memory(void);
 
 /* BSP, once, when all memory is mapped and all of Socle's is known. Errors: the guard was asked for and
  * cannot be. */
-enum status dma_guard_start(const struct boot_info *info);
+enum status dma_guard_start(const struct boot_info *info, u32 memory_bits);
 
 /* `dma-test`, after that: prints its report. */
 void dma_guard_test(void);

@@ -5,6 +5,7 @@
  */
 #include "boot/microcode_file.h"
 
+#include "boot/dma_guard.h"
 #include "boot/window.h"
 #include "drivers/microcode.h"
 #include "kernel/bits.h"
@@ -105,7 +106,7 @@ enum status microcode_start(struct boot_info *info)
 	file = microcode_file(info, &size);
 	update = file ? microcode_pick(file, size, &cpu, &kept_size) : NULL;
 	if (status == STATUS_OK)
-		status = window_take(kept_size);
+		status = window_take(kept_size + dma_guard_memory());
 	if (status != STATUS_OK || !update)
 		return status;
 	kept = memcpy(page_alloc_contig(ALIGN_UP((u64)kept_size, PAGE_SIZE) / PAGE_SIZE), update, kept_size);

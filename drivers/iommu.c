@@ -147,6 +147,8 @@ static enum status look_at_unit(u64 base, struct common *all)
 
 	if (base >= SIZE_4G)
 		return unit_fails(base, "is above 4 GiB");
+	if (memmap_in_window(base, PAGE_SIZE) || memmap_is_ram(base, PAGE_SIZE))
+		return unit_fails(base, "is in memory");
 	if (!vtd_is_there(base))
 		return unit_fails(base, "does not answer");
 	cap = vtd_read64(base, VTD_CAP);

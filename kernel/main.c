@@ -232,8 +232,9 @@ static void main_in_window(void)
 	must(vmx_cpu_init());
 	vm_probe_cpu(true);
 	find_sleep();
-	monitor_open();
 	must(smp_start(answered.count, ap_main));
+	/* Not before it is known what all CPUs have, nor after the ports are settled. */
+	monitor_open();
 	must(vm_init());
 	nested_caps_init();
 	log_info("level %u: on %s", cpuid_level(), cpuid_level() ? "another Socle" : "the processor");
@@ -309,13 +310,13 @@ void kernel_main(u32 magic, u32 info)
 	window_relocate();
 	screen_start_mapped();
 	if (options.dma_test) {
-		must(dma_guard_start(&boot_info));
+		must(dma_guard_start(&boot_info, caps_memory_bits()));
 		dma_guard_test();
 		halt();
 	}
 	must(find_cpus());
 	must(window_grow(roster.usable, roster.count - roster.usable, vmx_caps.has_ept_1g));
-	must(dma_guard_start(&boot_info));
+	must(dma_guard_start(&boot_info, caps_memory_bits()));
 	smp_create_cpus(&roster);
 	if (percpu_count() > 1)
 		must(caps_check_smp());

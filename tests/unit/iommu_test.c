@@ -328,6 +328,9 @@ static void tables_that_do_not_do(void **state UNUSED)
 	dmar.units[1] = SIZE_4G + 0x1000;
 	says(iommu_protect(&dmar, 39), "100001000 is above 4 GiB");
 	setup(NULL);
+	dmar.units[1] = SIZE_1M;
+	says(iommu_protect(&dmar, 39), "100000 is in memory");
+	setup(NULL);
 	dmar.damaged = true;
 	says(iommu_protect(&dmar, 39), "the DMAR table is damaged");
 	dmar.unit_count = 0;

@@ -117,11 +117,23 @@ static u64 debugctl_valid(void)
 	return valid;
 }
 
+static u32 address_sizes(void)
+{
+	bool has = cpuid(CPUID_LEAF_EXT_MAX, 0).eax >= CPUID_LEAF_ADDRESS_SIZE;
+
+	return has ? cpuid(CPUID_LEAF_ADDRESS_SIZE, 0).eax : 0x3024;
+}
+
+unsigned int caps_memory_bits(void)
+{
+	return memory_bits(MIN(address_sizes() & 0xff, 52u));
+}
+
 /* Needs VMX in CPUID. Without true controls their plain forms say the same with more bits fixed. */
 void caps_read(struct vmx_caps *caps)
 {
 	u32 ext_max = cpuid(CPUID_LEAF_EXT_MAX, 0).eax;
-	u32 sizes = ext_max >= CPUID_LEAF_ADDRESS_SIZE ? cpuid(CPUID_LEAF_ADDRESS_SIZE, 0).eax : 0x3024;
+	u32 sizes = address_sizes();
 	u32 shift;
 
 	memset(caps, 0, sizeof(*caps));

@@ -63,6 +63,12 @@ void caps_report_hidden(const struct vmx_caps *l1s);
 /* The SDM's name of a bit (0 to 31) of the word WORD_*; NULL: it has none that Socle knows. */
 const char *caps_control_name(unsigned int word, unsigned int bit);
 
+/*
+ * Bits of a physical address that choose memory, on this CPU: CPUID's width without the bits that choose an
+ * encryption key. Needs no caps_init().
+ */
+unsigned int caps_memory_bits(void);
+
 /* A control word: what is wanted, with the bits that must be 1, minus those that must be 0. */
 static inline u32 caps_control(struct control_cap cap, u32 wanted)
 {
