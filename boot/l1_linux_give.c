@@ -182,7 +182,7 @@ static enum status give_initrd(u8 *bp, const struct boot_info *info, u32 initrd_
 		size = info->modules[1].size;
 	} else {
 		at = join_initrds(info, max, &size);
-		if (!at)
+		if (!at && size)
 			return status_with(STATUS_L1_NO_ROOM, "its %u initrds as one, of %llu KiB",
 					   info->module_count - 1, (unsigned long long)(size >> 10));
 	}

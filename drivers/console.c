@@ -63,6 +63,10 @@ static bool open_spcr(u32 baud, const u8 *rsdp, u32 rsdp_size, bool bios)
 	memcpy(&place.base, t + SPCR_REGISTER_ADDRESS, sizeof(place.base));
 	place.memory = t[SPCR_REGISTER_SPACE] == SPACE_MEMORY;
 	place.shift = place.memory && t[SPCR_REGISTER_WIDTH] == 32 ? 2 : 0;
+	/* The table is foreign: what console= would refuse is no UART's address either. */
+	if (place.base < 0x100 || place.base > (place.memory ? 0xffffff00 : 0xfff8) ||
+	    (place.base & ((8u << place.shift) - 1)))
+		return false;
 	if (!baud)
 		place.baud = spcr_baud(t[SPCR_BAUD]);
 	return open(place, "ACPI's SPCR");

@@ -39,7 +39,7 @@ static const u8 font[GLYPH_COUNT][GLYPH_ROWS] = {
 };
 
 static struct screen_mode mode;
-static bool shown;
+static bool shown, mapped; /* mapped: screen_show() was called, so the pixels can be reached */
 static u32 columns, rows, scale, row, column;
 static char page[ROWS_MAX][COLUMNS_MAX], drawn[ROWS_MAX][COLUMNS_MAX];
 /* The PCI function whose memory the pixels are in, for after a stop; 0: none is known (bus 0, device 0 is the
@@ -83,7 +83,7 @@ static bool look_at_display(u32 function, void *context UNUSED)
 
 bool screen_init(const struct screen_mode *m)
 {
-	shown = false;
+	shown = mapped = false;
 	columns = rows = row = column = owner = 0;
 	owner_base = 0;
 	if (!is_usable(m))
@@ -181,7 +181,7 @@ void screen_show(void)
 {
 	if (!columns)
 		return;
-	shown = true;
+	shown = mapped = true;
 	draw_page();
 }
 
@@ -207,7 +207,7 @@ static bool is_still_there(void)
 
 void screen_reopen(void)
 {
-	if (!columns || shown || !is_still_there())
+	if (!columns || !mapped || shown || !is_still_there())
 		return;
 	memset(page, ' ', sizeof(page));
 	memset(drawn, 0, sizeof(drawn));

@@ -29,8 +29,12 @@ void log_set_stop(void (*stop)(void))
 
 void log_stop(void)
 {
-	if (stop_hook)
-		stop_hook();
+	if (!stop_hook)
+		return;
+	while (__atomic_exchange_n(&log_lock, 1, __ATOMIC_ACQUIRE) && !READ_ONCE(log_unlocked))
+		cpu_pause();
+	stop_hook();
+	__atomic_store_n(&log_lock, 0, __ATOMIC_RELEASE);
 }
 
 void log_break_lock(void)

@@ -250,6 +250,16 @@ static void acpi_names_the_port(void **state UNUSED)
 	make_spcr(0x12, 0, 32, 0x1000000000, 7);
 	open_console("acpi");
 	assert_string_equal(console_serial_name(), "none");
+	/* no port, though its lower half is one; the end of the first 4 GiB; the middle of a register block */
+	make_spcr(0, 1, 8, 0x102f8, 6);
+	open_console("acpi");
+	assert_string_equal(console_serial_name(), "none");
+	make_spcr(0x12, 0, 32, 0xffffffe0, 7);
+	open_console("acpi");
+	assert_string_equal(console_serial_name(), "none");
+	make_spcr(0x12, 0, 32, MMIO_UART + 4, 7);
+	open_console("acpi");
+	assert_string_equal(console_serial_name(), "none");
 }
 
 /* AMT's serial over LAN, as vPro machines have it; behind it, one whose ports are switched off. */
@@ -367,6 +377,12 @@ static void the_screen_is_l1s(void **state UNUSED)
 	bus[0].class = 0x03000000;
 	bus[0].command = PCI_COMMAND_MEMORY;
 	bus[0].bar0 = SCREEN;
+	/* a stop before its memory was mapped */
+	assert_true(screen_init(&pixels));
+	memset(fake_memory + SCREEN, 0x55, 320 * 90 * 4);
+	screen_reopen();
+	screen_write("A", 1);
+	assert_int_equal(fake_memory[SCREEN], 0x55);
 	show(&pixels);
 	screen_close();
 	memset(fake_memory + SCREEN, 0x55, 320 * 90 * 4);
