@@ -142,19 +142,22 @@ HOST_CC ?= gcc
 include tools/vmcs_why/sources.mk
 WHY_FLAGS := -std=gnu11 -O1 -g -fno-strict-aliasing -Itools/vmcs_why/seam -Itests/fake -I. $(WARNINGS)
 
+# One command compiles all of it: whatever header changes, it is made anew.
+WHY_HEADERS := $(shell find tools/vmcs_why tests/fake vmx kernel mm -name '*.h' -o -name '*.def')
+
 vmcs-why: $(O)/vmcs-why
 
-$(O)/vmcs-why: $(WHY_SOURCES) $(wildcard tools/vmcs_why/*.h tools/vmcs_why/*.def vmx/nested/e*/*.h vmx/nested/explain/*.def)
+$(O)/vmcs-why: $(WHY_SOURCES) $(WHY_HEADERS)
 	@mkdir -p $(@D)
 	@echo "  HOSTCC  $@"
 	@$(HOST_CC) $(WHY_FLAGS) $(WHY_EXTRA) -o $@ $(WHY_SOURCES)
 
 # Its judgement against random dumps, and each rule broken once, for tests/system/test_vmcs_why.py.
-$(O)/judge-test: tests/why/judge_test.c $(WHY_SOURCES)
+$(O)/judge-test: tests/why/judge_test.c $(WHY_SOURCES) $(WHY_HEADERS)
 	@mkdir -p $(@D)
 	@$(HOST_CC) $(WHY_FLAGS) -O2 $(WHY_EXTRA) -o $@ tests/why/judge_test.c $(filter-out %/main.c,$(WHY_SOURCES))
 
-$(O)/rules-test: tests/why/rules_test.c tests/unit/check_test.c tests/unit/valid12.c $(WHY_SOURCES)
+$(O)/rules-test: tests/why/rules_test.c tests/unit/check_test.c tests/unit/valid12.c $(WHY_SOURCES) $(WHY_HEADERS)
 	@mkdir -p $(@D)
 	@$(HOST_CC) $(WHY_FLAGS) $(WHY_EXTRA) -o $@ $(filter-out %/main.c %/check_test.c,$(filter %.c,$^)) -lcmocka
 
@@ -356,7 +359,7 @@ help:
 #h   MACHINE=auto         kvm where KVM has nested VT-x, else bochs; tcg is QEMU without VT-x
 #h   MODEL=ivy_bridge     Bochs: penryn arrandale sandy_bridge ivy_bridge haswell broadwell skylake_x icelake
 #h                        tigerlake sapphire_rapids
-#h   OPTIONS='...'        Socle's own, such as log=debug shadow-vmcs=off intercept=cr (docs/guests.md)
+#h   OPTIONS='...'        Socle's own, such as log=debug shadow-vmcs=off intercept=cr (README.md, "Options")
 #h   UNTIL=PATTERN        a line of the console that ends the run (else DONE, L1 DONE, socle: halted)
 #h   RULES=FILE           `make compare`: what may differ between the two consoles
 #h   TIMEOUT=300          seconds of the emulator's processor time (with KVM: of the clock)

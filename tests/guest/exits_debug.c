@@ -120,8 +120,7 @@ TEST_VMX(pending_debug_hlt)
 	};
 	u32 i;
 
-	if (!(caps.misc & BIT(6)))
-		return;
+	NEED(caps.misc & BIT(6));
 	for (i = 0; i < ARRAY_SIZE(list); i++)
 		enter_with_pending(&list[i], HLT);
 }

@@ -6,7 +6,7 @@ import pytest
 from conftest import assert_no_accident, boot, guest_image, show
 
 STORMS = {
-    "tigerlake": ("seed=1 ops=10000 machine", "", {"model": "tigerlake", "cpus": 4}),
+    "tigerlake": ("seed=1 ops=10000 machine", "explain=all", {"model": "tigerlake", "cpus": 4}),
     "haswell": ("seed=2 ops=10000 machine", "shadow-vmcs=off ept02=256K", {"model": "haswell", "cpus": 4}),
     "uefi": ("seed=3 ops=1600", "", {"model": "skylake_x", "cpus": 1, "firmware": "uefi"}),
 }

@@ -6,10 +6,7 @@ import subprocess
 
 import pytest
 
-from conftest import BUILD
-
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-FOLDER = os.path.join(BUILD, "vmcs-why-test")
 SANITIZE = "-fsanitize=address,undefined -fno-sanitize-recover=all"
 
 LINUX_64 = """\
@@ -30,13 +27,19 @@ GOOD = {"cr3": "0x000000001a02f000", "rflags": "00000202", "tr": "0x0008b", "blo
 
 
 @pytest.fixture(scope="session")
-def why():
-    made = subprocess.run(["make", "-s", "O=" + FOLDER, "WHY_EXTRA=" + SANITIZE, "vmcs-why"], cwd=ROOT, capture_output=True,
+def folder(tmp_path_factory):
+    """This worker's own: what another one, or a mutant, has built is not what is tested."""
+    return str(tmp_path_factory.mktemp("why"))
+
+
+@pytest.fixture(scope="session")
+def why(folder):
+    made = subprocess.run(["make", "-s", "O=" + folder, "WHY_EXTRA=" + SANITIZE, "vmcs-why"], cwd=ROOT, capture_output=True,
                           text=True, check=False)
     assert not made.returncode, made.stderr
 
     def run(text, *options):
-        return subprocess.run([FOLDER + "/vmcs-why", *options], input=text, capture_output=True, text=True, check=False)
+        return subprocess.run([folder + "/vmcs-why", *options], input=text, capture_output=True, text=True, check=False)
     return run
 
 
@@ -191,11 +194,11 @@ def test_models(why):
     assert done.returncode == 2 and "ivy_bridge" in done.stderr and "tigerlake" in done.stderr, done.stderr
 
 
-def test_each_rule_alone(why):
+def test_each_rule_alone(why, folder):
     """A dump for each rule, made of the host tests' valid VMCS; SHOW=1 names those that are never broken alone."""
     assert why("guest_rflags=0\n").returncode == 1
-    subprocess.run(["make", "-s", "O=" + FOLDER, "WHY_EXTRA=" + SANITIZE, FOLDER + "/rules-test"], cwd=ROOT, check=True)
-    done = subprocess.run([FOLDER + "/rules-test"], capture_output=True, text=True, check=False)
+    subprocess.run(["make", "-s", "O=" + folder, "WHY_EXTRA=" + SANITIZE, folder + "/rules-test"], cwd=ROOT, check=True)
+    done = subprocess.run([folder + "/rules-test"], capture_output=True, text=True, check=False)
     assert not done.returncode, done.stdout + done.stderr
 
 
@@ -212,9 +215,9 @@ def test_what_is_missing_is_said(why):
     assert "could not be judged, for want of memory or of these fields: " in done.stdout, done.stdout
 
 
-def test_judgement_of_missing_fields(why):
+def test_judgement_of_missing_fields(why, folder):
     """A rule that is called broken is so whatever the missing field holds; 1,000 values of each."""
     assert why("guest_rflags=0\n").returncode == 1
-    subprocess.run(["make", "-s", "O=" + FOLDER, FOLDER + "/judge-test"], cwd=ROOT, check=True)
-    done = subprocess.run([FOLDER + "/judge-test"], capture_output=True, text=True, check=False)
+    subprocess.run(["make", "-s", "O=" + folder, folder + "/judge-test"], cwd=ROOT, check=True)
+    done = subprocess.run([folder + "/judge-test"], capture_output=True, text=True, check=False)
     assert not done.returncode, done.stdout + done.stderr

@@ -16,8 +16,8 @@ import subprocess
 import sys
 
 HEAD = """# SPDX-License-Identifier: MIT
-# Lines of each file that the host tests reach, in per cent: floors that `make test` holds, and that are only raised
-# (`make coverage RAISE=1` after a run that is better). `*`: a file that has no row yet.
+# Lines of each file that the host tests reach, in per cent: floors that `make test` holds. `make coverage RAISE=1` raises
+# them after a run that is better; one goes down by a commit that says why alone. `*`: a file that has no row yet.
 """
 
 
