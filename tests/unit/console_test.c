@@ -250,7 +250,8 @@ static void acpi_names_the_port(void **state UNUSED)
 	make_spcr(0x12, 0, 32, 0x1000000000, 7);
 	open_console("acpi");
 	assert_string_equal(console_serial_name(), "none");
-	/* no port, though its lower half is one; the end of the first 4 GiB; the middle of a register block */
+	/* no port, though its lower half is one; the end of the first 4 GiB; the middle of a register block
+	 */
 	make_spcr(0, 1, 8, 0x102f8, 6);
 	open_console("acpi");
 	assert_string_equal(console_serial_name(), "none");

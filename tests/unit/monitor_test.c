@@ -324,7 +324,8 @@ static void tables_are_walked(void **state UNUSED)
 	assert_non_null(strstr(said, "1000: the walk ends there"));
 	assert_non_null(strstr(type("x/1q 1000\r"), "1000: no RAM, or not mapped"));
 	assert_true(machine_in_l2());
-	/* L1's turn, and its EPT02s go: the page that vmcs02 names is a table of nobody's, or of another one's */
+	/* L1's turn, and its EPT02s go: the page that vmcs02 names is a table of nobody's, or of another
+	 * one's */
 	machine_exit(&(const struct machine_exit){ .reason = EXIT_CPUID });
 	assert_false(machine_in_l2());
 	assert_non_null(strstr(type("ept 02 1000\r"), "ept02, pointer "));
