@@ -538,6 +538,7 @@ static void key_bits_are_no_address(void **state UNUSED)
 	struct ept01_mapping mapping;
 
 	assert_true(bits < 48);
+	assert_int_equal(caps_memory_bits(), bits);
 	assert_true(vm_ept01_lookup(GPA(1ull << (bits - 1)), &mapping));
 	assert_false(vm_ept01_lookup(GPA(1ull << bits | M_WINDOW), &mapping));
 	assert_false(vm_ept01_lookup(GPA(M_WINDOW), &mapping));

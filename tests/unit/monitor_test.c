@@ -300,6 +300,23 @@ static void commands_look_at_l2(void **state UNUSED)
 	assert_true(machine_in_l2());
 }
 
+/* The last refusal: a field's value, and a control word with its wrong bits. */
+static void why_tells_the_last_refusal(void **state UNUSED)
+{
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	W(cr3_target_count, 5);
+	assert_int_not_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_non_null(strstr(type("why\r"), "cr3_target_count"));
+	assert_non_null(strstr(said, "cpu 0: the last that failed"));
+	assert_non_null(strstr(said, "vm-instruction error of the current VMCS: 7"));
+	W(cr3_target_count, 0);
+	W(pin_controls, 0);
+	assert_int_not_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_non_null(strstr(type("why\r"), "pin_controls"));
+}
+
 /* EPT12 maps the first 4 GiB in pages of 1 GiB; L2's tables are L1's, taken for PAE paging's. */
 static void tables_are_walked(void **state UNUSED)
 {
@@ -393,6 +410,7 @@ int main(void)
 		WITH(what_is_left_is_saved),
 		WITH(commands_look_at_l1),
 		WITH(commands_look_at_l2),
+		WITH(why_tells_the_last_refusal),
 		WITH(tables_are_walked),
 		WITH(the_last_exits_are_listed),
 		WITH(what_is_said_wrongly_is_refused),
