@@ -61,7 +61,7 @@ static void print_cpus(void)
 			continue;
 		log_info("%scpu %u: VMX on, L1 %s VMX operation, %llu accesses to absent memory",
 			 level_prefix(), i, vcpu->nested.vmxon ? "in" : "not in",
-			 (unsigned long long)vcpu->window_accesses);
+			 (unsigned long long)vcpu->counters.window_accesses);
 	}
 }
 
@@ -90,8 +90,9 @@ static void print_level(const char *title, unsigned int level)
 
 			if (!vcpu)
 				continue;
-			count += level == 1 ? vcpu->exits_l1[reason] : vcpu->exits_l2[reason];
-			reflected += level == 1 ? 0 : vcpu->exits_reflected[reason];
+			count += level == 1 ? vcpu->counters.exits_l1[reason]
+					    : vcpu->counters.exits_l2[reason];
+			reflected += level == 1 ? 0 : vcpu->counters.exits_reflected[reason];
 		}
 		if (!count)
 			continue;
@@ -141,8 +142,8 @@ static void print_registers(void)
 		for (u32 i = 0; i < percpu_count(); i++) {
 			const struct vcpu *vcpu = percpu_get(i)->vcpu;
 
-			reads += vcpu ? vcpu->reg_counters.reads[reg] : 0;
-			writes += vcpu ? vcpu->reg_counters.writes[reg] : 0;
+			reads += vcpu ? vcpu->counters.registers.reads[reg] : 0;
+			writes += vcpu ? vcpu->counters.registers.writes[reg] : 0;
 		}
 		if (!reads && !writes)
 			continue;
@@ -161,9 +162,9 @@ static void set_pf_wish(struct vcpu *vcpu)
 	u64 how = vcpu->gpr[GPR_RCX];
 	struct pf_intercept wish = { how & WISH_EB, (u32)vcpu->gpr[GPR_RSI], (u32)vcpu->gpr[GPR_RDI] };
 
-	vcpu->pf_wish_alternates = how & WISH_ALTERNATE;
-	if (vcpu->pf_wish_alternates)
-		vcpu->pf_wish_next = wish;
+	vcpu->wish.pf_alternates = how & WISH_ALTERNATE;
+	if (vcpu->wish.pf_alternates)
+		vcpu->wish.pf_next = wish;
 	else
 		wish_set_pf(vcpu, wish);
 }
@@ -209,8 +210,8 @@ enum outcome debug_call(struct vcpu *vcpu)
 		set_pf_wish(vcpu);
 		return OUTCOME_SKIP;
 	case CALL_REGISTER:
-		vcpu->gpr[GPR_RAX] = reg < REG_COUNT ? vcpu->reg_counters.reads[reg] : ~0ull;
-		vcpu->gpr[GPR_RDX] = reg < REG_COUNT ? vcpu->reg_counters.writes[reg] : ~0ull;
+		vcpu->gpr[GPR_RAX] = reg < REG_COUNT ? vcpu->counters.registers.reads[reg] : ~0ull;
+		vcpu->gpr[GPR_RDX] = reg < REG_COUNT ? vcpu->counters.registers.writes[reg] : ~0ull;
 		return OUTCOME_SKIP;
 	case CALL_CHECKSUM:
 	case CALL_RESOURCE: return audit_call(vcpu, call, reg);

@@ -28,9 +28,10 @@ static void choose_flushes(struct vcpu *vcpu)
 
 	if (has & CPUID_7_EDX_ARCH_CAPABILITIES)
 		arch = rdmsr(MSR_IA32_ARCH_CAPABILITIES);
-	vcpu->flush_buffers =
+	vcpu->wish.flush_buffers =
 		has && ((has & CPUID_7_EDX_MD_CLEAR) || (arch & (ARCH_CAP_FB_CLEAR | ARCH_CAP_RFDS_CLEAR)));
-	vcpu->flush_l1d = (has & CPUID_7_EDX_L1D_FLUSH) && !(arch & (ARCH_CAP_RDCL_NO | ARCH_CAP_SKIP_L1DFL));
+	vcpu->wish.flush_l1d =
+		(has & CPUID_7_EDX_L1D_FLUSH) && !(arch & (ARCH_CAP_RDCL_NO | ARCH_CAP_SKIP_L1DFL));
 }
 
 struct vcpu *vcpu_create(struct percpu *cpu, struct vm *the_vm, const struct l1_start *start)
@@ -40,7 +41,7 @@ struct vcpu *vcpu_create(struct percpu *cpu, struct vm *the_vm, const struct l1_
 	vcpu->cpu = cpu;
 	vcpu->vm = the_vm;
 	wish_init(vcpu);
-	vcpu->ibpb = options.ibpb && (cpuid(CPUID_LEAF_EXTENDED_FEATURES, 0).edx & CPUID_7_EDX_IBRS);
+	vcpu->wish.ibpb = options.ibpb && (cpuid(CPUID_LEAF_EXTENDED_FEATURES, 0).edx & CPUID_7_EDX_IBRS);
 	choose_flushes(vcpu);
 	l1_init(vcpu);
 	nested_init(vcpu);

@@ -36,7 +36,8 @@ static inline void trace(struct vcpu *vcpu, struct vmcs *vmcs, u32 reason)
 	u64 available = vmcs->cache.available;
 	struct trace_entry *entry;
 
-	vcpu->trace_at = (vcpu->trace_at + (u32)sizeof(*entry)) % (u32)sizeof(vcpu->trace);
+	vcpu->counters.trace_at =
+		(vcpu->counters.trace_at + (u32)sizeof(*entry)) % (u32)sizeof(vcpu->counters.trace);
 	entry = vcpu_trace(vcpu, 0);
 	entry->reason = (u16)reason;
 	entry->level = vcpu->nested.in_l2 ? 2 : 1;
@@ -136,10 +137,10 @@ static inline void flush(struct vcpu *vcpu, struct regcache *cache)
 
 	if (likely(dirty == BIT(REG_RIP)) || dirty == (BIT(REG_RIP) | BIT(REG_RFLAGS))) {
 		vmcs_write_fast(VMCS_guest_rip, cache->value[REG_RIP]);
-		vcpu->reg_counters.writes[REG_RIP]++;
+		vcpu->counters.registers.writes[REG_RIP]++;
 		if (dirty != BIT(REG_RIP)) {
 			vmcs_write_fast(VMCS_guest_rflags, cache->value[REG_RFLAGS]);
-			vcpu->reg_counters.writes[REG_RFLAGS]++;
+			vcpu->counters.registers.writes[REG_RFLAGS]++;
 		}
 		cache->dirty = 0;
 	} else {
@@ -167,7 +168,7 @@ static inline void prepare(struct vcpu *vcpu)
 		inject_commit(vcpu);
 	flush(vcpu, &vmcs->cache);
 	vcpu->launched = vmcs->launched;
-	if (unlikely(vcpu->flush_buffers) && vcpu->nested.in_l2)
+	if (unlikely(vcpu->wish.flush_buffers) && vcpu->nested.in_l2)
 		verw(GDT_DATA);
 }
 
@@ -340,7 +341,7 @@ static enum outcome handle_l2_as_l0(struct vcpu *vcpu)
 {
 	enum outcome outcome = run_carry_out(vcpu, exit_dispatch(vcpu));
 
-	if (unlikely(vcpu->pf_wish_alternates) && vcpu->nested.in_l2)
+	if (unlikely(vcpu->wish.pf_alternates) && vcpu->nested.in_l2)
 		wish_alternate_pf(vcpu);
 	return outcome;
 }
@@ -350,14 +351,14 @@ static enum outcome handle_l2(struct vcpu *vcpu, u32 reason)
 {
 	enum outcome outcome;
 
-	vcpu->exits_l2[counted(reason)]++;
+	vcpu->counters.exits_l2[counted(reason)]++;
 	outcome = nested_exit(vcpu);
 	if (unlikely(outcome == OUTCOME_NONE))
 		outcome = handle_l2_as_l0(vcpu);
 	else if (unlikely(outcome > OUTCOME_AGAIN))
 		outcome = run_carry_out(vcpu, outcome);
 	if (!vcpu->nested.in_l2) {
-		vcpu->exits_reflected[counted(reason)]++;
+		vcpu->counters.exits_reflected[counted(reason)]++;
 		vcpu_trace(vcpu, 0)->reflected = true;
 	}
 	return outcome;
@@ -375,7 +376,7 @@ static void act_seldom(struct vcpu *vcpu, enum outcome outcome)
 
 static inline enum outcome handle_l1(struct vcpu *vcpu, u32 reason)
 {
-	vcpu->exits_l1[counted(reason)]++;
+	vcpu->counters.exits_l1[counted(reason)]++;
 	if (unlikely(exit_facts(reason) & FACT_BREAKS))
 		event_requeue_vectoring(vcpu);
 	return exit_dispatch(vcpu);
@@ -394,7 +395,7 @@ void vcpu_run(struct vcpu *vcpu)
 			continue;
 		reason = vcpu->exit_reason & 0xffff;
 		trace(vcpu, vcpu->vmcs, reason);
-		if (unlikely(vcpu->absent.stepping) && reason != EXIT_EPT_VIOLATION)
+		if (unlikely(vcpu->l1.absent.stepping) && reason != EXIT_EPT_VIOLATION)
 			absent_finish(vcpu);
 		outcome = vcpu->nested.in_l2 ? handle_l2(vcpu, reason) : handle_l1(vcpu, reason);
 		if (likely(outcome == OUTCOME_SKIP)) {

@@ -13,7 +13,7 @@
 void wish_init(struct vcpu *vcpu)
 {
 	if (options.intercept & INTERCEPT_PF)
-		vcpu->pf_wish = (struct pf_intercept){ true, options.intercept_pfec_mask,
+		vcpu->wish.pf = (struct pf_intercept){ true, options.intercept_pfec_mask,
 						       options.intercept_pfec_match };
 }
 
@@ -21,7 +21,7 @@ void wish_set_pf(struct vcpu *vcpu, struct pf_intercept wish)
 {
 	struct vmcs *back = vcpu->vmcs;
 
-	vcpu->pf_wish = wish;
+	vcpu->wish.pf = wish;
 	vcpu_load_vmcs(vcpu, &vcpu->vmcs01);
 	l1_write_exceptions(vcpu);
 	vcpu_load_vmcs(vcpu, back);
@@ -30,8 +30,8 @@ void wish_set_pf(struct vcpu *vcpu, struct pf_intercept wish)
 
 void wish_alternate_pf(struct vcpu *vcpu)
 {
-	struct pf_intercept wish = vcpu->pf_wish_next;
+	struct pf_intercept wish = vcpu->wish.pf_next;
 
-	vcpu->pf_wish_next = vcpu->pf_wish;
+	vcpu->wish.pf_next = vcpu->wish.pf;
 	wish_set_pf(vcpu, wish);
 }

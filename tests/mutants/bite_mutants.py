@@ -37,7 +37,7 @@ MUTANTS = [
            [("\treturn !v12_has_pin(v12, PIN_VIRTUAL_NMIS) && (v12->guest_interruptibility",
              "\treturn (v12->guest_interruptibility")], "nmi: whose_nmi_blocking_outlasts_the_exit"),
     Mutant("feature-control-unlocked", MSR,
-           [("\tif (vcpu->feature_control & FEATURE_CONTROL_LOCKED)\n\t\treturn false;\n", "")],
+           [("\tif (vcpu->l1.feature_control & FEATURE_CONTROL_LOCKED)\n\t\treturn false;\n", "")],
            "exit_msr: a_locked_feature_control_stays"),
     Mutant("advanced-bits-dropped", EPT02, [("\t\tbits |= EPTV_USER | EPTV_RW_PAGE | EPTV_NX_PAGE;", "\t\tbits |= EPTV_USER;")],
            "ept02: test_model_small_budget"),

@@ -34,7 +34,7 @@ MUTANTS = [
              "\tpassthru.none = !table;")],
            "passthru: without_tables_types_stay"),
     Mutant("types-never-follow", MSR,
-           [("\tif (!passthru_retype(&vcpu->mtrr))\n",
+           [("\tif (!passthru_retype(&vcpu->l1.mtrr))\n",
              "\tif (vcpu)\n")],
            "passthru: types_follow_when_touched"),
     Mutant("types-follow-each-write", MSR,

@@ -317,7 +317,7 @@ static void the_page_that_is_nowhere_is_mapped_nowhere(void **state UNUSED)
 	assert_true(memmap_in_window(nowhere, PAGE_SIZE));
 	assert_false(vm_ept01_lookup(GPA(nowhere), &mapping));
 	assert_int_not_equal(nowhere, page_phys(machine_vcpu->nested.ept->absent).v);
-	assert_int_not_equal(nowhere, page_phys(machine_vcpu->absent.scratch).v);
+	assert_int_not_equal(nowhere, page_phys(machine_vcpu->l1.absent.scratch).v);
 }
 
 /* The local APIC's page is decoded before memory is: not over the window, by whatever way it is moved. */

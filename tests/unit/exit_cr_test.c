@@ -31,9 +31,9 @@ static void l1_is(const struct before *l1)
 	EXIT_NOW(.reason = EXIT_CPUID);
 	controls = machine_field(VMCS_entry_controls) & ~(u64)ENTRY_IA32E_GUEST;
 	machine_set_field(VMCS_guest_cr0, l1->cr0);
-	machine_set_field(VMCS_cr0_read_shadow, machine_vcpu->cr0_shadow = l1->cr0);
+	machine_set_field(VMCS_cr0_read_shadow, machine_vcpu->l1.cr0_shadow = l1->cr0);
 	machine_set_field(VMCS_guest_cr4, l1->cr4 | CR4_VMXE);
-	machine_set_field(VMCS_cr4_read_shadow, machine_vcpu->cr4_shadow = l1->cr4);
+	machine_set_field(VMCS_cr4_read_shadow, machine_vcpu->l1.cr4_shadow = l1->cr4);
 	machine_set_field(VMCS_guest_cr3, l1->cr3 ? l1->cr3 : 0x1000);
 	machine_set_field(VMCS_guest_efer, l1->efer);
 	machine_set_field(VMCS_entry_controls, controls | (l1->efer & EFER_LMA ? ENTRY_IA32E_GUEST : 0));

@@ -118,14 +118,14 @@ static void a_locked_feature_control_stays(void **state UNUSED)
 	assert_int_equal(value, FEATURE_CONTROL_LOCKED | FEATURE_CONTROL_VMX);
 	assert_false(writes(MSR_IA32_FEATURE_CONTROL, 0));
 	assert_false(writes(MSR_IA32_FEATURE_CONTROL, value));
-	assert_int_equal(machine_vcpu->feature_control, value);
-	machine_vcpu->feature_control = 0;
+	assert_int_equal(machine_vcpu->l1.feature_control, value);
+	machine_vcpu->l1.feature_control = 0;
 	assert_false(writes(MSR_IA32_FEATURE_CONTROL, FEATURE_CONTROL_VMX_IN_SMX));
 	assert_false(writes(MSR_IA32_FEATURE_CONTROL, FEATURE_CONTROL_VMX | FEATURE_CONTROL_SGX));
 	assert_true(writes(MSR_IA32_FEATURE_CONTROL, FEATURE_CONTROL_VMX | FEATURE_CONTROL_LMCE));
 	assert_true(writes(MSR_IA32_FEATURE_CONTROL, value));
 	assert_false(writes(MSR_IA32_FEATURE_CONTROL, value));
-	assert_int_equal(machine_vcpu->feature_control, value);
+	assert_int_equal(machine_vcpu->l1.feature_control, value);
 	/* the processor's own is the firmware's */
 	assert_int_equal(fake_msr_get(MSR_IA32_FEATURE_CONTROL), 5);
 }

@@ -246,7 +246,7 @@ static void assert_nothing_is_left(const struct vmcs *vmcs02)
 		assert_false(fake_get(vmcs02->region.v, VMCS_entry_intr_info) & INTR_INFO_VALID);
 	assert_false(machine_field01(VMCS_proc_controls) & PROC_MTF);
 	assert_int_equal(ept01_entry(ABSENT), 0);
-	assert_int_equal(machine_vcpu->ept01_step.count, 0);
+	assert_int_equal(machine_vcpu->l1.ept01_step.count, 0);
 	if (!v12_has_proc2(&machine_vcpu->nested.current->v12, PROC2_EPT))
 		assert_int_equal(fake_get(vmcs02->region.v, VMCS_ept_pointer), vm.ept01_pointer);
 	assert_int_equal(ept01_entry(L2_PAGE) & EPT_RWX, EPT_RWX);

@@ -131,9 +131,9 @@ static void to_long_mode(void)
 	for (u64 i = 0; i < 4; i++)
 		l1_write64(0x2000 + i * 8, i << 30 | PTE_P | PTE_W | PTE_A | PTE_D | PTE_PS);
 	machine_set_field(VMCS_guest_cr0, cr0);
-	machine_set_field(VMCS_cr0_read_shadow, machine_vcpu->cr0_shadow = cr0);
+	machine_set_field(VMCS_cr0_read_shadow, machine_vcpu->l1.cr0_shadow = cr0);
 	machine_set_field(VMCS_guest_cr4, cr4);
-	machine_set_field(VMCS_cr4_read_shadow, machine_vcpu->cr4_shadow = cr4);
+	machine_set_field(VMCS_cr4_read_shadow, machine_vcpu->l1.cr4_shadow = cr4);
 	machine_set_field(VMCS_guest_cr3, 0x1000);
 	machine_set_field(VMCS_guest_efer, EFER_LME | EFER_LMA);
 	machine_set_field(VMCS_entry_controls, machine_field(VMCS_entry_controls) | ENTRY_IA32E_GUEST);

@@ -351,10 +351,10 @@ static void untouched_fields_are_not_written_again(void **state UNUSED)
 		assert_int_equal(machine_field(VMCS_guest_rip), 0x400000 + n);
 	}
 	/* Counters prove it: CR3 of L2 is never read or written in such a loop. */
-	u64 writes = machine_vcpu->reg_counters.writes[REG_CR3];
+	u64 writes = machine_vcpu->counters.registers.writes[REG_CR3];
 
 	EXIT_NOW(.reason = EXIT_CPUID);
-	writes = machine_vcpu->reg_counters.writes[REG_CR3] - writes;
+	writes = machine_vcpu->counters.registers.writes[REG_CR3] - writes;
 	assert_true(writes <= 1); /* the load of L1's host CR3 */
 }
 
@@ -698,7 +698,7 @@ static void pf_intercept_with_a_wish_of_l0s(void **state UNUSED)
 /* L1's triple wants no error code at all, L0's wants some without the exception bitmap's bit. */
 static void pf_intercept_of_nothing_yields(void **state UNUSED)
 {
-	machine_vcpu->pf_wish = (struct pf_intercept){ false, 1, 1 };
+	machine_vcpu->wish.pf = (struct pf_intercept){ false, 1, 1 };
 	everything();
 	W(exception_bitmap, BIT(VEC_PF) | BIT(VEC_UD));
 	W(pf_mask, 0);

@@ -162,7 +162,7 @@ static void guests_do_not_have_the_port(void **state UNUSED)
 
 static void without_it_nothing_is_intercepted(void **state UNUSED)
 {
-	assert_int_equal(machine_vcpu->timer_wish, 0);
+	assert_int_equal(machine_vcpu->wish.timer_ticks, 0);
 	assert_false(machine_field01(VMCS_pin_controls) & PIN_PREEMPTION_TIMER);
 	assert_false(machine_field01(VMCS_proc_controls) & PROC_IO_BITMAPS);
 	assert_int_equal(said_length, 0);
@@ -170,7 +170,7 @@ static void without_it_nothing_is_intercepted(void **state UNUSED)
 
 /* ---- the timer ---- */
 
-#define WISH machine_vcpu->timer_wish
+#define WISH machine_vcpu->wish.timer_ticks
 #define TIMER (u32) machine_field(VMCS_preemption_timer_value)
 
 /* L2 runs, with a timer of L1's if `ticks` is not ~0. */

@@ -116,7 +116,7 @@ static void a_step_is_this_cpus_alone(void **state)
 	own = machine_field(VMCS_ept_pointer);
 	assert_true(own != vm.ept01_pointer && (own & ~(u64)PTE_ADDR) == (vm.ept01_pointer & ~(u64)PTE_ADDR));
 	assert_int_equal(entry_from(own, WINDOW_PAGE) & PTE_ADDR,
-			 ptr_to_phys(machine_vcpu->absent.scratch).v);
+			 ptr_to_phys(machine_vcpu->l1.absent.scratch).v);
 	assert_int_equal(entry_from(own, WINDOW_PAGE + PAGE_SIZE), 0);
 	assert_int_equal(entry_from(own, M_SPARE), entry_from(vm.ept01_pointer, M_SPARE));
 	assert_int_equal(entry_from(vm.ept01_pointer, WINDOW_PAGE), 0);
@@ -159,7 +159,7 @@ static void a_step_follows_what_is_mapped(void **state)
 static void any_pages_can_be_stepped(void **state)
 {
 	u32 used = passthru_tables_used();
-	u64 scratch = ptr_to_phys(machine_vcpu->absent.scratch).v;
+	u64 scratch = ptr_to_phys(machine_vcpu->l1.absent.scratch).v;
 
 	(void)state;
 	for (u64 i = 0; i < 40; i++) {
@@ -270,7 +270,7 @@ static void any_ranges_and_any_touches(void **state UNUSED)
 		for (u32 i = 0; i < 200; i++) {
 			u64 gpa = fake_random(&random) & 0xfff000, end;
 			struct ept01_mapping found;
-			u32 want = mtrr_type(&machine_vcpu->mtrr, gpa, &end);
+			u32 want = mtrr_type(&machine_vcpu->l1.mtrr, gpa, &end);
 
 			assert_true(vm_ept01_lookup(GPA(gpa), &found));
 			assert_int_equal(found.hpa, ALIGN_DOWN(gpa, found.size));
@@ -313,7 +313,7 @@ static void a_step_has_the_types_as_they_are(void **state UNUSED)
 	violation(WINDOW_PAGE);
 	for (size_t i = 0; i < ARRAY_SIZE(near); i++) {
 		u64 entry = entry_from(machine_field(VMCS_ept_pointer), near[i]), end;
-		u32 type = mtrr_type(&machine_vcpu->mtrr, near[i], &end);
+		u32 type = mtrr_type(&machine_vcpu->l1.mtrr, near[i], &end);
 
 		assert_true(!(entry & EPT_RWX) || (entry & EPT_MEMTYPE) >> EPT_MEMTYPE_SHIFT == type);
 	}

@@ -33,7 +33,7 @@ static void exit_information_reaches_l1(void **state UNUSED)
 	assert_int_equal(R(guest_rflags), 0x246);
 	assert_int_equal(R(guest_fs_base), 0x55aa);
 	assert_int_equal(R(guest_gdtr_limit), 0x7f);
-	assert_int_equal(machine_vcpu->exits_reflected[EXIT_IO], 1);
+	assert_int_equal(machine_vcpu->counters.exits_reflected[EXIT_IO], 1);
 }
 
 /* Every field of guest state that an exit saves is what the processor left in vmcs02. */

@@ -31,7 +31,7 @@ static int setup(void **state UNUSED)
 	fake_msr_set(0x485, BIT(29)); /* exit information can be set by VMWRITE too */
 	vcpu = (struct vcpu){ 0 };
 	for (u64 i = 0; i < VMCSS; i++)
-		vmcs_init(&vmcss[i], fake_memory + 0x10000 + i * PAGE_SIZE, &vcpu.reg_counters);
+		vmcs_init(&vmcss[i], fake_memory + 0x10000 + i * PAGE_SIZE, &vcpu.counters.registers);
 	for (u64 i = 0; i < VMCSS * ARRAY_SIZE(fields); i++)
 		fake_set(vmcss[i % VMCSS].region.v, fields[i / VMCSS], 0);
 	vcpu_load_vmcs(&vcpu, &vmcss[0]);
@@ -46,7 +46,7 @@ static void a_read_costs_one_vmread(void **state UNUSED)
 	assert_int_equal(vcpu_reg(&vcpu, REG_RIP), 0x1234);
 	assert_int_equal(fake_read_count, 1);
 	assert_int_equal(fake_write_count, 0);
-	assert_int_equal(vcpu.reg_counters.reads[REG_RIP], 1);
+	assert_int_equal(vcpu.counters.registers.reads[REG_RIP], 1);
 	assert_true(vmcss[0].cache.available & BIT(REG_RIP));
 }
 

@@ -34,7 +34,7 @@ static void who_may_execute_vmxon(void **state UNUSED)
 {
 	static const u64 controls[] = { 0, FEATURE_CONTROL_LOCKED, FEATURE_CONTROL_VMX };
 	u64 cr0 = machine_field(VMCS_guest_cr0), cr4 = machine_field(VMCS_guest_cr4);
-	u64 rflags = machine_field(VMCS_guest_rflags), control = machine_vcpu->feature_control;
+	u64 rflags = machine_field(VMCS_guest_rflags), control = machine_vcpu->l1.feature_control;
 
 	mov_to_cr(4, cr4 & ~CR4_VMXE);
 	assert_int_equal(vmxon(), L1_FAULT(VEC_UD));
@@ -52,10 +52,10 @@ static void who_may_execute_vmxon(void **state UNUSED)
 	assert_int_equal(vmxon(), L1_FAULT(VEC_GP));
 	mov_to_cr(0, cr0);
 	for (size_t i = 0; i < ARRAY_SIZE(controls); i++) {
-		machine_vcpu->feature_control = controls[i];
+		machine_vcpu->l1.feature_control = controls[i];
 		assert_int_equal(vmxon(), L1_FAULT(VEC_GP));
 	}
-	machine_vcpu->feature_control = control;
+	machine_vcpu->l1.feature_control = control;
 	/* a region that does not begin a page, whatever is there */
 	l1_write32(M_VMXON + 8, VMCS12_REVISION);
 	assert_int_equal(l1_memory_insn(EXIT_VMXON, M_VMXON + 8), L1_FAIL_INVALID);
@@ -66,7 +66,7 @@ static void real_mode_has_no_vmxon(void **state UNUSED)
 {
 	machine_set_field(VMCS_guest_efer, 0);
 	machine_set_field(VMCS_guest_cr0, CR0_NE | CR0_ET);
-	machine_set_field(VMCS_cr0_read_shadow, machine_vcpu->cr0_shadow = CR0_NE | CR0_ET);
+	machine_set_field(VMCS_cr0_read_shadow, machine_vcpu->l1.cr0_shadow = CR0_NE | CR0_ET);
 	assert_int_equal(vmxon(), L1_FAULT(VEC_UD));
 }
 

@@ -225,7 +225,7 @@ static u64 found_at(u64 gpa)
 /* L1's MTRRs change, also while a page stands in for absent memory there. */
 static void mtrrs_do_not_open_it(void **state)
 {
-	struct mtrr mtrr = machine_vcpu->mtrr;
+	struct mtrr mtrr = machine_vcpu->l1.mtrr;
 	u64 page = ALIGN_DOWN(CONTROL, PAGE_SIZE);
 	struct ept01_mapping found;
 
@@ -402,7 +402,7 @@ static void other_writes_are_dropped(void **state UNUSED)
 	EXECUTE("\xf0\x01\x07", CONTROL);
 	assert_int_equal(rip, 0);
 	assert_true(is_stepped());
-	assert_int_equal(found_at(CONTROL), ptr_to_phys(machine_vcpu->absent.scratch).v);
+	assert_int_equal(found_at(CONTROL), ptr_to_phys(machine_vcpu->l1.absent.scratch).v);
 	the_page_is_read_only(state);
 	EXIT_NOW(.reason = EXIT_MTF);
 	assert_false(is_stepped());

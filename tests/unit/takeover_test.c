@@ -288,7 +288,7 @@ static void faulting_operands(void **state UNUSED)
 	const u32 info = 2u << 7 | 3u << 15 | 1u << 22 | 1u << 27 | (u32)GPR_RCX << 28;
 
 	/* bits that VMXON does not ask for */
-	machine_vcpu->feature_control |= BIT(20);
+	machine_vcpu->l1.feature_control |= BIT(20);
 	l1_write32(M_VMXON, VMCS12_REVISION);
 	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
 		l1_write64(0x2000 + 2 * 8, 0);

@@ -31,17 +31,17 @@ static bool look_up_ram(struct vcpu *vcpu, gpa_t gpa, size_t length)
 		return false;
 	range = memmap_range_of(gpa.v);
 	if (range && range->type == MEMMAP_USABLE) {
-		vcpu->ram_base = range->base;
-		vcpu->ram_size = range->size;
+		vcpu->l1.ram_base = range->base;
+		vcpu->l1.ram_size = range->size;
 	}
 	return true;
 }
 
 static inline bool is_usual_ram(const struct vcpu *vcpu, gpa_t gpa, size_t length)
 {
-	u64 offset = gpa.v - vcpu->ram_base;
+	u64 offset = gpa.v - vcpu->l1.ram_base;
 
-	return likely(offset < vcpu->ram_size && length <= vcpu->ram_size - offset);
+	return likely(offset < vcpu->l1.ram_size && length <= vcpu->l1.ram_size - offset);
 }
 
 static bool is_ram(struct vcpu *vcpu, gpa_t gpa, size_t length)
@@ -49,7 +49,7 @@ static bool is_ram(struct vcpu *vcpu, gpa_t gpa, size_t length)
 	if (is_usual_ram(vcpu, gpa, length) || look_up_ram(vcpu, gpa, length))
 		return true;
 	if (memmap_in_window(gpa.v, length))
-		vcpu->window_accesses++;
+		vcpu->counters.window_accesses++;
 	return false;
 }
 

@@ -8,11 +8,10 @@
 #define VMX_VCPU_H
 
 #include "kernel/types.h"
+#include "vmx/guest/counters.h"
 #include "vmx/guest/guest.h"
 #include "vmx/guest/outcome.h"
-#include "vmx/l1/absent.h"
-#include "vmx/l1/ept01_step.h"
-#include "vmx/l1/mtrr.h"
+#include "vmx/l1/state.h"
 #include "vmx/nested/nested.h"
 #include "vmx/hw/regcache.h"
 #include "vmx/hw/vmcs.h"
@@ -69,81 +68,69 @@ struct pf_intercept {
 	u32 mask, match;
 };
 
-#define TRACE_COUNT 64
-struct trace_entry {
-	u16 reason;
-	u8 level; /* 1: L1 exited, 2: L2 exited */
-	u8 reflected;
-	u64 rip, tsc;
-	/* The exit qualification; of VMREAD and VMWRITE the field's encoding, of RDMSR and WRMSR the MSR. */
-	u64 qualification;
+/* What L0 itself wants of every guest of this CPU, whichever runs. All members: this CPU only. */
+struct wish {
+	/* An exit for #PFs: intercept=pf, then wish_set_pf(). */
+	struct pf_intercept pf;
+	struct pf_intercept pf_next; /* changes places with it when L0 has handled an exit of L2's */
+	bool pf_alternates;
+	/*
+	 * An exit after so many ticks of the VMX-preemption timer, whoever runs; 0: none. Constant after
+	 * vcpu_set_timer_wish().
+	 */
+	u32 timer_ticks;
+	/* Constant: the processor has and needs it, and the option (ibpb=, flush=) is on. */
+	bool ibpb;		       /* a barrier between L2 and L1 */
+	bool flush_buffers, flush_l1d; /* before L2 */
 };
 
-/* All members: this CPU only, except where said. */
-struct vcpu {
-	u64 gpr[GPR_COUNT]; /* offset 0: entry.S */
-	u64 request;	    /* any CPU, atomic.  offset 128: entry.S */
-	u64 launched;	    /* of the current VMCS, copied by the run loop.  offset 136: entry.S */
-	u64 host_stack;	    /* L0's stack while the guest runs.  offset 144: entry.S */
-	struct vmcs *vmcs;  /* the current one: &vmcs01 or the current vmcs02; NULL before the first load */
-	const struct guest *guest; /* which of them runs now: of the same VMCS */
-	struct vmcs vmcs01;
-	struct percpu *cpu; /* constant */
-	struct vm *vm;	    /* constant */
+#define CACHE_LINE 64
 
-	struct event pending; /* injected by event_commit() if pending_valid */
+/*
+ * One CPU's vCPU, in parts by owner: the guest that runs now (the members up to `vm`), what L0 wants (wish),
+ * the machine that L1 owns (l1), L1's VMX (nested), what is counted. All members: this CPU only, except where
+ * said. The one word that others write has a cache line of its own, so that no exit waits for a line that
+ * another CPU took away, unless there is a request in it.
+ */
+struct vcpu {
+	u64 gpr[GPR_COUNT];		  /* offset 0: entry.S */
+	u64 request ALIGNED(CACHE_LINE);  /* REQUEST_*; any CPU, atomic.  offset 128: entry.S */
+	u64 launched ALIGNED(CACHE_LINE); /* of the current VMCS, copied by the run loop: entry.S */
+	u64 host_stack;			  /* L0's stack while the guest runs: entry.S */
+	struct vmcs *vmcs; /* the current one: &vmcs01 or the current vmcs02; NULL before the first load */
+	const struct guest *guest; /* which of them runs now: of the same VMCS */
+	struct event pending;	   /* injected by event_commit() if pending_valid */
 	bool pending_valid;
 	bool nmi_pending; /* an NMI waits for its window */
 	bool machine_check_pending;
-	bool ibpb; /* a barrier between L2 and L1: the processor has it, and ibpb= is on. Constant */
-	bool flush_buffers,
-		flush_l1d; /* before L2: the processor has and needs it, and flush= is on. Constant */
-
 	/* The exit being handled. */
 	u32 exit_reason; /* whole field: with EXIT_REASON_ENTRY_FAILURE */
 	struct outcome_details outcome;
+	struct percpu *cpu; /* constant */
+	struct vm *vm;	    /* constant */
 
-	/* What L1 believes its CR4/MSRs to be where the VMCS cannot say. */
-	u64 feature_control;	    /* as L1 reads and writes IA32_FEATURE_CONTROL */
-	u64 cr0_shadow, cr4_shadow; /* what the read shadows of vmcs01 hold: CR0 and CR4 as L1 wrote them */
-	struct mtrr mtrr;	    /* L1's MTRRs: vmx/l1/mtrr.c */
-	u64 ram_base, ram_size;	    /* a range of L1's RAM, where guest_mem.c looks first */
-
-	/* L0's own wish for #PFs of any guest: intercept=pf, then wish_set_pf(). */
-	struct pf_intercept pf_wish;
-	struct pf_intercept pf_wish_next; /* changes places with it when L0 has handled an exit of L2's */
-	bool pf_wish_alternates;
-
-	/*
-	 * L0's own wish for an exit after so many ticks of the VMX-preemption timer, whoever runs; 0: none.
-	 * Constant after vcpu_set_timer_wish().
-	 */
-	u32 timer_wish;
-
-	struct absent absent;	      /* an access to absent memory is being stepped over: vmx/l1/absent.c */
-	struct ept01_step ept01_step; /* EPT01 for that, of L1's accesses and of an L2's without EPT */
+	struct wish wish;
+	struct vmcs vmcs01;
+	struct l1 l1;
 	struct nested nested;
-
-	/* Counters and trace. */
-	u64 exits_l1[EXIT_REASON_COUNT];
-	u64 exits_l2[EXIT_REASON_COUNT];
-	u64 exits_reflected[EXIT_REASON_COUNT]; /* of exits_l2 */
-	u64 window_accesses;			/* L1, L2 or a walk touched L0's memory window */
-	struct regcache_counters reg_counters;
-	struct trace_entry trace[TRACE_COUNT];
-	u32 trace_at; /* where the newest is, in bytes */
+	struct counters counters;
 };
 
 static_assert(__builtin_offsetof(struct vcpu, request) == 128, "entry.S");
-static_assert(__builtin_offsetof(struct vcpu, launched) == 136, "entry.S");
-static_assert(__builtin_offsetof(struct vcpu, host_stack) == 144, "entry.S");
+static_assert(__builtin_offsetof(struct vcpu, launched) == 192, "entry.S");
+static_assert(__builtin_offsetof(struct vcpu, host_stack) == 200, "entry.S");
+static_assert(__builtin_offsetof(struct vcpu, request) % CACHE_LINE == 0 &&
+		      __builtin_offsetof(struct vcpu, launched) >=
+			      __builtin_offsetof(struct vcpu, request) + CACHE_LINE,
+	      "what other CPUs write shares no cache line");
 
 /* The exit that came so many exits ago, up to TRACE_COUNT - 1; its `tsc` is 0 if there was none. */
 static inline struct trace_entry *vcpu_trace(struct vcpu *vcpu, u32 back)
 {
-	u32 at = (vcpu->trace_at - back * (u32)sizeof(struct trace_entry)) % (u32)sizeof(vcpu->trace);
+	struct counters *counters = &vcpu->counters;
+	u32 at = (counters->trace_at - back * (u32)sizeof(struct trace_entry)) % (u32)sizeof(counters->trace);
 
-	return (struct trace_entry *)(void *)((u8 *)vcpu->trace + at);
+	return (struct trace_entry *)(void *)((u8 *)counters->trace + at);
 }
 
 /* Registers of the guest that runs now: of the current VMCS. */
@@ -183,7 +170,7 @@ static inline u64 vcpu_reg_fast(struct vcpu *vcpu, struct regcache *cache, u64 *
 	value = vmcs_read_fast(regcache_field(reg));
 	cache->value[reg] = value;
 	*available |= BIT(reg);
-	vcpu->reg_counters.reads[reg]++;
+	vcpu->counters.registers.reads[reg]++;
 	return value;
 }
 
@@ -205,7 +192,7 @@ static inline void vcpu_write_reg_fast(struct vcpu *vcpu, struct regcache *cache
 	vmcs_write_fast(regcache_field(reg), value);
 	cache->value[reg] = value;
 	*written |= BIT(reg);
-	vcpu->reg_counters.writes[reg]++;
+	vcpu->counters.registers.writes[reg]++;
 }
 
 /* A general register by instruction encoding, RSP included. */

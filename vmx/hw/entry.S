@@ -6,8 +6,8 @@
  */
 #define VCPU_GPR(n) (8 * (n))
 #define VCPU_REQUEST 128
-#define VCPU_LAUNCHED 136
-#define VCPU_HOST_STACK 144
+#define VCPU_LAUNCHED 192
+#define VCPU_HOST_STACK 200
 
 #define ENTER_EXITED 0
 #define ENTER_FAIL_INVALID 1

@@ -16,24 +16,24 @@
 
 void absent_init(struct vcpu *vcpu)
 {
-	ept01_step_init(&vcpu->ept01_step);
-	vcpu->absent.scratch = page_alloc();
-	memset(vcpu->absent.scratch, 0xff, PAGE_SIZE);
+	ept01_step_init(&vcpu->l1.ept01_step);
+	vcpu->l1.absent.scratch = page_alloc();
+	memset(vcpu->l1.absent.scratch, 0xff, PAGE_SIZE);
 }
 
 bool absent_step(struct vcpu *vcpu, gpa_t gpa)
 {
 	ASSERT(vcpu->vmcs == &vcpu->vmcs01);
-	if (!ept01_step_add(vcpu, GPA(gpa.v & ~(PAGE_SIZE - 1)), ptr_to_phys(vcpu->absent.scratch)))
+	if (!ept01_step_add(vcpu, GPA(gpa.v & ~(PAGE_SIZE - 1)), ptr_to_phys(vcpu->l1.absent.scratch)))
 		return false;
 	event_set_step(vcpu, STEP_ABSENT, true);
-	vcpu->absent.stepping = true;
+	vcpu->l1.absent.stepping = true;
 	return true;
 }
 
 void absent_finish(struct vcpu *vcpu)
 {
-	struct absent *absent = &vcpu->absent;
+	struct absent *absent = &vcpu->l1.absent;
 
 	ept01_step_end(vcpu);
 	absent->stepping = false;

@@ -110,7 +110,7 @@ static void build(struct ept01_step *step)
 
 bool ept01_step_add(struct vcpu *vcpu, gpa_t page, hpa_t scratch)
 {
-	struct ept01_step *step = &vcpu->ept01_step;
+	struct ept01_step *step = &vcpu->l1.ept01_step;
 
 	if (!passthru_is_covered(page))
 		return false;
@@ -125,13 +125,13 @@ bool ept01_step_add(struct vcpu *vcpu, gpa_t page, hpa_t scratch)
 
 void ept01_step_follow(struct vcpu *vcpu)
 {
-	if (vcpu->ept01_step.count)
-		build(&vcpu->ept01_step);
+	if (vcpu->l1.ept01_step.count)
+		build(&vcpu->l1.ept01_step);
 }
 
 void ept01_step_end(struct vcpu *vcpu)
 {
-	struct ept01_step *step = &vcpu->ept01_step;
+	struct ept01_step *step = &vcpu->l1.ept01_step;
 
 	if (!step->count)
 		return;

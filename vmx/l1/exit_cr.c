@@ -44,12 +44,12 @@ u64 cr_l1_cr4_allowed(void)
 
 u64 cr_l1_cr0(struct vcpu *vcpu)
 {
-	return (vcpu_reg(vcpu, REG_CR0) & ~cr0_forced()) | (vcpu->cr0_shadow & cr0_forced());
+	return (vcpu_reg(vcpu, REG_CR0) & ~cr0_forced()) | (vcpu->l1.cr0_shadow & cr0_forced());
 }
 
 u64 cr_l1_cr4(struct vcpu *vcpu)
 {
-	return (vcpu_reg(vcpu, REG_CR4) & ~vmx_caps.cr4_fixed0) | (vcpu->cr4_shadow & vmx_caps.cr4_fixed0);
+	return (vcpu_reg(vcpu, REG_CR4) & ~vmx_caps.cr4_fixed0) | (vcpu->l1.cr4_shadow & vmx_caps.cr4_fixed0);
 }
 
 u64 cr_loaded_cr0(u64 field)
@@ -72,18 +72,18 @@ void cr_set_l1_cr0(struct vcpu *vcpu, u64 value)
 	ASSERT(vcpu->vmcs == &vcpu->vmcs01);
 	cr_set_cache_bits(value);
 	vcpu_set_reg(vcpu, REG_CR0, value | cr0_forced());
-	if (vcpu->cr0_shadow != value)
+	if (vcpu->l1.cr0_shadow != value)
 		vmcs_write(VMCS_cr0_read_shadow, value);
-	vcpu->cr0_shadow = value;
+	vcpu->l1.cr0_shadow = value;
 }
 
 void cr_set_l1_cr4(struct vcpu *vcpu, u64 value)
 {
 	ASSERT(vcpu->vmcs == &vcpu->vmcs01);
 	vcpu_set_reg(vcpu, REG_CR4, value | vmx_caps.cr4_fixed0);
-	if (vcpu->cr4_shadow != value)
+	if (vcpu->l1.cr4_shadow != value)
 		vmcs_write(VMCS_cr4_read_shadow, value);
-	vcpu->cr4_shadow = value;
+	vcpu->l1.cr4_shadow = value;
 }
 
 /*
@@ -111,10 +111,10 @@ void cr_update_masks(struct vcpu *vcpu)
 	vmcs_write(VMCS_cr0_guest_host_mask, cr0_mask);
 	vmcs_write(VMCS_cr4_guest_host_mask, cr4_mask);
 	/* Bits that the masks did not cover until now. */
-	vcpu->cr0_shadow = cr_l1_cr0(vcpu);
-	vcpu->cr4_shadow = cr_l1_cr4(vcpu);
-	vmcs_write(VMCS_cr0_read_shadow, vcpu->cr0_shadow);
-	vmcs_write(VMCS_cr4_read_shadow, vcpu->cr4_shadow);
+	vcpu->l1.cr0_shadow = cr_l1_cr0(vcpu);
+	vcpu->l1.cr4_shadow = cr_l1_cr4(vcpu);
+	vmcs_write(VMCS_cr0_read_shadow, vcpu->l1.cr0_shadow);
+	vmcs_write(VMCS_cr4_read_shadow, vcpu->l1.cr4_shadow);
 }
 
 /* ---- MOV to CR0, CLTS, LMSW ---- */

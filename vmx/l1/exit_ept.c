@@ -27,7 +27,7 @@ enum outcome exit_ept_violation(struct vcpu *vcpu)
 		ept01_step_follow(vcpu);
 		return OUTCOME_RESUME;
 	}
-	vcpu->window_accesses++;
+	vcpu->counters.window_accesses++;
 	if (!absent_step(vcpu, gpa))
 		return outcome_gp(vcpu, 0);
 	return OUTCOME_RESUME;

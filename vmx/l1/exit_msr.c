@@ -61,7 +61,7 @@ bool msr_read(struct vcpu *vcpu, u32 index, u64 *value)
 	case MSR_IA32_SYSENTER_CS: *value = vmcs_read(VMCS_guest_sysenter_cs); return true;
 	case MSR_IA32_SYSENTER_ESP: *value = vmcs_read(VMCS_guest_sysenter_esp); return true;
 	case MSR_IA32_SYSENTER_EIP: *value = vmcs_read(VMCS_guest_sysenter_eip); return true;
-	case MSR_IA32_FEATURE_CONTROL: *value = vcpu->feature_control; return true;
+	case MSR_IA32_FEATURE_CONTROL: *value = vcpu->l1.feature_control; return true;
 	case MSR_IA32_SMM_MONITOR_CTL: *value = 0; return true;
 	default: break;
 	}
@@ -74,7 +74,7 @@ bool msr_read(struct vcpu *vcpu, u32 index, u64 *value)
 		return true;
 	}
 	if (mtrr_is_msr(index))
-		return mtrr_read(&vcpu->mtrr, index, value);
+		return mtrr_read(&vcpu->l1.mtrr, index, value);
 	if (is_hidden(index) || !rdmsr_safe(index, value))
 		return false;
 	if (index == MSR_IA32_CORE_CAPABILITIES)
@@ -143,11 +143,11 @@ static bool write_base(struct vcpu *vcpu, enum reg reg, u64 value)
 /* As the firmware's: locked means locked. SMX is hidden, so its bits are as reserved as the others. */
 static bool write_feature_control(struct vcpu *vcpu, u64 value)
 {
-	if (vcpu->feature_control & FEATURE_CONTROL_LOCKED)
+	if (vcpu->l1.feature_control & FEATURE_CONTROL_LOCKED)
 		return false;
 	if (value & ~(FEATURE_CONTROL_LOCKED | FEATURE_CONTROL_VMX | FEATURE_CONTROL_LMCE))
 		return false;
-	vcpu->feature_control = value;
+	vcpu->l1.feature_control = value;
 	return true;
 }
 
@@ -156,7 +156,7 @@ static bool write_mtrr(struct vcpu *vcpu, u32 index, u64 value)
 {
 	bool changed;
 
-	if (!mtrr_write(&vcpu->mtrr, index, value, &changed))
+	if (!mtrr_write(&vcpu->l1.mtrr, index, value, &changed))
 		return false;
 	if (changed)
 		__atomic_fetch_or(&vcpu->request, REQUEST_MTRRS_CHANGED, __ATOMIC_RELAXED);
@@ -170,7 +170,7 @@ static bool write_mtrr(struct vcpu *vcpu, u32 index, u64 value)
  */
 void msr_apply_mtrrs(struct vcpu *vcpu)
 {
-	if (!passthru_retype(&vcpu->mtrr))
+	if (!passthru_retype(&vcpu->l1.mtrr))
 		return;
 	for (u32 i = 0; i < percpu_count(); i++) {
 		struct vcpu *each = percpu_get(i)->vcpu;

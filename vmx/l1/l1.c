@@ -38,7 +38,7 @@
 
 void l1_write_exceptions(struct vcpu *vcpu)
 {
-	struct pf_intercept pf = vcpu->pf_wish;
+	struct pf_intercept pf = vcpu->wish.pf;
 
 	vmcs_write(VMCS_exception_bitmap, pf.eb ? BIT(VEC_PF) : 0);
 	vmcs_write(VMCS_pf_mask, pf.mask);
@@ -184,11 +184,11 @@ static void set_start_state(struct vcpu *vcpu, const struct l1_start *start)
 
 void l1_init(struct vcpu *vcpu)
 {
-	vcpu->feature_control = vcpu->cpu->vmx->firmware_feature_control;
+	vcpu->l1.feature_control = vcpu->cpu->vmx->firmware_feature_control;
 	msr_cpu_init();
-	mtrr_read_hardware(&vcpu->mtrr);
+	mtrr_read_hardware(&vcpu->l1.mtrr);
 	absent_init(vcpu);
-	vmcs_init(&vcpu->vmcs01, page_alloc(), &vcpu->reg_counters);
+	vmcs_init(&vcpu->vmcs01, page_alloc(), &vcpu->counters.registers);
 	vcpu->guest = &l1_guest;
 	vcpu_load_vmcs(vcpu, &vcpu->vmcs01);
 }

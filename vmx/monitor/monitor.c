@@ -134,12 +134,12 @@ static void poll(struct vcpu *vcpu)
 
 enum outcome exit_preemption_timer(struct vcpu *vcpu)
 {
-	if (!vcpu->timer_wish)
+	if (!vcpu->wish.timer_ticks)
 		panic("exit that nobody asked for: the preemption timer's");
 	if (vcpu->nested.in_l2)
 		nested_timer_again(vcpu);
 	else
-		vmcs_write(VMCS_preemption_timer_value, vcpu->timer_wish);
+		vmcs_write(VMCS_preemption_timer_value, vcpu->wish.timer_ticks);
 	poll(vcpu);
 	return OUTCOME_RESUME;
 }

@@ -85,9 +85,10 @@ bool command_io(struct vcpu *vcpu, const struct words *words)
 bool command_exits(struct vcpu *vcpu, const struct words *words)
 {
 	for (u32 i = 0; i < EXIT_REASON_COUNT; i++)
-		if (vcpu->exits_l1[i] | vcpu->exits_l2[i])
+		if (vcpu->counters.exits_l1[i] | vcpu->counters.exits_l2[i])
 			output("%u %s l1 %llu l2 %llu to-l1 %llu", i, exit_reason_name(i),
-			       LL(vcpu->exits_l1[i]), LL(vcpu->exits_l2[i]), LL(vcpu->exits_reflected[i]));
+			       LL(vcpu->counters.exits_l1[i]), LL(vcpu->counters.exits_l2[i]),
+			       LL(vcpu->counters.exits_reflected[i]));
 	return words->count == 1;
 }
 

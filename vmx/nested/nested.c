@@ -18,7 +18,7 @@ static void init_slot(struct vcpu *vcpu, struct nested_vmcs *slot)
 	slot->page02 = page_alloc();
 	bitmaps_init_slot(slot);
 	io_bitmaps_init_slot(slot);
-	vmcs_init(&slot->vmcs02, slot->page02, &vcpu->reg_counters);
+	vmcs_init(&slot->vmcs02, slot->page02, &vcpu->counters.registers);
 	shadow_init_slot(vcpu, slot);
 	slot_reset(slot);
 }

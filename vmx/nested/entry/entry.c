@@ -184,7 +184,7 @@ static enum outcome commit(struct vcpu *vcpu, struct nested_vmcs *slot, const st
 	}
 	v12->launched = 1;
 	entry_fast_prepare(vcpu, slot);
-	if (unlikely(vcpu->flush_l1d))
+	if (unlikely(vcpu->wish.flush_l1d))
 		msr_write(vcpu, MSR_IA32_FLUSH_CMD, FLUSH_CMD_L1D);
 	if (unlikely(vcpu->nested.init_pending))
 		return take_held_init(vcpu, slot);

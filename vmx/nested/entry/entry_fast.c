@@ -32,8 +32,8 @@ void entry_fast_prepare(struct vcpu *vcpu, struct nested_vmcs *slot)
 		v12->vmcs_link_pointer != ~0ull || (!v12_has_proc2(v12, PROC2_EPT) && v12_pae_paging(v12));
 
 	slot->fast = !vcpu_intercepts_cr(vcpu) && v12_has_entry(v12, ENTRY_LOAD_EFER) && !lists && !perf &&
-		     !holds_nmis && !memory && !slot->stand_ins && !slot->tpr_relaxed && !vcpu->flush_l1d &&
-		     !vcpu->timer_wish;
+		     !holds_nmis && !memory && !slot->stand_ins && !slot->tpr_relaxed &&
+		     !vcpu->wish.flush_l1d && !vcpu->wish.timer_ticks;
 }
 
 /* SDM "Checks on Guest RIP, RFLAGS, and SSP", of RIP. */

@@ -87,7 +87,7 @@ bool pf_intercept_wants(struct pf_intercept p, u32 pfec)
 void merge_exception_bitmap(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	struct vmcs12 *v12 = &slot->v12;
-	struct pf_intercept l0 = vcpu->pf_wish;
+	struct pf_intercept l0 = vcpu->wish.pf;
 	struct pf_intercept l1 = { v12->exception_bitmap & BIT(VEC_PF), (u32)v12->pf_mask,
 				   (u32)v12->pf_match };
 	struct pf_intercept merged = merge_pf(l0, l1);
@@ -139,7 +139,7 @@ void merge_proc_controls(struct vcpu *vcpu, struct nested_vmcs *slot)
 static NOINLINE void merge_controls(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	struct vmcs12 *v12 = &slot->v12;
-	u32 timer = vcpu->timer_wish ? PIN_PREEMPTION_TIMER : 0;
+	u32 timer = vcpu->wish.timer_ticks ? PIN_PREEMPTION_TIMER : 0;
 	u32 save_timer = timer || v12_has_pin(v12, PIN_PREEMPTION_TIMER) ? EXIT_SAVE_PREEMPTION_TIMER : 0;
 	u32 vpid = tlb_uses_vpid() ? PROC2_VPID : 0;
 
@@ -359,7 +359,7 @@ static void merge_each_entry(struct vcpu *vcpu, struct nested_vmcs *slot)
 		vmcs_write(VMCS_tpr_threshold, slot->last.tpr_threshold = v12->tpr_threshold);
 	if (v12_has_proc2(v12, PROC2_VIRTUAL_INTERRUPT))
 		vmcs_write(VMCS_guest_intr_status, v12->guest_intr_status);
-	if (unlikely(vcpu->timer_wish))
+	if (unlikely(vcpu->wish.timer_ticks))
 		timer_merge(vcpu, slot);
 	else if (v12_has_pin(v12, PIN_PREEMPTION_TIMER))
 		vmcs_write(VMCS_preemption_timer_value, v12->preemption_timer_value);

@@ -8,7 +8,7 @@
 
 void timer_merge(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
-	u32 ticks = vcpu->timer_wish, l1 = (u32)slot->v12.preemption_timer_value;
+	u32 ticks = vcpu->wish.timer_ticks, l1 = (u32)slot->v12.preemption_timer_value;
 
 	slot->timer_beyond = 0;
 	if (v12_has_pin(&slot->v12, PIN_PREEMPTION_TIMER)) {
@@ -21,7 +21,7 @@ void timer_merge(struct vcpu *vcpu, struct nested_vmcs *slot)
 void nested_timer_again(struct vcpu *vcpu)
 {
 	struct nested_vmcs *slot = vcpu->nested.current;
-	u32 ticks = vcpu->timer_wish;
+	u32 ticks = vcpu->wish.timer_ticks;
 
 	if (v12_has_pin(&slot->v12, PIN_PREEMPTION_TIMER)) {
 		ticks = MIN(ticks, slot->timer_beyond);

@@ -72,7 +72,7 @@ struct ept01_mapping ept02_absent_map(struct vcpu *vcpu, u64 l2gpa, bool write)
 		.ignore_pat = true,
 	};
 
-	vcpu->window_accesses++;
+	vcpu->counters.window_accesses++;
 	if (write) {
 		under.rwx |= EPT_WRITE;
 		remember(vcpu, l2gpa);
@@ -82,7 +82,7 @@ struct ept01_mapping ept02_absent_map(struct vcpu *vcpu, u64 l2gpa, bool write)
 
 enum outcome ept02_absent_step01(struct vcpu *vcpu, gpa_t gpa)
 {
-	vcpu->window_accesses++;
+	vcpu->counters.window_accesses++;
 	if (!ept01_step_add(vcpu, GPA(ALIGN_DOWN(gpa.v, PAGE_SIZE)), page_phys(vcpu->nested.ept->absent)))
 		return outcome_gp(vcpu, 0);
 	remember(vcpu, gpa.v);

@@ -364,6 +364,6 @@ bool nested_l1_wants(struct vcpu *vcpu)
 	if (nested_l1_asked(vcpu) || rows[reason].handler == exit_unexpected)
 		return true;
 	if (reason == EXIT_PREEMPTION_TIMER)
-		return !vcpu->timer_wish;
+		return !vcpu->wish.timer_ticks;
 	return reason == EXIT_IO && io_bitmaps_are_l1s(vcpu);
 }

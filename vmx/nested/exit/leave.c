@@ -19,7 +19,7 @@
  *  - flags and log entries that a walk of EPT12 wrote are L1's memory, PML's index is vmcs12's: complete;
  *  - #VE's area is written, or not, before L2 goes on; the preemption timer is vmcs02's at every exit;
  *  - the repaired violation that ept02.c will retry is a hint of the next entry's, looked up anew;
- *  - L0's own wishes (pf_wish and its alternation, intercept=) and requests of other CPUs belong to the
+ *  - L0's own wishes (vcpu->wish and its alternation, intercept=) and requests of other CPUs belong to the
  *    vCPU, not to a VMCS.
  */
 #include "kernel/panic.h"

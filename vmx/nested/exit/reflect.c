@@ -82,7 +82,7 @@ static inline u64 saved_reg(struct vcpu *vcpu, const struct regcache *cache, u64
 {
 	if (unlikely(available & BIT(reg)))
 		return cache->value[reg];
-	vcpu->reg_counters.reads[reg]++;
+	vcpu->counters.registers.reads[reg]++;
 	return vmcs_read_fast(regcache_field(reg));
 }
 
@@ -214,7 +214,7 @@ enum outcome nested_reflect(struct vcpu *vcpu, const struct exit_record *record)
 	 * L1 expects of a VM exit that the processor keeps the branch predictions of its guests from it; to
 	 * the processor, both are guests.  SDM: "Indirect Branch Predictor Barrier".
 	 */
-	if (vcpu->ibpb)
+	if (vcpu->wish.ibpb)
 		msr_write(vcpu, MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
 	return nested_load_host_state(vcpu, slot, &inherited);
 }

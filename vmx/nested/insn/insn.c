@@ -113,8 +113,8 @@ static enum outcome vmxon_allowed(struct vcpu *vcpu)
 		return insn_fail(vcpu, RULE_vmxon_cr0, cr_l1_cr0(vcpu));
 	if (!fixed_bits_hold(cr_l1_cr4(vcpu), caps12.cr4_fixed0, caps12.cr4_fixed1))
 		return insn_fail(vcpu, RULE_vmxon_cr4, cr_l1_cr4(vcpu));
-	if ((vcpu->feature_control & needed) != needed)
-		return insn_fail(vcpu, RULE_vmxon_locked, vcpu->feature_control);
+	if ((vcpu->l1.feature_control & needed) != needed)
+		return insn_fail(vcpu, RULE_vmxon_locked, vcpu->l1.feature_control);
 	return OUTCOME_NONE;
 }
 

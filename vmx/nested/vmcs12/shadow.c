@@ -109,7 +109,7 @@ void shadow_init_slot(struct vcpu *vcpu, struct nested_vmcs *slot)
 	if (!usable)
 		return;
 	region = page_alloc();
-	vmcs_init(&slot->shadow, region, &vcpu->reg_counters);
+	vmcs_init(&slot->shadow, region, &vcpu->counters.registers);
 	region[0] |= (u32)VMCS_SHADOW_INDICATOR;
 	vcpu_load_vmcs(vcpu, &slot->shadow);
 	for (unsigned int row = 0; row < VMCS12_FIELD_COUNT; row++) {
