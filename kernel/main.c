@@ -42,7 +42,8 @@
 #include "vmx/monitor/monitor.h"
 #include "vmx/run.h"
 #include "vmx/l1/vm.h"
-#include "vmx/nested/nested.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/nested/vmcs12/caps12.h"
 #include "vmx/hw/vmx_cpu.h"
 #include "vmx/rehearsal.h"
 

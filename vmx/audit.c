@@ -9,6 +9,7 @@
 #include "kernel/bits.h"
 #include "vmx/guest/vcpu.h"
 #include "vmx/l1/vm.h"
+#include "vmx/nested/nested.h"
 
 /* From the linker script: pages, code and constant data one behind the other. */
 extern const char image_text[], image_rodata_end[];

@@ -14,6 +14,7 @@
 #include "vmx/monitor/monitor.h"
 #include "vmx/l1/l1.h"
 #include "vmx/nested/nested.h"
+#include "vmx/guest/vcpu.h"
 #include "vmx/wish.h"
 
 /*

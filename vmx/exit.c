@@ -16,6 +16,8 @@
 #include "vmx/guest/event.h"
 #include "vmx/hw/exits.h"
 #include "vmx/l1/l1.h"
+#include "vmx/guest/handlers.h"
+#include "vmx/nested/insn/insn.h"
 
 static enum outcome (*const handlers[EXIT_REASON_COUNT])(struct vcpu *vcpu) = {
 #define X(number, name, handler, wants, facts) [number] = handler,

@@ -13,6 +13,7 @@
 #include "kernel/x86.h"
 #include "vmx/guest/event.h"
 #include "vmx/guest/handlers.h"
+#include "vmx/nested/exit/event.h"
 
 static enum outcome queue_exception(struct vcpu *vcpu, const struct event *event)
 {

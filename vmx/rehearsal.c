@@ -20,7 +20,8 @@
 #include "vmx/hw/caps.h"
 #include "vmx/l1/hidden.h"
 #include "vmx/l1/vm.h"
-#include "vmx/nested/nested.h"
+#include "vmx/guest/handlers.h"
+#include "vmx/nested/vmcs12/caps12.h"
 
 #define CPUID_BRAND 0x80000002u
 #define BRAND_LEAVES 3u

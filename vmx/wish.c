@@ -8,7 +8,8 @@
 
 #include "kernel/cmdline.h"
 #include "vmx/l1/l1.h"
-#include "vmx/nested/nested.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/nested/entry/merge.h"
 
 void wish_init(struct vcpu *vcpu)
 {

@@ -29,13 +29,10 @@ def is_upward(source, target):
 
 # Arrows against the order, and circles, that are meant: {(unit, unit called): why}, {(units, sorted): why}.
 UPWARD = {}
-# Headers that every room of the folder nested/ shares, though they lie above: the types of one slot, and what the rooms
-# say to each other.
-SHARED = ("vmx/nested/internal.h", "vmx/nested/nested.h")
 # Includes against the order that are meant.
 INCLUDED_UPWARD = {
     ("vmx/guest/vcpu.h", "vmx/l1/state.h"): "a vCPU holds what its L1 owns, whole",
-    ("vmx/guest/vcpu.h", "vmx/nested/nested.h"): "and what L1 has of VMX",
+    ("vmx/guest/vcpu.h", "vmx/nested/state.h"): "and what L1 has of VMX",
 }
 CIRCLES = {
     ("vmx/nested/entry/entry", "vmx/nested/entry/entry_fast"): "the short way ends in the same switch to L2 as the long one",
@@ -43,15 +40,11 @@ CIRCLES = {
 
 
 def may_call(source, target):
-    # an inline function of the header that all rooms of nested/ share
-    if room_of(source).startswith("vmx/nested/") and target == "vmx/nested/internal":
-        return True
     return (source, target) in UPWARD
 
 
 def may_include(path, target):
-    in_nested = room_of(path).startswith("vmx/nested/")
-    return (in_nested and target in SHARED) or (path, target) in INCLUDED_UPWARD
+    return (path, target) in INCLUDED_UPWARD
 
 
 def may_circle(units):

@@ -3,7 +3,7 @@
 from mutant import Mutant
 
 TIMER, PORTS, LINE = "vmx/nested/entry/timer.c", "vmx/l1/ports.c", "vmx/monitor/line.c"
-WANTED, INTERNAL, FAST = "vmx/nested/exit/exit_wanted.c", "vmx/nested/internal.h", "vmx/nested/entry/entry_fast.c"
+WANTED, TIMER_H, FAST = "vmx/nested/exit/exit_wanted.c", "vmx/nested/entry/timer.h", "vmx/nested/entry/entry_fast.c"
 MEMORY = "vmx/monitor/show_memory.c"
 
 MUTANTS = [
@@ -14,7 +14,7 @@ MUTANTS = [
     Mutant("monitor-timer-not-shorter", TIMER, [("\t\tticks = MIN(ticks, l1);\n", "")], "monitor: a_short_timer_is_l1s"),
     Mutant("monitor-timer-never-less", TIMER, [("\t\tslot->timer_beyond -= ticks;\n", "")],
            "monitor: a_long_timer_is_l1s_to_the_tick"),
-    Mutant("monitor-timer-saved-short", INTERNAL,
+    Mutant("monitor-timer-saved-short", TIMER_H,
            [("vmcs_read(VMCS_preemption_timer_value) + slot->timer_beyond;",
              "vmcs_read(VMCS_preemption_timer_value) + 0 * slot->timer_beyond;")],
            "monitor: what_is_left_is_saved"),

@@ -9,6 +9,7 @@
 
 #include "tests/unit/cmocka_all.h"
 #include "tests/unit/ept_model.h"
+#include "vmx/nested/ept/ept02.h"
 
 #define STEPS (getenv("MODEL_STEPS") ? strtoull(getenv("MODEL_STEPS"), NULL, 10) : 300000)
 

@@ -10,6 +10,7 @@
 #include "tests/unit/l2_support.h"
 #include "vmx/l1/vm.h"
 #include "vmx/nested/ept/ept.h"
+#include "vmx/nested/ept/eptp.h"
 
 #define P_PML4 P_EPT
 #define P_PDPT (P_EPT + 0x1000)

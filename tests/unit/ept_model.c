@@ -19,6 +19,8 @@
 #include "vmx/l1/sleep_page.h"
 #include "vmx/nested/explain/explain.h"
 #include "vmx/hw/tlb.h"
+#include "vmx/hw/caps.h"
+#include "vmx/nested/ept/ept02.h"
 
 /* ---- the world: L1's memory, EPT01, the rest that the code under test asks for ---- */
 

@@ -21,7 +21,8 @@
 #include "vmx/hw/caps.h"
 #include "vmx/hw/vmx_cpu.h"
 #include "vmx/l1/vm.h"
-#include "vmx/nested/nested.h"
+#include "vmx/guest/handlers.h"
+#include "vmx/nested/vmcs12/caps12.h"
 
 #define INFO 0x8000000u /* the loader's things lie in RAM of all the machines */
 #define IMAGE 0x9000000u

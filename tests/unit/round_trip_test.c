@@ -10,7 +10,8 @@
 
 #include "kernel/x86.h"
 #include "tests/unit/l2_support.h"
-#include "vmx/nested/internal.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/guest/handlers.h"
 
 #define PAGE "docs/performance.md"
 #define FUNCTIONS 20 /* the table has at least so many rows */

@@ -11,7 +11,8 @@
 #include "tests/unit/l2_support.h"
 #include "vmx/exit.h"
 #include "vmx/l1/exit_msr.h"
-#include "vmx/nested/internal.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/nested/ept/vpid.h"
 
 /* Two entries and exits in which nothing changes: from now on they are short. */
 static void settle(void)

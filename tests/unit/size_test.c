@@ -22,7 +22,9 @@
 #include "vmx/l1/ports.h"
 #include "vmx/l1/vm.h"
 #include "vmx/nested/ept/ept.h"
-#include "vmx/nested/nested.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/nested/vmcs12/caps12.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 
 #define PAGE "docs/performance.md"
 #define FAKE_IMAGE 0x30000ull /* of tests/fake */

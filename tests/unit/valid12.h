@@ -6,7 +6,9 @@
 #ifndef TESTS_VALID12_H
 #define TESTS_VALID12_H
 
-#include "vmx/nested/internal.h"
+#include "vmx/hw/caps.h"
+#include "vmx/nested/entry/check.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 
 #define VALID12_MEMORY 0x10000
 #define VALID12_SELF 0x5000	/* the current VMCS */

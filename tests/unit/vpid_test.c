@@ -5,7 +5,8 @@
  */
 #include "mm/page_alloc.h"
 #include "tests/unit/cmocka_all.h"
-#include "vmx/nested/internal.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/nested/ept/vpid.h"
 #include "vmx/hw/tlb.h"
 #include "vmx/l1/vm.h"
 

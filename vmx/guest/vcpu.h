@@ -12,7 +12,7 @@
 #include "vmx/guest/guest.h"
 #include "vmx/guest/outcome.h"
 #include "vmx/l1/state.h"
-#include "vmx/nested/nested.h"
+#include "vmx/nested/state.h"
 #include "vmx/hw/regcache.h"
 #include "vmx/hw/vmcs.h"
 #include "vmx/hw/vmx.h"

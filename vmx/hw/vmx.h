@@ -186,4 +186,7 @@ enum exit_reason {
 	EXIT_REASON_COUNT = 80,
 };
 
+/* The virtual TPR, in the virtual-APIC page. */
+#define VTPR_OFFSET 0x80
+
 #endif

@@ -20,6 +20,7 @@
 #include "vmx/monitor/command.h"
 #include "vmx/monitor/control.h"
 #include "vmx/monitor/output.h"
+#include "vmx/nested/entry/timer.h"
 
 #define UART_PORTS 8
 #define NOBODY (~0u)

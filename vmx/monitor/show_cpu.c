@@ -11,7 +11,9 @@
 #include "vmx/monitor/output.h"
 #include "vmx/monitor/view.h"
 #include "vmx/nested/explain/paragraph.h"
-#include "vmx/nested/internal.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/nested/vmcs12/caps12.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 
 static const char *what_runs(const struct vcpu *vcpu)
 {

@@ -14,7 +14,11 @@
 #include "vmx/monitor/command.h"
 #include "vmx/monitor/output.h"
 #include "vmx/monitor/view.h"
-#include "vmx/nested/internal.h"
+#include "mm/addr.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/nested/ept/ept.h"
+#include "vmx/nested/ept/ept02.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 
 #define ADDRESS_MAX ((1ull << 52) - 1)
 #define EPT_ADDRESS GENMASK(51, 12)

@@ -7,7 +7,9 @@
 
 #include "kernel/string.h"
 #include "vmx/monitor/output.h"
-#include "vmx/nested/internal.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/nested/vmcs12/shadow.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 
 static void fetch_newest(struct vcpu *vcpu, struct nested_vmcs *slot)
 {

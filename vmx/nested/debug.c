@@ -4,7 +4,11 @@
  * vmcs02, to the shadow VMCS or to vmcs01 is read and compared, and a difference stops the machine. L1 and L2
  * see the same as without, only later.
  */
-#include "vmx/nested/internal.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/nested/entry/merge.h"
+#include "vmx/nested/vmcs12/debug.h"
+#include "vmx/nested/vmcs12/shadow.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 
 #ifdef DEBUG_SHORTCUTS
 

@@ -4,12 +4,20 @@
  * SDM: "Virtual-Machine Control Structures", "Software Use of the VMCS".
  */
 #include "vmx/nested/nested.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/nested/entry/bitmaps.h"
+#include "vmx/nested/entry/io_bitmaps.h"
+#include "vmx/nested/ept/ept02.h"
+#include "vmx/nested/ept/vpid.h"
+#include "vmx/nested/vmcs12/addresses.h"
+#include "vmx/nested/vmcs12/shadow.h"
+#include "vmx/nested/vmcs12/slots.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 
 #include "kernel/panic.h"
 #include "mm/page_alloc.h"
 #include "vmx/guest/guest_mem.h"
 #include "vmx/nested/explain/explain.h"
-#include "vmx/nested/internal.h"
 #include "vmx/l1/exit_cr.h"
 
 static void init_slot(struct vcpu *vcpu, struct nested_vmcs *slot)

@@ -52,7 +52,7 @@ bool option_flag(const char *name);
 /* The loader's memory map: calls fn for each range that is no usable RAM. */
 void memory_holes(void (*fn)(u64 base, u64 size, u32 type));
 bool under_socle(void);
-/* What Socle has counted on this CPU: struct nested_counters of vmx/nested/nested.h. 0 on the bare processor.
+/* What Socle has counted on this CPU: struct nested_counters of vmx/nested/state.h. 0 on the bare processor.
  */
 enum socle_counter {
 	COUNT_ENTRIES,

@@ -6,12 +6,17 @@
  * L1 changes in its page counts from its next entry on.  I/O bitmaps are io_bitmaps.c's.
  * SDM: "MSR-Bitmap Address".
  */
+#include "vmx/nested/entry/bitmaps.h"
+
 #include "kernel/msr.h"
 #include "kernel/string.h"
 #include "mm/page_alloc.h"
 #include "vmx/guest/guest_mem.h"
 #include "vmx/l1/vm.h"
-#include "vmx/nested/internal.h"
+#include "mm/addr.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/nested/entry/tpr.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 
 #define WORD_BITS 64u
 /* Bits of the quarters: reads of low and of high MSRs, then writes. */

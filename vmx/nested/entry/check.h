@@ -8,8 +8,28 @@
 #define VMX_NESTED_CHECK_H
 
 #include "kernel/x86.h"
+#include "vmx/hw/caps.h"
+#include "vmx/hw/vmx.h"
 #include "vmx/nested/entry/require.h"
-#include "vmx/nested/internal.h"
+
+struct check_env {
+	const struct vmx_caps *caps; /* caps12 */
+	bool l1_long_mode;	     /* IA32_EFER.LMA of L1 at the entry */
+	bool has_rtm, has_sgx;	     /* as L1's CPUID says */
+	bool has_bus_lock_detect;    /* likewise */
+	u64 perf_global_valid;	     /* bits of IA32_PERF_GLOBAL_CTRL that L1 has; 0: it has no such MSR */
+	u64 vmcs_link_self;	     /* GPA of the current vmcs12 */
+	void *context;		     /* for the callback */
+	bool (*read)(void *context, u64 gpa, void *to, size_t length); /* L1's memory, once */
+};
+/* True: passed.  False: `failure` names the rule. Qualification only from check_guest. */
+bool check_event_injection(const struct vmcs12 *v12, const struct check_env *env,
+			   struct check_failure *failure); /* part of check_controls */
+bool check_guest_hot(const struct vmcs12 *v12, const struct check_env *env,
+		     struct check_failure *failure); /* part of check_guest: HOT fields */
+bool check_controls(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure);
+bool check_host(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure);
+bool check_guest(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure);
 
 /* Bits of an address that are 0: those beyond the processor's physical-address width. */
 static inline u64 beyond_width(const struct check_env *env)

@@ -7,6 +7,9 @@
  */
 #include "vmx/nested/entry/check.h"
 #include "vmx/nested/ept/eptp.h"
+#include "kernel/x86.h"
+#include "vmx/hw/caps.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 
 #define MSR_ENTRY_SIZE 16ull
 #define INTR_INFO_RESERVED GENMASK(30, 12)

@@ -9,6 +9,9 @@
  */
 #include "kernel/string.h"
 #include "vmx/nested/entry/check.h"
+#include "kernel/x86.h"
+#include "vmx/hw/caps.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 
 #define PENDING_DEBUG_RESERVED                                                                               \
 	(~(PENDING_DEBUG_B | PENDING_DEBUG_BLD | PENDING_DEBUG_ENABLED_BP | PENDING_DEBUG_BS |               \

@@ -6,6 +6,8 @@
  * Descriptor-Table Registers".
  */
 #include "vmx/nested/entry/check.h"
+#include "kernel/x86.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 
 #define AR_RESERVED (GENMASK(31, 17) | GENMASK(11, 8))
 #define AR_V86 0xf3 /* present, DPL 3, read/write accessed data, expand-up */

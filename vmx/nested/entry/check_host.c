@@ -7,6 +7,9 @@
  * SDM: "VM Entries", "Checks on the Host-State Area".
  */
 #include "vmx/nested/entry/check.h"
+#include "kernel/x86.h"
+#include "vmx/hw/caps.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 
 static bool check_address_space(const struct vmcs12 *v12, const struct check_env *env,
 				struct check_failure *failure)

@@ -5,13 +5,28 @@
  * check_*.c, what is written to vmcs02 in merge.c.
  * SDM: "VM Entries", "VMLAUNCH/VMRESUME".
  */
+#include "vmx/nested/entry/entry.h"
+
 #include "kernel/cpuid.h"
 #include "kernel/msr.h"
 #include "kernel/x86.h"
 #include "vmx/guest/guest_mem.h"
 #include "vmx/nested/entry/guest2.h"
 #include "vmx/nested/explain/explain.h"
-#include "vmx/nested/internal.h"
+#include "mm/addr.h"
+#include "vmx/guest/event.h"
+#include "vmx/guest/outcome.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/nested/entry/check.h"
+#include "vmx/nested/entry/entry_fast.h"
+#include "vmx/nested/entry/merge.h"
+#include "vmx/nested/entry/msr_area.h"
+#include "vmx/nested/entry/tpr.h"
+#include "vmx/nested/explain/fail.h"
+#include "vmx/nested/vmcs12/caps12.h"
+#include "vmx/nested/vmcs12/debug.h"
+#include "vmx/nested/vmcs12/shadow.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 #include "vmx/l1/exit_msr.h"
 #include "vmx/l1/exit_cpu.h"
 

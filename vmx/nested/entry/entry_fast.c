@@ -6,9 +6,18 @@
  * change; a build with DEBUG=1 lets merge.c write everything behind it and compares (vmx/nested/debug.c).
  * SDM: "VM Entries".
  */
+#include "vmx/nested/entry/entry_fast.h"
+
 #include "kernel/x86.h"
 #include "vmx/l1/exit_cr.h"
-#include "vmx/nested/internal.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/nested/entry/bitmaps.h"
+#include "vmx/nested/entry/check.h"
+#include "vmx/nested/entry/entry.h"
+#include "vmx/nested/entry/io_bitmaps.h"
+#include "vmx/nested/entry/merge.h"
+#include "vmx/nested/vmcs12/debug.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 
 /* Rows that this file writes to vmcs02, or that only L0 looks at. */
 #define FAST_PLACES                                                                                          \

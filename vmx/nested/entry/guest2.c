@@ -9,7 +9,12 @@
 
 #include "vmx/hw/caps.h"
 #include "vmx/l1/exit_cr.h"
-#include "vmx/nested/internal.h"
+#include "mm/addr.h"
+#include "vmx/guest/outcome.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/nested/entry/io_bitmaps.h"
+#include "vmx/nested/ept/ept12.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 
 static const struct vmcs12 *v12_of(struct vcpu *vcpu)
 {

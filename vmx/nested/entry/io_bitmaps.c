@@ -9,10 +9,14 @@
  * opens its words (L1's bits and L0's), and each entry reads those again.
  * SDM: "I/O-Bitmap Addresses".
  */
+#include "vmx/nested/entry/io_bitmaps.h"
+
 #include "kernel/string.h"
 #include "mm/page_alloc.h"
 #include "vmx/guest/guest_mem.h"
-#include "vmx/nested/internal.h"
+#include "mm/addr.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 #include "vmx/l1/ports.h"
 
 #define WORD_PORTS 64u

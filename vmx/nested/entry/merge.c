@@ -7,10 +7,22 @@
  * names addresses.c's, EPT pointer and VPID ept*.c's and vpid.c's.  SDM: "VM Entries", "VM-Execution Control
  * Fields".
  */
+#include "vmx/nested/entry/merge.h"
+
 #include "kernel/cmdline.h"
 #include "kernel/x86.h"
 #include "mm/page_alloc.h"
-#include "vmx/nested/internal.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/hw/caps.h"
+#include "vmx/nested/entry/bitmaps.h"
+#include "vmx/nested/entry/io_bitmaps.h"
+#include "vmx/nested/entry/msr_area.h"
+#include "vmx/nested/entry/timer.h"
+#include "vmx/nested/entry/tpr.h"
+#include "vmx/nested/ept/ept02.h"
+#include "vmx/nested/ept/vpid.h"
+#include "vmx/nested/vmcs12/addresses.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 #include "vmx/hw/tlb.h"
 #include "vmx/l1/exit_cr.h"
 

@@ -6,10 +6,15 @@
  * has the time-stamp counter, vmcs02 has a list of L0's own, of that alone.
  * SDM: "Loading MSRs", "Saving MSRs", in the VM-entry and VM-exit chapters.
  */
+#include "vmx/nested/entry/msr_area.h"
+
 #include "kernel/msr.h"
 #include "mm/page_alloc.h"
 #include "vmx/guest/guest_mem.h"
-#include "vmx/nested/internal.h"
+#include "mm/addr.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/nested/vmcs12/caps12.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 #include "vmx/l1/exit_msr.h"
 
 struct msr_entry {

@@ -4,7 +4,10 @@
  * and L0's, and `timer_beyond` what L1's time has more.  The control that saves the rest is on, so that the
  * sum is L1's timer at any exit, to the tick.  SDM: "VMX-Preemption Timer".
  */
-#include "vmx/nested/internal.h"
+#include "vmx/nested/entry/timer.h"
+
+#include "vmx/guest/vcpu.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 
 void timer_merge(struct vcpu *vcpu, struct nested_vmcs *slot)
 {

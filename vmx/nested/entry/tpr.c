@@ -8,11 +8,16 @@
  *    it runs with threshold 0, until it ends.
  * SDM: "TPR Virtualization", "VM Exits Induced by the TPR Threshold", "Checks on VMX Controls".
  */
+#include "vmx/nested/entry/tpr.h"
+
 #include "kernel/msr.h"
 #include "kernel/x86.h"
 #include "vmx/guest/event.h"
 #include "vmx/guest/guest_mem.h"
-#include "vmx/nested/internal.h"
+#include "mm/addr.h"
+#include "vmx/guest/outcome.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 
 #define QUAL_MOV_TO_CR8 8u /* access type 0 and the register's number */
 #define QUAL_MASK 0x3fu

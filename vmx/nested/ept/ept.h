@@ -10,7 +10,7 @@
 #define VMX_NESTED_EPT_H
 
 #include "kernel/x86.h"
-#include "vmx/nested/internal.h"
+#include "vmx/guest/vcpu.h"
 #include "vmx/l1/vm.h"
 
 #define EPT_LEVELS_MAX 5
@@ -119,6 +119,12 @@ bool ept12_peek(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64
 		struct ept12_walk *walk);
 
 /* The exit that `result` is to L1, and its qualification: `access` as of EPTV_*, with EPT12's permissions. */
+/* What a walk of EPT12 comes to for L1. */
+struct ept12_fault {
+	u32 reason; /* EXIT_EPT_VIOLATION, EXIT_EPT_MISCONFIG, EXIT_PML_FULL */
+	u64 qualification;
+	u64 l2gpa;
+};
 struct ept12_fault ept12_fault(struct vcpu *vcpu, const struct ept12_role *role, enum ept12_result result,
 			       u64 l2gpa, u64 access, const struct ept12_walk *walk);
 

@@ -6,12 +6,21 @@
  * so more permission in EPT12 needs no INVEPT.
  * SDM: "EPT Translation Mechanism", "EPT-Induced VM Exits".
  */
+#include "vmx/nested/ept/ept02.h"
+
 #include "kernel/cmdline.h"
 #include "kernel/panic.h"
 #include "mm/page_alloc.h"
 #include "vmx/nested/ept/ept.h"
 #include "vmx/l1/sleep_page.h"
 #include "vmx/hw/tlb.h"
+#include "mm/addr.h"
+#include "vmx/guest/outcome.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/nested/ept/ve.h"
+#include "vmx/nested/vmcs12/caps12.h"
+#include "vmx/nested/vmcs12/exit_record.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 
 #define SYNC_SHARE 2048 /* entries compared at once: about what ten violations cost */
 

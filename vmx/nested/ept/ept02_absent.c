@@ -10,6 +10,13 @@
 #include "mm/page_alloc.h"
 #include "vmx/nested/ept/ept.h"
 #include "vmx/hw/tlb.h"
+#include "kernel/x86.h"
+#include "mm/addr.h"
+#include "vmx/guest/event.h"
+#include "vmx/guest/outcome.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/nested/ept/ept02.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 
 void ept02_absent_init(struct ept02_cache *cache)
 {

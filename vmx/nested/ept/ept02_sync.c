@@ -9,6 +9,7 @@
 #include "vmx/guest/guest_mem.h"
 #include "vmx/nested/ept/ept.h"
 #include "vmx/hw/tlb.h"
+#include "vmx/guest/vcpu.h"
 
 struct sync {
 	struct vcpu *vcpu;

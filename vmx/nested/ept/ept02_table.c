@@ -11,6 +11,9 @@
 #include "mm/page_alloc.h"
 #include "vmx/nested/ept/ept.h"
 #include "vmx/hw/tlb.h"
+#include "kernel/x86.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/nested/ept/ept02.h"
 
 #define BUDGET_DEFAULT (8 << 20)
 #define TABLES_MIN 32	 /* enough for any one access and something to reclaim */

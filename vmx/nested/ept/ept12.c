@@ -6,11 +6,21 @@
  * what is made of the result to ept02.c.
  * SDM: "EPT Translation Mechanism", "EPT-Induced VM Exits", "Accessed and Dirty Flags for EPT".
  */
+#include "vmx/nested/ept/ept12.h"
+
 #include "kernel/panic.h"
 #include "vmx/guest/guest_mem.h"
 #include "vmx/nested/ept/ept.h"
 #include "vmx/nested/ept/eptp.h"
 #include "vmx/nested/explain/explain.h"
+#include "kernel/x86.h"
+#include "mm/addr.h"
+#include "vmx/guest/outcome.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/hw/caps.h"
+#include "vmx/nested/vmcs12/caps12.h"
+#include "vmx/nested/vmcs12/exit_record.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 
 /* So often a walk starts again because another CPU changed the entries under it. */
 #define RETRY_MAX 16

@@ -40,4 +40,7 @@ static inline u64 eptp_reserved(const struct vmx_caps *caps)
 	return GENMASK(11, 7) | GENMASK(63, caps->physical_bits);
 }
 
+/* All of them. */
+bool eptp12_valid(u64 eptp, const struct vmx_caps *caps);
+
 #endif

@@ -5,9 +5,16 @@
  * EPT12 causes are converted.
  * SDM: "Virtualization Exceptions".
  */
+#include "vmx/nested/ept/ve.h"
+
 #include "kernel/x86.h"
 #include "vmx/guest/guest_mem.h"
 #include "vmx/nested/ept/ept.h"
+#include "mm/addr.h"
+#include "vmx/guest/outcome.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/nested/ept/ept02.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 
 /* The virtualization-exception information area. */
 struct ve_info {

@@ -5,8 +5,11 @@
  * for which L1 uses no VPID share one that every entry flushes.
  * SDM: "Caching Translation Information", "Operations that Invalidate Cached Mappings".
  */
+#include "vmx/nested/ept/vpid.h"
+
 #include "mm/page_alloc.h"
-#include "vmx/nested/internal.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 #include "vmx/hw/tlb.h"
 #include "vmx/l1/vm.h"
 

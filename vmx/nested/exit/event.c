@@ -5,9 +5,17 @@
  * L0 still holds when L2 ends.  Injection itself is vmx/guest/event.c's.
  * SDM: "Exceptions" and "Event Injection" in the VMX chapters; "Interrupt 8, Double Fault".
  */
+#include "vmx/nested/exit/event.h"
+
 #include "kernel/x86.h"
 #include "vmx/guest/guest_mem.h"
-#include "vmx/nested/internal.h"
+#include "vmx/guest/event.h"
+#include "vmx/guest/outcome.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/nested/entry/merge.h"
+#include "vmx/nested/entry/timer.h"
+#include "vmx/nested/entry/tpr.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 
 /* SDM "Exceptions": the exception bitmap; for #PF with PFEC mask and match as one value. */
 bool nested_wants_exception(const struct vmcs12 *v12, u8 vector, u32 error_code)

@@ -6,9 +6,22 @@
  * end L2 are carried out.
  * SDM: "VM Exits".
  */
+#include "vmx/nested/exit/exit.h"
+
 #include "kernel/x86.h"
 #include "vmx/nested/explain/explain.h"
-#include "vmx/nested/internal.h"
+#include "vmx/guest/event.h"
+#include "vmx/guest/outcome.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/nested/entry/bitmaps.h"
+#include "vmx/nested/entry/entry.h"
+#include "vmx/nested/entry/tpr.h"
+#include "vmx/nested/ept/ept02.h"
+#include "vmx/nested/exit/event.h"
+#include "vmx/nested/exit/exit_wanted.h"
+#include "vmx/nested/exit/reflect.h"
+#include "vmx/nested/vmcs12/exit_record.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 
 /* Exits that L0 must look at before L1 is asked. */
 static enum outcome exit_taken_by_l0(struct vcpu *vcpu, u32 reason)

@@ -5,10 +5,17 @@
  * L1's pages (the merged ones say only that somebody wants the exit).
  * SDM: "VMX Non-Root Operation".
  */
+#include "vmx/nested/exit/exit_wanted.h"
+
 #include "kernel/msr.h"
 #include "kernel/x86.h"
 #include "vmx/guest/guest_mem.h"
-#include "vmx/nested/internal.h"
+#include "mm/addr.h"
+#include "vmx/guest/outcome.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/nested/entry/io_bitmaps.h"
+#include "vmx/nested/exit/event.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 #include "vmx/guest/handlers.h"
 
 static const struct vmcs12 *v12_current(struct vcpu *vcpu)

@@ -3,12 +3,21 @@
  * L1's host state into vmcs01, after an exit and after a failed entry; VMX abort.
  * SDM: "Loading Host State", "VMX Aborts".
  */
+#include "vmx/nested/exit/host_state.h"
+
 #include "kernel/msr.h"
 #include "kernel/panic.h"
 #include "kernel/x86.h"
 #include "vmx/guest/guest_mem.h"
 #include "vmx/nested/explain/explain.h"
-#include "vmx/nested/internal.h"
+#include "mm/addr.h"
+#include "vmx/guest/outcome.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/nested/entry/msr_area.h"
+#include "vmx/nested/exit/leave.h"
+#include "vmx/nested/vmcs12/debug.h"
+#include "vmx/nested/vmcs12/shadow.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 #include "vmx/l1/exit_cr.h"
 #include "vmx/l1/exit_msr.h"
 #include "vmx/l1/l1.h"

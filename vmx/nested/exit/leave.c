@@ -22,10 +22,15 @@
  *  - L0's own wishes (vcpu->wish and its alternation, intercept=) and requests of other CPUs belong to the
  *    vCPU, not to a VMCS.
  */
+#include "vmx/nested/exit/leave.h"
+
 #include "kernel/panic.h"
 #include "vmx/guest/event.h"
 #include "vmx/l1/guest1.h"
-#include "vmx/nested/internal.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/nested/entry/tpr.h"
+#include "vmx/nested/ept/ept02.h"
+#include "vmx/nested/vmcs12/shadow.h"
 
 static COLD void end_what_was_begun(struct vcpu *vcpu, struct vmcs *vmcs02)
 {

@@ -6,12 +6,25 @@
  * state stay in vmcs02 until L1 asks (nested_sync_rare()).
  * SDM: "VM Exits", "VM-Entry Failures During or After Loading Guest State".
  */
+#include "vmx/nested/exit/reflect.h"
+
 #include "kernel/msr.h"
 #include "kernel/panic.h"
 #include "kernel/x86.h"
 #include "vmx/guest/guest_mem.h"
 #include "vmx/nested/explain/explain.h"
-#include "vmx/nested/internal.h"
+#include "vmx/guest/outcome.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/hw/caps.h"
+#include "vmx/nested/entry/msr_area.h"
+#include "vmx/nested/entry/timer.h"
+#include "vmx/nested/entry/tpr.h"
+#include "vmx/nested/exit/event.h"
+#include "vmx/nested/exit/host_state.h"
+#include "vmx/nested/exit/leave.h"
+#include "vmx/nested/explain/fail.h"
+#include "vmx/nested/vmcs12/caps12.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 #include "vmx/l1/exit_msr.h"
 
 /* IA32_VMX_MISC: an exit stores IA32_EFER.LMA into the "IA-32e mode guest" control. */

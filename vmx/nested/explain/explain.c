@@ -14,7 +14,10 @@
 #include "kernel/x86.h"
 #include "vmx/hw/exits.h"
 #include "vmx/nested/explain/paragraph.h"
-#include "vmx/nested/internal.h"
+#include "vmx/guest/outcome.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/nested/vmcs12/caps12.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 
 #define PARAGRAPH_MAX 1100
 

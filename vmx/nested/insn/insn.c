@@ -6,15 +6,30 @@
  * order; one function turns VMsucceed and VMfail into flags.
  * SDM: "VMX Instruction Reference".
  */
+#include "vmx/nested/insn/insn.h"
+
 #include "kernel/panic.h"
 #include "kernel/msr.h"
 #include "kernel/x86.h"
 #include "vmx/guest/guest_mem.h"
 #include "vmx/nested/explain/explain.h"
-#include "vmx/nested/internal.h"
+#include "mm/addr.h"
+#include "vmx/guest/outcome.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/nested/entry/entry.h"
+#include "vmx/nested/entry/merge.h"
+#include "vmx/nested/ept/ept02.h"
+#include "vmx/nested/ept/eptp.h"
+#include "vmx/nested/ept/vpid.h"
+#include "vmx/nested/explain/fail.h"
+#include "vmx/guest/handlers.h"
+#include "vmx/nested/vmcs12/caps12.h"
+#include "vmx/nested/vmcs12/exit_record.h"
+#include "vmx/nested/vmcs12/shadow.h"
+#include "vmx/nested/vmcs12/slots.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 #include "vmx/guest/vmx_operand.h"
 #include "vmx/l1/exit_cr.h"
-#include "vmx/guest/handlers.h"
 #include "vmx/l1/l1.h"
 
 /* SDM: "(RFLAGS.VM = 1) or (IA32_EFER.LMA = 1 and CS.L = 0) THEN #UD". */

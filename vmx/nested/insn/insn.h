@@ -48,4 +48,7 @@ static inline u64 insn_register_operand(struct vcpu *vcpu)
 /* A VMXON or VMCS region's address: 4 KiB aligned, within the physical-address width. */
 bool insn_region_valid(u64 gpa);
 
+/* VMCALL of L1 in VMX root operation: VMfail 1. For exit_vmcall(), while nested.vmxon. */
+enum outcome nested_vmcall(struct vcpu *vcpu);
+
 #endif

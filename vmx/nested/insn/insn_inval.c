@@ -5,8 +5,15 @@
  * SDM: "INVEPT", "INVVPID".
  */
 #include "kernel/x86.h"
-#include "vmx/nested/internal.h"
+#include "vmx/guest/outcome.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/nested/ept/ept02.h"
+#include "vmx/nested/ept/eptp.h"
+#include "vmx/nested/ept/vpid.h"
+#include "vmx/nested/explain/fail.h"
 #include "vmx/guest/handlers.h"
+#include "vmx/nested/insn/insn.h"
+#include "vmx/nested/vmcs12/caps12.h"
 
 static bool invept_type_supported(u64 type)
 {

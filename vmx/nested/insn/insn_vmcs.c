@@ -6,8 +6,16 @@
  */
 #include "kernel/x86.h"
 #include "vmx/guest/guest_mem.h"
-#include "vmx/nested/internal.h"
+#include "mm/addr.h"
+#include "vmx/guest/outcome.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/nested/explain/fail.h"
 #include "vmx/guest/handlers.h"
+#include "vmx/nested/insn/insn.h"
+#include "vmx/nested/vmcs12/caps12.h"
+#include "vmx/nested/vmcs12/shadow.h"
+#include "vmx/nested/vmcs12/slots.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 
 /* The VM-exit instruction information of VMREAD and VMWRITE. */
 #define INFO_REGISTER BIT(10)

@@ -7,10 +7,14 @@
  * and what L0 alone reads is read by who needs it.
  * SDM: "APIC Virtualization and Virtual Interrupts", "VM-Execution Control Fields".
  */
+#include "vmx/nested/vmcs12/addresses.h"
+
 #include "mm/memmap.h"
 #include "mm/page_alloc.h"
 #include "vmx/guest/guest_mem.h"
-#include "vmx/nested/internal.h"
+#include "mm/addr.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 #include "vmx/hw/tlb.h"
 #include "vmx/l1/vm.h"
 

@@ -4,8 +4,12 @@
  * Socle gives it to L1. For the controls the table in vmx/hw/controls.h says it.
  * SDM: appendix "VMX Capability Reporting Facility".
  */
+#include "vmx/nested/vmcs12/caps12.h"
+
 #include "kernel/msr.h"
-#include "vmx/nested/internal.h"
+#include "vmx/hw/caps.h"
+#include "vmx/nested/vmcs12/shadow.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 #include "vmx/l1/vm.h"
 #include "vmx/l1/exit_cr.h"
 

@@ -4,8 +4,12 @@
  * and the exit information of vmcs12.
  * SDM: "Basic VM-Exit Information", "Information for VM Exits Due to Instruction Execution".
  */
+#include "vmx/nested/vmcs12/exit_record.h"
+
 #include "vmx/hw/exits.h"
-#include "vmx/nested/internal.h"
+#include "vmx/guest/outcome.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 
 /* Takes what the exit in hand defines; a field that it leaves undefined keeps what L1 saw there last. */
 struct exit_record exit_record_hardware(struct vcpu *vcpu)

@@ -11,10 +11,14 @@
  * there (RW rows) is fetched by shadow_pull(); an entry fetches what it will
  * look at, the rest stays until somebody asks.
  */
+#include "vmx/nested/vmcs12/shadow.h"
+
 #include "kernel/bits.h"
 #include "kernel/string.h"
 #include "mm/page_alloc.h"
-#include "vmx/nested/internal.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/hw/caps.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 
 /*
  * All of these are constant after shadow_init(). usable: VMCS shadowing is in use: the processor has it, it

@@ -8,7 +8,10 @@
 
 #include "kernel/panic.h"
 #include "vmx/guest/guest_mem.h"
-#include "vmx/nested/internal.h"
+#include "mm/addr.h"
+#include "vmx/guest/vcpu.h"
+#include "vmx/nested/vmcs12/shadow.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 
 void slot_reset(struct nested_vmcs *slot)
 {

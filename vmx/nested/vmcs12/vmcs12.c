@@ -9,7 +9,7 @@
 #include "vmx/nested/vmcs12/vmcs12.h"
 
 #include "kernel/string.h"
-#include "vmx/nested/internal.h"
+#include "vmx/guest/vcpu.h"
 
 const struct vmcs12_field vmcs12_fields[VMCS12_FIELD_COUNT] = {
 #define F(encoding, name, flow, shadow, group)                                                               \

@@ -13,6 +13,9 @@
 #include "kernel/x86.h"
 #include "vmx/hw/vmcs.h"
 
+struct vcpu;
+struct nested_vmcs;
+
 /* "SOC" and a format number; hardware uses small numbers.  Bit 31 must be 0. */
 #define VMCS12_REVISION 0x534f4301u
 
@@ -98,6 +101,15 @@ u64 vmcs12_enum(void);
 
 /* Truncates to the field's width. */
 u64 vmcs12_mask_width(u32 encoding, u64 value);
+
+/* Once, after vmcs_probe_fields(). */
+void vmcs12_init(void);
+/* The rows that this processor has and that reach vmcs02 as they stand (COPY and IN). */
+const u8 *vmcs12_entry_rows(unsigned int *count);
+void vmcs12_set_access_rights_mask(u32 mask);
+void vmcs12_normalize(struct vmcs12 *v12); /* values read from L1's page, to the widths of their fields */
+/* Fetches SEG and RARE guest state from vmcs02 if it is newer there (may switch VMCS and back). */
+void nested_sync_rare(struct vcpu *vcpu, struct nested_vmcs *slot);
 
 /* Shorthands for control bits of vmcs12; the secondary word counts only if activated. */
 static inline u32 v12_proc2(const struct vmcs12 *v12)

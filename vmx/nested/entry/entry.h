@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * VM entry of L1's.
+ * SDM: "VM Entries".
+ */
+#ifndef VMX_NESTED_ENTRY_ENTRY_H
+#define VMX_NESTED_ENTRY_ENTRY_H
+
+#include "vmx/guest/vcpu.h"
+
+/* VMLAUNCH or VMRESUME of L1, whose permission has been checked. OUTCOME_RESUME: L2 is what runs next. */
+enum outcome nested_enter(struct vcpu *vcpu, bool launch);
+/* An INIT that was held while L1 was in VMX root operation ends L2. */
+enum outcome nested_take_init(struct vcpu *vcpu);
+/* From L1 to L2: vmcs02 becomes current, and L2 what runs next. */
+void entry_switch(struct vcpu *vcpu, struct nested_vmcs *slot);
+
+#endif

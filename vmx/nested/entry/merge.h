@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmcs02 out of vmcs12 and what L0 needs.
+ */
+#ifndef VMX_NESTED_ENTRY_MERGE_H
+#define VMX_NESTED_ENTRY_MERGE_H
+
+#include "vmx/guest/vcpu.h"
+
+/* L1's own registers that L2 starts with where vmcs12's entry controls do not load them. */
+struct l1_state {
+	u64 efer, dr7, debugctl, pat;
+};
+void merge_vmcs02(struct vcpu *vcpu, struct nested_vmcs *slot,
+		  const struct l1_state *l1); /* vmcs02 loaded; writes what is dirty */
+void merge_translation(struct vcpu *vcpu,
+		       struct nested_vmcs *slot); /* EPT pointer and VPID; also after an INVEPT or reclaim
+						     while L2 is entered */
+void merge_exception_bitmap(struct vcpu *vcpu, struct nested_vmcs *slot);
+/* Parts of it, for an entry that changes little (entry_fast.c). */
+void merge_proc_controls(struct vcpu *vcpu, struct nested_vmcs *slot);
+void merge_single_groups(struct vcpu *vcpu, struct nested_vmcs *slot, u32 dirty);
+void merge_by_control(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1);
+void merge_injection(struct vcpu *vcpu, const struct vmcs12 *v12);
+
+/* #PF interception as one value: exit iff ((PFEC & mask) == match) == eb. */
+struct pf_intercept merge_pf(struct pf_intercept l0, struct pf_intercept l1);
+bool pf_intercept_wants(struct pf_intercept p, u32 pfec);
+
+/* L0's wishes changed (intercept=...) or vmcs01's exception bitmap did: vmcs02 follows at once. */
+void nested_update_intercepts(struct vcpu *vcpu);
+
+#endif

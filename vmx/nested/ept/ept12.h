@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * L1's EPT for the other rooms: the walk as a memory access makes it. Its inside is ept.h's.
+ */
+#ifndef VMX_NESTED_EPT_EPT12_H
+#define VMX_NESTED_EPT_EPT12_H
+
+#include "mm/addr.h"
+#include "vmx/guest/vcpu.h"
+
+/* guest_translate() of an L2: through EPT12, or as it is without EPT12. */
+enum outcome nested_translate(struct vcpu *vcpu, l2gpa_t l2gpa, u64 access, gpa_t *gpa);
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The nested state of one vCPU: its VMX operation, and one slot for each active vmcs12.
+ * SDM: "Software Use of Virtual-Machine Control Structures".
+ */
+#ifndef VMX_NESTED_STATE_H
+#define VMX_NESTED_STATE_H
+
+#include "kernel/types.h"
+#include "vmx/hw/vmcs.h"
+#include "vmx/nested/explain/rules.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
+
+struct ept02_cache; /* ept/ept02.c: this CPU's EPT02s and their budget */
+struct ept02_root;
+struct vpid02_map; /* ept/vpid.c: this CPU's hardware VPIDs */
+
+#define NO_VMCS (~0ull) /* the current-VMCS pointer when there is none */
+#define NESTED_BUCKET_COUNT 64
+#define NESTED_VMCS_COUNT 64 /* vmcs12s that a CPU keeps active at once */
+#define IO_OPENED_MAX 16     /* words of an I/O bitmap that L2's accesses have opened: io_bitmaps.c */
+#define MSR_OPENED_MAX 32    /* the same of the MSR bitmap: bitmaps.c */
+
+/* Pages of this CPU's in the place of one that L1 names but does not have: addresses.c. */
+enum stand_in {
+	STAND_IN_APIC,	  /* for the virtual-APIC page */
+	STAND_IN_POSTED,  /* for the posted-interrupt descriptor's */
+	STAND_IN_NOWHERE, /* for the APIC-access page: mapped by no EPT */
+	STAND_IN_COUNT,
+};
+
+/*
+ * One active vmcs12 of this CPU and everything that L0 made for it.  An
+ * active vmcs12 stays here until VMCLEAR, VMXOFF or eviction: then it is
+ * written back to L1's page.  All members: this CPU only.
+ */
+struct nested_vmcs {
+	u64 gpa; /* of L1's VMCS region; NO_VMCS: free */
+	u64 last_used;
+	struct vmcs12 v12;  /* the truth, but for the two flags below */
+	u32 dirty;	    /* GROUP_*: written by L1 since the last entry that passed its checks */
+	bool rare_in_02;    /* SEG and RARE guest state is newer in vmcs02: nested_sync_rare() fetches it */
+	bool shadow_active; /* L1's newest values of RW-shadowed fields are in `shadow`: shadow_pull() fetches
+			       them */
+	bool same_in_02;    /* vmcs02 holds v12's guest state as the last exit saved it, but for `changed` and
+			       `dirty` */
+	bool fast;	    /* an entry with few changes may go the short way: entry_fast.c */
+	bool entered;	    /* vmcs02 was made (merge.c) since this slot was taken */
+	struct vmcs vmcs02;
+	struct vmcs shadow; /* shadow VMCS; linked into vmcs01 while this one is current */
+	u64 to_push;	    /* PLACE()s of v12 that `shadow` may lack: shadow_push() */
+	u64 changed;	    /* PLACE()s of v12 that vmcs02 may lack: written since the last exit */
+	u64 *msr_bitmap02;  /* the page of vmcs02: bitmaps.c */
+	u16 msr_opened[MSR_OPENED_MAX]; /* its words that have been opened */
+	u8 msr_opened_count;
+	u64 *io_page;		      /* the closed page; NULL: L0 wants no port (io_bitmaps.c) */
+	u16 io_opened[IO_OPENED_MAX]; /* its words that have been opened */
+	u8 io_opened_count;
+	void *page02;	  /* region of vmcs02 */
+	u8 stand_ins;	  /* BIT(STAND_IN_*): those that hardware reads and writes */
+	u32 timer_beyond; /* ticks of L1's preemption timer when vmcs02's is at 0: timer.c */
+	bool tpr_relaxed; /* until L2 ends: tpr.c */
+	u16 vpid02;	  /* hardware VPID: vpid.c */
+	struct {	  /* merge.c: what vmcs02 holds, so that it is not written again */
+		u64 cr0_shadow, cr4_shadow, tpr_threshold, entry_controls, eptp;
+		u64 efer; /* as the last exit saved it */
+		u16 vpid;
+		u32 proc12;	   /* L1's primary controls that were merged */
+		bool launching;	   /* the entry was a VMLAUNCH: a late failure leaves the state "clear" */
+		bool l1_long_mode; /* L1's mode when its host state was checked */
+		bool nmi_blocked;  /* until L2 ends: L1 has "NMI exiting" without "virtual NMIs" */
+	} last;
+	struct ept02_root *ept02; /* NULL: L2 runs on EPT01, or none chosen yet */
+	/* vmcs02's own MSR-store list, of one entry, in use while L1's list has that MSR: msr_area.c. The
+	 * processor writes it. */
+	struct ALIGNED(16) {
+		u32 index, reserved;
+		u64 tsc; /* of L2's last exit since it was entered, or 0 */
+	} exit_time;
+	bool stores_time; /* vmcs02's count of it */
+};
+
+/* Their order is known to tests (vmx/counters.c). */
+struct nested_counters {
+	u64 entries, entry_failures, reflections;
+	u64 ept02_fills, ept02_rebuilds, ept02_reclaims, vpid_flushes;
+	u64 slot_evictions;
+};
+
+/* All members: this CPU only. */
+struct nested {
+	bool vmxon;	   /* L1 is in VMX operation (root, unless in_l2) */
+	bool in_l2;	   /* vmcs02 of `current` is loaded and L2 runs */
+	bool init_pending; /* an INIT is held: L1 is in VMX root operation */
+	bool aborted;	   /* VMX abort: L1's processor is shut down, nothing but a reset wakes it */
+	/* IA32_EFER.LMA of L1: cannot change in VMX operation (CR0.PG is fixed, exits load the mode of the
+	 * entry). */
+	bool l1_long_mode;
+	u64 vmxon_pointer;
+	struct nested_vmcs *current; /* or NULL */
+	/* Whose host state vmcs01 holds in the MSRs that L1 cannot change without an exit; or NULL:
+	 * host_state.c. */
+	struct nested_vmcs *host_known;
+	struct nested_vmcs *slots; /* [NESTED_VMCS_COUNT], made at start */
+	u64 clock;		   /* of last_used */
+	/* By slot_bucket() of their address: how many slots are active, and one of them. */
+	u8 bucket_count[NESTED_BUCKET_COUNT], bucket_hint[NESTED_BUCKET_COUNT];
+	struct ept02_cache *ept;
+	struct vpid02_map *vpid;
+	u8 *stand_in[STAND_IN_COUNT]; /* constant after init */
+	struct check_failure failure; /* why the last VM entry or VMX instruction of L1's failed */
+	struct explain explain;
+	struct nested_counters counters;
+};
+
+/* How much of each bounded thing this CPU has in use: all 0 outside VMX operation. */
+struct nested_resources {
+	u64 active_vmcs, ept02_roots, ept02_tables, vpids;
+	u64 steps; /* pages of absent memory that an L2's instruction is being stepped over */
+};
+
+#endif
