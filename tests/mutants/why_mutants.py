@@ -3,6 +3,7 @@
 from mutant import Mutant
 
 EXPLAIN, WORDS, VMCS = "vmx/nested/explain/explain.c", "vmx/nested/explain/words.c", "vmx/nested/insn/insn_vmcs.c"
+EPT02 = "vmx/nested/ept/ept02.c"
 
 MUTANTS = [
     Mutant("told-again-and-again", EXPLAIN,
@@ -23,6 +24,10 @@ MUTANTS = [
     Mutant("wrong-bits-turned-round", WORDS,
            [("add_bits(text, kind, wrong & want, '1');", "add_bits(text, kind, wrong & want, '0');")],
            "explain: a_rule_is_told_once"),
+    Mutant("ve-told-as-an-exit", EPT02,
+           [("\t\tstruct ept12_fault fault = ept12_fault(&root->role, result, l2gpa, access, &walk);\n",
+             "\t\tstruct ept12_fault fault = ept12_fault(&root->role, result, l2gpa, access, &walk);\n"
+             "\t\tept12_explain(vcpu, &root->role, result, l2gpa, access, &walk);\n")], "caps: violations_become_ve"),
     Mutant("piece-cut", "vmx/nested/explain/rules.c", [("pieces[byte - FIRST_PIECE]", "pieces[byte - FIRST_PIECE] + 1")],
            "explain: texts_are_those_of_the_tables"),
 ]

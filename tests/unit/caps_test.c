@@ -288,9 +288,12 @@ static void violations_become_ve(void **state UNUSED)
 	assert_int_equal(l1_read64(P_VE), EXIT_EPT_VIOLATION | 0xffffffff00000000);
 	assert_int_equal(l1_read64(P_VE + 16), 0x1234);
 	assert_int_equal(l1_read64(P_VE + 24), 0x40005000);
+	/* of which L1 hears nothing, and so nobody is told of an exit of L1's */
+	assert_null(strstr(fake_log(), "EPT violation, exit reason 48"));
 	/* busy: an exit */
 	VIOLATION(0x40006000);
 	assert_false(machine_in_l2());
+	assert_non_null(strstr(fake_log(), "EPT violation, exit reason 48"));
 	assert_int_equal(l1_vmread(VMCS_exit_reason, &value), 0);
 	assert_int_equal(value, EXIT_EPT_VIOLATION);
 	/* suppressed by the entry: an exit */

@@ -118,15 +118,20 @@ enum ept12_result ept12_walk(struct vcpu *vcpu, const struct ept12_role *role, u
 bool ept12_peek(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need,
 		struct ept12_walk *walk);
 
-/* The exit that `result` is to L1, and its qualification: `access` as of EPTV_*, with EPT12's permissions. */
 /* What a walk of EPT12 comes to for L1. */
 struct ept12_fault {
 	u32 reason; /* EXIT_EPT_VIOLATION, EXIT_EPT_MISCONFIG, EXIT_PML_FULL */
 	u64 qualification;
 	u64 l2gpa;
 };
-struct ept12_fault ept12_fault(struct vcpu *vcpu, const struct ept12_role *role, enum ept12_result result,
-			       u64 l2gpa, u64 access, const struct ept12_walk *walk);
+
+/* The exit that `result` is to L1, and its qualification: `access` as of EPTV_*, with EPT12's permissions. */
+struct ept12_fault ept12_fault(const struct ept12_role *role, enum ept12_result result, u64 l2gpa, u64 access,
+			       const struct ept12_walk *walk);
+
+/* Says so on the console (explain=): for an exit that L1 really gets. */
+void ept12_explain(struct vcpu *vcpu, const struct ept12_role *role, enum ept12_result result, u64 l2gpa,
+		   u64 access, const struct ept12_walk *walk);
 
 /* SDM "Accessed and Dirty Flags for EPT": with the flags on, accesses to guest paging structures count as
  * writes. */

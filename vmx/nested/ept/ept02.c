@@ -340,7 +340,7 @@ enum outcome ept02_violation(struct vcpu *vcpu)
 		return OUTCOME_RESUME;
 	}
 	if (result != EPT12_OK) {
-		struct ept12_fault fault = ept12_fault(vcpu, &root->role, result, l2gpa, access, &walk);
+		struct ept12_fault fault = ept12_fault(&root->role, result, l2gpa, access, &walk);
 
 		if (result == EPT12_VIOLATION) {
 			enum outcome outcome =
@@ -352,6 +352,7 @@ enum outcome ept02_violation(struct vcpu *vcpu)
 			vcpu->nested.ept->retry_l2gpa = l2gpa;
 			vcpu->nested.ept->retry_need = ept12_need(&root->role, access);
 		}
+		ept12_explain(vcpu, &root->role, result, l2gpa, access, &walk);
 		return reflect(vcpu, &fault);
 	}
 	if (unlikely((access & EPTV_WRITE) && sleep_page_is(walk.gpa))) {

@@ -250,12 +250,14 @@ static COLD enum rule broken_rule(const struct ept12_role *role, enum ept12_resu
 	return entry & EPT_READ ? RULE_ept_type : RULE_ept_execute_only;
 }
 
-/* L1 gets an exit for what its tables say. */
-static inline void explain_fault(struct vcpu *vcpu, const struct ept12_role *role, enum ept12_result result,
-				 u64 l2gpa, u64 access, const struct ept12_walk *walk)
+void ept12_explain(struct vcpu *vcpu, const struct ept12_role *role, enum ept12_result result, u64 l2gpa,
+		   u64 access, const struct ept12_walk *walk)
 {
-	enum rule rule = broken_rule(role, result, l2gpa, walk);
+	enum rule rule;
 
+	if (result == EPT12_LOG_FULL)
+		return;
+	rule = broken_rule(role, result, l2gpa, walk);
 	if (unlikely(explain_is_open(vcpu, rule)))
 		explain_ept(vcpu, rule,
 			    &(const struct explain_walk){ .eptp = role->eptp,
@@ -266,13 +268,11 @@ static inline void explain_fault(struct vcpu *vcpu, const struct ept12_role *rol
 							  .last = walk->leaf });
 }
 
-struct ept12_fault ept12_fault(struct vcpu *vcpu, const struct ept12_role *role, enum ept12_result result,
-			       u64 l2gpa, u64 access, const struct ept12_walk *walk)
+struct ept12_fault ept12_fault(const struct ept12_role *role, enum ept12_result result, u64 l2gpa, u64 access,
+			       const struct ept12_walk *walk)
 {
 	struct ept12_fault fault = { .reason = EXIT_EPT_MISCONFIG, .l2gpa = l2gpa };
 
-	if (result != EPT12_LOG_FULL)
-		explain_fault(vcpu, role, result, l2gpa, access, walk);
 	if (result == EPT12_VIOLATION) {
 		fault.reason = EXIT_EPT_VIOLATION;
 		fault.qualification = qualification(role, access, walk);
@@ -316,6 +316,7 @@ enum outcome nested_translate(struct vcpu *vcpu, l2gpa_t l2gpa, u64 access, gpa_
 		*gpa = GPA(walk.gpa);
 		return OUTCOME_NONE;
 	}
-	fault = ept12_fault(vcpu, &role, result, l2gpa.v, access, &walk);
+	fault = ept12_fault(&role, result, l2gpa.v, access, &walk);
+	ept12_explain(vcpu, &role, result, l2gpa.v, access, &walk);
 	return reflect_fault(vcpu, &fault);
 }
