@@ -259,10 +259,11 @@ int l1_vmread(u64 field, u64 *value)
 		*value = fake_get(link, (u32)field & ~1u) >> (field & 1 ? 32 : 0);
 		return 0;
 	}
-	machine_vcpu->gpr[GPR_RCX] = field;
+	/* not in RCX, which the trace takes for an exit of which it knows no better */
+	machine_vcpu->gpr[GPR_RDX] = field;
 	machine_vcpu->gpr[GPR_RBX] = 0x5a5a5a5a;
 	result = execute(&(const struct machine_exit){ .reason = EXIT_VMREAD,
-						       .info = INFO_REGISTERS(GPR_RBX, GPR_RCX) });
+						       .info = INFO_REGISTERS(GPR_RBX, GPR_RDX) });
 	*value = machine_vcpu->gpr[GPR_RBX];
 	return result;
 }
@@ -277,10 +278,10 @@ int l1_vmwrite(u64 field, u64 value)
 		fake_set(link, (u32)field, value);
 		return 0;
 	}
-	machine_vcpu->gpr[GPR_RCX] = field;
+	machine_vcpu->gpr[GPR_RDX] = field;
 	machine_vcpu->gpr[GPR_RBX] = value;
 	return execute(&(const struct machine_exit){ .reason = EXIT_VMWRITE,
-						     .info = INFO_REGISTERS(GPR_RBX, GPR_RCX) });
+						     .info = INFO_REGISTERS(GPR_RBX, GPR_RDX) });
 }
 
 static void must(int result)
