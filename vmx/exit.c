@@ -18,6 +18,7 @@
 #include "vmx/l1/l1.h"
 #include "vmx/guest/handlers.h"
 #include "vmx/nested/insn/insn.h"
+#include "vmx/nested/exit/triple_fault.h"
 
 static enum outcome (*const handlers[EXIT_REASON_COUNT])(struct vcpu *vcpu) = {
 #define X(number, name, handler, wants, facts) [number] = handler,
@@ -148,6 +149,7 @@ enum outcome exit_triple_fault(struct vcpu *vcpu)
 {
 	log_stop();
 	log_error("CPU %u: triple fault of L1; the machine stops", vcpu->cpu->id);
+	triple_fault_report(vcpu);
 	return OUTCOME_STOP;
 }
 

@@ -545,7 +545,13 @@ void log_line(enum log_level level, const char *fmt, ...)
 /* The lines as one. */
 bool log_try_text(const char *text, size_t length)
 {
-	log_report("%.*s", (int)(length - 1), text);
+	size_t line = 0;
+
+	for (size_t i = 0; i < length; i++)
+		if (text[i] == '\n') {
+			log_report("%.*s", (int)(i - line), text + line);
+			line = i + 1;
+		}
 	return true;
 }
 

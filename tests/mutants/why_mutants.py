@@ -3,7 +3,7 @@
 from mutant import Mutant
 
 EXPLAIN, WORDS, VMCS = "vmx/nested/explain/explain.c", "vmx/nested/explain/words.c", "vmx/nested/insn/insn_vmcs.c"
-EPT02 = "vmx/nested/ept/ept02.c"
+EPT02, LOOK, TRIPLE = "vmx/nested/ept/ept02.c", "vmx/nested/exit/look.c", "vmx/nested/exit/triple_fault.c"
 
 MUTANTS = [
     Mutant("told-again-and-again", EXPLAIN,
@@ -28,6 +28,23 @@ MUTANTS = [
            [("\t\tstruct ept12_fault fault = ept12_fault(&root->role, result, l2gpa, access, &walk);\n",
              "\t\tstruct ept12_fault fault = ept12_fault(&root->role, result, l2gpa, access, &walk);\n"
              "\t\tept12_explain(vcpu, &root->role, result, l2gpa, access, &walk);\n")], "caps: violations_become_ve"),
+    Mutant("look-sets-flags", "vmx/nested/ept/ept12.c",
+           [("walk_once(vcpu, &role, l2gpa.v, 0, where, &walk) != EPT12_OK)",
+             "ept12_walk(vcpu, &role, l2gpa.v, 0, &walk) != EPT12_OK)"),
+            ("\tu64 *where[EPT_LEVELS_MAX + 1];\n\tstruct ept12_role role;", "\tstruct ept12_role role;")],
+           "triple_fault: l2s_is_explained"),
+    Mutant("look-without-ept12", LOOK, [("if (vcpu->nested.in_l2 && !nested_look(vcpu, L2GPA(address), &gpa))", "if (false)")],
+           "triple_fault: l2s_is_explained"),
+    Mutant("look-at-devices", LOOK, [("\treturn page;", "\treturn true;")], "triple_fault: each_flaw_is_found"),
+    Mutant("look-beyond-the-page", LOOK, [("part = MIN(length, PAGE_SIZE - address % PAGE_SIZE);", "part = length;")],
+           "triple_fault: pages_are_looked_at_one_by_one"),
+    Mutant("callers-without-end", TRIPLE, [("for (; found < FRAMES; found++) {", "for (;; found++) {")],
+           "triple_fault: a_chain_of_frames_ends"),
+    Mutant("callers-in-a-circle", TRIPLE, [("if (next <= frame) {", "if (next == frame) {")], "triple_fault: code_and_callers"),
+    Mutant("gate-cut-by-the-limit", "vmx/nested/exit/gate.c", [("vector * size + size - 1 >", "vector * size >")],
+           "triple_fault: each_flaw_is_found"),
+    Mutant("triple-fault-without-a-word", "vmx/exit.c", [("\ttriple_fault_report(vcpu);\n", "")],
+           "triple_fault: l1s_is_reported"),
     Mutant("piece-cut", "vmx/nested/explain/rules.c", [("pieces[byte - FIRST_PIECE]", "pieces[byte - FIRST_PIECE] + 1")],
            "explain: texts_are_those_of_the_tables"),
 ]

@@ -21,7 +21,10 @@ PARAGRAPHS = {
     "launch_twice VMLAUNCH again": ("VMLAUNCH at .* refused: VM-instruction error 4", "VMLAUNCH needs a VMCS that is clear"),
     "field a field that there is not": ("VMWRITE at .* refused: VM-instruction error 12", "field  encoding 4ffe"),
     "no_vmcs no current VMCS": ("VMLAUNCH at .* refused: VMfailInvalid", "there is a current VMCS"),
-    "guest_triple a guest without IDT": ("triple fault, exit reason 2 to L1",),
+    "guest_triple a guest without IDT": ("triple fault, exit reason 2 to L1", "idtr base 7000000000 limit fff$",
+                                         "#DF   at 7000000080; it is not in mapped RAM",
+                                         "code   none: RIP leads to no RAM",
+                                         "guess  #DF could not be delivered, for its entry is not"),
 }
 
 
@@ -64,3 +67,21 @@ def test_an_abort_is_explained():
     assert re.search("^socle: cpu 0: VMX abort at an exit of L2", said, re.M), show(result)
     assert re.search("^socle:   entry  1 of the list, at 0x[0-9a-f]+: MSR 7fffffff, value 0", said, re.M), show(result)
     assert re.search("^socle:   rule   indicator 4: ", said, re.M), show(result)
+
+
+def test_a_triple_fault_of_l1_is_explained():
+    """The bare processor shuts down, and resets."""
+    said = boot(guest_image("broken"), "tests=triple triple", options="explain=off on-stop=halt").text()
+    for pattern in (r"CPU 0: triple fault of L1", r"  rip [0-9a-f]+ rflags ",
+                    r"gdtr base [0-9a-f]+ limit bf, idtr base 0 limit 0$", r"  #PF   at e0; it is beyond the limit of IDTR$",
+                    r"  code   0f 0b ", r"guess  the first exception was #UD, for UD2",
+                    r"guess  #DF could not be delivered, for its entry is beyond the limit of IDTR$",
+                    r"-1: L1 TRIPLE_FAULT rip "):
+        assert re.search("^socle: .*" + pattern, said, re.M), (pattern, said)
+
+
+def test_a_host_state_that_ends_the_machine_is_explained():
+    said = boot(guest_image("broken"), "tests=host_rip hostrip", options="explain=off on-stop=halt").text()
+    for pattern in (r"#DF   at 500000000080; it is not in mapped RAM$", r"-2: L2 VMCALL \(to L1\) ",
+                    r"L1 VMWRITE rip [0-9a-f]+ field 6c0e host_idtr_base ", r"L1 VMWRITE rip [0-9a-f]+ field 6c16 host_rip "):
+        assert re.search("^socle: .*" + pattern, said, re.M), (pattern, said)

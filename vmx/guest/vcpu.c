@@ -64,6 +64,11 @@ bool vcpu_is_pae_paging(struct vcpu *vcpu)
 	       !vcpu_is_long_mode(vcpu);
 }
 
+u64 vcpu_cr2(void)
+{
+	return read_cr2();
+}
+
 void vcpu_write_host_state(struct vcpu *vcpu)
 {
 	const struct percpu *cpu = vcpu->cpu;

@@ -236,6 +236,9 @@ struct l0_controls {
 };
 extern struct l0_controls l0_controls;
 
+/* CR2, which no VMCS has: L0 has no page fault of its own, so it is always the guest's. On its own CPU. */
+u64 vcpu_cr2(void);
+
 /* The host state of this CPU into the current VMCS (vmcs01, or a new vmcs02). */
 void vcpu_write_host_state(struct vcpu *vcpu);
 

@@ -320,3 +320,20 @@ enum outcome nested_translate(struct vcpu *vcpu, l2gpa_t l2gpa, u64 access, gpa_
 	ept12_explain(vcpu, &role, result, l2gpa.v, access, &walk);
 	return reflect_fault(vcpu, &fault);
 }
+
+bool nested_look(struct vcpu *vcpu, l2gpa_t l2gpa, gpa_t *gpa)
+{
+	const struct vmcs12 *v12 = &vcpu->nested.current->v12;
+	u64 *where[EPT_LEVELS_MAX + 1];
+	struct ept12_role role;
+	struct ept12_walk walk;
+
+	*gpa = GPA(l2gpa.v);
+	if (!v12_has_proc2(v12, PROC2_EPT))
+		return true;
+	role = ept12_role_of(v12);
+	if (!is_covered(&role, l2gpa.v) || walk_once(vcpu, &role, l2gpa.v, 0, where, &walk) != EPT12_OK)
+		return false;
+	*gpa = GPA(walk.gpa);
+	return true;
+}

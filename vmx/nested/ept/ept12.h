@@ -11,4 +11,8 @@
 /* guest_translate() of an L2: through EPT12, or as it is without EPT12. */
 enum outcome nested_translate(struct vcpu *vcpu, l2gpa_t l2gpa, u64 access, gpa_t *gpa);
 
+/* Where L2's physical address leads for who only looks, whatever L1's tables allow there and whatever flags
+ * they lack: nothing changes. False: nowhere. */
+bool nested_look(struct vcpu *vcpu, l2gpa_t l2gpa, gpa_t *gpa);
+
 #endif

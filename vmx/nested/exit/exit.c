@@ -9,6 +9,7 @@
 #include "vmx/nested/exit/exit.h"
 
 #include "kernel/x86.h"
+#include "vmx/nested/exit/triple_fault.h"
 #include "vmx/nested/explain/explain.h"
 #include "vmx/guest/event.h"
 #include "vmx/guest/outcome.h"
@@ -48,7 +49,7 @@ static enum outcome exit_taken_by_l0(struct vcpu *vcpu, u32 reason)
 		break;
 	case EXIT_EPT_VIOLATION:
 	case EXIT_EPT_MISCONFIG: outcome = ept02_violation(vcpu); break;
-	case EXIT_TRIPLE_FAULT: explain_l2_triple(vcpu); return OUTCOME_NONE;
+	case EXIT_TRIPLE_FAULT: explain_l2_triple(vcpu, triple_fault_describe); return OUTCOME_NONE;
 	default: return OUTCOME_NONE;
 	}
 	/* An exception that the handling led to is the second one then. */

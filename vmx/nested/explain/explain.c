@@ -19,12 +19,10 @@
 #include "vmx/nested/vmcs12/caps12.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
 
-#define PARAGRAPH_MAX 1100
-
 struct paragraph {
 	struct text text;
 	enum rule rule;
-	char buffer[PARAGRAPH_MAX];
+	char buffer[EXPLAIN_TEXT_MAX];
 };
 
 COLD void explain_init(struct vcpu *vcpu)
@@ -306,7 +304,7 @@ COLD void explain_ept(struct vcpu *vcpu, enum rule rule, const struct explain_wa
 	end(vcpu, &p);
 }
 
-COLD void explain_l2_triple(struct vcpu *vcpu)
+COLD void explain_l2_triple(struct vcpu *vcpu, void (*describe)(struct vcpu *vcpu, struct text *text))
 {
 	struct paragraph p;
 
@@ -316,5 +314,6 @@ COLD void explain_l2_triple(struct vcpu *vcpu)
 		 (unsigned long long)vcpu_reg(vcpu, REG_RIP));
 	paragraph_rule(&p.text, RULE_l2_triple);
 	add_vmcs(&p.text, vcpu->nested.current);
+	describe(vcpu, &p.text);
 	end(vcpu, &p);
 }

@@ -9,6 +9,7 @@
 
 #include "vmx/guest/vcpu.h"
 #include "vmx/nested/explain/rules.h"
+#include "vmx/nested/explain/words.h"
 
 /* Once per CPU, before its vCPU runs. */
 void explain_init(struct vcpu *vcpu);
@@ -50,7 +51,10 @@ struct explain_walk {
 };
 void explain_ept(struct vcpu *vcpu, enum rule rule, const struct explain_walk *walk);
 
-/* L2 has shut down, and L1 is told. */
-void explain_l2_triple(struct vcpu *vcpu);
+/* L2 has shut down, and L1 is told. `describe` adds what L2 has left. */
+void explain_l2_triple(struct vcpu *vcpu, void (*describe)(struct vcpu *vcpu, struct text *text));
+
+/* A paragraph is not longer: that of a triple fault has some 2,000 characters. On the stack. */
+#define EXPLAIN_TEXT_MAX 2600
 
 #endif
