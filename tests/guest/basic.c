@@ -16,9 +16,10 @@ TEST(capabilities)
 {
 	info("basic=%lx pin=%lx proc=%lx proc2=%lx exit=%lx entry=%lx", caps.basic, caps.pin, caps.proc,
 	     caps.proc2, caps.exit, caps.entry);
-	info("misc=%lx ept_vpid=%lx vmfunc=%lx cr0=%lx/%lx cr4=%lx/%lx enum=%lx feature=%lx", caps.misc,
-	     caps.ept_vpid, caps.vmfunc, caps.cr0_fixed0, caps.cr0_fixed1, caps.cr4_fixed0, caps.cr4_fixed1,
-	     msr_read(MSR_VMX_VMCS_ENUM), msr_read(MSR_FEATURE_CONTROL));
+	info("misc=%lx ept_vpid=%lx vmfunc=%lx cr0=%lx/%lx cr4=%lx/%lx enum=%lx feature=%lx width=%u",
+	     caps.misc, caps.ept_vpid, caps.vmfunc, caps.cr0_fixed0, caps.cr0_fixed1, caps.cr4_fixed0,
+	     caps.cr4_fixed1, msr_read(MSR_VMX_VMCS_ENUM), msr_read(MSR_FEATURE_CONTROL),
+	     cpuid(0x80000008, 0).eax & 0xff);
 	CHECK((caps.basic >> 32 & 0x1fff) <= 4096 && (caps.basic >> 32 & 0x1fff));
 	CHECK((caps.basic >> 50 & 15) == 6);
 	CHECK(!((u32)caps.pin & ~(caps.pin >> 32)));

@@ -18,6 +18,8 @@ MUTANTS = [
            host="test_vmcs_why: test_public_cases_in_linux_form"),
     Mutant("why-model-without-secondary", CAPS, [("\t\tcaps->proc2 = control(models[i].proc2);\n", "")],
            host="test_vmcs_why: test_models"),
+    Mutant("why-model-without-width", CAPS, [("\t\tcaps->physical_bits = (unsigned int)models[i].width;\n", "")],
+           host="test_vmcs_why: test_models"),
     Mutant("why-rule-of-another-segment", JUDGE, [("found->verdict[id][segment] = BROKEN;", "found->verdict[id][0] = BROKEN;")],
            host="test_vmcs_why: test_each_rule_alone"),
 ]

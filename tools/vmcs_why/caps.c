@@ -93,7 +93,7 @@ static bool take(struct vmx_caps *caps, u32 msr, u64 value)
 
 static const struct {
 	const char *name;
-	u64 basic, pin, proc, proc2, exit, entry, misc, ept_vpid, vmfunc, cr4_fixed1;
+	u64 basic, pin, proc, proc2, exit, entry, misc, ept_vpid, vmfunc, cr4_fixed1, width;
 } models[] = {
 #define MODEL(...) { __VA_ARGS__ },
 #include "tools/vmcs_why/models.def"
@@ -120,6 +120,7 @@ bool caps_model(struct vmx_caps *caps, const char *name, char *known, size_t siz
 		caps->ept_vpid = models[i].ept_vpid;
 		caps->vmfunc = models[i].vmfunc;
 		caps->cr4_fixed1 = models[i].cr4_fixed1;
+		caps->physical_bits = (unsigned int)models[i].width;
 		caps->linear_bits = models[i].cr4_fixed1 & CR4_LA57 ? 57 : 48;
 		return true;
 	}
