@@ -2,6 +2,7 @@
 """vmcs-why, on the host: the forms of dumps that people have, public cases, and its judgement where fields are missing."""
 import json
 import os
+import re
 import subprocess
 
 import pytest
@@ -203,6 +204,34 @@ def test_a_model_is_what_the_processor_says():
     done = subprocess.run([os.path.join(ROOT, "tools", "vmcs_why", "models.py"), "--check", "skylake_x"], check=False,
                           capture_output=True, text=True, env={**os.environ, "O": BUILD})
     assert not done.returncode, done.stdout + done.stderr
+
+
+def errors_of_the_sources():
+    with open(os.path.join(ROOT, "vmx/hw/vmx.h"), encoding="utf-8") as file:
+        return {int(number) for number in re.findall(r"\bVMXERR_\w+ = (\d+)", file.read())}
+
+
+def test_errors(why):
+    """Each error of the SDM has a text, those that Socle gives have their rules, of the others is said whose they are."""
+    for number in range(0, 40):
+        done = why("", "--error", str(number))
+        assert done.returncode == (2 if number not in range(1, 29) or number in (14, 21, 27) else 0), done
+        assert done.stdout.startswith("VM-instruction error %d: " % number), done.stdout
+        of_smm = number in (16, 17, 18, 19, 20, 22, 23, 24, 25)
+        assert ("only an SMM monitor" in done.stdout) == of_smm, done.stdout
+        given = errors_of_the_sources() - {6, 7, 8}
+        assert ("  rule   " in done.stdout) == (number in given), done.stdout
+    assert why("", "--error", "seven").returncode == 2
+
+
+def test_what_the_processor_said(why):
+    done = why("4400=d\nVM_EXIT_REASON=80000021\nguest_rflags=0\n")
+    assert "VM-instruction error 13: VMWRITE of a read-only field" in done.stdout, done.stdout
+    assert "exit reason 33, and bit 31: the VM entry failed: the guest state is not valid" in done.stdout, done.stdout
+    done = why("kvm: *** Control State ***\nkvm: VMExit: intr_info=00000000 errcode=00000000 ilen=00000000\n"
+               "kvm:         reason=80000022 qualification=0000000000000003\n", "--show")
+    assert "took exit_qualification = 3 from" in done.stdout and "could not be loaded" in done.stdout, done.stdout
+    assert "failed" not in why("exit_reason=1e\nguest_rflags=2\n").stdout
 
 
 def test_each_rule_alone(why, folder):

@@ -3,13 +3,16 @@
  * vmcs-why [--caps FILE|--model NAME] [--json] [--show] [FILE...]: why a VM entry with this VMCS fails, from
  * a dump of it (standard input without a file). Says what is broken for certain, in the SDM's order, then
  * what could not be judged for want of a field, then what is no rule of VM entry but catches people. Exit
- * status 0: nothing is broken, 1: something is, 2: it could not be read.
+ * status 0: nothing is broken, 1: something is, 2: it could not be read. vmcs-why --error NUMBER: what a
+ * VM-instruction error means.
  */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernel/x86.h"
+#include "tools/vmcs_why/errors.h"
 #include "tools/vmcs_why/judge.h"
 #include "vmx/hw/caps.h"
 #include "vmx/hw/vmx.h"
@@ -135,6 +138,10 @@ static void print_text(const struct dump *dump, const struct judgement *j, const
 	const char *separator = "";
 	unsigned int listed = 0;
 
+	if (dump->known[V12_vm_instruction_error] && dump->v12.vm_instruction_error)
+		error_print(dump->v12.vm_instruction_error);
+	if (dump->known[V12_exit_reason])
+		failure_print(dump->v12.exit_reason);
 	for (unsigned int rule = 0; rule < RULE_COUNT; rule++)
 		for (unsigned int segment = 0; segment < SEGMENTS; segment++)
 			if (j->verdict[rule][segment] == BROKEN)
@@ -181,7 +188,15 @@ static void print_json(const struct dump *dump, const struct judgement *j)
 	printf("]}\n");
 }
 
-static const char usage[] = "usage: vmcs-why [--caps FILE|--model NAME] [--json] [--show] [FILE...]";
+static const char usage[] =
+	"usage: vmcs-why [--caps FILE|--model NAME] [--json] [--show] [FILE...] | --error NUMBER";
+
+static int say_error(const char *number)
+{
+	if (!isdigit((unsigned char)number[0]))
+		return fail("no number", number);
+	return error_print(strtoull(number, NULL, 10)) ? 0 : 2;
+}
 
 int main(int argc, char **argv)
 {
@@ -193,6 +208,8 @@ int main(int argc, char **argv)
 	size_t length;
 	int files = 0;
 
+	if (argc == 3 && !strcmp(argv[1], "--error"))
+		return say_error(argv[2]);
 	caps_any(&caps);
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--json")) {
