@@ -33,7 +33,7 @@ MUTANTS = [
     Mutant("ports-cleared-bit-is-l0s", "vmx/nested/exit/exit_wanted.c",
            [("\treturn reason == EXIT_IO && io_bitmaps_are_l1s(vcpu);", "\treturn false;")],
            "ports: a_bit_cleared_behind_the_exit"),
-    Mutant("ports-l1-not-asked-again", "vmx/nested/exit/exit_wanted.c",
+    Mutant("ports-l1-not-asked-again", "vmx/nested/exit/wanted_operand.c",
            [("\tif (!v12_has_proc(v12, PROC_IO_BITMAPS))\n\t\treturn v12_has_proc(v12, PROC_UNCONDITIONAL_IO);\n",
              "\tif (first >= 0xb000 || !v12_has_proc(v12, PROC_IO_BITMAPS))\n\t\treturn false;\n")],
            "ports: l0s_ports_stay_closed"),

@@ -2,7 +2,8 @@
 """Mutants of what registers hold: breakpoints that accesses of L0's meet, RIP behind an emulated instruction."""
 from mutant import Mutant
 
-WATCH, MEMORY, TASK = "vmx/guest/watch.c", "vmx/guest/guest_mem.c", "vmx/l1/task_switch.c"
+WATCH, MEMORY = "vmx/guest/watch.c", "vmx/guest/guest_mem.c"
+TASK, TSS = "vmx/l1/task_switch.c", "vmx/l1/tss.c"
 
 WATCHES = [
     Mutant("operands-not-watched", MEMORY,
@@ -31,10 +32,10 @@ WATCHES = [
     Mutant("t-flag-forgets-breakpoints", TASK,
            [(" |\n\t\t\t  (vcpu_reg(vcpu, REG_PENDING_DEBUG) & PENDING_DEBUG_B));", ");")],
            None, "legacy: task_watches"),
-    Mutant("old-task-written-whole", TASK,
-           [("\tSTEP(system_access(vcpu, first, NULL, &registers, sizeof(registers)));",
-             "\tSTEP(system_access(vcpu, base + 4, NULL, &registers, 4));\n"
-             "\tSTEP(system_access(vcpu, first, NULL, &registers, sizeof(registers)));")],
+    Mutant("old-task-written-whole", TSS,
+           [("\tSTEP(task_access(vcpu, first, NULL, &registers, sizeof(registers)));",
+             "\tSTEP(task_access(vcpu, base + 4, NULL, &registers, 4));\n"
+             "\tSTEP(task_access(vcpu, first, NULL, &registers, sizeof(registers)));")],
            None, "legacy: task_watches"),
 ]
 

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Task switches of L1: the processor makes none in a guest, so L0 does, for 16- and 32-bit TSSs. What the
- * processor has checked before the exit (gate, privilege) is not looked at again; the TSS descriptor is, for
- * it is read a second time: another CPU may have changed it, and what is no memory of L1's reads as ones.
+ * processor has checked before the exit (gate, privilege) is not looked at again. The TSSs are tss.c's; the
+ * order of the steps and the new task's segments are here.
  * SDM: "Task Switching"; "Treatment of Task Switches" (VMX).
  */
 #include "kernel/hw/cpu.h"
-#include "kernel/string.h"
 #include "kernel/x86.h"
 #include "mm/guest_walk.h"
 #include "vmx/guest/event.h"
@@ -14,198 +13,7 @@
 #include "vmx/hw/tlb.h"
 #include "vmx/l1/exit_cr.h"
 #include "vmx/guest/handlers.h"
-
-enum { SOURCE_CALL, SOURCE_IRET, SOURCE_JMP, SOURCE_IDT };
-
-struct PACKED tss32 {
-	u32 backlink, esp0, ss0, esp1, ss1, esp2, ss2, cr3, eip, eflags;
-	u32 gpr[8];
-	u32 selector[6]; /* in the order of enum seg */
-	u32 ldt;
-	u16 trap, io_map;
-};
-
-struct PACKED tss16 {
-	u16 backlink, sp0, ss0, sp1, ss1, sp2, ss2, ip, flags;
-	u16 gpr[8];
-	u16 selector[4];
-	u16 ldt;
-};
-static_assert(sizeof(struct tss32) == 104 && sizeof(struct tss16) == 44, "the SDM's figures");
-
-/* What a TSS of either size says. */
-struct task {
-	u32 cr3, eip, eflags;
-	u32 gpr[8];
-	u16 selector[6];
-	u16 ldt;
-	bool trap;
-};
-
-struct descriptor {
-	u32 base, limit, ar;
-	u64 raw;
-};
-
-/* The task switch ends here, by this outcome, unless the step went well. */
-#define STEP(step)                                                                                           \
-	do {                                                                                                 \
-		enum outcome step_outcome = (step);                                                          \
-                                                                                                             \
-		if (step_outcome != OUTCOME_NONE)                                                            \
-			return step_outcome;                                                                 \
-	} while (0)
-
-static enum outcome fail(struct vcpu *vcpu, u8 vector, u32 error_code)
-{
-	return outcome_exception(vcpu, vector, BIT(vector) & VEC_HAS_ERROR_CODE, error_code);
-}
-
-/* Implicit supervisor accesses: descriptor tables and TSSs. With neither `to` nor `from` it only asks. */
-static enum outcome system_access(struct vcpu *vcpu, u64 va, void *to, const void *from, size_t length)
-{
-	return guest_linear_access(vcpu, GVA(va), to, from, length, from ? WALK_WRITE : 0);
-}
-
-static struct descriptor descriptor_decode(u64 raw)
-{
-	struct descriptor d = { .raw = raw };
-
-	d.base = (u32)((raw >> 16 & 0xffffff) | (raw >> 56 << 24));
-	d.limit = (u32)((raw & 0xffff) | (raw >> 32 & 0xf0000));
-	d.ar = (u32)(raw >> 40 & 0xf0ff);
-	if (d.ar & AR_G)
-		d.limit = d.limit << 12 | 0xfff;
-	return d;
-}
-
-/* Beyond its table's limit: `vector`. */
-static enum outcome descriptor_read(struct vcpu *vcpu, u16 selector, u8 vector, struct descriptor *out)
-{
-	bool local = selector & SELECTOR_TI;
-	u64 base = vcpu_reg(vcpu, local ? REG_LDTR_BASE : REG_GDTR_BASE);
-	u64 limit = vcpu_reg(vcpu, local ? REG_LDTR_LIMIT : REG_GDTR_LIMIT);
-	u64 raw;
-
-	if ((local && (vcpu_reg(vcpu, REG_LDTR_AR) & AR_UNUSABLE)) || (selector | 7u) > limit)
-		return fail(vcpu, vector, selector & ~3u);
-	STEP(system_access(vcpu, base + (selector & SELECTOR_INDEX), &raw, NULL, sizeof(raw)));
-	*out = descriptor_decode(raw);
-	return OUTCOME_NONE;
-}
-
-static enum outcome set_busy(struct vcpu *vcpu, u16 selector, bool busy)
-{
-	u64 va = vcpu_reg(vcpu, REG_GDTR_BASE) + (selector & SELECTOR_INDEX) + 5;
-	u8 type;
-
-	STEP(system_access(vcpu, va, &type, NULL, 1));
-	type = busy ? type | SEG_TYPE_TSS_IS_BUSY : (u8)(type & ~SEG_TYPE_TSS_IS_BUSY);
-	return system_access(vcpu, va, NULL, &type, 1);
-}
-
-/* ---- the two TSSs ---- */
-
-static bool is_tss32(u32 ar)
-{
-	return ar & 8;
-}
-
-/* SDM "Exception Conditions Checked During a Task Switch". What passes is what a VM entry wants of TR. */
-static enum outcome tss_check(struct vcpu *vcpu, const struct descriptor *tss, u16 selector, u32 source)
-{
-	u32 busy = source == SOURCE_IRET ? SEG_TYPE_TSS_IS_BUSY : 0;
-	u32 type = tss->ar & (AR_S | AR_TYPE), selector_code = selector & ~3u;
-	u32 needed = (is_tss32(tss->ar) ? sizeof(struct tss32) : sizeof(struct tss16)) - 1;
-
-	if (type != (SEG_TYPE_TSS16_AVAILABLE | busy) && type != (SEG_TYPE_TSS_AVAILABLE | busy))
-		return fail(vcpu, source == SOURCE_IRET ? VEC_TS : VEC_GP, selector_code);
-	if (!(tss->ar & AR_P))
-		return fail(vcpu, VEC_NP, selector_code);
-	if (tss->limit < needed)
-		return fail(vcpu, VEC_TS, selector_code);
-	return OUTCOME_NONE;
-}
-
-/*
- * Only what the SDM's "Task-State Segment" calls dynamic fields, and of a selector its 16 bits: a data
- * breakpoint on another field is not met. All of it can be written, or nothing is.
- */
-static enum outcome old_task_save32(struct vcpu *vcpu, u64 base, u32 eip, u32 eflags)
-{
-	struct PACKED {
-		u32 eip, eflags, gpr[8];
-	} registers = { .eip = eip, .eflags = eflags };
-	u64 first = base + offsetof(struct tss32, eip), selectors = base + offsetof(struct tss32, selector);
-
-	STEP(guest_linear_access(vcpu, GVA(first), NULL, NULL,
-				 offsetof(struct tss32, ldt) - offsetof(struct tss32, eip), WALK_WRITE));
-	for (unsigned int i = 0; i < 8; i++)
-		registers.gpr[i] = (u32)vcpu_gpr(vcpu, i);
-	STEP(system_access(vcpu, first, NULL, &registers, sizeof(registers)));
-	for (unsigned int i = 0; i < 6; i++) {
-		u16 selector = (u16)vcpu_reg(vcpu, REG_SEG_SELECTOR(i));
-
-		STEP(system_access(vcpu, selectors + 4 * i, NULL, &selector, sizeof(selector)));
-	}
-	return OUTCOME_NONE;
-}
-
-static enum outcome old_task_save16(struct vcpu *vcpu, u64 base, u32 eip, u32 eflags)
-{
-	struct PACKED {
-		u16 ip, flags, gpr[8], selector[4];
-	} registers = { .ip = (u16)eip, .flags = (u16)eflags };
-
-	for (unsigned int i = 0; i < 8; i++)
-		registers.gpr[i] = (u16)vcpu_gpr(vcpu, i);
-	for (unsigned int i = 0; i < 4; i++)
-		registers.selector[i] = (u16)vcpu_reg(vcpu, REG_SEG_SELECTOR(i));
-	return system_access(vcpu, base + offsetof(struct tss16, ip), NULL, &registers, sizeof(registers));
-}
-
-static enum outcome old_task_save(struct vcpu *vcpu, u32 eip, u32 eflags)
-{
-	u64 base = vcpu_reg(vcpu, REG_TR_BASE);
-
-	if (is_tss32((u32)vcpu_reg(vcpu, REG_TR_AR)))
-		return old_task_save32(vcpu, base, eip, eflags);
-	return old_task_save16(vcpu, base, eip, eflags);
-}
-
-static enum outcome new_task_read(struct vcpu *vcpu, const struct descriptor *tss, struct task *task)
-{
-	struct tss32 t32 = { 0 };
-	struct tss16 t16 = { 0 };
-
-	memset(task, 0, sizeof(*task));
-	/* A fault is the whole TSS's, though not all of it is read. */
-	STEP(system_access(vcpu, tss->base, NULL, NULL, is_tss32(tss->ar) ? sizeof(t32) : sizeof(t16)));
-	if (is_tss32(tss->ar)) {
-		STEP(system_access(vcpu, tss->base + offsetof(struct tss32, cr3), &t32.cr3, NULL,
-				   offsetof(struct tss32, io_map) - offsetof(struct tss32, cr3)));
-		*task = (struct task){ .cr3 = t32.cr3,
-				       .eip = t32.eip,
-				       .eflags = t32.eflags,
-				       .ldt = (u16)t32.ldt,
-				       .trap = t32.trap & 1 };
-		for (unsigned int i = 0; i < 8; i++)
-			task->gpr[i] = t32.gpr[i];
-		for (unsigned int i = 0; i < 6; i++)
-			task->selector[i] = (u16)t32.selector[i];
-		return OUTCOME_NONE;
-	}
-	STEP(system_access(vcpu, tss->base + offsetof(struct tss16, ip), &t16.ip, NULL,
-			   sizeof(t16) - offsetof(struct tss16, ip)));
-	*task = (struct task){
-		.cr3 = (u32)vcpu_reg(vcpu, REG_CR3), .eip = t16.ip, .eflags = t16.flags, .ldt = t16.ldt
-	};
-	for (unsigned int i = 0; i < 8; i++)
-		task->gpr[i] = t16.gpr[i] | 0xffff0000u;
-	for (unsigned int i = 0; i < 4; i++)
-		task->selector[i] = t16.selector[i];
-	return OUTCOME_NONE;
-}
+#include "vmx/l1/tss.h"
 
 /* ---- segments of the new task: the SDM's table "Exception Conditions Checked During a Task Switch" ---- */
 
@@ -231,10 +39,10 @@ static enum outcome load_ldt(struct vcpu *vcpu, u16 selector)
 	if (!(selector & ~3u))
 		return OUTCOME_NONE;
 	if (selector & SELECTOR_TI)
-		return fail(vcpu, VEC_TS, selector & ~3u);
-	STEP(descriptor_read(vcpu, selector, VEC_TS, &d));
+		return task_fault(vcpu, VEC_TS, selector & ~3u);
+	STEP(tss_descriptor_read(vcpu, selector, VEC_TS, &d));
 	if ((d.ar & (AR_S | AR_TYPE)) != SEG_TYPE_LDT || !(d.ar & AR_P))
-		return fail(vcpu, VEC_TS, selector & ~3u);
+		return task_fault(vcpu, VEC_TS, selector & ~3u);
 	set_seg(vcpu, SEG_LDTR, selector, &d);
 	return OUTCOME_NONE;
 }
@@ -262,20 +70,20 @@ static enum outcome load_segment(struct vcpu *vcpu, enum seg seg, u16 selector, 
 
 	if (!(selector & ~3u)) {
 		if (seg == SEG_CS || seg == SEG_SS)
-			return fail(vcpu, VEC_TS, selector & ~3u);
+			return task_fault(vcpu, VEC_TS, selector & ~3u);
 		set_seg(vcpu, seg, selector, &d);
 		return OUTCOME_NONE;
 	}
-	STEP(descriptor_read(vcpu, selector, VEC_TS, &d));
+	STEP(tss_descriptor_read(vcpu, selector, VEC_TS, &d));
 	if (!segment_fits(seg, selector, &d, cpl))
-		return fail(vcpu, VEC_TS, selector & ~3u);
+		return task_fault(vcpu, VEC_TS, selector & ~3u);
 	if (!(d.ar & AR_P))
-		return fail(vcpu, absent, selector & ~3u);
+		return task_fault(vcpu, absent, selector & ~3u);
 	if (!(d.ar & SEG_AR_ACCESSED)) {
 		u64 table = vcpu_reg(vcpu, selector & SELECTOR_TI ? REG_LDTR_BASE : REG_GDTR_BASE);
 		u8 type = (u8)(d.ar | SEG_AR_ACCESSED);
 
-		STEP(system_access(vcpu, table + (selector & SELECTOR_INDEX) + 5, NULL, &type, 1));
+		STEP(task_access(vcpu, table + (selector & SELECTOR_INDEX) + 5, NULL, &type, 1));
 		d.ar |= SEG_AR_ACCESSED;
 	}
 	set_seg(vcpu, seg, selector, &d);
@@ -327,7 +135,7 @@ static enum outcome load_segments(struct vcpu *vcpu, const struct task *task)
 	for (size_t i = 0; i < ARRAY_SIZE(order); i++)
 		STEP(load_segment(vcpu, order[i], task->selector[order[i]], cpl));
 	if (task->eip > vcpu_reg(vcpu, REG_CS_LIMIT))
-		return fail(vcpu, VEC_GP, 0);
+		return task_fault(vcpu, VEC_GP, 0);
 	return OUTCOME_NONE;
 }
 
@@ -340,7 +148,7 @@ static enum outcome push_error_code(struct vcpu *vcpu, u32 error_code, bool wide
 	u64 esp = vcpu_reg(vcpu, REG_RSP), moved = stack32 ? (u32)(esp - length) : (u16)(esp - length);
 
 	if (moved + length - 1 > vcpu_reg(vcpu, REG_SS_LIMIT))
-		return fail(vcpu, VEC_SS, 0);
+		return task_fault(vcpu, VEC_SS, 0);
 	STEP(guest_linear_access(vcpu, GVA((u32)(vcpu_reg(vcpu, REG_SS_BASE) + moved)), NULL, &error_code,
 				 length, WALK_WRITE | (vcpu_cpl(vcpu) == 3 ? WALK_USER : 0)));
 	vcpu_set_reg(vcpu, REG_RSP, stack32 ? moved : (esp & ~0xffffull) | moved);
@@ -355,9 +163,9 @@ static enum outcome new_task_load(struct vcpu *vcpu, const struct task *task, u1
 
 	tss.ar |= SEG_TYPE_TSS_IS_BUSY;
 	set_seg(vcpu, SEG_TR, selector, &tss);
-	if (paging && is_tss32(tss.ar) && task->cr3 != vcpu_reg(vcpu, REG_CR3)) {
+	if (paging && tss_is_32(tss.ar) && task->cr3 != vcpu_reg(vcpu, REG_CR3)) {
 		if (vcpu_is_pae_paging(vcpu) && guest_load_pdptes(vcpu, task->cr3) != OUTCOME_NONE)
-			return fail(vcpu, VEC_TS, selector & ~3u);
+			return task_fault(vcpu, VEC_TS, selector & ~3u);
 		vcpu_set_reg(vcpu, REG_CR3, task->cr3);
 		tlb_flush_guest();
 	}
@@ -380,29 +188,29 @@ static enum outcome switch_task(struct vcpu *vcpu, u16 selector, u32 source, u64
 	struct descriptor tss;
 	struct task task;
 
-	STEP(descriptor_read(vcpu, selector, source == SOURCE_IRET ? VEC_TS : VEC_GP, &tss));
+	STEP(tss_descriptor_read(vcpu, selector, source == SOURCE_IRET ? VEC_TS : VEC_GP, &tss));
 	STEP(tss_check(vcpu, &tss, selector, source));
-	STEP(new_task_read(vcpu, &tss, &task));
+	STEP(tss_read_new(vcpu, &tss, &task));
 	if (source == SOURCE_IRET)
 		eflags &= ~(u32)RFLAGS_NT;
-	STEP(old_task_save(vcpu, (u32)next_rip, eflags));
+	STEP(tss_save_old(vcpu, (u32)next_rip, eflags));
 	if (!links)
-		STEP(set_busy(vcpu, old_selector, false));
+		STEP(tss_set_busy(vcpu, old_selector, false));
 	if (source != SOURCE_IRET)
-		STEP(set_busy(vcpu, selector, true));
+		STEP(tss_set_busy(vcpu, selector, true));
 	if (links) {
-		STEP(system_access(vcpu, tss.base, NULL, &old_selector, sizeof(old_selector)));
+		STEP(task_access(vcpu, tss.base, NULL, &old_selector, sizeof(old_selector)));
 		task.eflags |= RFLAGS_NT;
 	}
 	STEP(new_task_load(vcpu, &task, selector, tss));
 	if (event && event->has_error_code)
-		STEP(push_error_code(vcpu, event->error_code, is_tss32(tss.ar)));
+		STEP(push_error_code(vcpu, event->error_code, tss_is_32(tss.ar)));
 	/* The T flag of the new TSS: #DB with DR6.BT, and what data breakpoints met, before its first
 	 * instruction. */
 	if (task.trap) {
 		write_dr6((read_dr6() & ~(u64)PENDING_DEBUG_B) | DR6_BT |
 			  (vcpu_reg(vcpu, REG_PENDING_DEBUG) & PENDING_DEBUG_B));
-		return fail(vcpu, VEC_DB, 0);
+		return task_fault(vcpu, VEC_DB, 0);
 	}
 	return OUTCOME_NONE;
 }

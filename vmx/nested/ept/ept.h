@@ -287,6 +287,14 @@ struct ept02_root *ept02_root_find(struct ept02_cache *cache, const struct ept12
 struct ept02_root *ept02_root_make(struct ept02_cache *cache, const struct ept12_role *role);
 void ept02_root_free(struct ept02_cache *cache, struct ept02_root *root);
 
+/* ---- ept02_fill.c ---- */
+
+/* EPT01 for one address. It only changes with nested_ept01_changed(). False: nothing is there. */
+bool ept02_look_under(struct vcpu *vcpu, u64 gpa, struct ept01_mapping *under);
+/* Makes the entry for `l2gpa`, which `walk` has found in EPT12 and `under` in EPT01. */
+void ept02_fill(struct vcpu *vcpu, struct ept02_root *root, u64 l2gpa, const struct ept12_walk *walk,
+		const struct ept01_mapping *under);
+
 /* ---- ept02_sync.c ---- */
 
 /* After an INVEPT: takes out what differs from L1's tables now. Flushes the processor's TLB. */

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * EPT02 = EPT12 with EPT01 under it: permission both, size the smaller,
- * memory type and ignore-PAT as EPT12 says. Made entry by entry on
- * violations; which violations are L1's is decided by walking EPT12 anew,
- * so more permission in EPT12 needs no INVEPT.
- * SDM: "EPT Translation Mechanism", "EPT-Induced VM Exits".
+ * The EPT02s of this CPU: which one an L2 runs on, what becomes of its violations, and when they are emptied.
+ * An EPT02 is made entry by entry on violations (ept02_fill.c). Which violations are L1's is decided by
+ * walking EPT12 anew, so more permission in EPT12 needs no INVEPT. SDM: "EPT Translation Mechanism",
+ * "EPT-Induced VM Exits".
  */
 #include "vmx/nested/ept/ept02.h"
 
@@ -24,10 +23,6 @@
 
 #define SYNC_SHARE 2048 /* entries compared at once: about what ten violations cost */
 
-/* Entries of EPT02 have A and D set from the start: hardware need not write them. */
-#define LINK (EPT_ACCESSED)
-#define LEAF (EPT_ACCESSED | EPT_DIRTY)
-
 void ept02_init(struct vcpu *vcpu)
 {
 	size_t pages = ALIGN_UP(sizeof(struct ept02_cache), PAGE_SIZE) / PAGE_SIZE;
@@ -46,168 +41,6 @@ static bool same_role(const struct ept12_role *a, const struct ept12_role *b)
 	return a->eptp == b->eptp && a->user_exec == b->user_exec;
 }
 
-/* ---- filling ---- */
-
-static unsigned int level_of_size(u64 size)
-{
-	return size >= SIZE_1G ? 3 : size >= SIZE_2M ? 2 : 1;
-}
-
-/* Does the table behind this filled entry still stand for what L1's entry says now? */
-static bool link_fits(struct ept02_cache *cache, u32 table, unsigned int index, const struct ept12_walk *walk)
-{
-	unsigned int level = cache->tables[table].level;
-	u64 link = ept02_entries(cache, table)[index];
-	u64 frame = EPT_ADDRESS | EPT_MEMTYPE | EPT_IGNORE_PAT | EPT_LEAF;
-	u64 source;
-
-	if (!ept02_is_filled(&cache->tables[table], index) || ept_is_leaf(link, level))
-		return false;
-	source = cache->tables[ept02_child(cache, link)].source;
-	if (level > walk->leaf)
-		return source == (walk->entry[level] & EPT_ADDRESS);
-	if (level == walk->leaf)
-		return source == EPT02_DIRECT &&
-		       !((ept02_snapshot(cache, table)[index] ^ walk->entry[level]) & frame);
-	/*
-	 * This table is below a link that stands for one large leaf of L1's. That link was checked one level
-	 * up, so any table here fits.
-	 */
-	return true;
-}
-
-/* The link is there as it should be: nothing to do. */
-static bool link_stands(struct ept02_cache *cache, const struct ept12_role *role, u32 table,
-			unsigned int index, const struct ept12_walk *walk)
-{
-	unsigned int level = cache->tables[table].level;
-	u64 link = ept02_entries(cache, table)[index];
-	u64 permissions;
-
-	if (level <= walk->leaf || !ept02_is_filled(&cache->tables[table], index) ||
-	    ept_is_leaf(link, level) || ept02_snapshot(cache, table)[index] != walk->entry[level])
-		return false;
-	permissions = ept02_permissions(role, walk->entry[level], false);
-	return (link & permissions) == permissions;
-}
-
-/* One level down on the way to `l2gpa`: the link made, mended or left as it is. */
-static u32 descend(struct vcpu *vcpu, struct ept02_root *root, u32 table, u64 l2gpa,
-		   const struct ept12_walk *walk)
-{
-	struct ept02_cache *cache = vcpu->nested.ept;
-	unsigned int level = cache->tables[table].level;
-	unsigned int index = ept_index(l2gpa, level);
-	u64 permissions = EPT_RWX | (root->role.user_exec ? EPT_USER_EXEC : 0);
-	u32 child;
-
-	if (likely(link_stands(cache, &root->role, table, index, walk)))
-		return ept02_child(cache, ept02_entries(cache, table)[index]);
-	if (link_fits(cache, table, index, walk)) {
-		child = ept02_child(cache, ept02_entries(cache, table)[index]);
-		if (cache->tables[child].stale)
-			ept02_sync_table(vcpu, root, child);
-	} else {
-		if (ept02_drop_entry(cache, table, index))
-			tlb_flush_ept(root->pointer);
-		child = ept02_table_get(cache, root, table);
-		cache->tables[child].level = (u8)(level - 1);
-		cache->tables[child].parent = table;
-		cache->tables[child].index = (u16)index;
-		cache->tables[child].source =
-			level > walk->leaf ? walk->entry[level] & EPT_ADDRESS : EPT02_DIRECT;
-	}
-	if (level >= walk->leaf) {
-		permissions = ept02_permissions(&root->role, walk->entry[level], level == walk->leaf);
-		ept02_snapshot(cache, table)[index] = walk->entry[level];
-	}
-	ept02_set_link(cache, table, index, ept02_phys(cache, child) | LINK | permissions);
-	return child;
-}
-
-/* EPT01 for one address. It only changes with nested_ept01_changed(). */
-static bool look_under(struct vcpu *vcpu, u64 gpa, struct ept01_mapping *under)
-{
-	struct ept01_mapping *last = &vcpu->nested.ept->under;
-
-	/* L1's addresses are the machine's. */
-	if (unlikely(gpa - last->hpa >= last->size) && !vm_ept01_lookup(GPA(gpa), last)) {
-		last->size = 0;
-		return false;
-	}
-	*under = *last;
-	return true;
-}
-
-/* A leaf without its address and level: permission of both, memory type of L1's (of EPT01's where that
- * ignores PAT: absent memory). */
-static u64 leaf_entry(const struct ept12_role *role, u64 leaf12, const struct ept01_mapping *under)
-{
-	u64 allowed = under->rwx | (under->rwx & EPT_EXEC ? EPT_USER_EXEC : 0);
-	u64 type = under->ignore_pat ? (u64)under->memory_type << EPT_MEMTYPE_SHIFT | EPT_IGNORE_PAT
-				     : leaf12 & (EPT_MEMTYPE | EPT_IGNORE_PAT);
-
-	return (ept02_permissions(role, leaf12, true) & allowed) | type | LEAF;
-}
-
-/*
- * The neighbours in the same cache line of L1's table, as far as they lead to the same piece of EPT01 and no
- * flag of theirs would have to be set: a processor too may know translations that were not asked for.
- */
-#define AROUND 8
-
-static void fill_around(struct vcpu *vcpu, struct ept02_root *root, u32 table, unsigned int index,
-			const struct ept01_mapping *under)
-{
-	struct ept02_cache *cache = vcpu->nested.ept;
-	const struct ept12_role *role = &root->role;
-	const u64 *page = ept12_page(vcpu, cache->tables[table].source);
-	unsigned int first = ALIGN_DOWN(index, AROUND);
-
-	if (!page)
-		return;
-	for (unsigned int i = first; i < first + AROUND; i++) {
-		u64 leaf12 = READ_ONCE(page[i]);
-
-		if (!leaf12 || ept02_is_filled(&cache->tables[table], i) ||
-		    !ept12_entry_valid(role, leaf12, 1) ||
-		    (leaf12 & EPT_ADDRESS) - under->hpa >= under->size ||
-		    (ept12_role_has_ad(role) && !(leaf12 & EPT_ACCESSED)))
-			continue;
-		ept02_snapshot(cache, table)[i] = leaf12;
-		ept02_set_leaf(cache, table, i, leaf_entry(role, leaf12, under) | (leaf12 & EPT_ADDRESS));
-	}
-}
-
-static void fill(struct vcpu *vcpu, struct ept02_root *root, u64 l2gpa, const struct ept12_walk *walk,
-		 const struct ept01_mapping *under)
-{
-	struct ept02_cache *cache = vcpu->nested.ept;
-	unsigned int target = MIN(walk->leaf, options.ept_large ? level_of_size(under->size) : 1u);
-	u64 leaf12 = walk->entry[walk->leaf];
-	unsigned int index = ept_index(l2gpa, target);
-	u32 table = root->table;
-	u64 entry;
-
-	while (cache->tables[table].level > target)
-		table = descend(vcpu, root, table, l2gpa, walk);
-	if (ept02_drop_entry(cache, table, index))
-		tlb_flush_ept(root->pointer);
-	/* Pieces of a leaf of L1's have all permissions: the link above them says what L1's leaf allows. */
-	entry = leaf_entry(&root->role, target == walk->leaf ? leaf12 : leaf12 | EPT_PERMISSIONS | EPT_DIRTY,
-			   under);
-	entry |= (under->hpa + (walk->gpa & (under->size - 1))) & ~(ept_span(target) - 1);
-	entry |= target > 1 ? EPT_LEAF : 0;
-	if (target == walk->leaf)
-		ept02_snapshot(cache, table)[index] = leaf12;
-	ept02_set_leaf(cache, table, index, entry);
-	/* The page of ones is nobody's neighbour, though L1 may name its address; and it is stepped, perhaps.
-	 */
-	if (walk->leaf == 1 && !under->ignore_pat)
-		fill_around(vcpu, root, table, index, under);
-	cache->counters->ept02_fills++;
-}
-
 /* ---- entries ---- */
 
 /*
@@ -221,8 +54,8 @@ static void retry(struct vcpu *vcpu, struct ept02_root *root)
 	struct ept12_walk walk;
 
 	if (ept12_peek(vcpu, &root->role, cache->retry_l2gpa, cache->retry_need, &walk) &&
-	    look_under(vcpu, walk.gpa, &under))
-		fill(vcpu, root, cache->retry_l2gpa, &walk, &under);
+	    ept02_look_under(vcpu, walk.gpa, &under))
+		ept02_fill(vcpu, root, cache->retry_l2gpa, &walk, &under);
 }
 
 bool ept02_stands(struct vcpu *vcpu, struct nested_vmcs *slot)
@@ -359,9 +192,9 @@ enum outcome ept02_violation(struct vcpu *vcpu)
 		if (sleep_page_store(vcpu, GPA(walk.gpa)))
 			return OUTCOME_SKIP;
 		under = ept02_absent_map(vcpu, l2gpa, true);
-	} else if (!look_under(vcpu, walk.gpa, &under))
+	} else if (!ept02_look_under(vcpu, walk.gpa, &under))
 		under = ept02_absent_map(vcpu, l2gpa, access & EPTV_WRITE);
-	fill(vcpu, root, l2gpa, &walk, &under);
+	ept02_fill(vcpu, root, l2gpa, &walk, &under);
 	restore_nmi_blocking(vcpu, qualification);
 	return OUTCOME_RESUME;
 }
