@@ -40,7 +40,6 @@
 
 static inline void trace(struct vcpu *vcpu, struct vmcs *vmcs, u32 reason)
 {
-	u64 available = vmcs->cache.available;
 	struct trace_entry *entry;
 
 	vcpu->counters.trace_at =
@@ -49,8 +48,7 @@ static inline void trace(struct vcpu *vcpu, struct vmcs *vmcs, u32 reason)
 	entry->reason = (u16)reason;
 	entry->level = vcpu->nested.in_l2 ? 2 : 1;
 	entry->reflected = false;
-	entry->rip = vcpu_reg_fast(vcpu, &vmcs->cache, &available, REG_RIP);
-	vmcs->cache.available = available;
+	entry->rip = regcache_read_hot(&vmcs->cache, &vcpu->counters.registers, REG_RIP);
 	/* An MSR's number is in RCX; elsewhere nobody looks. */
 	entry->qualification = exit_facts(reason) & FACT_TRACED ? vcpu_reg(vcpu, REG_EXIT_QUALIFICATION)
 								: vcpu->gpr[GPR_RCX];
@@ -137,24 +135,6 @@ static COLD void entry_of_l2_failed(struct vcpu *vcpu)
 		event_skip_instruction(vcpu);
 }
 
-/* Most exits leave RIP dirty and nothing else, VMX instructions RFLAGS besides. */
-static inline void flush(struct vcpu *vcpu, struct regcache *cache)
-{
-	u64 dirty = cache->dirty;
-
-	if (likely(dirty == BIT(REG_RIP)) || dirty == (BIT(REG_RIP) | BIT(REG_RFLAGS))) {
-		vmcs_write_fast(VMCS_guest_rip, cache->value[REG_RIP]);
-		vcpu->counters.registers.writes[REG_RIP]++;
-		if (dirty != BIT(REG_RIP)) {
-			vmcs_write_fast(VMCS_guest_rflags, cache->value[REG_RFLAGS]);
-			vcpu->counters.registers.writes[REG_RFLAGS]++;
-		}
-		cache->dirty = 0;
-	} else {
-		regcache_flush(cache);
-	}
-}
-
 /*
  * Events wait in vcpu->pending until an entry has delivered them or an exit of their delivery gives
  * them back.
@@ -173,7 +153,7 @@ static inline void prepare(struct vcpu *vcpu)
 	vmcs = vcpu->vmcs;
 	if (unlikely(vcpu->nmi_pending | vcpu->pending_valid | vmcs->injecting | vmcs->nmi_window))
 		inject_commit(vcpu);
-	flush(vcpu, &vmcs->cache);
+	regcache_flush_hot(&vmcs->cache, &vcpu->counters.registers);
 	vcpu->launched = vmcs->launched;
 	if (unlikely(vcpu->wish.flush_buffers) && vcpu->nested.in_l2)
 		verw(GDT_DATA);

@@ -75,6 +75,45 @@ static void a_reset_forgets(void **state UNUSED)
 	assert_int_equal(vcpu_reg(&vcpu, REG_RSP), 77);
 }
 
+static void a_batch_reads_once_and_tells_the_cache(void **state UNUSED)
+{
+	struct reg_batch batch;
+	u64 value;
+
+	fake_set(vmcss[0].region.v, VMCS_guest_rip, 0x1234);
+	vcpu_set_reg(&vcpu, REG_RFLAGS, 2);
+	fake_log_clear();
+	batch = vcpu_reg_batch(&vcpu);
+	assert_int_equal(reg_batch_read(&batch, REG_RIP), 0x1234);
+	assert_int_equal(reg_batch_read(&batch, REG_RIP), 0x1234);
+	assert_int_equal(reg_batch_read(&batch, REG_RFLAGS), 2);
+	reg_batch_end(&batch);
+	assert_int_equal(vcpu_reg(&vcpu, REG_RIP), 0x1234);
+	assert_int_equal(fake_read_count, 1);
+	assert_true(regcache_knows(&vmcss[0].cache, REG_RIP, &value) && value == 0x1234);
+	/* A peek leaves the cache as it is, and has what is dirty. */
+	batch = vcpu_reg_batch(&vcpu);
+	fake_set(vmcss[0].region.v, VMCS_guest_cr3, 0x5000);
+	assert_int_equal(reg_batch_peek(&batch, REG_CR3), 0x5000);
+	assert_int_equal(reg_batch_peek(&batch, REG_RFLAGS), 2);
+	assert_false(regcache_knows(&vmcss[0].cache, REG_CR3, &value));
+	assert_int_equal(vcpu.counters.registers.reads[REG_CR3], 1);
+	regcache_flush(&vmcss[0].cache);
+}
+
+static void some_are_kept_where_nothing_is_dirty(void **state UNUSED)
+{
+	u64 value;
+
+	vcpu_set_reg(&vcpu, REG_CR0, 1);
+	assert_true(fake_panics(regcache_keep(&vmcss[0].cache, BIT(REG_CR0))));
+	regcache_flush_hot(&vmcss[0].cache, &vcpu.counters.registers);
+	vcpu_reg(&vcpu, REG_RSP);
+	regcache_keep(&vmcss[0].cache, BIT(REG_CR0));
+	assert_true(regcache_knows(&vmcss[0].cache, REG_CR0, &value) && value == 1);
+	assert_false(regcache_knows(&vmcss[0].cache, REG_RSP, &value));
+}
+
 static void a_dirty_register_is_never_lost(void **state UNUSED)
 {
 	vcpu_set_reg(&vcpu, REG_PDPTE2, 5);
@@ -174,6 +213,8 @@ int main(void)
 		cmocka_unit_test_setup(a_read_costs_one_vmread, setup),
 		cmocka_unit_test_setup(a_write_reaches_the_vmcs_once, setup),
 		cmocka_unit_test_setup(a_reset_forgets, setup),
+		cmocka_unit_test_setup(a_batch_reads_once_and_tells_the_cache, setup),
+		cmocka_unit_test_setup(some_are_kept_where_nothing_is_dirty, setup),
 		cmocka_unit_test_setup(a_dirty_register_is_never_lost, setup),
 		cmocka_unit_test_setup(dirty_without_available_is_impossible, setup),
 		cmocka_unit_test_setup(a_million_steps_like_a_plain_copy, setup),

@@ -115,15 +115,14 @@ static void finish_flags(struct vcpu *vcpu, u64 rflags)
 
 void event_skip_instruction(struct vcpu *vcpu)
 {
-	struct regcache *cache = &vcpu->vmcs->cache;
-	u64 available = cache->available;
-	u64 rip = vcpu_reg_fast(vcpu, cache, &available, REG_RIP);
-	u64 rflags = vcpu_reg_fast(vcpu, cache, &available, REG_RFLAGS);
-	u64 interruptibility = vcpu_reg_fast(vcpu, cache, &available, REG_INTERRUPTIBILITY);
-	u64 length = vcpu_reg_fast(vcpu, cache, &available, REG_EXIT_INSTRUCTION_LENGTH);
+	struct reg_batch batch = vcpu_reg_batch(vcpu);
+	u64 rip = reg_batch_read(&batch, REG_RIP);
+	u64 rflags = reg_batch_read(&batch, REG_RFLAGS);
+	u64 interruptibility = reg_batch_read(&batch, REG_INTERRUPTIBILITY);
+	u64 length = reg_batch_read(&batch, REG_EXIT_INSTRUCTION_LENGTH);
 	u64 next = rip + length;
 
-	cache->available = available;
+	reg_batch_end(&batch);
 	/* The mode matters only where the addition carries out of the low 32 bits. */
 	if (unlikely((rip ^ next) >> 32))
 		next = wrap_rip(vcpu, next);

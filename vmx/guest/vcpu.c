@@ -23,7 +23,7 @@ void vcpu_load_vmcs(struct vcpu *vcpu, struct vmcs *vmcs)
 		return;
 	if (vcpu->vmcs) {
 		regcache_flush(&vcpu->vmcs->cache);
-		ASSERT(!vcpu->vmcs->cache.dirty);
+		ASSERT(regcache_is_clean(&vcpu->vmcs->cache));
 		/* Such a step changes tables that the next guest may run on: it ends before its VMCS is left.
 		 */
 		ASSERT(!(vcpu->vmcs->steps & STEP_ABSENT));

@@ -144,55 +144,16 @@ static inline void vcpu_set_reg(struct vcpu *vcpu, enum reg reg, u64 value)
 	regcache_write(&vcpu->vmcs->cache, reg, value);
 }
 
-/* The field of a register; folds where `reg` is constant. */
-static inline enum vmcs_field regcache_field(enum reg reg)
-{
-	switch (reg) {
-#define R(name, field)                                                                                       \
-	case REG_##name:                                                                                     \
-		return VMCS_##field;
-#include "vmx/hw/regcache.def"
-#undef R
-	default: return VMCS_guest_rip;
-	}
-}
-
-/*
- * vcpu_reg() without a call, for the exit path and a constant `reg`. `cache` is the current VMCS's,
- * `available` a copy of its mask that the caller stores back.
- */
-static inline u64 vcpu_reg_fast(struct vcpu *vcpu, struct regcache *cache, u64 *available, enum reg reg)
-{
-	u64 value;
-
-	if (*available & BIT(reg))
-		return cache->value[reg];
-	value = vmcs_read_fast(regcache_field(reg));
-	cache->value[reg] = value;
-	*available |= BIT(reg);
-	vcpu->counters.registers.reads[reg]++;
-	return value;
-}
-
-/* The same for one register. */
+/* vcpu_reg() without a call, for the exit path and a constant `reg`. */
 static inline u64 vcpu_reg_hot(struct vcpu *vcpu, enum reg reg)
 {
-	struct regcache *cache = &vcpu->vmcs->cache;
-
-	return vcpu_reg_fast(vcpu, cache, &cache->available, reg);
+	return regcache_read_hot(&vcpu->vmcs->cache, &vcpu->counters.registers, reg);
 }
 
-/*
- * vcpu_set_reg() and its flush in one, without a look at what is there, for a constant `reg` that is nearly
- * always new. The caller adds `*written` to the cache's available registers and takes it from the dirty ones.
- */
-static inline void vcpu_write_reg_fast(struct vcpu *vcpu, struct regcache *cache, u64 *written, enum reg reg,
-				       u64 value)
+/* The same for several in a row: vmx/hw/regcache.h. */
+static inline struct reg_batch vcpu_reg_batch(struct vcpu *vcpu)
 {
-	vmcs_write_fast(regcache_field(reg), value);
-	cache->value[reg] = value;
-	*written |= BIT(reg);
-	vcpu->counters.registers.writes[reg]++;
+	return reg_batch_begin(&vcpu->vmcs->cache, &vcpu->counters.registers);
 }
 
 /* A general register by instruction encoding, RSP included. */

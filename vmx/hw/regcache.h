@@ -10,7 +10,8 @@
  *       0       1     impossible (asserted)
  *
  * Reset after every VM exit, in the exit path itself; flushed before every VM
- * entry and before another VMCS becomes current.  Bits decide, never modes.
+ * entry and before another VMCS becomes current.  Bits decide, never modes; this
+ * file and regcache.c alone touch them (tests/lint/layers.py).
  */
 #ifndef VMX_REGCACHE_H
 #define VMX_REGCACHE_H
@@ -18,6 +19,7 @@
 #include "kernel/bits.h"
 #include "kernel/panic.h"
 #include "kernel/types.h"
+#include "vmx/hw/vmcs_field.h"
 
 enum reg {
 #define R(name, field) REG_##name,
@@ -59,11 +61,33 @@ static inline void regcache_flush(struct regcache *cache)
 		regcache_flush_dirty(cache);
 }
 
+/* Nothing waits to be flushed. */
+static inline bool regcache_is_clean(const struct regcache *cache)
+{
+	return !cache->dirty;
+}
+
+/* Forgets all registers but those of the mask `keep`; nothing may be dirty. */
+static inline void regcache_keep(struct regcache *cache, u64 keep)
+{
+	ASSERT(!cache->dirty);
+	cache->available &= keep;
+}
+
 /* Forgets everything; nothing may be dirty. */
 static inline void regcache_reset(struct regcache *cache)
 {
 	ASSERT(!cache->dirty);
 	cache->available = 0;
+}
+
+/* Does the cache know `reg`? Then *value is its newest value, current VMCS or not; it is not fetched. */
+static inline bool regcache_knows(const struct regcache *cache, enum reg reg, u64 *value)
+{
+	if (!(READ_ONCE(cache->available) & BIT(reg)))
+		return false;
+	*value = READ_ONCE(cache->value[reg]);
+	return true;
 }
 
 /*
@@ -95,6 +119,92 @@ static inline void regcache_write(struct regcache *cache, enum reg reg, u64 valu
 	cache->value[reg] = value;
 	cache->available |= BIT(reg);
 	cache->dirty |= BIT(reg);
+}
+
+/* The field of a register; folds where `reg` is constant. */
+static inline enum vmcs_field regcache_field(enum reg reg)
+{
+	switch (reg) {
+#define R(name, field)                                                                                       \
+	case REG_##name:                                                                                     \
+		return VMCS_##field;
+#include "vmx/hw/regcache.def"
+#undef R
+	default: return VMCS_guest_rip;
+	}
+}
+
+/* One read of a constant register. `available` is the cache's mask, or a batch's copy of it. */
+static inline u64 regcache_fetch(struct regcache *cache, struct regcache_counters *counters, u64 *available,
+				 enum reg reg)
+{
+	u64 value;
+
+	if (*available & BIT(reg))
+		return cache->value[reg];
+	value = vmcs_read_fast(regcache_field(reg));
+	cache->value[reg] = value;
+	*available |= BIT(reg);
+	counters->reads[reg]++;
+	return value;
+}
+
+/* regcache_read() without a call, for the exit path and a constant `reg`. */
+static inline u64 regcache_read_hot(struct regcache *cache, struct regcache_counters *counters, enum reg reg)
+{
+	return regcache_fetch(cache, counters, &cache->available, reg);
+}
+
+/*
+ * For the exit path: several reads of constant registers in a row, without a call. The mask of what is
+ * available stays in a processor's register from begin to end, and nothing else uses the cache in between.
+ */
+struct reg_batch {
+	struct regcache *cache;
+	struct regcache_counters *counters; /* the cache's own, which the caller has at hand */
+	u64 available;
+};
+
+static inline struct reg_batch reg_batch_begin(struct regcache *cache, struct regcache_counters *counters)
+{
+	return (struct reg_batch){ cache, counters, cache->available };
+}
+
+static inline u64 reg_batch_read(struct reg_batch *batch, enum reg reg)
+{
+	return regcache_fetch(batch->cache, batch->counters, &batch->available, reg);
+}
+
+/* For a VMCS that is being left: the cache, where few registers are known now, learns nothing. */
+static inline u64 reg_batch_peek(const struct reg_batch *batch, enum reg reg)
+{
+	if (unlikely(batch->available & BIT(reg)))
+		return batch->cache->value[reg];
+	batch->counters->reads[reg]++;
+	return vmcs_read_fast(regcache_field(reg));
+}
+
+static inline void reg_batch_end(const struct reg_batch *batch)
+{
+	batch->cache->available = batch->available;
+}
+
+/* regcache_flush() for what most exits leave dirty: RIP and nothing else, VMX instructions RFLAGS besides. */
+static inline void regcache_flush_hot(struct regcache *cache, struct regcache_counters *counters)
+{
+	u64 dirty = cache->dirty;
+
+	if (likely(dirty == BIT(REG_RIP)) || dirty == (BIT(REG_RIP) | BIT(REG_RFLAGS))) {
+		vmcs_write_fast(VMCS_guest_rip, cache->value[REG_RIP]);
+		counters->writes[REG_RIP]++;
+		if (dirty != BIT(REG_RIP)) {
+			vmcs_write_fast(VMCS_guest_rflags, cache->value[REG_RFLAGS]);
+			counters->writes[REG_RFLAGS]++;
+		}
+		cache->dirty = 0;
+	} else {
+		regcache_flush(cache);
+	}
 }
 
 #endif

@@ -19,7 +19,7 @@ void vmcs_init(struct vmcs *vmcs, void *page, struct regcache_counters *counters
 
 void vmcs_clear(struct vmcs *vmcs)
 {
-	ASSERT(!vmcs->cache.dirty);
+	ASSERT(regcache_is_clean(&vmcs->cache));
 	if (hw_vmclear(vmcs->region.v) != HW_VMX_OK)
 		panic("VMCLEAR of %llx failed", (unsigned long long)vmcs->region.v);
 	vmcs->launched = false;

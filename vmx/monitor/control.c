@@ -57,10 +57,10 @@ void control_request_this(struct vcpu *vcpu)
  */
 static bool waits_for_sipi(const struct vcpu *vcpu)
 {
-	const struct regcache *cache = &vcpu->vmcs01.cache;
+	u64 activity;
 
-	return (READ_ONCE(cache->available) & BIT(REG_ACTIVITY)) &&
-	       READ_ONCE(cache->value[REG_ACTIVITY]) == ACTIVITY_WAIT_FOR_SIPI;
+	return regcache_knows(&vcpu->vmcs01.cache, REG_ACTIVITY, &activity) &&
+	       activity == ACTIVITY_WAIT_FOR_SIPI;
 }
 
 static void await(u32 id)

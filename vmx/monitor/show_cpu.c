@@ -23,7 +23,10 @@ static const char *what_runs(const struct vcpu *vcpu)
 /* What another CPU's cache holds, if it does: it stands still. */
 static u64 cached(const struct vcpu *vcpu, enum reg reg)
 {
-	return vcpu->vmcs->cache.available & BIT(reg) ? vcpu->vmcs->cache.value[reg] : 0;
+	u64 value = 0;
+
+	regcache_knows(&vcpu->vmcs->cache, reg, &value);
+	return value;
 }
 
 bool command_cpus(struct vcpu *vcpu, const struct words *words)

@@ -183,8 +183,7 @@ enum outcome nested_load_host_state(struct vcpu *vcpu, struct nested_vmcs *slot,
 		shadow_push(vcpu, slot);
 		vcpu_load_vmcs(vcpu, &vcpu->vmcs01);
 	}
-	ASSERT(!vcpu->vmcs01.cache.dirty);
-	vcpu->vmcs01.cache.available &= KEPT_REGS;
+	regcache_keep(&vcpu->vmcs01.cache, KEPT_REGS);
 	load_host_segments(v12);
 	load_host_registers(vcpu, slot, inherited);
 	load_host_execution(vcpu, v12, inherited->nmi_blocked);

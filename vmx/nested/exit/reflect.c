@@ -27,8 +27,6 @@
 #include "vmx/nested/vmcs12/vmcs12.h"
 #include "vmx/l1/exit_msr.h"
 
-/* IA32_VMX_MISC: an exit stores IA32_EFER.LMA into the "IA-32e mode guest" control. */
-
 /* ---- guest state ---- */
 
 /* A shadowed row of v12 gets a value; the shadow VMCS follows only if it is new. */
@@ -89,16 +87,6 @@ static u64 interruptibility_at_exit(const struct nested_vmcs *slot, u64 now)
 	return slot->last.nmi_blocked ? now | INTERRUPTIBILITY_NMI : now;
 }
 
-/* A field of vmcs02 that is being left: what the cache knows, be it dirty, else the VMCS. The cache learns
- * nothing. */
-static inline u64 saved_reg(struct vcpu *vcpu, const struct regcache *cache, u64 available, enum reg reg)
-{
-	if (unlikely(available & BIT(reg)))
-		return cache->value[reg];
-	vcpu->counters.registers.reads[reg]++;
-	return vmcs_read_fast(regcache_field(reg));
-}
-
 /*
  * SDM "Saving Guest State".  CR0 and CR4 of vmcs02 are L2's own: L0 may
  * intercept their bits, but never runs L2 with other ones.  PDPTEs mean
@@ -108,10 +96,10 @@ static inline u64 saved_reg(struct vcpu *vcpu, const struct regcache *cache, u64
 static u64 save_guest_state(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	struct vmcs12 *v12 = &slot->v12;
-	const struct regcache *cache = &slot->vmcs02.cache;
-	u64 available = cache->available, efer;
+	const struct reg_batch batch = vcpu_reg_batch(vcpu);
+	u64 efer;
 
-#define GET(reg) saved_reg(vcpu, cache, available, REG_##reg)
+#define GET(reg) reg_batch_peek(&batch, REG_##reg)
 	KEEP(guest_rip, GET(RIP));
 	KEEP(guest_rsp, GET(RSP));
 	KEEP(guest_rflags, GET(RFLAGS));

@@ -70,11 +70,12 @@ static COLD void end(struct vcpu *vcpu, struct paragraph *p)
 /* L1's instruction that exited last; vmcs02 may be current. 0: not known. */
 static u64 rip_of_l1(struct vcpu *vcpu)
 {
-	const struct regcache *cache = &vcpu->vmcs01.cache;
+	u64 rip = 0;
 
 	if (vcpu->vmcs == &vcpu->vmcs01)
 		return vcpu_reg(vcpu, REG_RIP);
-	return cache->available & BIT(REG_RIP) ? cache->value[REG_RIP] : 0;
+	regcache_knows(&vcpu->vmcs01.cache, REG_RIP, &rip);
+	return rip;
 }
 
 static void add_vmcs(struct text *text, const struct nested_vmcs *slot)
