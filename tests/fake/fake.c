@@ -422,6 +422,7 @@ bool xsetbv_safe(u32 index UNUSED, u64 value)
 
 u32 fake_pkru, fake_verws;
 bool (*fake_machine_check)(struct trap_frame *frame);
+void (*fake_nmi)(struct trap_frame *frame);
 
 u32 rdpkru(void)
 {
@@ -646,8 +647,9 @@ u64 trap_idt_base(void)
 	return 0x3000;
 }
 
-void trap_set_nmi_hook(void (*hook)(struct trap_frame *frame) UNUSED)
+void trap_set_nmi_hook(void (*hook)(struct trap_frame *frame))
 {
+	fake_nmi = hook;
 }
 
 void trap_set_machine_check_hook(bool (*hook)(struct trap_frame *frame))

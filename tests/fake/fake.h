@@ -61,6 +61,7 @@ void fake_cpuid_set(u32 leaf, u32 subleaf, u32 eax, u32 ebx, u32 ecx, u32 edx);
 extern u32 fake_pkru;
 extern u32 fake_verws;					     /* so many so far */
 extern bool (*fake_machine_check)(struct trap_frame *frame); /* Socle's hook */
+extern void (*fake_nmi)(struct trap_frame *frame);	     /* what the run loop has set for NMIs */
 extern u64 fake_debugctl_reserved;			     /* bits that WRMSR of IA32_DEBUGCTL refuses */
 extern u64 fake_xcr0_refused;				     /* bits that XSETBV refuses */
 void fake_pass_time(void);				     /* by the time-stamp counter: a million ticks */

@@ -6,6 +6,7 @@
 #include "tests/unit/cmocka_all.h"
 
 #include "kernel/hw/cpu.h"
+#include "kernel/trap.h"
 #include "kernel/x86.h"
 #include "tests/unit/l2_support.h"
 
@@ -42,8 +43,12 @@ static void an_nmi_is_l2s_if_l1_does_not_want_it(void **state UNUSED)
 
 static void an_nmi_that_met_l0_is_not_lost(void **state UNUSED)
 {
+	struct trap_frame frame = { 0 };
+
 	l1_run_l2();
-	machine_vcpu->request = REQUEST_NMI;
+	fake_nmi(&frame);
+	assert_int_equal(machine_vcpu->request, REQUEST_NMI);
+	assert_int_equal(frame.rip, 0);
 	EXIT_NOW(.reason = EXIT_EXTERNAL_INTERRUPT, .intr_info = INTR_INFO_VALID | 0x30);
 	/* Delivered to L2 at the entry that was about to happen. */
 	assert_int_equal(machine_injected & 0xff, VEC_NMI);

@@ -178,12 +178,21 @@ static void the_xss_bitmap_reaches_vmcs02(void **state UNUSED)
 	assert_int_equal(value, EXIT_XSAVES);
 }
 
+/* Whose a violation is, EPT12 says (ept02_violation()), not a control. */
+static void no_control_asks_for_ept_violations(void **state UNUSED)
+{
+	l1_run_l2();
+	assert_false(asked(EXIT_EPT_VIOLATION, EPTV_READ));
+	assert_false(asked(EXIT_EPT_MISCONFIG, 0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		MACHINE_TEST(each_control, ""),
 		MACHINE_TEST(every_port_of_an_access, ""),
 		MACHINE_TEST(xsaves_by_bitmap, ""),
+		MACHINE_TEST(no_control_asks_for_ept_violations, ""),
 		MACHINE_TEST_BOTH(the_xss_bitmap_reaches_vmcs02),
 	};
 

@@ -76,13 +76,9 @@ static bool wants_pml_full(struct vcpu *vcpu)
 	return v12_has_proc2(v12_current(vcpu), PROC2_PML);
 }
 
-/* ept02_violation() has decided before anybody asks; what it leaves over is L0's. */
-static bool wants_ept_violation(struct vcpu *vcpu UNUSED)
-{
-	return false;
-}
-
-static bool wants_ept_misconfig(struct vcpu *vcpu UNUSED)
+/* EPT violations and misconfigurations: ept02_violation() has decided before anybody asks; what it leaves
+ * over is L0's. */
+static bool wants_never(struct vcpu *vcpu UNUSED)
 {
 	return false;
 }
