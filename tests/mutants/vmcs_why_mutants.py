@@ -2,7 +2,7 @@
 """Mutants of vmcs-why: how it reads dumps, and what it calls broken."""
 from mutant import Mutant
 
-FORMS, DUMP, JUDGE, CAPS = ("tools/vmcs_why/%s.c" % name for name in ("forms", "dump", "judge", "caps"))
+FORMS, DUMP, JUDGE, CAPS, TEXT = ("tools/vmcs_why/%s.c" % name for name in ("forms", "dump", "judge", "caps", "text"))
 
 MUTANTS = [
     Mutant("why-list-not-taken", FORMS, [("if (used && field)", "if (used && !field)")], host="test_vmcs_why: test_haxms_form"),
@@ -18,6 +18,13 @@ MUTANTS = [
            host="test_vmcs_why: test_public_cases_in_linux_form"),
     Mutant("why-model-without-secondary", CAPS, [("\t\tcaps->proc2 = control(models[i].proc2);\n", "")],
            host="test_vmcs_why: test_models"),
+    Mutant("why-nothing-is-an-encoding", DUMP, [("return *key && reader_number(", "return reader_number(")],
+           host="test_vmcs_why: test_forms_that_people_paste"),
+    Mutant("why-words-that-are-numbers", TEXT, [("if (!sign && words != 2 && ", "if (false && ")],
+           host="test_vmcs_why: test_forms_that_people_paste"),
+    Mutant("why-cut-numbers-count", TEXT, [("\treturn digits != 2 &&", "\treturn false && digits != 2 &&")],
+           host="test_vmcs_why: test_lines_that_are_cut"),
+    Mutant("why-minus-is-lost", TEXT, [("\t\t\tvalue = -value;\n", "\t\t\t;\n")], host="test_vmcs_why: test_negative_numbers"),
     Mutant("why-model-without-width", CAPS, [("\t\tcaps->physical_bits = (unsigned int)models[i].width;\n", "")],
            host="test_vmcs_why: test_models"),
     Mutant("why-rule-of-another-segment", JUDGE, [("found->verdict[id][segment] = BROKEN;", "found->verdict[id][0] = BROKEN;")],

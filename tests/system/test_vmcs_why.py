@@ -180,6 +180,61 @@ def test_bochs_saved_state(why):
     assert json.loads(why(text, "--json").stdout)["fields"] == 6, done.stdout
 
 
+def taken(why, text):
+    done = why(text, "--show")
+    return re.findall("^took (.*?) from: ", done.stdout, re.M)
+
+
+@pytest.mark.parametrize("text", (
+    "guest_rflags=2\r\n", "x\rguest_rflags=2\r", "guest_rflags\t=\t0x2\n", "guest_rflags\t0x2\n", "GUEST_RFLAGS 0X2\n",
+    "\x1b[32mguest_rflags\x1b[0m=\x1b[1;31m0x2\x1b[0m\n", "> guest_rflags: 0x2\n", "| guest_rflags | 0x2 |\n",
+    '{"guest_rflags": "0x2",\n', ".guest_rflags = 0x2ull,\n", "guest_rflags -> 0x2\n", "guest_rflags:2\n", "6820h = 2h\n",
+    "vmread(0x6820) = 0x2\n", "VMCS[0x6820]=0x2\n", "6820 2\n", "\ufeffguest_rflags=0000_0002\n",
+    "guest_rflags=00000000`00000002",
+    "guest_foo=7\nGUEST_RFLAGS=0x2\nguest_rip=\nguest_rsp=0x\nfrob 6804 8\n",
+))
+def test_forms_that_people_paste(why, text):
+    assert taken(why, text) == ["guest_rflags = 2"], text
+
+
+def test_utf_16(why, tmp_path):
+    for coding in ("utf-16-le", "utf-16-be"):
+        file = tmp_path / coding
+        file.write_bytes("\ufeffguest_rflags=2\r\nguest_cr0=11\r\n".encode(coding))
+        assert json.loads(why("", "--json", str(file)).stdout)["fields"] == 2
+
+
+def test_negative_numbers(why):
+    assert taken(why, "vmcs_link_pointer=-1\ntsc_offset = -2\n") == ["vmcs_link_pointer = ffffffffffffffff",
+                                                                   "tsc_offset = fffffffffffffffe"]
+
+
+def test_lines_that_are_cut(why):
+    """The rest of a number may be anything: nothing is said of it."""
+    text = """*** Guest State ***
+CR0: actual=0x00000000800500
+CR3 = 0x000000001a02f
+guest_dr7 0x0000000000000
+CS:   sel=0x0010, attr=0x0a09b, limit=0x00f
+"""
+    assert taken(why, text) == ["guest_cs_selector = 10", "guest_cs_ar = a09b"]
+    assert taken(why, "guest_cr3=0x000012345000\n") == ["guest_cr3 = 12345000"]
+    assert taken(why, "*** Guest State ***\nCR0: actual=fffffffffffef\n") == []
+    assert taken(why, "CR4: actual=0000000000362670, shadow=0000000000362630, gh_mask=ffffffffffffe871\n") == [
+        "guest_cr4 = 362670", "cr4_read_shadow = 362630", "cr4_guest_host_mask = ffffffffffffe871"]
+
+
+@pytest.mark.parametrize("prefix", ("[Mon Nov 30 08:00:00 2026] kvm_intel: ", "Nov 30 08:00:00 host kernel: kvm_intel: ",
+                                    "2026-11-30T08:00:00.1+00:00 host kernel: [  12.3] kvm_intel: ",
+                                    "<3>[ 1234.5][ T1234] kvm_intel: ", "\x1b[32m[  12.3] \x1b[0m\x1b[33mkvm_intel: \x1b[0m"))
+def test_prefixes_of_logs(why, prefix):
+    lines = ("*** Guest State ***", "RFLAGS=0x00000202         DR7 = 0x0000000000000400",
+             "CS:   sel=0x0010, attr=0x0a09b, limit=0xffffffff, base=0x0000000000000000")
+    assert taken(why, "".join(prefix + line + "\n" for line in lines)) == [
+        "guest_rflags = 202", "guest_dr7 = 400", "guest_cs_selector = 10", "guest_cs_ar = a09b", "guest_cs_limit = ffffffff",
+        "guest_cs_base = 0"]
+
+
 def test_virtualbox_log_as_capabilities(why, tmp_path):
     caps = tmp_path / "VBox.log"
     caps.write_text("00:00:06.506988 HM: MSR_IA32_VMX_TRUE_PROCBASED_CTLS  = 0xfff9fffe0401e172\n")

@@ -8,6 +8,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Names by part, as they are written, without blanks, in lower case. */
@@ -42,17 +43,6 @@ void reader_set(struct reader *r, const char *field, u64 value)
 		r->dump->took(r->line, r->length, field, value);
 }
 
-/* "GUEST_CS_AR_BYTES", "VMX_VMCS32_GUEST_CS_ACCESS_RIGHTS" and the like: what is left in all of them. */
-static void normalize(const char *from, size_t length, char *to, size_t size)
-{
-	size_t used = 0;
-
-	for (size_t i = 0; i < length && used + 1 < size; i++)
-		if (isalnum((unsigned char)from[i]) || from[i] == '|' || from[i] == ':')
-			to[used++] = (char)tolower((unsigned char)from[i]);
-	to[used] = 0;
-}
-
 static bool is_name_of(const char *key, const char *field)
 {
 	for (; *field; field++) {
@@ -72,49 +62,41 @@ bool reader_contains(const char *at, size_t length, const char *what)
 	return false;
 }
 
-/* A field's own name (vmcs_fields.def) or its encoding; else the aliases. */
-static void assign(struct reader *r, const char *key, u64 value)
+static bool assign_encoding(struct reader *r, u64 encoding, u64 value)
 {
-	unsigned int encoding;
-	int used = 0;
+	for (unsigned int i = 0; i < VMCS12_FIELD_COUNT; i++)
+		if (vmcs12_fields[i].encoding == encoding) {
+			reader_set(r, vmcs12_fields[i].name, value);
+			return true;
+		}
+	return false;
+}
+
+/* A field's own name (vmcs_fields.def) or its encoding; else the aliases. */
+bool reader_assign(struct reader *r, const char *key, u64 value)
+{
+	u64 encoding;
 
 	/* these stand in a line that says of what */
 	if (reader_contains(r->line, r->length, "VMEntry:") &&
 	    (!strcmp(key, "errcode") || !strcmp(key, "ilen"))) {
 		reader_set(r, key[0] == 'e' ? "entry_exception_error_code" : "entry_instruction_length",
 			   value);
-		return;
+		return true;
 	}
 	for (unsigned int i = 0; i < VMCS12_FIELD_COUNT; i++)
 		if (is_name_of(key, vmcs12_fields[i].name)) {
 			reader_set(r, vmcs12_fields[i].name, value);
-			return;
+			return true;
 		}
 	for (size_t i = 0; i < ARRAY_SIZE(aliases); i++)
 		if ((aliases[i].part == PART_ANY || aliases[i].part == r->part) &&
 		    !strcmp(key, aliases[i].name)) {
 			reader_set(r, aliases[i].field, value);
-			return;
+			return true;
 		}
-	if (strlen(key) > 6 ||
-	    sscanf(key[0] == '0' && key[1] == 'x' ? key + 2 : key, "%x%n", &encoding, &used) != 1)
-		return;
-	for (unsigned int i = 0; i < VMCS12_FIELD_COUNT; i++)
-		if (vmcs12_fields[i].encoding == encoding &&
-		    !strcmp(key + strlen(key) - (size_t)used, key + (key[1] == 'x' ? 2 : 0)))
-			reader_set(r, vmcs12_fields[i].name, value);
-}
-
-size_t reader_number(const char *at, size_t length, u64 *value)
-{
-	size_t i = length > 2 && at[0] == '0' && (at[1] | 0x20) == 'x' ? 2 : 0, first = i;
-
-	for (*value = 0; i < length && isxdigit((unsigned char)at[i]) && i - first < 16; i++) {
-		unsigned int c = (unsigned char)at[i];
-
-		*value = *value << 4 | (isdigit((int)c) ? c - '0' : (c | 0x20) - 'a' + 10);
-	}
-	return i > first && (i == length || !isalnum((unsigned char)at[i])) ? i : 0;
+	return *key && reader_number(key, strlen(key), &encoding) == strlen(key) &&
+	       assign_encoding(r, encoding, value);
 }
 
 static const char *const segments[] = { "es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr", "gdtr", "idtr" };
@@ -154,6 +136,8 @@ static void read_segment(struct reader *r, int segment, const char *at, size_t l
 			i++;
 			continue;
 		}
+		if (reader_is_cut(r, at + i, used, length - i))
+			return;
 		if (column < ARRAY_SIZE(columns)) {
 			snprintf(field, sizeof(field), "guest_%s_%s", segments[segment], columns[column]);
 			reader_set(r, field, value);
@@ -188,9 +172,11 @@ static bool ends_words(const char *at, size_t length)
 	return i >= 2 && (i == length || at[i] != '=');
 }
 
-static void read_pairs(struct reader *r, const char *at, size_t length)
+/* False: there was nothing of a VMCS. */
+static bool read_pairs(struct reader *r, const char *at, size_t length)
 {
 	size_t name = 0;
+	bool found = false;
 	char key[64];
 
 	for (size_t i = 0; i < length; i++) {
@@ -207,15 +193,18 @@ static void read_pairs(struct reader *r, const char *at, size_t length)
 		used = value_at(at + start, length - start, &first, &second, &pair);
 		if (!used)
 			continue;
-		normalize(at + name, i - name, key, sizeof(key));
+		if (!pair && reader_is_cut(r, at + start, used, length - start))
+			return true;
+		reader_normalize(at + name, i - name, key, sizeof(key));
 		if (!strcmp(key, "svi|rvi") && start + used + 1 < length && at[start + used] == '|' &&
 		    reader_number(at + start + used + 1, length - start - used - 1, &second)) {
 			reader_set(r, "guest_intr_status", first << 8 | second);
+			found = true;
 		} else if (pair && strstr(key, "cs:rip")) {
-			assign(r, "sysentercs", first);
-			assign(r, "sysentereip", second);
+			found |= reader_assign(r, "sysentercs", first);
+			found |= reader_assign(r, "sysentereip", second);
 		} else {
-			assign(r, key, first);
+			found |= reader_assign(r, key, first);
 		}
 		name = start + used;
 		/* "SVI|RVI = 02|03": two in one */
@@ -224,6 +213,12 @@ static void read_pairs(struct reader *r, const char *at, size_t length)
 			name++;
 		i = name - 1;
 	}
+	return found;
+}
+
+static bool is_prefixed(const char *number)
+{
+	return (number[1] | 0x20) == 'x';
 }
 
 /* CR0 and CR4 of the guest: "CR0: actual=..., shadow=..., gh_mask=..." */
@@ -239,14 +234,17 @@ static bool read_control_register(struct reader *r, const char *at, size_t lengt
 		return false;
 	for (size_t i = 0; i < length; i++)
 		for (unsigned int w = 0; w < ARRAY_SIZE(words); w++) {
-			size_t n = strlen(words[w]);
+			size_t n = strlen(words[w]), used;
 			u64 value;
 
-			if (length - i > n && !strncmp(at + i, words[w], n) &&
-			    reader_number(at + i + n, length - i - n, &value)) {
+			if (length - i <= n || strncmp(at + i, words[w], n))
+				continue;
+			found = true;
+			used = reader_number(at + i + n, length - i - n, &value);
+			/* 16 digits; less at the end of a line is a line that was cut */
+			if (used &&
+			    (used >= 18 || (used == 16 && !is_prefixed(at + i + n)) || used < length - i - n))
 				reader_set(r, fields[which][w], value);
-				found = true;
-			}
 		}
 	return found;
 }
@@ -282,21 +280,24 @@ static void read_line(struct reader *r, const char *line, size_t length)
 	segment = r->part == PART_HOST ? -1 : segment_at(at, length);
 	if (segment >= 0)
 		read_segment(r, segment, at, length);
-	else if (!read_control_register(r, at, length))
-		read_pairs(r, at, length);
+	else if (!read_control_register(r, at, length) && !read_pairs(r, at, length))
+		reader_words(r, at, length);
 }
 
 bool dump_parse(struct dump *dump, const char *text, size_t length)
 {
 	struct reader r = { .dump = dump };
+	char *copy = malloc(2 * length + 1);
 	size_t start = 0;
 
+	if (!copy)
+		return false;
+	length = reader_clean(text, length, copy);
 	for (size_t i = 0; i <= length; i++)
-		if (i == length || text[i] == '\n') {
-			size_t end = i > start && text[i - 1] == '\r' ? i - 1 : i;
-
-			read_line(&r, text + start, end - start);
+		if (i == length || copy[i] == '\n') {
+			read_line(&r, copy + start, i - start);
 			start = i + 1;
 		}
+	free(copy);
 	return dump->count != 0;
 }

@@ -244,7 +244,9 @@ int main(int argc, char **argv)
 		free(text);
 	}
 	if (!any)
-		return fail("no field of a VMCS in it", strcmp(argv[1], "-") ? argv[1] : "standard input");
+		return fail("no field of a VMCS in it (name=value, encoding=value, or a dump with its lines "
+			    "'*** Guest State ***' and the like)",
+			    strcmp(argv[1], "-") ? argv[1] : "standard input");
 	judge(&dump, &caps, &j);
 	if (json)
 		print_json(&dump, &j);
