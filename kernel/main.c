@@ -40,6 +40,7 @@
 #include "vmx/l1/sleep_page.h"
 #include "vmx/create.h"
 #include "vmx/monitor/monitor.h"
+#include "vmx/monitor/step.h"
 #include "vmx/run.h"
 #include "vmx/l1/vm.h"
 #include "vmx/guest/vcpu.h"
@@ -236,6 +237,7 @@ static void main_in_window(void)
 	must(smp_start(answered.count, ap_main));
 	/* Not before it is known what all CPUs have, nor after the ports are settled. */
 	monitor_open();
+	step_init();
 	must(vm_init());
 	nested_caps_init();
 	log_info("level %u: on %s", cpuid_level(), cpuid_level() ? "another Socle" : "the processor");

@@ -37,6 +37,7 @@
 #include "vmx/exit.h"
 #include "vmx/wish.h"
 #include "vmx/monitor/monitor.h"
+#include "vmx/monitor/step.h"
 
 static inline void trace(struct vcpu *vcpu, struct vmcs *vmcs, u32 reason)
 {
@@ -73,8 +74,11 @@ static COLD void handle_requests(struct vcpu *vcpu)
 		vcpu->nmi_pending = true;
 	if (request & REQUEST_MACHINE_CHECK)
 		vcpu->machine_check_pending = true;
-	if (request & REQUEST_MONITOR)
+	if (request & REQUEST_MONITOR) {
+		step_look(vcpu);
 		monitor_attend(vcpu);
+		step_prepare(vcpu);
+	}
 }
 
 /* The vCPU must not be entered without having seen it. */
@@ -369,6 +373,15 @@ static inline enum outcome handle_l1(struct vcpu *vcpu, u32 reason)
 	return exit_dispatch(vcpu);
 }
 
+/* Who wants to see the exit before it is handled. */
+static COLD void look(struct vcpu *vcpu, u32 reason)
+{
+	if ((vcpu->looks & LOOK_ABSENT) && reason != EXIT_EPT_VIOLATION)
+		absent_finish(vcpu);
+	if (vcpu->looks & LOOK_BREAKS)
+		step_exit(vcpu);
+}
+
 void vcpu_run(struct vcpu *vcpu)
 {
 	trap_set_nmi_hook(nmi_hook);
@@ -382,8 +395,8 @@ void vcpu_run(struct vcpu *vcpu)
 			continue;
 		reason = vcpu->exit_reason & 0xffff;
 		trace(vcpu, vcpu->vmcs, reason);
-		if (unlikely(vcpu->l1.absent.stepping) && reason != EXIT_EPT_VIOLATION)
-			absent_finish(vcpu);
+		if (unlikely(vcpu->looks))
+			look(vcpu, reason);
 		outcome = vcpu->nested.in_l2 ? handle_l2(vcpu, reason) : handle_l1(vcpu, reason);
 		if (likely(outcome == OUTCOME_SKIP)) {
 			event_skip_instruction(vcpu);

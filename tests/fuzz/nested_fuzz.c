@@ -81,7 +81,7 @@ static void check_hardware_state(void)
 
 		/* while L1 is stepped over absent memory: tables of this CPU's own */
 		require(eptp == vm.ept01_pointer ||
-			(machine_vcpu->l1.absent.stepping && memmap_in_window(eptp & PTE_ADDR, PAGE_SIZE)));
+			(machine_vcpu->looks & LOOK_ABSENT && memmap_in_window(eptp & PTE_ADDR, PAGE_SIZE)));
 	}
 	require(!machine_vcpu->vmcs->cache.dirty);
 }

@@ -11,7 +11,7 @@ MUTANTS = [
     Mutant("msr-words-read-once", BITMAPS,
            [("\t\tslot->msr_bitmap02[slot->msr_opened[i]] = merged_word(", "\t\tif (!page)\n\t\t\tslot->msr_bitmap02["
              "slot->msr_opened[i]] = merged_word(")], "merge: bitmaps_follow_l1s_pages"),
-    Mutant("msr-words-open-without-bitmaps", BITMAPS, [("\t\tclose_words(slot);\n\t\treturn;\n", "\t\treturn;\n")],
+    Mutant("msr-words-open-without-bitmaps", BITMAPS, [("\t\tbitmaps_close(slot);\n\t\treturn;\n", "\t\treturn;\n")],
            "merge: bitmaps_follow_l1s_pages"),
     Mutant("msr-words-without-bound", BITMAPS, [("\tif (slot->msr_opened_count == MSR_OPENED_MAX)\n", "\tif (0)\n")],
            "merge: opened_words_have_l0s_bits"),

@@ -16,6 +16,7 @@
 #include "kernel/panic.h"
 #include "mm/page_alloc.h"
 #include "vmx/guest/guest_mem.h"
+#include "vmx/l1/closed.h"
 #include "vmx/l1/sleep_page.h"
 #include "vmx/nested/explain/explain.h"
 #include "vmx/hw/tlb.h"
@@ -169,6 +170,19 @@ bool guest_mem_write(struct vcpu *vcpu, gpa_t gpa, const void *from, size_t leng
 void event_requeue_vectoring(struct vcpu *vcpu)
 {
 	(void)vcpu;
+}
+
+/* Nor is a page closed. */
+u32 closed_count;
+
+u32 closed_bits_of(u64 gpa UNUSED)
+{
+	return 0;
+}
+
+bool closed_may_pass(struct vcpu *vcpu UNUSED, gpa_t gpa UNUSED, u32 access UNUSED)
+{
+	return false;
 }
 
 /* There is no sleep register in this memory. */

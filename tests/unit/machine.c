@@ -18,6 +18,7 @@
 #include "mm/memmap.h"
 #include "mm/page_alloc.h"
 #include "vmx/monitor/monitor.h"
+#include "vmx/monitor/step.h"
 #include "vmx/hw/caps.h"
 #include "vmx/l1/vm.h"
 #include "vmx/hw/vmx_cpu.h"
@@ -163,6 +164,7 @@ void machine_init(const char *options_line)
 		abort();
 	vm_probe_cpu(true);
 	monitor_open();
+	step_init();
 	if (vm_init() != STATUS_OK)
 		abort();
 	nested_caps_init();

@@ -9,6 +9,7 @@
 
 #include "kernel/types.h"
 #include "vmx/guest/counters.h"
+#include "vmx/guest/debugged.h"
 #include "vmx/guest/guest.h"
 #include "vmx/guest/outcome.h"
 #include "vmx/l1/state.h"
@@ -52,6 +53,10 @@ enum gpr {
 #define REQUEST_MACHINE_CHECK BIT(3) /* a machine check hit L0 */
 #define REQUEST_MONITOR BIT(5)	     /* the monitor stops it, or has a line for it: vmx/monitor */
 #define REQUEST_MTRRS_CHANGED BIT(4) /* of this CPU, by this CPU: EPT01 has not followed yet */
+
+/* vcpu->looks */
+#define LOOK_ABSENT BIT(0)
+#define LOOK_BREAKS BIT(1)
 
 /* An event to be injected at the next entry of the current VMCS. */
 struct event {
@@ -103,6 +108,11 @@ struct vcpu {
 	bool pending_valid;
 	bool nmi_pending; /* an NMI waits for its window */
 	bool machine_check_pending;
+	/*
+	 * What wants to look at each exit before it is handled: LOOK_ABSENT, the step over absent memory that
+	 * L1 makes; LOOK_BREAKS, the breakpoints and steps of vmx/monitor.
+	 */
+	u8 looks;
 	/* The exit being handled. */
 	u32 exit_reason; /* whole field: with EXIT_REASON_ENTRY_FAILURE */
 	struct outcome_details outcome;
@@ -114,6 +124,7 @@ struct vcpu {
 	struct l1 l1;
 	struct nested nested;
 	struct counters counters;
+	struct debugged debugged;
 };
 
 static_assert(__builtin_offsetof(struct vcpu, request) == 128, "entry.S");

@@ -18,7 +18,8 @@ enum step {
 	STEP_MACHINE_CHECK = 1 << 1, /* to the boundary where one can be delivered */
 	STEP_NMI = 1 << 2,	     /* likewise, where no window opens */
 	STEP_INIT = 1 << 3,	     /* to the first boundary after an injected event was delivered */
-	STEP_ALL = 0xf,
+	STEP_DEBUG = 1 << 4,	     /* for a person: vmx/monitor/step.c */
+	STEP_ALL = 0x1f,
 };
 
 /*

@@ -27,8 +27,14 @@ bool absent_step(struct vcpu *vcpu, gpa_t gpa)
 	if (!ept01_step_add(vcpu, GPA(gpa.v & ~(PAGE_SIZE - 1)), ptr_to_phys(vcpu->l1.absent.scratch)))
 		return false;
 	event_set_step(vcpu, STEP_ABSENT, true);
-	vcpu->l1.absent.stepping = true;
+	vcpu->looks |= LOOK_ABSENT;
 	return true;
+}
+
+void absent_step_closed(struct vcpu *vcpu, gpa_t gpa)
+{
+	/* RAM is always within the tables. */
+	ASSERT(absent_step(vcpu, gpa));
 }
 
 void absent_finish(struct vcpu *vcpu)
@@ -36,7 +42,7 @@ void absent_finish(struct vcpu *vcpu)
 	struct absent *absent = &vcpu->l1.absent;
 
 	ept01_step_end(vcpu);
-	absent->stepping = false;
+	vcpu->looks &= (u8)~LOOK_ABSENT;
 	memset(absent->scratch, 0xff, PAGE_SIZE);
 	event_set_step(vcpu, STEP_ABSENT, false);
 }

@@ -14,7 +14,6 @@ struct vcpu;
 
 /* All members: this CPU only. */
 struct absent {
-	bool stepping; /* the monitor trap flag of vmcs01 is on */
 	void *scratch; /* constant after init */
 };
 
@@ -26,6 +25,9 @@ void absent_init(struct vcpu *vcpu);
  * have.
  */
 bool absent_step(struct vcpu *vcpu, gpa_t gpa);
+
+/* L1 is to pass a closed page (closed.h): the same with the page itself in the place of the scratch page. */
+void absent_step_closed(struct vcpu *vcpu, gpa_t gpa);
 
 /* The instruction is over (or another exit came first): takes the mappings away and refills the page. */
 void absent_finish(struct vcpu *vcpu);

@@ -22,6 +22,7 @@
 #include "kernel/x86.h"
 #include "mm/page_alloc.h"
 #include "mm/ptab.h"
+#include "vmx/l1/closed.h"
 #include "vmx/l1/ept01_types.h"
 #include "vmx/hw/tlb.h"
 #include "vmx/guest/vcpu.h"
@@ -63,8 +64,9 @@ static u64 *own_table(struct ept01_step *step, u64 *entry)
 }
 
 /*
- * False: too few tables. What another CPU has mapped meanwhile is memory; a page that is there, but only to
- * be read, is a sleep register's (sleep_page.h), and what steps at it finds absent memory.
+ * False: too few tables. A closed page (closed.h) is open here, as it is. What another CPU has mapped
+ * meanwhile is memory; a page that is there, but only to be read, is a sleep register's (sleep_page.h), and
+ * what steps at it finds absent memory.
  */
 static bool add_page(struct ept01_step *step, u64 page)
 {
@@ -80,7 +82,9 @@ static bool add_page(struct ept01_step *step, u64 page)
 		if (!table)
 			return false;
 	}
-	if (!(table[page / PAGE_SIZE % ENTRIES] & EPT_WRITE))
+	if (closed_bits(page))
+		table[page / PAGE_SIZE % ENTRIES] |= EPT_RWX;
+	else if (!(table[page / PAGE_SIZE % ENTRIES] & EPT_WRITE))
 		table[page / PAGE_SIZE % ENTRIES] = step->scratch.v | ept01_leaf_bits(MEMTYPE_WB);
 	return true;
 }

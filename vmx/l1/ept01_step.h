@@ -26,7 +26,8 @@ void ept01_step_init(struct ept01_step *step);
 
 /*
  * From the next entry on the guest of the current VMCS (L1, or an L2 without EPT) finds `scratch` at this
- * page too, and this CPU alone does. False: no table can have this address.
+ * page too, or the page itself if it is a closed one, and this CPU alone does. False: no table can have this
+ * address.
  */
 bool ept01_step_add(struct vcpu *vcpu, gpa_t page, hpa_t scratch);
 

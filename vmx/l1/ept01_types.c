@@ -11,6 +11,7 @@
 #include "kernel/hw/phys.h"
 #include "kernel/x86.h"
 #include "mm/ptab.h"
+#include "vmx/l1/closed.h"
 #include "vmx/l1/sleep_page.h"
 
 static bool is_parked(u64 entry)
@@ -25,7 +26,7 @@ static bool is_leaf(u64 entry, unsigned int level)
 
 u64 ept01_leaf_bits_at(u64 gpa, u32 type)
 {
-	return ept01_leaf_bits(type) & ~(u64)(sleep_page_is(gpa) ? EPT_WRITE : 0);
+	return ept01_leaf_bits(type) & ~(u64)(sleep_page_is(gpa) ? EPT_WRITE : 0) & ~(u64)closed_bits(gpa);
 }
 
 static u64 typed(u64 leaf, u64 gpa, u32 type)

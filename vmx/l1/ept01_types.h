@@ -16,7 +16,7 @@ static inline u64 ept01_leaf_bits(u32 type)
 }
 
 /* The same at `gpa`: a page of a sleep register's, which no larger leaf contains, is for L0 alone to write
- * to. */
+ * to; a closed one (closed.h) lacks what it is closed to. */
 u64 ept01_leaf_bits_at(u64 gpa, u32 type);
 
 /* The types may be others from now on: the present entries of this table are parked. */

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * EPT violations of L1: MMIO that is mapped when it is first touched, and
- * accesses to memory that is not there. L2's are vmx/nested's.
+ * accesses to memory that is not there, or that a breakpoint keeps closed. L2's are vmx/nested's.
  * SDM: "EPT Violations", "EPT Misconfigurations".
  */
 #include "kernel/panic.h"
 #include "vmx/guest/event.h"
+#include "vmx/l1/absent.h"
+#include "vmx/l1/closed.h"
 #include "vmx/l1/sleep_page.h"
 #include "vmx/l1/vm.h"
 #include "vmx/guest/handlers.h"
@@ -13,6 +15,7 @@
 enum outcome exit_ept_violation(struct vcpu *vcpu)
 {
 	gpa_t gpa = GPA(vcpu_reg(vcpu, REG_GUEST_PHYSICAL_ADDRESS));
+	u32 closed = closed_bits(gpa.v) & (u32)vcpu_reg(vcpu, REG_EXIT_QUALIFICATION);
 	struct ept01_mapping mapping;
 
 	/* An IRET whose access was broken off had unblocked NMIs already. */
@@ -20,6 +23,11 @@ enum outcome exit_ept_violation(struct vcpu *vcpu)
 	    !(vcpu_reg(vcpu, REG_IDT_VECTORING_INFO) & INTR_INFO_VALID))
 		vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY,
 			     vcpu_reg(vcpu, REG_INTERRUPTIBILITY) | INTERRUPTIBILITY_NMI);
+	if (unlikely(closed)) {
+		if (closed_may_pass(vcpu, gpa, closed))
+			absent_step_closed(vcpu, gpa);
+		return OUTCOME_RESUME;
+	}
 	if ((vcpu_reg(vcpu, REG_EXIT_QUALIFICATION) & EPTV_WRITE) && sleep_page_is(gpa.v)) {
 		if (sleep_page_store(vcpu, gpa))
 			return OUTCOME_SKIP;

@@ -31,6 +31,7 @@
 #include "mm/pool.h"
 #include "mm/ptab.h"
 #include "vmx/hw/caps.h"
+#include "vmx/l1/closed.h"
 #include "vmx/l1/ept01_step.h"
 #include "vmx/l1/ept01_types.h"
 #include "vmx/l1/mtrr.h"
@@ -225,6 +226,23 @@ void passthru_split(gpa_t gpa)
 	take_up(gpa.v);
 	ptab_entry(&passthru.ept, gpa.v, 1);
 	unlock();
+}
+
+bool passthru_close(gpa_t gpa, u32 bits)
+{
+	u64 page = ALIGN_DOWN(gpa.v, PAGE_SIZE), *entry;
+
+	if (!memmap_is_ram(page, PAGE_SIZE) || !closed_note(page, bits))
+		return false;
+	lock();
+	take_up(page);
+	entry = ptab_entry(&passthru.ept, page, 1);
+	if (entry)
+		WRITE_ONCE(*entry, (*entry & ~(u64)EPT_RWX) | (ept01_leaf_bits_at(page, 0) & EPT_RWX));
+	else
+		closed_note(page, 0);
+	unlock();
+	return entry;
 }
 
 bool passthru_build_step(struct ept01_step *step, bool (*build)(struct ept01_step *step, const u64 *root))

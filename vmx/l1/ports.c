@@ -12,11 +12,11 @@
 
 #define RANGES_MAX 16u
 
-/* Constant after ports_init(). */
+/* Constant after ports_init(), but for what ports_watch() changes of the last two. */
 static struct port_range ranges[RANGES_MAX];
 static unsigned int range_count;
-static u64 *bitmaps[2]; /* NULL: no port is wanted */
-static bool half_wanted[2];
+static u64 *bitmaps[2];	    /* NULL: no port is wanted */
+static bool half_wanted[2]; /* atomic */
 
 void ports_add(const struct port_range *range)
 {
@@ -36,6 +36,26 @@ void ports_init(void)
 			bitmaps[port / PORT_HALF][port % PORT_HALF / 64] |= BIT(port % 64);
 			half_wanted[port / PORT_HALF] = true;
 		}
+}
+
+static bool is_of_a_range(u16 port)
+{
+	for (unsigned int i = 0; i < range_count; i++)
+		if ((u16)(port - ranges[i].first) < ranges[i].count)
+			return true;
+	return false;
+}
+
+void ports_watch(u16 port, bool on)
+{
+	u64 *word = &bitmaps[port / PORT_HALF][port % PORT_HALF / 64];
+
+	ASSERT(ports_wanted());
+	half_wanted[port / PORT_HALF] = true;
+	if (on)
+		*word |= BIT(port % 64);
+	else if (!is_of_a_range(port))
+		*word &= ~BIT(port % 64);
 }
 
 bool ports_wanted(void)

@@ -38,8 +38,12 @@ struct port_range {
 
 /* BSP, before vm_init(): L0 wants these ports of every guest.  Ranges may overlap. */
 void ports_add(const struct port_range *range);
-/* BSP, once, when all have been added: makes L0's bitmaps.  Constant from then on. */
+/* BSP, once, when all have been added: makes L0's bitmaps.  Constant from then on but for ports_watch(). */
 void ports_init(void);
+
+/* L0 wants to see accesses to this port besides, or no longer does; they are made as they are. If
+ * ports_wanted(). The machine stands still; for L2s see nested_close_bitmaps(). */
+void ports_watch(u16 port, bool on);
 
 /* There are such ports: in all, or in half 0 (to 7FFFH) or 1. */
 bool ports_wanted(void);

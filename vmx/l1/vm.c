@@ -37,12 +37,18 @@ static const struct msr_range msr_intercepts[] = {
 };
 
 /* SDM "MSR-Bitmap Address": reads of low and high MSRs, then writes of low and high ones, 1 KiB each. */
-static void msr_bitmap_set(u8 *bitmap, u32 msr, bool write)
+bool vm_want_msr(u32 msr, bool write, bool on)
 {
+	u8 *bitmap = vm.msr_bitmap01;
 	u32 bit = msr & MSR_LOW_LAST;
-	u32 part = (msr >= MSR_HIGH_FIRST ? 0x400u : 0) + (write ? 0x800u : 0);
+	u8 *byte = &bitmap[(msr >= MSR_HIGH_FIRST ? 0x400u : 0) + (write ? 0x800u : 0) + bit / 8];
+	u8 mask = (u8)(1u << (bit % 8));
+	bool was = *byte & mask;
 
-	bitmap[part + bit / 8] |= (u8)(1u << (bit % 8));
+	if (msr > MSR_LOW_LAST && (msr < MSR_HIGH_FIRST || msr > MSR_HIGH_LAST))
+		return true;
+	*byte = (u8)(on ? *byte | mask : *byte & ~mask);
+	return was;
 }
 
 /* What any of the CPUs has is intercepted on all: where it is not there, L1 gets the same #GP. */
@@ -59,9 +65,9 @@ static void add_to_msr_bitmap(bool first)
 			if (range->if_there && !rdmsr_safe(msr, &value))
 				continue;
 			if (range->read)
-				msr_bitmap_set(vm.msr_bitmap01, msr, false);
+				vm_want_msr(msr, false, true);
 			if (range->write)
-				msr_bitmap_set(vm.msr_bitmap01, msr, true);
+				vm_want_msr(msr, true, true);
 		}
 	}
 }

@@ -17,7 +17,7 @@ struct mtrr;
 struct vm {
 	u64 ept01_pointer;  /* EPTP; constant */
 	void *ept01_root;   /* any CPU, under the EPT01 lock */
-	void *msr_bitmap01; /* 4 KiB; constant after init */
+	void *msr_bitmap01; /* 4 KiB; written after init by vm_want_msr() alone */
 	/* RDMSR of what L1 is told of VMX (vmx/nested/vmcs12/caps12.c); false: #GP(0). Constant after init */
 	bool (*read_capability)(u32 msr, u64 *value);
 };
@@ -28,6 +28,10 @@ enum status vm_init(void);
 /* Each CPU of L1's, in VMX operation, one at a time and before that: which fields and MSRs it has. `first`:
  * the BSP. */
 void vm_probe_cpu(bool first);
+
+/* L0 wants this MSR's reads, or writes, or no longer does; whether it did before. An MSR beyond the bitmap
+ * exits anyhow. The machine stands still; for L2s see nested_close_bitmaps(). */
+bool vm_want_msr(u32 msr, bool write, bool on);
 
 /*
  * EPT01 for one GPA: makes a mapping if there should be one (MMIO on demand).
@@ -58,6 +62,13 @@ bool passthru_retype(const struct mtrr *mtrr);
 
 /* Maps the page around `gpa`, which is mapped, by 4 KiB.  Any CPU; the caller flushes. */
 void passthru_split(gpa_t gpa);
+
+/*
+ * The page around `gpa`, L1's RAM, is closed (closed.h) to these kinds of access from now on; 0: to none. The
+ * machine stands still; the caller has all CPUs flush.  False: it is not L1's RAM, there are too many such
+ * pages, or no table is left; then nothing has changed.
+ */
+bool passthru_close(gpa_t gpa, u32 bits);
 
 /* Whether EPT01's tables have an entry for this address.  Any CPU. */
 bool passthru_is_covered(gpa_t gpa);

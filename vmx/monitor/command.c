@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Finds a line's command, and those that move the machine: stop, go, cpu, reset.
+ * Finds a line's command, and those that move the machine: stop, go, step, cpu, reset.
  */
 #include "vmx/monitor/command.h"
 
@@ -9,6 +9,7 @@
 #include "kernel/string.h"
 #include "vmx/monitor/control.h"
 #include "vmx/monitor/output.h"
+#include "vmx/monitor/step.h"
 
 enum when { STOPPED, ANY };
 
@@ -38,16 +39,33 @@ static const struct command *find(const char *word)
 	return NULL;
 }
 
+/* A breakpoint may come first. */
+static bool stop(struct vcpu *vcpu)
+{
+	if (control_stop(vcpu)) {
+		step_note_stop(vcpu);
+		return true;
+	}
+	output("error: the machine has just stopped at something else");
+	return false;
+}
+
+/* The machine stands still behind it. */
+static bool stays(const struct command *command)
+{
+	return command->function == command_cpu || command->function == command_step;
+}
+
 static void run(struct vcpu *vcpu, const struct command *command, const struct words *words)
 {
 	bool stopped = control_is_stopped(), done;
 
-	if (command->when == STOPPED && !stopped)
-		control_stop(vcpu);
+	if (command->when == STOPPED && !stopped && !stop(vcpu))
+		return;
 	done = command->function(vcpu, words);
 	if (!done)
 		output("error: %s %s", command->name, command->arguments);
-	if (command->when == STOPPED && !stopped && !(done && command->function == command_cpu))
+	if (command->when == STOPPED && !stopped && !(done && stays(command)))
 		control_go();
 }
 
@@ -65,7 +83,9 @@ void command_execute(struct vcpu *vcpu, struct line *line)
 		else
 			output("error: no command %s; try help", words.word[0]);
 	}
-	/* Another CPU's turn: it prompts. */
+	/* Another CPU's turn: it prompts. One that goes alone does so when it stops. */
+	if (control_is_stopped() && control_goes_alone())
+		return;
 	if (control_is_stopped() && control_turn() == vcpu->cpu->id)
 		output_text("stopped> ", 9);
 	else if (!control_is_stopped())
@@ -84,8 +104,8 @@ bool command_help(struct vcpu *vcpu, const struct words *words)
 
 bool command_stop(struct vcpu *vcpu, const struct words *words)
 {
-	if (!control_is_stopped())
-		control_stop(vcpu);
+	if (!control_is_stopped() && !stop(vcpu))
+		return true;
 	for (u32 i = 0; i < percpu_count(); i++)
 		if (!control_has_stopped(i))
 			output("cpu %u: has not stopped; it waits for a SIPI, or sleeps deeper than C2", i);
@@ -99,6 +119,21 @@ bool command_go(struct vcpu *vcpu, const struct words *words)
 		return false;
 	if (control_is_stopped())
 		control_go();
+	return true;
+}
+
+#define STEPS_MAX 1000000u
+
+/* This CPU's, of whatever runs on it; the others stand still. */
+bool command_step(struct vcpu *vcpu, const struct words *words)
+{
+	u64 count = 1;
+
+	if (words->count > 2 || (words->count == 2 && !line_decimal(words->word[1], STEPS_MAX, &count)) ||
+	    !count)
+		return false;
+	step_begin(vcpu, (u32)count, 0);
+	control_go_alone(vcpu);
 	return true;
 }
 

@@ -8,12 +8,15 @@
 #include "kernel/hw/cpu.h"
 #include "kernel/percpu.h"
 #include "kernel/x86.h"
+#include "vmx/monitor/break.h"
 
 #define PERIODS_MAX 10
+#define NOBODY (~0u)
 
 static u64 period;		   /* constant after control_init() */
 static u32 stop_round;		   /* any CPU, atomic */
 static u32 turn;		   /* any CPU, atomic: written by the one that has it */
+static u32 alone = NOBODY;	   /* any CPU, atomic: written by the one that has the turn, and by itself */
 static u32 stopped_in[PERCPU_MAX]; /* each written by its CPU, atomic */
 
 void control_init(u64 ticks)
@@ -72,13 +75,25 @@ static void await(u32 id)
 		cpu_pause();
 }
 
-void control_stop(struct vcpu *vcpu)
+/* The round is begun by one CPU only; it has the turn before anybody can see that. */
+static bool begin_round(u32 self)
+{
+	u32 round = now();
+
+	if (round & 1)
+		return false;
+	__atomic_store_n(&stopped_in[self], round + 1, __ATOMIC_RELAXED);
+	return __atomic_compare_exchange_n(&stop_round, &round, round + 1, false, __ATOMIC_ACQ_REL,
+					   __ATOMIC_ACQUIRE);
+}
+
+bool control_stop(struct vcpu *vcpu)
 {
 	u32 self = vcpu->cpu->id;
 
+	if (!begin_round(self))
+		return false;
 	control_give_turn(self);
-	__atomic_store_n(&stopped_in[self], now() + 1, __ATOMIC_RELAXED);
-	__atomic_fetch_add(&stop_round, 1, __ATOMIC_ACQ_REL);
 	/* A CPU that is held, or not Socle's at all, has no vCPU. */
 	for (u32 i = 0; i < percpu_count(); i++)
 		if (i != self && percpu_get(i)->vcpu)
@@ -86,11 +101,31 @@ void control_stop(struct vcpu *vcpu)
 	for (u32 i = 0; i < percpu_count(); i++)
 		if (i != self && percpu_get(i)->vcpu)
 			await(i);
+	return true;
 }
 
 void control_go(void)
 {
+	break_settle();
 	__atomic_fetch_add(&stop_round, 1, __ATOMIC_ACQ_REL);
+}
+
+void control_go_alone(struct vcpu *vcpu)
+{
+	break_settle();
+	__atomic_store_n(&alone, vcpu->cpu->id, __ATOMIC_RELEASE);
+}
+
+bool control_goes_alone(void)
+{
+	return __atomic_load_n(&alone, __ATOMIC_ACQUIRE) != NOBODY;
+}
+
+bool control_end_alone(struct vcpu *vcpu)
+{
+	u32 self = vcpu->cpu->id;
+
+	return __atomic_compare_exchange_n(&alone, &self, NOBODY, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
 u32 control_turn(void)
@@ -111,7 +146,8 @@ bool control_stay(struct vcpu *vcpu)
 {
 	u32 *mine = &stopped_in[vcpu->cpu->id];
 
-	if (!control_is_stopped() || (READ_ONCE(vcpu->request) & REQUEST_STOP))
+	if (!control_is_stopped() || (READ_ONCE(vcpu->request) & REQUEST_STOP) ||
+	    __atomic_load_n(&alone, __ATOMIC_ACQUIRE) == vcpu->cpu->id)
 		return false;
 	if (*mine != now() && vcpu_reg(vcpu, REG_ACTIVITY) == ACTIVITY_WAIT_FOR_SIPI)
 		return false;

@@ -22,12 +22,20 @@ bool control_has_stopped(u32 id);
 void control_request_this(struct vcpu *vcpu);
 
 /*
- * Of the CPU that runs a command, in monitor_attend(): stops all others and has the turn. Returns when they
- * have stopped, or those that do not have had ten periods for it.
+ * Of a CPU between an exit and an entry: stops all others and has the turn. Returns when they have stopped,
+ * or those that do not have had ten periods for it. False: the machine stands still already, or another CPU
+ * is about to stop it.
  */
-void control_stop(struct vcpu *vcpu);
+bool control_stop(struct vcpu *vcpu);
 /* Its end, for the CPU whose turn it is. */
 void control_go(void);
+
+/* The CPU whose turn it is goes on, and the machine stands still otherwise. */
+void control_go_alone(struct vcpu *vcpu);
+/* Some CPU does. */
+bool control_goes_alone(void);
+/* This CPU did, and stops. */
+bool control_end_alone(struct vcpu *vcpu);
 
 /* Whose commands are executed; the CPU that has the turn gives it away. */
 u32 control_turn(void);

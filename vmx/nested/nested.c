@@ -69,3 +69,12 @@ struct nested_resources nested_resources(struct vcpu *vcpu)
 	ept02_count(vcpu, &out);
 	return out;
 }
+
+void nested_close_bitmaps(struct vcpu *vcpu)
+{
+	for (unsigned int i = 0; i < NESTED_VMCS_COUNT; i++) {
+		bitmaps_close(&vcpu->nested.slots[i]);
+		io_bitmaps_close(&vcpu->nested.slots[i]);
+		vcpu->nested.slots[i].dirty |= GROUP_CTL;
+	}
+}

@@ -12,4 +12,8 @@ void nested_init(struct vcpu *vcpu);
 
 struct nested_resources nested_resources(struct vcpu *vcpu);
 
+/* L0 wants other MSRs or ports from now on: every vmcs02 of this vCPU's follows; where L1's own page of an
+ * I/O bitmap is in use, at L1's next entry. The machine stands still. */
+void nested_close_bitmaps(struct vcpu *vcpu);
+
 #endif

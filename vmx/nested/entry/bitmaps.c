@@ -41,7 +41,7 @@ static u64 merged_word(struct vcpu *vcpu, struct nested_vmcs *slot, const u64 *p
 	return l1 | l0[word];
 }
 
-static void close_words(struct nested_vmcs *slot)
+void bitmaps_close(struct nested_vmcs *slot)
 {
 	for (unsigned int i = 0; i < slot->msr_opened_count; i++)
 		slot->msr_bitmap02[slot->msr_opened[i]] = ~0ull;
@@ -53,7 +53,7 @@ void bitmaps_read_again(struct vcpu *vcpu, struct nested_vmcs *slot)
 	const u64 *page;
 
 	if (!v12_has_proc(&slot->v12, PROC_MSR_BITMAPS)) {
-		close_words(slot);
+		bitmaps_close(slot);
 		return;
 	}
 	page = guest_mem_page(vcpu, GPA(slot->v12.msr_bitmap));
@@ -67,7 +67,7 @@ static void note_opened(struct nested_vmcs *slot, unsigned int word)
 		if (slot->msr_opened[i] == word)
 			return;
 	if (slot->msr_opened_count == MSR_OPENED_MAX)
-		close_words(slot);
+		bitmaps_close(slot);
 	slot->msr_opened[slot->msr_opened_count++] = (u16)word;
 }
 

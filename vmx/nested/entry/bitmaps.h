@@ -16,6 +16,8 @@ static inline void bitmaps_merge(struct vcpu *vcpu, struct nested_vmcs *slot)
 	if (unlikely(slot->msr_opened_count))
 		bitmaps_read_again(vcpu, slot);
 }
+/* All words are closed: they are opened anew, with L0's bits as they are now. */
+void bitmaps_close(struct nested_vmcs *slot);
 /*
  * L2's RDMSR or WRMSR is in hand, and L1 does not want it. True: L0 does not either, nobody had looked at
  * L1's bitmap there yet; L2 executes the instruction again.

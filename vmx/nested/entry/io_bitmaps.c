@@ -127,7 +127,7 @@ bool io_bitmaps_are_l1s(struct vcpu *vcpu)
 }
 
 /* Of any vmcs12 in the slot: what is open is read again at each entry. */
-static void close_words(struct nested_vmcs *slot)
+void io_bitmaps_close(struct nested_vmcs *slot)
 {
 	for (unsigned int i = 0; i < slot->io_opened_count; i++)
 		slot->io_page[slot->io_opened[i]] = ~0ull;
@@ -143,7 +143,7 @@ bool io_bitmaps_open(struct vcpu *vcpu, u16 port, unsigned int size)
 		return false;
 	/* Of one access, up to two words, and none of them is closed again by the other. */
 	if (slot->io_opened_count + 2 > IO_OPENED_MAX)
-		close_words(slot);
+		io_bitmaps_close(slot);
 	for (u32 at = port; at < port + size; at++) {
 		unsigned int half = at / PORT_HALF, word = at % PORT_HALF / WORD_PORTS;
 

@@ -20,6 +20,8 @@ static inline void io_bitmaps_merge(struct vcpu *vcpu, struct nested_vmcs *slot)
 	if (unlikely(slot->io_opened_count))
 		io_bitmaps_read_again(vcpu, slot);
 }
+/* All words are closed: they are opened anew, with L0's bits as they are now. */
+void io_bitmaps_close(struct nested_vmcs *slot);
 /*
  * Ports of an access of L2's that L1 does not want, and for which vmcs02 has an exit only because nobody has
  * looked at L1's bitmap there yet.  True: that is done now, L2 makes the access itself.

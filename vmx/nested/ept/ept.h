@@ -189,7 +189,7 @@ struct ept02_root {
 	bool stale; /* an INVEPT came: compare before use */
 };
 
-/* Where an instruction that is being stepped may write to the page of ones. */
+/* Where an instruction that is being stepped may write to the page of ones, or pass a closed page. */
 struct ept02_step {
 	u64 address;		 /* of the page, L2's */
 	struct ept02_root *root; /* whose tables were changed; NULL: EPT01 */
@@ -309,5 +309,10 @@ void ept02_absent_init(struct ept02_cache *cache);
 struct ept01_mapping ept02_absent_map(struct vcpu *vcpu, u64 l2gpa, bool write);
 /* The same for an L2 that runs on EPT01; without a table left for it, #GP. */
 enum outcome ept02_absent_step01(struct vcpu *vcpu, gpa_t gpa);
+/* A closed page (vmx/l1/closed.h) is to be open for the instruction in hand: `under` gets all permissions,
+ * and the leaf that is made of it goes with the step. */
+void ept02_closed_map(struct vcpu *vcpu, u64 l2gpa, struct ept01_mapping *under);
+/* The same for an L2 that runs on EPT01. */
+void ept02_closed_step01(struct vcpu *vcpu, gpa_t gpa);
 
 #endif

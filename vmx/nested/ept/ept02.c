@@ -11,6 +11,7 @@
 #include "kernel/panic.h"
 #include "mm/page_alloc.h"
 #include "vmx/nested/ept/ept.h"
+#include "vmx/l1/closed.h"
 #include "vmx/l1/sleep_page.h"
 #include "vmx/hw/tlb.h"
 #include "mm/addr.h"
@@ -137,14 +138,34 @@ static void restore_nmi_blocking(struct vcpu *vcpu, u64 qualification)
 /* L2 without EPT12 runs on EPT01: MMIO on demand, or memory that is not there. */
 static enum outcome violation01(struct vcpu *vcpu, gpa_t gpa, u64 qualification)
 {
+	u32 closed = closed_bits(gpa.v) & (u32)qualification;
 	struct ept01_mapping under;
 
 	restore_nmi_blocking(vcpu, qualification);
+	if (unlikely(closed)) {
+		if (closed_may_pass(vcpu, gpa, closed))
+			ept02_closed_step01(vcpu, gpa);
+		return OUTCOME_RESUME;
+	}
 	if ((qualification & EPTV_WRITE) && sleep_page_is(gpa.v))
 		return sleep_page_store(vcpu, gpa) ? OUTCOME_SKIP : ept02_absent_step01(vcpu, gpa);
 	if (!vm_ept01_lookup(gpa, &under))
 		return ept02_absent_step01(vcpu, gpa);
 	ept01_step_follow(vcpu);
+	return OUTCOME_RESUME;
+}
+
+/* The page itself for one instruction, if that may pass. */
+static COLD enum outcome violation_of_closed(struct vcpu *vcpu, u64 l2gpa, const struct ept12_walk *walk,
+					     u32 closed)
+{
+	struct ept01_mapping under;
+
+	if (closed_may_pass(vcpu, GPA(walk->gpa), closed) && ept02_look_under(vcpu, walk->gpa, &under)) {
+		ept02_closed_map(vcpu, l2gpa, &under);
+		ept02_fill(vcpu, vcpu->nested.current->ept02, l2gpa, walk, &under);
+	}
+	restore_nmi_blocking(vcpu, vcpu_reg(vcpu, REG_EXIT_QUALIFICATION));
 	return OUTCOME_RESUME;
 }
 
@@ -188,6 +209,8 @@ enum outcome ept02_violation(struct vcpu *vcpu)
 		ept12_explain(vcpu, &root->role, result, l2gpa, access, &walk);
 		return reflect(vcpu, &fault);
 	}
+	if (unlikely(closed_bits(walk.gpa) & access))
+		return violation_of_closed(vcpu, l2gpa, &walk, closed_bits(walk.gpa) & (u32)access);
 	if (unlikely((access & EPTV_WRITE) && sleep_page_is(walk.gpa))) {
 		if (sleep_page_store(vcpu, GPA(walk.gpa)))
 			return OUTCOME_SKIP;

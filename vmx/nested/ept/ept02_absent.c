@@ -2,10 +2,11 @@
 /*
  * L2 at memory that is not there: EPT12 (or L1's shadow paging) leads to L0's
  * window. Reads find a page of ones; an instruction that writes is stepped
- * over that page by the monitor trap flag, then the page is made anew. L1's
- * own accesses are vmx/l1/absent.c's.
+ * over that page by the monitor trap flag, then the page is made anew. Closed
+ * pages (vmx/l1/closed.h) are passed in the same way. L1's own accesses are vmx/l1/absent.c's.
  * SDM: "Monitor Trap Flag".
  */
+#include "kernel/panic.h"
 #include "kernel/string.h"
 #include "mm/page_alloc.h"
 #include "vmx/nested/ept/ept.h"
@@ -94,6 +95,19 @@ enum outcome ept02_absent_step01(struct vcpu *vcpu, gpa_t gpa)
 		return outcome_gp(vcpu, 0);
 	remember(vcpu, gpa.v);
 	return OUTCOME_RESUME;
+}
+
+void ept02_closed_map(struct vcpu *vcpu, u64 l2gpa, struct ept01_mapping *under)
+{
+	under->rwx = EPT_RWX;
+	remember(vcpu, l2gpa);
+}
+
+void ept02_closed_step01(struct vcpu *vcpu, gpa_t gpa)
+{
+	/* RAM is always within the tables. */
+	ASSERT(ept01_step_add(vcpu, GPA(ALIGN_DOWN(gpa.v, PAGE_SIZE)), page_phys(vcpu->nested.ept->absent)));
+	remember(vcpu, gpa.v);
 }
 
 bool ept02_absent_finish(struct vcpu *vcpu)

@@ -5,6 +5,7 @@
  */
 #include "kernel/cmdline.h"
 #include "vmx/hw/tlb.h"
+#include "vmx/l1/closed.h"
 #include "vmx/nested/ept/ept.h"
 
 /* Entries of EPT02 have A and D set from the start: hardware need not write them. */
@@ -164,8 +165,8 @@ void ept02_fill(struct vcpu *vcpu, struct ept02_root *root, u64 l2gpa, const str
 		ept02_snapshot(cache, table)[index] = leaf12;
 	ept02_set_leaf(cache, table, index, entry);
 	/* The page of ones is nobody's neighbour, though L1 may name its address; and it is stepped, perhaps.
-	 */
-	if (walk->leaf == 1 && !under->ignore_pat)
+	 * A closed page is open for a step alone, and L1 may have it at many addresses. */
+	if (walk->leaf == 1 && !under->ignore_pat && !closed_bits(under->hpa))
 		fill_around(vcpu, root, table, index, under);
 	cache->counters->ept02_fills++;
 }

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+"""Breakpoints and steps of the monitor, in L1 and in an L2: where they stop, and that neither guest can tell."""
+import re
+
+import pytest
+from conftest import boot, guest_image, show
+from test_monitor import SETTINGS, Monitored, results, value
+
+STOPPED = rb"(stopped|running)> $"
+
+
+def await_stop(run, command):
+    """What is said when the guest has come to what `command` waits for."""
+    run.terminal.send(command + "\r")
+    run.terminal.expect(rb"\n((?:breakpoint|step)[^\r\n]*)\r?\nstopped> $")
+    return run.terminal.match.group(1).decode("ascii")
+
+
+def registers(run):
+    return run.ask("regs")[0]
+
+
+@pytest.mark.parametrize("level, counter, test, cpus", ((2, "rcx", "l2_loops", 1), (1, None, "l1_loops", 2)))
+def test_break_and_step(level, counter, test, cpus):
+    """In a loop of two instructions with interrupts off: break at one, pass it, step by both, watch its count."""
+    args = "tests=" + test
+    bare = boot(guest_image("monitored"), l1_args=args, bare=True, cpus=cpus, **SETTINGS)
+    run = Monitored("break-%d" % level, args, cpus=cpus)
+    run.terminal.expect(STOPPED)
+    assert run.began.wait(120)
+    assert run.ask("stop")[1] == "stopped"
+    run.ask("cpu 0")
+    here = value(registers(run), "rip")
+    assert run.ask("break %x" % here)[0][0].startswith("1 code l%d %x length 1" % (level, here))
+    where = "breakpoint 1: cpu 0, L%d at %x, exit EPT_VIOLATION" % (level, here)
+    assert await_stop(run, "go").startswith(where)
+    first = registers(run)
+    assert value(first, "rip") == here
+    # once more around
+    assert await_stop(run, "go").startswith(where)
+    second = registers(run)
+    if counter:
+        assert value(second, counter) == value(first, counter) - 1
+    stepped = await_stop(run, "step")
+    assert re.match(r"step: cpu 0, L%d at [0-9a-f]+$" % level, stepped) and not stepped.endswith(" %x" % here), stepped
+    # its end would be the breakpoint's
+    assert await_stop(run, "step 2").startswith(where)
+    assert run.ask("break delete all")[1] == "stopped"
+    assert await_stop(run, "step 2") == "step: cpu 0, L%d at %x" % (level, here)
+    assert [line for line in registers(run) if line.startswith("cr0")] == [line for line in first if line.startswith("cr0")]
+    assert run.ask("break exit CPUID")[0][0] == "1 exit CPUID l0"
+    assert run.ask("break delete 1")[1] == "stopped"
+    assert run.ask("go") == ([], "running")
+    result = run.end()
+    assert results(result) == results(bare) and len(results(result)) > 2, show(result)

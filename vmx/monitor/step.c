@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An exit is noted before it is handled, and judged before the next entry, when all that the instruction
+ * leads to has been done: RIP has moved, or L1 runs in L2's place. Steps are the monitor trap flag's, but an
+ * instruction that L0 emulates, and a switch of levels, are boundaries without it. L1's own monitor trap flag
+ * over L2 is not touched: both make the same exit, and it is L1's.
+ * SDM: "Monitor Trap Flag", "Debug Exceptions".
+ */
+#include "vmx/monitor/step.h"
+
+#include "kernel/x86.h"
+#include "vmx/guest/event.h"
+#include "vmx/hw/exits.h"
+#include "vmx/l1/closed.h"
+#include "vmx/monitor/break.h"
+#include "vmx/monitor/control.h"
+#include "vmx/monitor/output.h"
+#include "vmx/nested/nested.h"
+
+#define WAITS_MAX 50u /* ends of the timer, a second */
+
+static struct stop last; /* the CPU's whose turn it is */
+
+static u64 linear_rip(struct vcpu *vcpu)
+{
+	u64 rip = vcpu_reg(vcpu, REG_RIP);
+
+	return vcpu_is_64bit(vcpu) ? rip : (u32)(rip + vcpu_reg(vcpu, REG_SEG_BASE(SEG_CS)));
+}
+
+/* ---- exits ---- */
+
+void step_exit(struct vcpu *vcpu)
+{
+	struct debugged *d = &vcpu->debugged;
+	u32 reason = vcpu->exit_reason & 0xffff;
+
+	d->exited = true;
+	d->exit_level = (u8)vcpu->guest->level;
+	d->exit_reason = vcpu->exit_reason;
+	d->exit_rip = linear_rip(vcpu);
+	d->entry_failures = vcpu->nested.counters.entry_failures;
+	if (reason == EXIT_VMLAUNCH || reason == EXIT_VMRESUME)
+		d->exit_next = d->exit_rip + vcpu_reg(vcpu, REG_EXIT_INSTRUCTION_LENGTH);
+	event_set_step(vcpu, STEP_DEBUG, false);
+	if (!d->hit && break_wants_exits())
+		d->hit = (u16)break_of_exit(vcpu);
+	control_request_this(vcpu);
+}
+
+/* Whether the guest may touch a closed page: all may but an instruction with a breakpoint, met anew. */
+static bool asked(struct vcpu *vcpu, gpa_t gpa, u32 access)
+{
+	struct debugged *d = &vcpu->debugged;
+	u64 rip = linear_rip(vcpu);
+	unsigned int hit = access & EPT_EXEC ? break_at(vcpu->guest->level, rip, gpa) : 0;
+
+	vcpu->looks |= LOOK_BREAKS;
+	control_request_this(vcpu);
+	if (hit && !(d->passing && d->passing_level == vcpu->guest->level && d->passing_rip == rip)) {
+		d->exit_level = (u8)vcpu->guest->level;
+		d->exit_reason = vcpu->exit_reason;
+		d->exit_rip = rip;
+		d->hit = (u16)hit;
+		return false;
+	}
+	if (access & EPT_WRITE)
+		d->writing = true;
+	return true;
+}
+
+void step_init(void)
+{
+	closed_ask(asked);
+}
+
+/* ---- what came of it ---- */
+
+/* SDM "VM-Entry Failures": VMfail leaves L1 behind the instruction, a late failure at its host state. */
+static bool entry_has_failed(struct vcpu *vcpu)
+{
+	const struct debugged *d = &vcpu->debugged;
+	u32 reason = d->exit_reason & 0xffff;
+
+	if (vcpu->nested.counters.entry_failures != d->entry_failures)
+		return true;
+	return d->exit_level == 1 && (reason == EXIT_VMLAUNCH || reason == EXIT_VMRESUME) &&
+	       !vcpu->nested.in_l2 && linear_rip(vcpu) == d->exit_next;
+}
+
+static void judge_steps(struct debugged *d, u8 level, u64 rip, bool mtf)
+{
+	if (!d->steps)
+		return;
+	if ((d->exit_reason & 0xffff) == EXIT_PREEMPTION_TIMER && control_goes_alone() &&
+	    ++d->waits >= WAITS_MAX)
+		d->hit = HIT_WAITS;
+	if ((d->step_level && d->step_level != level) ||
+	    (!mtf && level == d->from_level && rip == d->from_rip))
+		return;
+	d->from_level = level;
+	d->from_rip = rip;
+	if (!--d->steps && !d->hit)
+		d->hit = HIT_STEP;
+}
+
+static void judge(struct vcpu *vcpu)
+{
+	struct debugged *d = &vcpu->debugged;
+	u8 level = (u8)vcpu->guest->level;
+	u64 rip = linear_rip(vcpu);
+	bool mtf = d->exit_reason == EXIT_MTF && d->exit_level == level;
+
+	if (d->passing_level == level && (mtf || rip != d->passing_rip))
+		d->passing = false;
+	if (d->writing && (d->exit_reason & 0xffff) != EXIT_EPT_VIOLATION) {
+		unsigned int hit = break_of_write(vcpu);
+
+		d->writing = false;
+		if (!d->hit)
+			d->hit = (u16)hit;
+	}
+	if (!d->hit && break_of_entry() && entry_has_failed(vcpu))
+		d->hit = (u16)break_of_entry();
+	judge_steps(d, level, rip, mtf);
+}
+
+static void tell(struct vcpu *vcpu)
+{
+	const struct debugged *d = &vcpu->debugged;
+	const struct breakpoint *b = break_get(last.hit);
+	u64 now = linear_rip(vcpu);
+
+	if (b)
+		output("breakpoint %u: cpu %u, L%u at %llx, exit %s; L%u goes on at %llx", last.hit, last.cpu,
+		       last.level, LL(last.rip), exit_reason_name(d->exit_reason & 0xffff),
+		       vcpu->guest->level, LL(now));
+	else
+		output("step: cpu %u, L%u at %llx%s", last.cpu, vcpu->guest->level, LL(now),
+		       last.hit == HIT_WAITS ? ", which waits" : "");
+}
+
+/* The machine stops for it, unless another CPU stops it now: then it is told when that has ended. */
+static void stop_for(struct vcpu *vcpu)
+{
+	struct debugged *d = &vcpu->debugged;
+	bool stepped = d->hit >= HIT_STEP;
+
+	if (!stepped && !break_get(d->hit)) {
+		d->hit = 0;
+		return;
+	}
+	if (control_end_alone(vcpu))
+		;
+	else if (control_stop(vcpu))
+		output_text("\n", 1); /* behind the prompt */
+	else
+		return;
+	last = (struct stop){ .cpu = vcpu->cpu->id, .hit = d->hit };
+	last.level = stepped ? (u8)vcpu->guest->level : d->exit_level;
+	last.rip = stepped ? linear_rip(vcpu) : d->exit_rip;
+	d->hit = 0;
+	d->steps = 0;
+	d->passing = true;
+	d->passing_level = (u8)vcpu->guest->level;
+	d->passing_rip = linear_rip(vcpu);
+	tell(vcpu);
+}
+
+void step_look(struct vcpu *vcpu)
+{
+	struct debugged *d = &vcpu->debugged;
+
+	if (d->exited)
+		judge(vcpu);
+	d->exited = false;
+	if (d->hit)
+		stop_for(vcpu);
+}
+
+void step_prepare(struct vcpu *vcpu)
+{
+	struct debugged *d = &vcpu->debugged;
+	bool steps = d->steps && (!d->step_level || d->step_level == vcpu->guest->level);
+
+	/* Told before the guest runs. */
+	if (d->hit)
+		control_request_this(vcpu);
+	if (d->steps || d->passing || d->writing || break_wants_exits())
+		vcpu->looks |= LOOK_BREAKS;
+	else
+		vcpu->looks &= (u8)~LOOK_BREAKS;
+	event_set_step(vcpu, STEP_DEBUG, steps);
+}
+
+void step_begin(struct vcpu *vcpu, u32 count, unsigned int level)
+{
+	struct debugged *d = &vcpu->debugged;
+
+	d->steps = count;
+	d->step_level = (u8)level;
+	d->from_level = (u8)vcpu->guest->level;
+	d->from_rip = linear_rip(vcpu);
+	d->waits = 0;
+}
+
+const struct stop *step_last_stop(void)
+{
+	return &last;
+}
+
+void step_note_stop(struct vcpu *vcpu)
+{
+	last = (struct stop){ .cpu = vcpu->cpu->id,
+			      .level = (u8)vcpu->guest->level,
+			      .rip = linear_rip(vcpu) };
+}
