@@ -31,3 +31,8 @@ bool pace_allows(u64 *next)
 	*next = now + interval;
 	return true;
 }
+
+void pace_rest(u64 *next)
+{
+	*next = rdtsc() + interval;
+}

@@ -15,4 +15,7 @@ void pace_init(void);
 /* True: it has been long enough since this CPU was last told so with this `next`, which starts as 0. */
 bool pace_allows(u64 *next);
 
+/* It takes long to say, and is said: the pause begins now. */
+void pace_rest(u64 *next);
+
 #endif

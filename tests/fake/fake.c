@@ -543,7 +543,7 @@ void log_line(enum log_level level, const char *fmt, ...)
 	va_end(args);
 }
 
-/* The lines as one. */
+/* Line by line, and as slowly as a serial port. */
 bool log_try_text(const char *text, size_t length)
 {
 	size_t line = 0;
@@ -552,6 +552,7 @@ bool log_try_text(const char *text, size_t length)
 		if (text[i] == '\n') {
 			log_report("%.*s", (int)(i - line), text + line);
 			line = i + 1;
+			tsc += 1000;
 		}
 	return true;
 }

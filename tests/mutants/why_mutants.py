@@ -17,6 +17,7 @@ MUTANTS = [
     Mutant("told-without-a-pause", "kernel/pace.c",
            [("\tif (now < *next && *next - now <= interval)\n\t\treturn false;\n", "")],
            "explain: two_come_a_tenth_of_a_second_apart"),
+    Mutant("pause-while-it-is-told", EXPLAIN, [("\tpace_rest(&explain->next);\n", "")], "explain: the_pause_begins_at_the_end"),
     Mutant("untold-not-counted", EXPLAIN,
            [("REFUSED_ABORT)) {\n\t\texplain->untold++;", "REFUSED_ABORT)) {")], "explain: a_rule_is_told_once"),
     Mutant("field-not-traced", VMCS,

@@ -20,7 +20,8 @@ PARAGRAPHS = {
     "ept_entry an EPT entry is writable": ("EPT misconfiguration, exit reason 49", "level 1: [0-9a-f]+002$", "readable too"),
     "launch_twice VMLAUNCH again": ("VMLAUNCH at .* refused: VM-instruction error 4", "VMLAUNCH needs a VMCS that is clear"),
     "field a field that there is not": ("VMWRITE at .* refused: VM-instruction error 12", "field  encoding 4ffe"),
-    "no_vmcs no current VMCS": ("VMLAUNCH at .* refused: VMfailInvalid", "there is a current VMCS"),
+    # before VMLAUNCH the test writes the host's stack pointer, which is refused first (but for VMCS shadowing)
+    "no_vmcs no current VMCS": ("(VMWRITE|VMLAUNCH) at .* refused: VMfailInvalid", "there is a current VMCS"),
     "guest_triple a guest without IDT": ("triple fault, exit reason 2 to L1", "idtr base 7000000000 limit fff$",
                                          "#DF   at 7000000080; it is not in mapped RAM",
                                          "code   none: RIP leads to no RAM",

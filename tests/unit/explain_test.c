@@ -5,6 +5,7 @@
  */
 #include "tests/unit/cmocka_all.h"
 
+#include "kernel/hw/cpu.h"
 #include "kernel/pace.h"
 #include "kernel/x86.h"
 #include "tests/unit/machine.h"
@@ -112,6 +113,30 @@ static void two_come_a_tenth_of_a_second_apart(void **state)
 	assert_int_equal(told("more   5 refusals"), 1);
 }
 
+/* The pause begins when a paragraph has been written, which takes longer than the pause if it is a long one.
+ */
+static void the_pause_begins_at_the_end(void **state)
+{
+	const u64 *next = &machine_vcpu->nested.explain.next;
+	u64 own = 0, interval;
+
+	(void)state;
+	pace_init();
+	assert_true(pace_allows(&own));
+	interval = own - rdtsc();
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	l1_vmwrite(VMCS_pin_controls, 0);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 7);
+	assert_int_equal(told(REFUSED_7), 1);
+	assert_true(*next - rdtsc() > interval - 2000);
+	pace_rest(&own);
+	assert_false(pace_allows(&own));
+	fake_pass_time();
+	assert_true(pace_allows(&own));
+}
+
 /* Where the field was written is in the trace, unless the processor wrote it in the shadow VMCS. */
 static void the_writer_is_named(void **state)
 {
@@ -154,6 +179,7 @@ int main(void)
 		MACHINE_TEST(all_are_told, "explain=all"),
 		MACHINE_TEST(nothing_is_told, "explain=off"),
 		MACHINE_TEST(two_come_a_tenth_of_a_second_apart, "explain=all"),
+		MACHINE_TEST(the_pause_begins_at_the_end, "explain=all"),
 		MACHINE_TEST(the_writer_is_named, "shadow-vmcs=off"),
 		MACHINE_TEST_BOTH(instructions_are_explained),
 	};

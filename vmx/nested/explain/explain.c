@@ -62,6 +62,7 @@ static COLD void end(struct vcpu *vcpu, struct paragraph *p)
 		explain->untold++;
 		return;
 	}
+	pace_rest(&explain->next);
 	explain->untold = 0;
 	if (options.explain == EXPLAIN_FIRST || rule_rows[p->rule].outcome == REFUSED_ABORT)
 		explain->told[p->rule / 64] |= BIT(p->rule % 64);
