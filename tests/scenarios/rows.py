@@ -4,6 +4,8 @@ from scenario import Row, consoles
 
 GUESTS = r"^(SELFTEST|L2 says|KVMLET guest end: \w+|L1 (PARAMETER|KVM PARAM|KILLED|RELOADED|STOPPED|(UN)?PLUGGED))"
 LOG = "^LOG |^L1 (vmx|WARN) "
+# Socle's paragraphs of what no hypervisor wants.
+REFUSED = ("socle: cpu .* (refused|failed): ", "socle: cpu .* VMX abort", "socle: .*triple fault")
 SHORT = {"^SELFTEST .* PASS": 4}
 
 # Lines of L1's kernel log that may differ from the bare processor's, and why: tools/rules/linux.rules.
@@ -68,6 +70,9 @@ ROWS = (
     # ---- whole systems as L2 ----
     Row("linux64", "l2", "linux64q", mem=768, must=("^L2 UP", "^KVMLET guest end: reset")),
     Row("linux64-haswell", "l2", "linux64q", model="haswell", mem=768, must=("^L2 UP", "^KVMLET guest end: reset")),
+    # the one thing to explain of a healthy KVM: exits that it works by. Its own lines may be cut
+    Row("linux64-explained", "l2", "linux64q", model="haswell", mem=768, options="explain=all", never=REFUSED,
+        must=("L2 UP", "EPT violation, exit reason 48 to L1, which may want it")),
     Row("linux64-smp", "l2", "linux64smpq", cpus=2, mem=768, must=("^L2 UP .* cpus=2 ", "^KVMLET guest end: reset")),
     Row("linux32", "l2", "linux32q", mem=768, must=("^L2 UP", "^KVMLET guest end: reset")),
     Row("several", "l2", "several:linux64q:linux64q:linux32q:selftest", cpus=2, mem=1024, ips=100_000_000,

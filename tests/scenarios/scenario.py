@@ -70,7 +70,8 @@ def boots(row, build, bare):
         what["modules"] = [*what["modules"], made]
         bare = True
     # what Socle says in the middle of L1's lines cannot be compared
-    options = "explain=off " + row.options + (" " + l1.SOCLE_OPTIONS if row.steps else "")
+    options = row.options if "explain=" in row.options else "explain=off " + row.options
+    options += " " + l1.SOCLE_OPTIONS if row.steps else ""
     what.update(bare=bare, options="" if bare else options)
     return what, settings
 

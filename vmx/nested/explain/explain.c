@@ -292,7 +292,8 @@ COLD void explain_ept(struct vcpu *vcpu, enum rule rule, const struct explain_wa
 
 	if (!begin(vcpu, &p, rule))
 		return;
-	text_add(&p.text, "L2 at 0x%llx: EPT %s, exit reason %u to L1\n",
+	/* A hypervisor that maps on demand, or has MMIO behind such entries, works by these exits. */
+	text_add(&p.text, "L2 at 0x%llx: EPT %s, exit reason %u to L1, which may want it\n",
 		 (unsigned long long)vcpu_reg(vcpu, REG_RIP),
 		 misconfigured ? "misconfiguration" : "violation",
 		 misconfigured ? EXIT_EPT_MISCONFIG : EXIT_EPT_VIOLATION);
