@@ -177,9 +177,10 @@ static bool take_pieces(u64 size, u64 share)
 
 enum status window_grow(u32 cpus, u32 parked, bool ept_1g)
 {
-	u64 tables = table_pages(ept_1g, options.ept_large) * PAGE_SIZE, needed, size, ept02;
+	u64 tables = table_pages(ept_1g, options.ept_large) * PAGE_SIZE, needed, size, ept02, cpu;
 
-	needed = taken + SHARED_SIZE + tables + parked * PARKED_SIZE + cpus * CPU_SIZE;
+	cpu = CPU_SIZE + options.trace_size;
+	needed = taken + SHARED_SIZE + tables + parked * PARKED_SIZE + cpus * cpu;
 	options.ept02_budget = ept02 = ept02_bytes(needed, cpus);
 	needed += cpus * ept02;
 	size = options.reserve ? options.reserve : needed;
@@ -189,7 +190,7 @@ enum status window_grow(u32 cpus, u32 parked, bool ept_1g)
 		log_warn("reserve= is taken as %llu KiB, in whole 2 MiB",
 			 (unsigned long long)(ALIGN_UP(size, SIZE_2M) >> 10));
 	if (size > MEMORY_END ||
-	    !take_pieces(ALIGN_UP(size, SIZE_2M) - taken, ALIGN_UP(CPU_SIZE + ept02, SIZE_2M)))
+	    !take_pieces(ALIGN_UP(size, SIZE_2M) - taken, ALIGN_UP(cpu + ept02, SIZE_2M)))
 		return status_with(STATUS_NO_WINDOW, "%llu KiB of Socle's own memory for %u CPUs in %llu MiB",
 				   (unsigned long long)(size >> 10), cpus,
 				   (unsigned long long)(usable_bytes() >> 20));

@@ -65,6 +65,29 @@ static bool parse_ept02(const char *value, void *where)
 	return true;
 }
 
+#define TRACE_USUAL (1u << 20)
+#define TRACE_LEAST 4096u
+#define TRACE_MOST (64u << 20)
+
+/* off, on, or a size: the next lower power of 2, within bounds. */
+static bool parse_trace(const char *value, void *where)
+{
+	u64 wanted = TRACE_USUAL, size = TRACE_LEAST;
+
+	if (!strcmp(value, "off")) {
+		*(u64 *)where = 0;
+		return true;
+	}
+	if (strcmp(value, "on") && !parse_size(value, &wanted))
+		return false;
+	while (2 * size <= MIN(wanted, (u64)TRACE_MOST))
+		size *= 2;
+	if (size != wanted)
+		print_format(note, sizeof(note), "trace= is taken as %u KiB", (u32)(size >> 10));
+	*(u64 *)where = size;
+	return true;
+}
+
 static bool parse_either(const char *value, const char *yes, const char *no, void *where)
 {
 	bool is_yes = !strcmp(value, yes);

@@ -60,6 +60,7 @@ struct options {
 	bool dma_test;
 	bool check;
 	bool help;
+	u64 trace_size;	  /* bytes per CPU for the exit trace, a power of 2; 0: off */
 	u64 ept02_budget; /* bytes per CPU; 0: boot/window.c has not chosen it yet */
 };
 

@@ -7,15 +7,28 @@
 
 #include "kernel/cmdline.h"
 #include "kernel/hw/cpu.h"
+#include "kernel/log_ring.h"
 #include "kernel/print.h"
 
 #define LINE_MAX 512
 
 static void (*log_sink)(const char *text, size_t len);
 static void (*stop_hook)(void);
+static struct log_ring ring;
 static u32 log_lock;	  /* any CPU, atomic */
 static u32 text_lock;	  /* any CPU, atomic: nobody waits for it */
 static bool log_unlocked; /* a CPU panicked: no lock any more */
+
+static void lock(void)
+{
+	while (__atomic_exchange_n(&log_lock, 1, __ATOMIC_ACQUIRE) && !READ_ONCE(log_unlocked))
+		cpu_pause();
+}
+
+static void unlock(void)
+{
+	__atomic_store_n(&log_lock, 0, __ATOMIC_RELEASE);
+}
 
 void log_set_sink(void (*sink)(const char *text, size_t len))
 {
@@ -31,10 +44,9 @@ void log_stop(void)
 {
 	if (!stop_hook)
 		return;
-	while (__atomic_exchange_n(&log_lock, 1, __ATOMIC_ACQUIRE) && !READ_ONCE(log_unlocked))
-		cpu_pause();
+	lock();
 	stop_hook();
-	__atomic_store_n(&log_lock, 0, __ATOMIC_RELEASE);
+	unlock();
 }
 
 void log_break_lock(void)
@@ -63,15 +75,26 @@ void log_line(enum log_level level, const char *fmt, ...)
 	size_t len = sizeof("socle: ") - 1;
 	va_list args;
 
-	if (level > options.log || !log_sink)
+	if (level > options.log)
 		return;
 	va_start(args, fmt);
 	len += print_vformat(line + len, sizeof(line) - 1 - len, fmt, args);
 	va_end(args);
 	line[len++] = '\n';
 
-	while (__atomic_exchange_n(&log_lock, 1, __ATOMIC_ACQUIRE) && !READ_ONCE(log_unlocked))
-		cpu_pause();
-	log_sink(line, len);
-	__atomic_store_n(&log_lock, 0, __ATOMIC_RELEASE);
+	lock();
+	log_ring_add(&ring, line, len);
+	if (log_sink)
+		log_sink(line, len);
+	unlock();
+}
+
+size_t log_read(u64 *position, char *to, size_t size)
+{
+	size_t length;
+
+	lock();
+	length = log_ring_read(&ring, position, to, size);
+	unlock();
+	return length;
 }

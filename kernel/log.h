@@ -19,7 +19,14 @@ void log_line(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
  */
 bool log_try_text(const char *text, size_t length);
 
-/* Nothing is lost before a sink exists, but nothing is kept either. */
+/*
+ * What was logged last (16 KiB of it, kernel/log_ring.h), from *position on, which is 0 at first: at most
+ * `size` bytes. *position moves behind them. 0: nothing newer. Any CPU; it waits for a line that another one
+ * is writing.
+ */
+size_t log_read(u64 *position, char *to, size_t size);
+
+/* What was logged before there is a sink is in log_read() alone. */
 void log_set_sink(void (*sink)(const char *text, size_t len));
 
 /* What is to be done before the lines of a stop: a sink that L1 had is asked for again. log_stop() calls it,

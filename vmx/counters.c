@@ -7,10 +7,11 @@
  * nested_counters; EBX = 4 sets L0's own wish for page faults, which nobody but L0
  * must notice; EBX = 5 returns in RAX the checksum of piece ECX of Socle's own code and constants, in RDX how
  * many pieces there are; EBX = 6 returns in RAX how much is in use of resource ECX (audit.h); EBX = 8
- * returns in RAX the number ECX of kernel/hw/count.h, all ones in a build that does not count; 5, 6 and 4
- * from ring 0 only, whatever the options: what prints takes millions of instructions, so exit.c lets no
- * program of L1's come here, but with counters=on. All are this CPU's. Anything else, and L1 outside VMX
- * operation, see exit.c. A Socle on another one asks it to print as well, after itself.
+ * returns in RAX the number ECX of kernel/hw/count.h, all ones in a build that does not count; EBX = 9 reads
+ * the log and the exit trace (read_out.c); 5, 6 and 4 from ring 0 only, whatever the options: what prints
+ * takes millions of instructions, so exit.c lets no program of L1's come here, but with counters=on. All are
+ * this CPU's. Anything else, and L1 outside VMX operation, see exit.c. A Socle on another one asks it to
+ * print as well, after itself.
  */
 #include "kernel/hw/count.h"
 #include "kernel/hw/vmx.h"
@@ -22,6 +23,7 @@
 #include "vmx/hw/exits.h"
 #include "vmx/l1/exit_cpu.h"
 #include "vmx/exit.h"
+#include "vmx/read_out.h"
 #include "vmx/wish.h"
 
 enum {
@@ -33,6 +35,7 @@ enum {
 	CALL_RESOURCE = 6,
 	CALL_PRINT_ALL = 7,
 	CALL_HARDWARE = 8,
+	CALL_READ = 9,
 };
 
 /*
@@ -217,6 +220,7 @@ enum outcome debug_call(struct vcpu *vcpu)
 	case CALL_RESOURCE: return audit_call(vcpu, call, reg);
 	case CALL_NESTED: vcpu->gpr[GPR_RAX] = nested_counter(vcpu, reg); return OUTCOME_SKIP;
 	case CALL_HARDWARE: vcpu->gpr[GPR_RAX] = hardware_counter(reg); return OUTCOME_SKIP;
+	case CALL_READ: return debug_read(vcpu);
 	default: return outcome_ud(vcpu);
 	}
 }

@@ -11,6 +11,7 @@
 #include "kernel/percpu.h"
 #include "kernel/x86.h"
 #include "mm/page_alloc.h"
+#include "vmx/guest/exit_trace.h"
 #include "vmx/monitor/monitor.h"
 #include "vmx/l1/l1.h"
 #include "vmx/nested/nested.h"
@@ -29,8 +30,8 @@ static void choose_flushes(struct vcpu *vcpu)
 
 	if (has & CPUID_7_EDX_ARCH_CAPABILITIES)
 		arch = rdmsr(MSR_IA32_ARCH_CAPABILITIES);
-	vcpu->wish.flush_buffers =
-		has && ((has & CPUID_7_EDX_MD_CLEAR) || (arch & (ARCH_CAP_FB_CLEAR | ARCH_CAP_RFDS_CLEAR)));
+	if (has && ((has & CPUID_7_EDX_MD_CLEAR) || (arch & (ARCH_CAP_FB_CLEAR | ARCH_CAP_RFDS_CLEAR))))
+		vcpu->before_entry |= BEFORE_ENTRY_FLUSH;
 	vcpu->wish.flush_l1d =
 		(has & CPUID_7_EDX_L1D_FLUSH) && !(arch & (ARCH_CAP_RDCL_NO | ARCH_CAP_SKIP_L1DFL));
 }
@@ -44,6 +45,7 @@ struct vcpu *vcpu_create(struct percpu *cpu, struct vm *the_vm, const struct l1_
 	wish_init(vcpu);
 	vcpu->wish.ibpb = options.ibpb && (cpuid(CPUID_LEAF_EXTENDED_FEATURES, 0).edx & CPUID_7_EDX_IBRS);
 	choose_flushes(vcpu);
+	exit_trace_init(vcpu);
 	l1_init(vcpu);
 	nested_init(vcpu);
 	l1_start(vcpu, start);

@@ -16,12 +16,12 @@
 #include "kernel/msr.h"
 #include "kernel/panic.h"
 #include "kernel/percpu.h"
-#include "kernel/print.h"
 #include "kernel/trap.h"
 #include "kernel/x86.h"
 #include "vmx/hw/entry.h"
 #include "vmx/hw/exits.h"
 #include "vmx/guest/event.h"
+#include "vmx/guest/exit_trace.h"
 #include "vmx/inject.h"
 #include "vmx/l1/late.h"
 #include "vmx/hw/tlb.h"
@@ -34,26 +34,31 @@
 #include "vmx/nested/insn/insn.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
 #include "vmx/l1/exit_msr.h"
+#include "vmx/crash.h"
 #include "vmx/exit.h"
 #include "vmx/wish.h"
 #include "vmx/monitor/monitor.h"
 #include "vmx/monitor/step.h"
 
+/* Behind a test that hardly ever succeeds: so that the test itself is one comparison with memory. */
+static inline void read_again(void)
+{
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
 static inline void trace(struct vcpu *vcpu, struct vmcs *vmcs, u32 reason)
 {
-	struct trace_entry *entry;
+	struct trace_event *entry = trace_ring_next(&vcpu->counters.trace);
 
-	vcpu->counters.trace_at =
-		(vcpu->counters.trace_at + (u32)sizeof(*entry)) % (u32)sizeof(vcpu->counters.trace);
-	entry = vcpu_trace(vcpu, 0);
+	vcpu->counters.trace.newest = entry;
 	entry->reason = (u16)reason;
 	entry->level = vcpu->nested.in_l2 ? 2 : 1;
-	entry->reflected = false;
+	entry->flags = 0;
 	entry->rip = regcache_read_hot(&vmcs->cache, &vcpu->counters.registers, REG_RIP);
 	/* An MSR's number is in RCX; elsewhere nobody looks. */
-	entry->qualification = exit_facts(reason) & FACT_TRACED ? vcpu_reg(vcpu, REG_EXIT_QUALIFICATION)
-								: vcpu->gpr[GPR_RCX];
-	entry->tsc = rdtsc();
+	entry->subject = exit_facts(reason) & FACT_TRACED ? vcpu_reg(vcpu, REG_EXIT_QUALIFICATION)
+							  : vcpu->gpr[GPR_RCX];
+	entry->exit_tsc = rdtsc();
 }
 
 static COLD void handle_requests(struct vcpu *vcpu)
@@ -159,8 +164,14 @@ static inline void prepare(struct vcpu *vcpu)
 		inject_commit(vcpu);
 	regcache_flush_hot(&vmcs->cache, &vcpu->counters.registers);
 	vcpu->launched = vmcs->launched;
-	if (unlikely(vcpu->wish.flush_buffers) && vcpu->nested.in_l2)
-		verw(GDT_DATA);
+	if (unlikely(vcpu->before_entry)) {
+		read_again();
+		if (vcpu->before_entry & BEFORE_ENTRY_TRACE)
+			exit_trace_entry(vcpu);
+		/* Last: what L0 does behind it is in the buffers again. */
+		if ((vcpu->before_entry & BEFORE_ENTRY_FLUSH) && vcpu->nested.in_l2)
+			verw(GDT_DATA);
+	}
 }
 
 /*
@@ -201,76 +212,6 @@ static inline bool enter(struct vcpu *vcpu)
 	return false;
 }
 
-/* What the exit was about: a field, an MSR, a port, else its qualification; "" where there is none. */
-static COLD const char *trace_subject(const struct trace_entry *entry, char *text, size_t size)
-{
-	unsigned long long value = entry->qualification;
-	int row;
-
-	switch (entry->reason) {
-	case EXIT_VMREAD:
-	case EXIT_VMWRITE:
-		row = value >> 15 ? -1 : vmcs12_find((u32)value & ~1u);
-		print_format(text, size, " field %llx %s", value, row < 0 ? "?" : vmcs12_fields[row].name);
-		break;
-	case EXIT_RDMSR:
-	case EXIT_WRMSR: print_format(text, size, " MSR %x", (u32)value); break;
-	case EXIT_IO:
-		print_format(text, size, " %s port %llx, %llu bytes", value & BIT(3) ? "IN" : "OUT",
-			     value >> 16 & 0xffff, (value & 7) + 1);
-		break;
-	default:
-		text[0] = 0;
-		if (exit_facts(entry->reason) & FACT_TRACED)
-			print_format(text, size, " qualification %llx", value);
-	}
-	return text;
-}
-
-static COLD void dump_trace(struct vcpu *vcpu)
-{
-	char subject[64];
-
-	for (u32 back = 0; back < 16; back++) {
-		const struct trace_entry *entry = vcpu_trace(vcpu, back);
-
-		if (!entry->tsc)
-			break;
-		log_error("  -%u: L%u %s%s rip %llx%s tsc %llu", back + 1, entry->level,
-			  exit_reason_name(entry->reason), entry->reflected ? " (to L1)" : "",
-			  (unsigned long long)entry->rip, trace_subject(entry, subject, sizeof(subject)),
-			  (unsigned long long)entry->tsc);
-	}
-}
-
-/* For a panic or a stop: the exit in hand, the guest's registers, the last exits. */
-static COLD void dump(void)
-{
-	struct vcpu *vcpu = percpu_this()->vcpu;
-
-	if (!vcpu || !vcpu->vmcs)
-		return;
-	log_error("CPU %u, %s current, exit %s (%x), %s", vcpu->cpu->id,
-		  vcpu->vmcs == &vcpu->vmcs01 ? "vmcs01" : "vmcs02",
-		  exit_reason_name(vcpu->exit_reason & 0xffff), vcpu->exit_reason,
-		  vcpu->nested.in_l2   ? "L2 ran"
-		  : vcpu->nested.vmxon ? "L1 ran in VMX operation"
-				       : "L1 ran");
-	log_error("  rip %llx rsp %llx cr0 %llx cr3 %llx cr4 %llx efer %llx",
-		  (unsigned long long)vcpu_reg(vcpu, REG_RIP), (unsigned long long)vcpu_reg(vcpu, REG_RSP),
-		  (unsigned long long)vcpu_reg(vcpu, REG_CR0), (unsigned long long)vcpu_reg(vcpu, REG_CR3),
-		  (unsigned long long)vcpu_reg(vcpu, REG_CR4), (unsigned long long)vcpu_reg(vcpu, REG_EFER));
-	log_error("  rflags %llx cs %llx/%llx/%llx ss-ar %llx activity %llu interruptibility %llx",
-		  (unsigned long long)vcpu_reg(vcpu, REG_RFLAGS),
-		  (unsigned long long)vcpu_reg(vcpu, REG_CS_SELECTOR),
-		  (unsigned long long)vcpu_reg(vcpu, REG_CS_BASE),
-		  (unsigned long long)vcpu_reg(vcpu, REG_CS_AR),
-		  (unsigned long long)vcpu_reg(vcpu, REG_SS_AR),
-		  (unsigned long long)vcpu_reg(vcpu, REG_ACTIVITY),
-		  (unsigned long long)vcpu_reg(vcpu, REG_INTERRUPTIBILITY));
-	dump_trace(vcpu);
-}
-
 /* The other CPUs stop before their next entry; the NMI makes them exit now. */
 static void stop_others(void)
 {
@@ -289,7 +230,7 @@ static void stop_others(void)
 /* As boards do after a shutdown, but so much later that the reason can be read. */
 static NORETURN void stop(void)
 {
-	dump();
+	crash_report();
 	stop_others();
 	if (options.stop_resets) {
 		log_error("stopped; the machine is reset in %u seconds (on-stop=halt leaves it as it is)",
@@ -305,7 +246,8 @@ static NORETURN void stop(void)
 static void panic_dump(void)
 {
 	stop_others();
-	dump();
+	crash_report();
+	crash_stack();
 }
 
 /* Reasons of processors newer than Socle are counted together: as the last one. */
@@ -350,7 +292,7 @@ static enum outcome handle_l2(struct vcpu *vcpu, u32 reason)
 		outcome = run_carry_out(vcpu, outcome);
 	if (!vcpu->nested.in_l2) {
 		vcpu->counters.exits_reflected[counted(reason)]++;
-		vcpu_trace(vcpu, 0)->reflected = true;
+		vcpu_trace(vcpu, 0)->flags = TRACE_TO_L1;
 	}
 	return outcome;
 }
@@ -395,8 +337,13 @@ void vcpu_run(struct vcpu *vcpu)
 			continue;
 		reason = vcpu->exit_reason & 0xffff;
 		trace(vcpu, vcpu->vmcs, reason);
-		if (unlikely(vcpu->looks))
-			look(vcpu, reason);
+		if (unlikely(vcpu->looks)) {
+			read_again();
+			if (vcpu->looks & LOOK_TRACE)
+				exit_trace_exit(vcpu, reason);
+			if (vcpu->looks & ~LOOK_TRACE)
+				look(vcpu, reason);
+		}
 		outcome = vcpu->nested.in_l2 ? handle_l2(vcpu, reason) : handle_l1(vcpu, reason);
 		if (likely(outcome == OUTCOME_SKIP)) {
 			event_skip_instruction(vcpu);

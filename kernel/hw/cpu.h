@@ -166,6 +166,27 @@ static inline void verw(u16 selector)
 	asm volatile("verw %0" : : "m"(selector) : "cc", "memory");
 }
 
+/* Where the caller is, and what it has to give back to its own caller: enough to unwind its stack. */
+struct cpu_frame {
+	u64 rip, rsp, rbx, rbp, r12, r13, r14, r15;
+};
+
+static inline void cpu_save_frame(struct cpu_frame *frame)
+{
+	asm volatile("leaq (%%rip), %%rax\n\t"
+		     "movq %%rax, 0(%0)\n\t"
+		     "movq %%rsp, 8(%0)\n\t"
+		     "movq %%rbx, 16(%0)\n\t"
+		     "movq %%rbp, 24(%0)\n\t"
+		     "movq %%r12, 32(%0)\n\t"
+		     "movq %%r13, 40(%0)\n\t"
+		     "movq %%r14, 48(%0)\n\t"
+		     "movq %%r15, 56(%0)"
+		     :
+		     : "r"(frame)
+		     : "rax", "memory");
+}
+
 static inline u64 rdtsc(void)
 {
 	u32 lo, hi;

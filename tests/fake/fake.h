@@ -81,6 +81,9 @@ extern size_t fake_out_count; /* goes on beyond the array's end */
 
 extern struct percpu fake_cpu;
 
+/* Words of the stack that L0 is on: cpu_save_frame(). */
+extern u64 fake_stack[64];
+
 /* What vmx_enter() does: a test's own; without one, an entry ends the test. */
 extern enum enter_result (*fake_enter)(struct vcpu *vcpu);
 

@@ -52,7 +52,7 @@ MUTANTS = [
            "insn: what_the_shadow_vmcs_must_hold"),
     Mutant("ept12-beyond-is-absent", "vmx/nested/ept/ept12.c", [("return RULE_ept_beyond;", "return RULE_ept_absent;")],
            "ept12: no_table_covers_it"),
-    Mutant("stop-out-is-in", RUN, [("value & BIT(3) ? \"IN\" : \"OUT\"", "value & BIT(4) ? \"IN\" : \"OUT\"")],
+    Mutant("stop-out-is-in", "vmx/crash.c", [("value & BIT(3) ? \"IN\" : \"OUT\"", "value & BIT(4) ? \"IN\" : \"OUT\"")],
            "stop: a_triple_fault_stops_with_the_last_exits"),
     Mutant("stop-says-no-error", RUN,
            [("error %llu\", level,\n\t      (unsigned long long)vmcs_read(",

@@ -57,6 +57,7 @@ enum gpr {
 /* vcpu->looks */
 #define LOOK_ABSENT BIT(0)
 #define LOOK_BREAKS BIT(1)
+#define LOOK_TRACE BIT(2)
 
 /* An event to be injected at the next entry of the current VMCS. */
 struct event {
@@ -73,6 +74,9 @@ struct pf_intercept {
 	u32 mask, match;
 };
 
+#define BEFORE_ENTRY_FLUSH BIT(0) /* of the buffers, before L2: the processor needs it, and flush= is on */
+#define BEFORE_ENTRY_TRACE BIT(1)
+
 /* What L0 itself wants of every guest of this CPU, whichever runs. All members: this CPU only. */
 struct wish {
 	/* An exit for #PFs: intercept=pf, then wish_set_pf(). */
@@ -85,8 +89,8 @@ struct wish {
 	 */
 	u32 timer_ticks;
 	/* Constant: the processor has and needs it, and the option (ibpb=, flush=) is on. */
-	bool ibpb;		       /* a barrier between L2 and L1 */
-	bool flush_buffers, flush_l1d; /* before L2 */
+	bool ibpb;	/* a barrier between L2 and L1 */
+	bool flush_l1d; /* before L2 */
 };
 
 #define CACHE_LINE 64
@@ -110,9 +114,10 @@ struct vcpu {
 	bool machine_check_pending;
 	/*
 	 * What wants to look at each exit before it is handled: LOOK_ABSENT, the step over absent memory that
-	 * L1 makes; LOOK_BREAKS, the breakpoints and steps of vmx/monitor.
+	 * L1 makes; LOOK_BREAKS, the breakpoints and steps of vmx/monitor; LOOK_TRACE, trace=.
 	 */
 	u8 looks;
+	u8 before_entry; /* BEFORE_ENTRY_* */
 	/* The exit being handled. */
 	u32 exit_reason; /* whole field: with EXIT_REASON_ENTRY_FAILURE */
 	struct outcome_details outcome;
@@ -136,12 +141,9 @@ static_assert(__builtin_offsetof(struct vcpu, request) % CACHE_LINE == 0 &&
 	      "what other CPUs write shares no cache line");
 
 /* The exit that came so many exits ago, up to TRACE_COUNT - 1; its `tsc` is 0 if there was none. */
-static inline struct trace_entry *vcpu_trace(struct vcpu *vcpu, u32 back)
+static inline struct trace_event *vcpu_trace(struct vcpu *vcpu, u32 back)
 {
-	struct counters *counters = &vcpu->counters;
-	u32 at = (counters->trace_at - back * (u32)sizeof(struct trace_entry)) % (u32)sizeof(counters->trace);
-
-	return (struct trace_entry *)(void *)((u8 *)counters->trace + at);
+	return back ? trace_ring_back(&vcpu->counters.trace, back) : vcpu->counters.trace.newest;
 }
 
 /* Registers of the guest that runs now: of the current VMCS. */

@@ -10,8 +10,6 @@
 #include "vmx/monitor/command.h"
 #include "vmx/monitor/output.h"
 
-#define TRACE_USUAL 16u
-
 bool command_msr(struct vcpu *vcpu, const struct words *words)
 {
 	u64 number, value;
@@ -90,29 +88,6 @@ bool command_exits(struct vcpu *vcpu, const struct words *words)
 			       LL(vcpu->counters.exits_l1[i]), LL(vcpu->counters.exits_l2[i]),
 			       LL(vcpu->counters.exits_reflected[i]));
 	return words->count == 1;
-}
-
-static void show_trace(struct vcpu *vcpu, u32 count)
-{
-	for (u32 back = 0; back < count; back++) {
-		const struct trace_entry *entry = vcpu_trace(vcpu, back);
-
-		if (!entry->tsc)
-			break;
-		output("-%u L%u %s%s rip %llx subject %llx tsc %llu", back + 1, entry->level,
-		       exit_reason_name(entry->reason), entry->reflected ? " to-l1" : "", LL(entry->rip),
-		       LL(entry->qualification), LL(entry->tsc));
-	}
-}
-
-bool command_trace(struct vcpu *vcpu, const struct words *words)
-{
-	u64 count = TRACE_USUAL;
-
-	if (words->count > 2 || (words->count == 2 && !line_decimal(words->word[1], TRACE_COUNT, &count)))
-		return false;
-	show_trace(vcpu, (u32)count);
-	return true;
 }
 
 bool command_dump(struct vcpu *vcpu, const struct words *words)

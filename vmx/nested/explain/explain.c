@@ -89,10 +89,10 @@ static void add_vmcs(struct text *text, const struct nested_vmcs *slot)
 static void add_writer(struct vcpu *vcpu, struct text *text, unsigned int field)
 {
 	for (u32 back = 1; back < TRACE_COUNT; back++) {
-		const struct trace_entry *entry = vcpu_trace(vcpu, back);
+		const struct trace_event *entry = vcpu_trace(vcpu, back);
 
 		if (entry->level != 1 || entry->reason != EXIT_VMWRITE ||
-		    (entry->qualification & ~1ull) != vmcs12_fields[field].encoding)
+		    (entry->subject & ~1ull) != vmcs12_fields[field].encoding)
 			continue;
 		text_add(text, "  write  VMWRITE of the field at 0x%llx, %u exits ago\n",
 			 (unsigned long long)entry->rip, back);

@@ -133,7 +133,7 @@ static bool find_field(struct vcpu *vcpu, struct field *field)
 {
 	u64 encoding = insn_register_operand(vcpu);
 
-	vcpu_trace(vcpu, 0)->qualification = encoding;
+	vcpu_trace(vcpu, 0)->subject = encoding;
 	if (encoding >> 15)
 		return false;
 	field->high = VMCS_FIELD_HIGH((u32)encoding);

@@ -16,6 +16,13 @@ struct PACKED cpu_table_pointer {
 	u64 base;
 };
 
+/* Where the caller is, and what it has to give back to its own caller: enough to unwind its stack. */
+struct cpu_frame {
+	u64 rip, rsp, rbx, rbp, r12, r13, r14, r15;
+};
+
+void cpu_save_frame(struct cpu_frame *frame); /* one on fake_stack */
+
 u64 rdmsr(u32 msr);
 void wrmsr(u32 msr, u64 value);
 bool rdmsr_safe(u32 msr, u64 *value);
