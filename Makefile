@@ -56,14 +56,14 @@ endif
 LDFLAGS := $(filter-out -no-pie -Wl$(comma)--no-warn-rwx-segments,$(LDFLAGS))
 endif
 
-.PHONY: vmcs-why all elf install uninstall iso run bare compare kit man dist deb site check test unit coverage fuzz model mutants soak conformance system lint format setup emulator l1 clean help guest-tests guests bench bench-kvm size FORCE
+.PHONY: vmcs-why trace-read all elf install uninstall iso run bare compare kit man dist deb site check test unit coverage fuzz model mutants soak conformance system lint format setup emulator l1 clean help guest-tests guests bench bench-kvm size FORCE
 .DEFAULT_GOAL := all
 
 all: $(O)/socle.elf $(O)/socle-disk.bin
 
 # What runs once, or when something rare happens: small rather than fast.
-RARE := $(wildcard boot/*.c drivers/*.c kernel/cmdline*.c) $(addprefix kernel/,main.c status.c report.c trap.c panic.c print.c log.c desc.c) \
-	$(addprefix mm/,host_map.c page_alloc.c) $(addprefix vmx/,rehearsal.c counters.c audit.c hw/caps.c hw/vmx_cpu.c) \
+RARE := $(wildcard boot/*.c drivers/*.c kernel/cmdline*.c) $(addprefix kernel/,main.c status.c report.c trap.c panic.c print.c log.c log_ring.c desc.c) \
+	$(addprefix mm/,host_map.c page_alloc.c) $(addprefix vmx/,rehearsal.c counters.c read_out.c crash.c audit.c hw/caps.c hw/vmx_cpu.c) \
 	$(addprefix vmx/l1/,vm.c hidden.c sleep.c sleep_page.c pm_config.c late.c ports.c exit_io.c task_switch.c tss.c ept01_types.c ept01_step.c exit_ept.c)
 RARE += $(wildcard vmx/monitor/*.c) $(addprefix mm/,guest_walk.c ptab.c) $(addprefix vmx/,create.c hw/caps_join.c l1/absent.c)
 $(RARE:%.c=$(O)/%.o): CFLAGS += -Os
@@ -128,7 +128,7 @@ elf: $(O)/socle.elf
 DESTDIR ?=
 PREFIX ?= /usr/local
 export DESTDIR PREFIX
-install: $(O)/socle.elf $(O)/socle-disk.bin $(O)/socle.7 $(O)/vmcs-why
+install: $(O)/socle.elf $(O)/socle-disk.bin $(O)/socle.7 $(O)/vmcs-why $(O)/socle-trace-read
 	@tools/install.sh install
 
 uninstall:
@@ -146,11 +146,18 @@ WHY_FLAGS := -std=gnu11 -O1 -g -fno-strict-aliasing -Itools/vmcs_why/seam -Itest
 WHY_HEADERS := $(shell find tools/vmcs_why tests/fake vmx kernel mm -name '*.h' -o -name '*.def')
 
 vmcs-why: $(O)/vmcs-why
+trace-read: $(O)/socle-trace-read
 
 $(O)/vmcs-why: $(WHY_SOURCES) $(WHY_HEADERS)
 	@mkdir -p $(@D)
 	@echo "  HOSTCC  $@"
 	@$(HOST_CC) $(WHY_FLAGS) $(WHY_EXTRA) -o $@ $(WHY_SOURCES)
+
+# For a Linux that is L1, whichever it is: so it needs nothing of that system.
+$(O)/socle-trace-read: tools/trace/socle-trace-read.c
+	@mkdir -p $(@D)
+	@echo "  HOSTCC  $@"
+	@$(HOST_CC) -std=gnu11 -O2 -static $(WARNINGS) $(WHY_EXTRA) -o $@ $<
 
 # Its judgement against random dumps, and each rule broken once, for tests/system/test_vmcs_why.py.
 $(O)/judge-test: tests/why/judge_test.c $(WHY_SOURCES) $(WHY_HEADERS)
@@ -324,6 +331,7 @@ help:
 #h   make site            build/site/html: README.md and docs/ as pages, with pictures
 #h   make man             build/socle.7, the manual page of all options
 #h   make vmcs-why        build/vmcs-why: why a VM entry fails, from a dump of its VMCS (docs/debugging.md)
+#h   make trace-read      build/socle-trace-read: for a Linux as L1, prints Socle's exit trace (docs/debugging.md)
 #h   make check           Socle's report of what the (emulated) machine has and lacks
 #h   make iso             build/socle.iso for a USB stick, a disk or a CD: a menu of the L1 that L1= and MODULES= name,
 #h                        a demo (Linux with KVM as L1) and a look at the machine

@@ -16,6 +16,7 @@ documents=$root$prefix/share/doc/socle
 manual=$root$prefix/share/man/man7/socle.7
 why=$root$prefix/bin/vmcs-why
 why_manual=$root$prefix/share/man/man1/vmcs-why.1
+trace_programs="socle-trace socle-trace-read socle-decode"
 
 put_file() {	# MODE SOURCE TARGET
 	install -D -m "$1" "$2" "$3"
@@ -36,14 +37,28 @@ put_all() {
 	put_file 644 "$O/socle.7" "$manual"
 	put_file 755 "$O/vmcs-why" "$why"
 	put_file 644 tools/vmcs_why/vmcs-why.1 "$why_manual"
+	for file in tools/trace/*.py tools/page.py tools/crash.py vmx/hw/exits.def vmx/hw/vmcs_fields.def; do
+		put_file 644 "$file" "$library/trace/$(basename "$file")"
+	done
+	put_file 755 tools/trace/socle-trace "$library/trace/socle-trace"
+	put_file 755 tools/decode.py "$library/trace/socle-decode"
+	put_file 755 "$O/socle-trace-read" "$library/trace/socle-trace-read"
+	for file in $trace_programs; do
+		ln -sfn "../lib/socle/trace/$file" "$root$prefix/bin/$file"
+		put_file 644 tools/trace/socle-trace.1 "$root$prefix/share/man/man1/$file.1"
+	done
 	for file in README.md LICENSE docs/*.md; do
 		put_file 644 "$file" "$documents/$(basename "$file")"
 	done
 }
 
 remove_all() {
+	local file
 	rm -f "$boot/socle.elf" "$boot/socle-disk.bin" "$script" "$library/socle.debug" "$manual" "$why" "$why_manual"
-	rm -rf "$documents"
+	rm -rf "$documents" "$library/trace"
+	for file in $trace_programs; do
+		rm -f "$root$prefix/bin/$file" "$root$prefix/share/man/man1/$file.1"
+	done
 	rmdir "$library" 2>/dev/null || true
 	if [ ! -e "$settings" ] || cmp -s tools/grub/socle.cfg "$settings"; then
 		rm -f "$settings"

@@ -22,7 +22,8 @@ test_needs="git:git clang:clang clang-format:clang-format clang-tidy:clang-tidy 
 	/usr/lib/python3/dist-packages/matplotlib/__init__.py:python3-matplotlib
 	/usr/lib/python3/dist-packages/pytest/__init__.py:python3-pytest
 	/usr/lib/python3/dist-packages/xdist/__init__.py:python3-pytest-xdist
-	/usr/lib/python3/dist-packages/pexpect/__init__.py:python3-pexpect groff:groff-base"
+	/usr/lib/python3/dist-packages/pexpect/__init__.py:python3-pexpect groff:groff-base gdb:gdb
+	chromium-headless-shell:chromium-headless-shell"
 
 dist_needs="faketime:faketime"
 deb_needs="dpkg-buildpackage:dpkg-dev dh:debhelper lintian:lintian"

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: MIT
+"""The exit trace and the tool that reads it: against what Socle itself has counted, and with files that are no traces."""
+import csv
+import html.parser
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from conftest import BUILD, ROOT, assert_no_accident, boot, guest_image, show
+
+TOOL = os.path.join(ROOT, "tools", "trace", "socle-trace")
+sys.path.insert(0, os.path.join(ROOT, "tools", "trace"))
+
+import read  # noqa: E402
+import slices  # noqa: E402
+import symbols as symbols_of  # noqa: E402
+import tables  # noqa: E402
+
+HEAD = "trace: form 1 build-id %s tsc-khz 1000000 cpus 1" % ("ab" * 20)
+CPUID, VMRESUME, VMREAD = 10, 24, 23
+ROUNDS = 100
+
+
+def line(number, reason, level, begin, end, flags=0, rip=0x1000, cpu=0, subject=0):
+    word = number | reason << 32 | level << 48 | flags << 56
+    return "trace: %d %x %x %x %x %x %x %x %x" % (cpu, word, begin, end, rip, subject, 0x2000, 0, 0)
+
+
+# L2 exits, L1 reads a field, goes to L2 again, twice
+TRIPS = [HEAD] + [text for i in (0, 1) for text in (
+    line(3 * i, CPUID, 2, 1000 * i + 100, 1000 * i + 200, read.TO_L1),
+    line(3 * i + 1, VMREAD, 1, 1000 * i + 300, 1000 * i + 350, rip=0x5000),
+    line(3 * i + 2, VMRESUME, 1, 1000 * i + 400, 1000 * i + 500, read.THEN_L2, rip=0x6000))]
+
+
+def tool(*arguments, text=None):
+    return subprocess.run(["/usr/bin/python3", TOOL, *arguments], input=text, capture_output=True, text=True, check=False,
+                          timeout=120)
+
+
+def figures(page):
+    """{table: rows of cells} of a page's tables that have an id."""
+    found = {}
+
+    class Parser(html.parser.HTMLParser):
+        rows = cell = None
+
+        def handle_starttag(self, tag, attrs):
+            if tag == "table" and dict(attrs).get("id"):
+                self.rows = found.setdefault(dict(attrs)["id"], [])
+            elif tag == "table":
+                self.rows = None
+            elif tag == "tr" and self.rows is not None:
+                self.rows.append([])
+            elif tag in ("td", "th") and self.rows:
+                self.rows[-1].append("")
+                self.cell = True
+
+        def handle_endtag(self, tag):
+            self.cell = None if tag in ("td", "th") else self.cell
+
+        def handle_data(self, data):
+            if self.cell and self.rows and self.rows[-1]:
+                self.rows[-1][-1] += data
+
+    Parser().feed(page)
+    return found
+
+
+# ---- the tool alone ----
+
+def test_what_is_no_event():
+    """Lines are found wherever they stand; what is no event is counted, and never believed."""
+    bad = ["trace: 0 1 2 3", "trace: 600 " + TRIPS[1].split(" ", 2)[2], line(0, CPUID, 3, 1, 2), line(0, CPUID, 1, 0, 2),
+           line(0, CPUID, 1, 9, 2), "trace: 0 " + " ".join(["f" * 17] * 8)]
+    trace = read.read(["noise"] + bad + ["socle: " + TRIPS[0], "[ 1.0] " + TRIPS[1] + "\r\n", "a trace: of nothing"])
+    assert [event.reason for event in trace.events()] == [CPUID]
+    assert trace.skipped == len(bad) and trace.khz == 1000000 and trace.build_id == "ab" * 20
+    with pytest.raises(read.TraceError):
+        read.read([HEAD.replace("form 1", "form 2")])
+
+
+def test_events_are_told_once():
+    """Two dumps of one ring overlap; the later one has the entry that the earlier one had not."""
+    first = [line(0, CPUID, 1, 100, 200), line(1, CPUID, 1, 300, 0)]
+    later = [line(1, CPUID, 1, 300, 400), line(2, CPUID, 1, 500, 600)]
+    for text in (first + later, later + first):
+        events = read.read(text).events()
+        assert [(event.number, event.entry) for event in events] == [(0, 200), (1, 400), (2, 600)]
+    trace = read.read([line(0, CPUID, 1, 100, 500), line(1, CPUID, 1, 300, 400)])
+    assert len(trace.events()) == 1 and trace.backwards == 1
+
+
+def test_slices_fill_the_time():
+    trace = read.read(TRIPS)
+    assert slices.shares(trace) == [500, 300, 600]
+    assert [(one.level, one.begin, one.end) for one in slices.of_trace(trace)][:4] == [
+        (0, 100, 200), (1, 200, 300), (0, 300, 350), (1, 350, 400)]
+
+
+def test_a_gap_is_no_time():
+    """Events that are missing were not one long stay in a guest."""
+    trace = read.read([line(0, CPUID, 1, 100, 200), line(9, CPUID, 1, 90000, 90100)])
+    assert slices.shares(trace) == [200, 0, 0]
+    cut = [TRIPS[1], line(7, VMRESUME, 1, 90000, 90100, read.THEN_L2)]
+    assert slices.trips(read.read(cut)) == []
+
+
+def test_round_trips():
+    trace = read.read(TRIPS + [line(6, CPUID, 2, 5000, 5100, read.TO_L1)])
+    assert [(trip.ticks, trip.exits) for trip in slices.trips(trace)] == [(400, 2), (400, 2)]
+    way, = slices.multiplication(trace)
+    assert (way.reason, way.count, way.exits, way.median) == ("CPUID", 2, 2.0, 400)
+    # an exit of L2's that L0 handles begins none, and ends none
+    own = read.read([TRIPS[1], line(1, CPUID, 1, 300, 310), line(2, CPUID, 2, 320, 330, read.THEN_L2)])
+    assert len(slices.trips(own)) == 1
+
+
+@pytest.mark.parametrize("percent, wanted", ((50, 5), (90, 9), (99, 10), (100, 10), (1, 1)))
+def test_percentiles(percent, wanted):
+    assert slices.percentile(list(range(1, 11)), percent) == wanted
+    assert slices.percentile([7], percent) == 7
+
+
+def test_symbols(tmp_path):
+    listing = tmp_path / "System.map"
+    listing.write_text("0000000000001000 T first\n0000000000001100 t second\n0000000000001200 D data\n")
+    symbols = symbols_of.Symbols()
+    symbols.add("l1=%s+0x10" % listing)
+    assert [symbols.name(1, at) for at in (0xfff, 0x1010, 0x110f, 0x1110, 0x9000000)] == [
+        "fff", "first", "first", "second", "9000000"]
+    assert symbols.name(2, 0x1010) == "1010"
+    for wrong in ("l3=x", str(listing), "l1=/nowhere", "l2=" + os.devnull):
+        with pytest.raises(read.TraceError):
+            symbols.add(wrong)
+
+
+def test_tables_are_socles():
+    assert tables.REASONS[VMREAD] == "VMREAD" and tables.FIELDS[0x681e] == "guest_rip"
+    event = read.read([line(0, VMREAD, 1, 1, 2, subject=0x681e)]).events()[0]
+    assert tables.subject(event) == "field 681e guest_rip"
+
+
+@pytest.mark.parametrize("arguments, text, said", (
+    (("-",), "", "no events"),
+    (("/nowhere/file",), None, "No such file"),
+    (("-", "--khz", "-1"), TRIPS, "--khz -1"),
+    (("-", "--symbols", "kernel"), TRIPS, "--symbols kernel"),
+))
+def test_what_cannot_be_read(arguments, text, said):
+    done = tool(*arguments, text="\n".join(text) if text else text)
+    assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr, done
+    assert done.stderr.count("\n") == 1, done
+
+
+def test_garbage():
+    """Bytes of all kinds: one line, or a summary, never a traceback."""
+    random = __import__("random").Random(1)
+    for _ in range(20):
+        text = list("\n".join(TRIPS))
+        for _ in range(random.randrange(1, 60)):
+            text[random.randrange(len(text))] = chr(random.choice((0, 10, 32, 48, 49, 102, 120, 255, 0x2028)))
+        trace = read.read("".join(text).splitlines())
+        if trace.cpus:
+            slices.costs(trace), slices.multiplication(trace), slices.shares(trace)
+
+
+# ---- against Socle's own counters ----
+
+def counted(result):
+    """{(level, reason): count} of the first pair of lines `exits` after `at`."""
+    found = {}
+    for level, text in re.findall(r"^socle: exits L([12]) (.*)$", "\n".join(result.lines), re.M):
+        for name, count, to_l1 in re.findall(r"(\w+)=(\d+)(?:\((\d+)\))?", text):
+            found[int(level), name] = (int(count), int(to_l1 or 0))
+    return found
+
+
+@pytest.fixture(scope="module", name="recorded")
+def fixture_recorded(tmp_path_factory):
+    """A boot in which each exit is recorded, and what the tool makes of its console."""
+    result = boot(guest_image("traced"), l1_args="tests=careful trace", options="trace=1M", model="haswell", ips=2_000_000)
+    assert_no_accident(result)
+    assert result.having("^RESULT careful cpuids=%d$" % ROUNDS), show(result)
+    folder = tmp_path_factory.mktemp("trace")
+    names = {form: str(folder / form) for form in ("html", "perfetto", "text", "csv")}
+    outputs = [word for form, name in names.items() for word in ("--" + form, name)]
+    done = tool(os.path.join(result.folder, "serial.txt"), *outputs, "--symbols", "l1=" + guest_image("traced") + ".64")
+    assert done.returncode == 0 and not done.stderr, done
+    return result, {form: open(name, encoding="utf-8").read() for form, name in names.items()}
+
+
+def test_every_exit_is_there(recorded):
+    """As many events of each reason and level as Socle counted, but for the VMCALLs that end the recording and ask."""
+    result, forms = recorded
+    found = {}
+    for row in csv.DictReader(forms["csv"].splitlines()):
+        key = int(row["level"]), row["reason"]
+        count, to_l1 = found.get(key, (0, 0))
+        found[key] = count + 1, to_l1 + int(row["to_l1"])
+    wanted = counted(result)
+    assert wanted.pop((1, "VMCALL")) == (2, 0)
+    assert found == wanted, show(result)
+    assert found[2, "CPUID"] == (ROUNDS, ROUNDS) and found[1, "INVEPT"][0] >= ROUNDS
+
+
+def test_the_forms_agree(recorded):
+    _, forms = recorded
+    rows = list(csv.DictReader(forms["csv"].splitlines()))
+    events = json.loads(forms["perfetto"])["traceEvents"]
+    cpuids = [one for one in events if one["ph"] == "X" and one["tid"] == 0 and one["name"] == "CPUID"]
+    assert len(cpuids) == sum(row["reason"] == "CPUID" and row["entry_tsc"] != "0" for row in rows)
+    assert {one["args"]["name"] for one in events if one["ph"] == "M"} == {"CPU 0", "L0 (Socle)", "L1", "L2"}
+    assert all(one["dur"] >= 0 and one["ts"] >= 0 for one in events if one["ph"] == "X")
+    text = forms["text"].splitlines()
+    assert sum(" kvm_exit: " in one for one in text) == len(rows)
+    assert sum(" kvm_nested_vmexit: vcpu 0 reason CPUID " in one for one in text) == ROUNDS
+    assert sum(" kvm_nested_vmexit_inject: reason: CPUID " in one for one in text) == ROUNDS
+    stamps = [one.split()[2].rstrip(":") for one in text[1:]]
+    assert stamps == sorted(stamps, key=float)
+
+
+def test_the_page_says_where_the_cost_is(recorded):
+    """In a browser: the figures are those of the trace, and the function that docs/debugging.md finds is on top."""
+    _, forms = recorded
+    path = os.path.join(BUILD, "system", "trace.html")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(forms["html"])
+    done = subprocess.run(["chromium-headless-shell", "--no-sandbox", "--disable-gpu", "--dump-dom", "file://" + path],
+                          capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", forms["html"]), "something from the network"
+    assert done.stdout.count("<svg") == 5, done.stdout[:2000]
+    page = figures(done.stdout)
+    cpuids = next(row for row in page["costs"] if row[:2] == ["L2", "CPUID"])
+    assert cpuids[2:4] == [str(ROUNDS), str(ROUNDS)]
+    trip = next(row for row in page["trips"] if row[0] == "CPUID")
+    # INVEPT, six VMWRITEs that are not shadowed, VMRESUME, and VMREADs
+    assert trip[1] == str(ROUNDS) and float(trip[2]) >= 8 and "INVEPT 1.00" in trip[6], trip
+    assert [row[1] for row in page["places"][1:3]] == ["vmwrite", "vmread"], page["places"][:4]
+    assert ["L1", "forget_translations", str(ROUNDS)] in [row[:3] for row in page["places"]]
+    assert ["L1", "VMWRITE", "host_tr_selector"] in [row[:3] for row in page["kinds"][1:13]], page["kinds"]
