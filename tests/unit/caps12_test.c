@@ -92,6 +92,30 @@ static void what_hangs_on_a_capability(void **state UNUSED)
 	assert_true(is_readable(MSR_IA32_VMX_VMFUNC));
 }
 
+/*
+ * The controls that L1 is told of, by the SDM's bit numbers: a second spelling of controls.h, on purpose. A
+ * control that is offered from now on is added here.
+ */
+static void each_control_that_is_offered(void **state UNUSED)
+{
+	const u32 pin = BIT(0) | BIT(3) | GENMASK(7, 5);
+	const u32 proc =
+		GENMASK(3, 2) | BIT(7) | GENMASK(12, 9) | GENMASK(16, 15) | GENMASK(25, 19) | GENMASK(31, 27);
+	const u32 proc2 = GENMASK(14, 0) | GENMASK(18, 16) | BIT(20) | BIT(22) | GENMASK(26, 25);
+	const u32 exit = BIT(2) | BIT(9) | BIT(12) | BIT(15) | GENMASK(23, 18);
+	const u32 entry = BIT(2) | BIT(9) | GENMASK(16, 13);
+	struct vmx_caps all = everything();
+
+	all.pin.allowed0 = all.proc.allowed0 = all.proc2.allowed0 = all.exit.allowed0 = all.entry.allowed0 =
+		0;
+	tell(all);
+	assert_int_equal(caps12.pin.allowed1 & ~0x16u, pin & ~0x16u);
+	assert_int_equal(caps12.proc.allowed1 & ~0x0401e172u, proc & ~0x0401e172u);
+	assert_int_equal(caps12.proc2.allowed1, proc2);
+	assert_int_equal(caps12.exit.allowed1 & ~0x00036dffu, exit & ~0x00036dffu);
+	assert_int_equal(caps12.entry.allowed1 & ~0x000011ffu, entry & ~0x000011ffu);
+}
+
 /* What Socle does not know L1 is not told of; a reserved bit that must be 1, or may by its class, stays. */
 static void no_more_than_socle_knows(void **state UNUSED)
 {
@@ -226,6 +250,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		MACHINE_TEST(what_hangs_on_a_control, ""),
+		MACHINE_TEST(each_control_that_is_offered, ""),
 		MACHINE_TEST(access_rights_as_the_processor_keeps_them, "shadow-vmcs=off"),
 		MACHINE_TEST_BEFORE(access_rights_as_the_processor_keeps_them, "",
 				    processor_with_few_access_rights),

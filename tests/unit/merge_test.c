@@ -791,11 +791,49 @@ static void pf_wish_by_the_debug_call(void **state UNUSED)
 	}
 }
 
+/* One word of L1's controls bit by bit: what an entry takes and L0 has no need for is in vmcs02 as L1 has it.
+ */
+static unsigned int each_bit_passes(enum vmcs_field field, struct control_cap cap, u32 passed)
+{
+	unsigned int count = 0;
+	u64 before;
+
+	assert_int_equal(l1_vmread(field, &before), 0);
+	for (unsigned int bit = 0; bit < 32; bit++) {
+		if (!(passed & cap.allowed1 & ~cap.allowed0 & BIT(bit)))
+			continue;
+		for (u64 set = 0; set < 2; set++) {
+			assert_int_equal(l1_vmwrite(field, (before & ~BIT(bit)) | set << bit), 0);
+			if (l1_enter(EXIT_VMRESUME) || !machine_in_l2())
+				continue;
+			assert_int_equal(machine_field(field) >> bit & 1, set);
+			count++;
+			EXIT_NOW(.reason = EXIT_CPUID);
+		}
+	}
+	assert_int_equal(l1_vmwrite(field, before), 0);
+	return count;
+}
+
+static void each_passed_control_is_in_vmcs02_as_l1_has_it(void **state UNUSED)
+{
+	everything();
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_true(each_bit_passes(VMCS_pin_controls, caps12.pin,
+				    CONTROLS_WITH(WORD_PIN, L0_NO, L1_PASSED)) >= 4);
+	assert_true(each_bit_passes(VMCS_proc_controls, caps12.proc,
+				    CONTROLS_WITH(WORD_PROC, L0_NO, L1_PASSED)) >= 30);
+	assert_true(each_bit_passes(VMCS_proc2_controls, caps12.proc2,
+				    CONTROLS_WITH(WORD_PROC2, L0_NO | L0_VMCS01, L1_PASSED)) >= 20);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		MACHINE_TEST_BOTH(each_field_is_written_at_most_once),
 		MACHINE_TEST_BOTH(no_host_field_of_l1s_is_there),
+		MACHINE_TEST_BOTH(each_passed_control_is_in_vmcs02_as_l1_has_it),
 		MACHINE_TEST_BOTH(no_page_of_l1s_is_there_raw),
 		MACHINE_TEST_BOTH(window_pages_are_kept_from_hardware),
 		MACHINE_TEST_BOTH(a_virtual_apic_page_that_is_no_memory),
