@@ -26,7 +26,7 @@ MUTANTS = [
     Mutant("intercepts-once", MERGE, [("\tif (dirty & GROUP_CUT) {\n", "\tif (!slot->entered) {\n")],
            "merge: single_fields_reach_vmcs02"),
     Mutant("control-words-without-host-state", ENTRY,
-           [("\tif ((stale & (GROUP_WORD | GROUP_HST)) ||", "\tif ((stale & GROUP_HST) ||")],
+           [("\tif ((stale & (GROUP_WORD | GROUP_HST)) && !check_host", "\tif ((stale & GROUP_HST) && !check_host")],
            "entry: control_words_are_checked_against_the_state"),
     Mutant("control-words-without-guest-state", ENTRY,
            [("\tif (stale & (GROUP_WORD | GROUP_SEG |", "\tif (stale & (GROUP_SEG |")],

@@ -8,16 +8,8 @@
 #include "kernel/string.h"
 #include "vmx/monitor/output.h"
 #include "vmx/guest/vcpu.h"
-#include "vmx/nested/vmcs12/shadow.h"
+#include "vmx/nested/vmcs12/newest.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
-
-static void fetch_newest(struct vcpu *vcpu, struct nested_vmcs *slot)
-{
-	if (vcpu->nested.in_l2)
-		return;
-	shadow_pull(vcpu, slot);
-	nested_sync_rare(vcpu, slot);
-}
 
 bool view_begin(struct view *view, struct vcpu *vcpu, enum view_kind kind)
 {
@@ -36,8 +28,8 @@ bool view_begin(struct view *view, struct vcpu *vcpu, enum view_kind kind)
 		output("error: there is no vmcs02 of it: L1 has not entered it");
 		return false;
 	}
-	if (kind == VIEW_12)
-		fetch_newest(vcpu, slot);
+	if (kind == VIEW_12 && !vcpu->nested.in_l2)
+		newest_fetch(vcpu, slot);
 	vcpu_load_vmcs(vcpu, kind != VIEW_01 && view->has_02 ? &slot->vmcs02 : &vcpu->vmcs01);
 	/* What waits in the cache is what the guest has. */
 	regcache_flush(&vcpu->vmcs->cache);

@@ -37,20 +37,23 @@ enum stand_in {
 struct nested_vmcs {
 	u64 gpa; /* of L1's VMCS region; NO_VMCS: free */
 	u64 last_used;
-	struct vmcs12 v12;  /* the truth, but for the two flags below */
-	u32 dirty;	    /* GROUP_*: written by L1 since the last entry that passed its checks */
-	bool rare_in_02;    /* SEG and RARE guest state is newer in vmcs02: nested_sync_rare() fetches it */
-	bool shadow_active; /* L1's newest values of RW-shadowed fields are in `shadow`: shadow_pull() fetches
-			       them */
-	bool same_in_02;    /* vmcs02 holds v12's guest state as the last exit saved it, but for `changed` and
+	/*
+	 * Where the newest value of a field is: vmcs12/newest.h, and docs/design.md, "Where a field's newest
+	 * value is".
+	 */
+	struct vmcs12 v12;
+	bool rare_in_02;    /* guest state of the groups SEG and RARE is newer in vmcs02 */
+	bool shadow_active; /* fields that are shadowed RW may be newer in `shadow` */
+	bool same_in_02;    /* vmcs02 has v12's guest state as the last exit saved it, but for `changed` and
 			       `dirty` */
-	bool fast;	    /* an entry with few changes may go the short way: entry_fast.c */
 	bool entered;	    /* vmcs02 was made (merge.c) since this slot was taken */
+	bool fast;	    /* an entry with few changes may go the short way: entry_fast.c */
+	u32 dirty;	    /* GROUP_*: L1 wrote there since the last entry that passed its checks */
+	u64 changed;	    /* PLACE()s that vmcs02 may lack of v12: written since the last exit */
+	u64 to_push;	    /* PLACE()s that `shadow` may lack of v12: shadow_push() */
 	struct vmcs vmcs02;
-	struct vmcs shadow; /* shadow VMCS; linked into vmcs01 while this one is current */
-	u64 to_push;	    /* PLACE()s of v12 that `shadow` may lack: shadow_push() */
-	u64 changed;	    /* PLACE()s of v12 that vmcs02 may lack: written since the last exit */
-	u64 *msr_bitmap02;  /* the page of vmcs02: bitmaps.c */
+	struct vmcs shadow;		/* shadow VMCS; linked into vmcs01 while this one is current */
+	u64 *msr_bitmap02;		/* the page of vmcs02: bitmaps.c */
 	u16 msr_opened[MSR_OPENED_MAX]; /* its words that have been opened */
 	u8 msr_opened_count;
 	u64 *io_page;		      /* the closed page; NULL: L0 wants no port (io_bitmaps.c) */
@@ -65,10 +68,9 @@ struct nested_vmcs {
 		u64 cr0_shadow, cr4_shadow, tpr_threshold, entry_controls, eptp;
 		u64 efer; /* as the last exit saved it */
 		u16 vpid;
-		u32 proc12;	   /* L1's primary controls that were merged */
-		bool launching;	   /* the entry was a VMLAUNCH: a late failure leaves the state "clear" */
-		bool l1_long_mode; /* L1's mode when its host state was checked */
-		bool nmi_blocked;  /* until L2 ends: L1 has "NMI exiting" without "virtual NMIs" */
+		u32 proc12;	  /* L1's primary controls that were merged */
+		bool launching;	  /* the entry was a VMLAUNCH: a late failure leaves the state "clear" */
+		bool nmi_blocked; /* until L2 ends: L1 has "NMI exiting" without "virtual NMIs" */
 	} last;
 	struct ept02_root *ept02; /* NULL: L2 runs on EPT01, or none chosen yet */
 	/* vmcs02's own MSR-store list, of one entry, in use while L1's list has that MSR: msr_area.c. The

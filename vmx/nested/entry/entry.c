@@ -73,13 +73,11 @@ static bool check_before_load(struct vcpu *vcpu, struct nested_vmcs *slot, const
 		note_failure(vcpu, slot);
 		return false;
 	}
-	/* The host's address-space size is compared with the mode that L1 is in now. */
-	if ((stale & (GROUP_WORD | GROUP_HST)) || env->l1_long_mode != slot->last.l1_long_mode) {
-		if (!check_host(v12, env, f)) {
-			note_failure(vcpu, slot);
-			return false;
-		}
-		slot->last.l1_long_mode = env->l1_long_mode;
+	/* L1's mode, with which the host's address-space size is compared, stays the same in VMX operation.
+	 */
+	if ((stale & (GROUP_WORD | GROUP_HST)) && !check_host(v12, env, f)) {
+		note_failure(vcpu, slot);
+		return false;
 	}
 	return true;
 }

@@ -13,6 +13,7 @@
 #include "vmx/guest/handlers.h"
 #include "vmx/nested/insn/insn.h"
 #include "vmx/nested/vmcs12/caps12.h"
+#include "vmx/nested/vmcs12/newest.h"
 #include "vmx/nested/vmcs12/shadow.h"
 #include "vmx/nested/vmcs12/slots.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
@@ -144,20 +145,6 @@ static bool find_field(struct vcpu *vcpu, struct field *field)
 }
 
 /*
- * Makes the slot's copy of the row the truth before it is read or written:
- * guest state may still be in vmcs02, a shadowed field in the shadow VMCS.
- */
-static void fetch_field(struct vcpu *vcpu, struct nested_vmcs *slot, int row)
-{
-	const struct vmcs12_field *f = &vmcs12_fields[row];
-
-	if (unlikely(slot->rare_in_02) && (f->group & (GROUP_SEG | GROUP_RARE)))
-		nested_sync_rare(vcpu, slot);
-	if (unlikely(slot->shadow_active) && f->shadow == SHADOW_RW)
-		shadow_pull(vcpu, slot);
-}
-
-/*
  * The VMCS that VMREAD and VMWRITE access: L1's current one; or, if L1 shadows
  * VMCSs and lets L2 access this field, the one that vmcs12's link pointer
  * names.  That one is a shadow VMCS: active here, or in L1's memory only.
@@ -188,7 +175,7 @@ static inline u64 read_row(struct vcpu *vcpu, const struct target *target, int r
 	u64 value;
 
 	if (likely(target->slot)) {
-		fetch_field(vcpu, target->slot, row);
+		newest_fetch_row(vcpu, target->slot, row);
 		return *vmcs12_slot(&target->slot->v12, (unsigned int)row);
 	}
 	guest_mem_read(vcpu, row_gpa(target, row), &value, sizeof(value));

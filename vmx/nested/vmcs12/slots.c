@@ -10,6 +10,7 @@
 #include "vmx/guest/guest_mem.h"
 #include "mm/addr.h"
 #include "vmx/guest/vcpu.h"
+#include "vmx/nested/vmcs12/newest.h"
 #include "vmx/nested/vmcs12/shadow.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
 
@@ -75,8 +76,7 @@ void slot_write_back(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	size_t first = offsetof(struct vmcs12, launched);
 
-	shadow_pull(vcpu, slot);
-	nested_sync_rare(vcpu, slot);
+	newest_fetch(vcpu, slot);
 	guest_mem_write(vcpu, GPA(slot->gpa + first), (u8 *)&slot->v12 + first, sizeof(slot->v12) - first);
 }
 
