@@ -31,7 +31,7 @@ RULES ?=
 export L1 L1_ARGS STEPS MODULES CPUS MEM FIRMWARE MACHINE MODEL OPTIONS TIMEOUT GROUP UNTIL RULES
 
 # The rooms of the hypervisor; tests/lint/layers.py says which may use which.
-ROOMS := boot kernel mm drivers vmx vmx/monitor vmx/hw vmx/guest vmx/l1 vmx/nested $(addprefix vmx/nested/,vmcs12 explain insn entry exit ept)
+ROOMS := boot kernel mm drivers vmx vmx/gdb vmx/monitor vmx/hw vmx/guest vmx/l1 vmx/nested $(addprefix vmx/nested/,vmcs12 explain insn entry exit ept)
 C_FILES := $(sort $(wildcard $(ROOMS:%=%/*.c)))
 S_FILES := $(sort $(wildcard $(ROOMS:%=%/*.S)))
 OBJECTS := $(C_FILES:%.c=$(O)/%.o) $(S_FILES:%.S=$(O)/%.S.o)
@@ -65,7 +65,7 @@ all: $(O)/socle.elf $(O)/socle-disk.bin
 RARE := $(wildcard boot/*.c drivers/*.c kernel/cmdline*.c) $(addprefix kernel/,main.c status.c report.c trap.c panic.c print.c log.c log_ring.c desc.c) \
 	$(addprefix mm/,host_map.c page_alloc.c) $(addprefix vmx/,rehearsal.c counters.c read_out.c crash.c audit.c hw/caps.c hw/vmx_cpu.c) \
 	$(addprefix vmx/l1/,vm.c hidden.c sleep.c sleep_page.c pm_config.c late.c ports.c exit_io.c task_switch.c tss.c ept01_types.c ept01_step.c exit_ept.c)
-RARE += $(wildcard vmx/monitor/*.c) $(addprefix mm/,guest_walk.c ptab.c) $(addprefix vmx/,create.c hw/caps_join.c l1/absent.c)
+RARE += $(wildcard vmx/monitor/*.c vmx/gdb/*.c) vmx/l1/closed.c $(addprefix mm/,guest_walk.c ptab.c) $(addprefix vmx/,create.c hw/caps_join.c l1/absent.c)
 $(RARE:%.c=$(O)/%.o): CFLAGS += -Os
 
 # The exit path; all of it at -O3 would be larger than an image of Socle's may be.

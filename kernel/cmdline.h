@@ -38,6 +38,7 @@ struct options {
 	enum log_level log;
 	struct console_option console;
 	struct console_option monitor; /* SERIAL_NONE or SERIAL_PORT */
+	struct console_option gdb;     /* the same */
 	bool monitor_write;
 	u64 reserve;		 /* L0's memory in bytes; 0: by the number of CPUs */
 	u32 cpus;		 /* 0: all */

@@ -14,7 +14,7 @@ bool cmdline_parse_number(const char *s, u64 *value);
 
 /* `where` is a struct console_option. False: not a value that console= can have. */
 bool cmdline_parse_console(const char *value, void *where);
-/* The same for monitor=: a port by name or number, or off. */
+/* The same for monitor= and gdb=: a port by name or number, or off. */
 bool cmdline_parse_monitor(const char *value, void *where);
 
 #endif

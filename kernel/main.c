@@ -39,6 +39,7 @@
 #include "vmx/l1/sleep.h"
 #include "vmx/l1/sleep_page.h"
 #include "vmx/create.h"
+#include "vmx/gdb/gdb.h"
 #include "vmx/monitor/monitor.h"
 #include "vmx/monitor/step.h"
 #include "vmx/run.h"
@@ -237,6 +238,7 @@ static void main_in_window(void)
 	must(smp_start(answered.count, ap_main));
 	/* Not before it is known what all CPUs have, nor after the ports are settled. */
 	monitor_open();
+	gdb_open();
 	step_init();
 	must(vm_init());
 	nested_caps_init();

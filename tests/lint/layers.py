@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The layers of the hypervisor, as a program: which folder may include which, and where inline assembly may be.
 
-    vmx -> vmx/monitor -> vmx/nested -> vmx/l1 -> vmx/guest -> vmx/hw -> boot -> drivers -> mm -> kernel -> kernel/hw
+    vmx -> vmx/gdb -> vmx/monitor -> vmx/nested -> vmx/l1 -> vmx/guest -> vmx/hw -> boot -> drivers -> mm -> kernel -> kernel/hw
 
 kernel/main.c includes everything and nothing includes it. vmx/nested includes neither kernel/hw nor drivers. No include
 cycles between headers. The register cache's bits are its own file's. The order of the rooms is in rooms.py; docs/design.md

@@ -7,8 +7,9 @@ import os
 
 ROOMS = ("kernel/hw", "kernel", "mm", "drivers", "boot", "vmx/hw", "vmx/guest", "vmx/l1", "vmx/nested/vmcs12",
          "vmx/nested/explain", "vmx/nested/ept", "vmx/nested/entry", "vmx/nested/exit", "vmx/nested/insn", "vmx/nested",
-         "vmx/monitor", "vmx")
-PICTURE = "vmx ─► vmx/monitor ─► vmx/nested ─► vmx/l1 ─► vmx/guest ─► vmx/hw ─► boot ─► drivers ─► mm ─► kernel ─► kernel/hw"
+         "vmx/monitor", "vmx/gdb", "vmx")
+PICTURE = ("vmx ─► vmx/gdb ─► vmx/monitor ─► vmx/nested ─► vmx/l1 ─► vmx/guest ─► vmx/hw ─► boot ─► drivers ─► mm ─► "
+           "kernel ─► kernel/hw")
 
 # kernel/main.c puts the program together: it may use every room, and nothing uses it.
 COMPOSITION = "kernel/main"

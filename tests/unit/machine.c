@@ -17,6 +17,7 @@
 #include "kernel/x86.h"
 #include "mm/memmap.h"
 #include "mm/page_alloc.h"
+#include "vmx/gdb/gdb.h"
 #include "vmx/monitor/monitor.h"
 #include "vmx/monitor/step.h"
 #include "vmx/hw/caps.h"
@@ -164,6 +165,7 @@ void machine_init(const char *options_line)
 		abort();
 	vm_probe_cpu(true);
 	monitor_open();
+	gdb_open();
 	step_init();
 	if (vm_init() != STATUS_OK)
 		abort();

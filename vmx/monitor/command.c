@@ -56,6 +56,12 @@ static bool stays(const struct command *command)
 	return command->function == command_cpu || command->function == command_step;
 }
 
+/* It decides which CPU runs, and when. */
+static bool moves(const struct command *command)
+{
+	return stays(command) || command->function == command_go || command->function == command_stop;
+}
+
 static void run(struct vcpu *vcpu, const struct command *command, const struct words *words)
 {
 	bool stopped = control_is_stopped(), done;
@@ -69,20 +75,34 @@ static void run(struct vcpu *vcpu, const struct command *command, const struct w
 		control_go();
 }
 
-void command_execute(struct vcpu *vcpu, struct line *line)
+static void execute(struct vcpu *vcpu, struct line *line, bool may_move)
 {
 	const struct command *command;
 	struct words words;
 
 	if (!line_take(line, &words)) {
 		output("error: the line was too long, or not all of it arrived");
-	} else if (words.count) {
-		command = find(words.word[0]);
-		if (command)
-			run(vcpu, command, &words);
-		else
-			output("error: no command %s; try help", words.word[0]);
+		return;
 	}
+	if (!words.count)
+		return;
+	command = find(words.word[0]);
+	if (!command)
+		output("error: no command %s; try help", words.word[0]);
+	else if (!may_move && moves(command))
+		output("error: %s is the debugger's own to do", command->name);
+	else
+		run(vcpu, command, &words);
+}
+
+void command_execute_for(struct vcpu *vcpu, struct line *line)
+{
+	execute(vcpu, line, false);
+}
+
+void command_execute(struct vcpu *vcpu, struct line *line)
+{
+	execute(vcpu, line, true);
 	/* Another CPU's turn: it prompts. One that goes alone does so when it stops. */
 	if (control_is_stopped() && control_goes_alone())
 		return;

@@ -20,4 +20,7 @@
  */
 void command_execute(struct vcpu *vcpu, struct line *line);
 
+/* The same for another one who commands, and without the prompt: what moves the machine is refused. */
+void command_execute_for(struct vcpu *vcpu, struct line *line);
+
 #endif

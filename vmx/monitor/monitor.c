@@ -29,6 +29,13 @@ static bool is_on;	   /* constant after monitor_open() */
 static u32 owner = NOBODY; /* any CPU, atomic: who looks at the port, or has a complete line in hand */
 static struct line line;   /* the owner's; while the machine is stopped, that of the CPU with the turn */
 
+static void (*client)(struct vcpu *vcpu); /* constant after monitor_set_client(); NULL: nobody */
+
+void monitor_set_client(void (*attend)(struct vcpu *vcpu))
+{
+	client = attend;
+}
+
 /* What arrives at once is taken at once: the next look may be 20 ms away, and a UART holds 16 characters. */
 #define QUIET_PART 20
 
@@ -69,7 +76,7 @@ void monitor_start_cpu(struct vcpu *vcpu)
 {
 	u64 ticks;
 
-	if (!is_on)
+	if (!control_period())
 		return;
 	ticks = control_period() >> (rdmsr(MSR_IA32_VMX_MISC) & VMX_MISC_TIMER_RATE);
 	vcpu_set_timer_wish(vcpu, (u32)MIN(MAX(ticks, (u64)1), (u64)UINT32_MAX));
@@ -141,7 +148,10 @@ enum outcome exit_preemption_timer(struct vcpu *vcpu)
 		nested_timer_again(vcpu);
 	else
 		vmcs_write(VMCS_preemption_timer_value, vcpu->wish.timer_ticks);
-	poll(vcpu);
+	if (is_on)
+		poll(vcpu);
+	if (client)
+		control_request_this(vcpu);
 	return OUTCOME_RESUME;
 }
 
@@ -178,8 +188,12 @@ void monitor_attend(struct vcpu *vcpu)
 		prompted = control_turn() == id;
 		__atomic_store_n(&owner, NOBODY, __ATOMIC_RELEASE);
 	}
+	if (client)
+		client(vcpu);
 	while (control_stay(vcpu)) {
-		if (control_turn() == id)
+		if (client)
+			client(vcpu);
+		if (is_on && control_turn() == id)
 			converse(vcpu, &prompted);
 		else
 			prompted = false;

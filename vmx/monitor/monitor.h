@@ -18,4 +18,9 @@ void monitor_start_cpu(struct vcpu *vcpu);
  */
 void monitor_attend(struct vcpu *vcpu);
 
+/* Another one who commands, at a port of its own: each CPU calls it at the timer's exits while the machine
+ * runs, and all the time while it stands still. BSP, before the first vCPU is made; control_init() has been
+ * called. */
+void monitor_set_client(void (*attend)(struct vcpu *vcpu));
+
 #endif

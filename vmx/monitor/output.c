@@ -7,6 +7,7 @@
 #include "kernel/print.h"
 
 static struct uart port;
+static void (*diverted)(const char *text, size_t length); /* the CPU whose turn it is */
 
 bool output_open(const struct uart_place *place)
 {
@@ -18,9 +19,17 @@ enum uart_input output_receive(u8 *byte)
 	return uart_receive(&port, byte);
 }
 
+void output_divert(void (*to)(const char *text, size_t length))
+{
+	diverted = to;
+}
+
 void output_text(const char *text, size_t length)
 {
-	uart_send(&port, text, length);
+	if (diverted)
+		diverted(text, length);
+	else
+		uart_send(&port, text, length);
 }
 
 void output(const char *fmt, ...)

@@ -15,6 +15,9 @@ void output_text(const char *text, size_t length);
 /* One line; the line feed is added. At most 150 characters. */
 void output(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
+/* What a command says goes there from now on; NULL: to the port. The CPU whose turn it is. */
+void output_divert(void (*to)(const char *text, size_t length));
+
 /* Formats take unsigned long long. */
 #define LL(value) ((unsigned long long)(value))
 

@@ -8,6 +8,8 @@
  */
 #include "vmx/monitor/step.h"
 
+#include "kernel/print.h"
+#include "kernel/string.h"
 #include "kernel/x86.h"
 #include "vmx/guest/event.h"
 #include "vmx/hw/exits.h"
@@ -125,18 +127,27 @@ static void judge(struct vcpu *vcpu)
 	judge_steps(d, level, rip, mtf);
 }
 
-static void tell(struct vcpu *vcpu)
+bool step_describe(struct vcpu *vcpu, char *text, size_t size)
 {
 	const struct debugged *d = &vcpu->debugged;
 	const struct breakpoint *b = break_get(last.hit);
-	u64 now = linear_rip(vcpu);
 
 	if (b)
-		output("breakpoint %u: cpu %u, L%u at %llx, exit %s; L%u goes on at %llx", last.hit, last.cpu,
-		       last.level, LL(last.rip), exit_reason_name(d->exit_reason & 0xffff),
-		       vcpu->guest->level, LL(now));
+		print_format(text, size, "breakpoint %u: cpu %u, L%u at %llx, exit %s; L%u goes on at %llx\n",
+			     last.hit, last.cpu, last.level, LL(last.rip),
+			     exit_reason_name(d->exit_reason & 0xffff), vcpu->guest->level,
+			     LL(linear_rip(vcpu)));
+	return b;
+}
+
+static void tell(struct vcpu *vcpu)
+{
+	char text[152];
+
+	if (step_describe(vcpu, text, sizeof(text)))
+		output_text(text, strlen(text));
 	else
-		output("step: cpu %u, L%u at %llx%s", last.cpu, vcpu->guest->level, LL(now),
+		output("step: cpu %u, L%u at %llx%s", last.cpu, vcpu->guest->level, LL(linear_rip(vcpu)),
 		       last.hit == HIT_WAITS ? ", which waits" : "");
 }
 

@@ -40,6 +40,8 @@ void step_prepare(struct vcpu *vcpu);
 void step_begin(struct vcpu *vcpu, u32 count, unsigned int level);
 
 const struct stop *step_last_stop(void);
+/* Which breakpoint it was, in a line, of those whose place does not say it; false: none. */
+bool step_describe(struct vcpu *vcpu, char *text, size_t size);
 /* A person has stopped the machine, on this CPU. */
 void step_note_stop(struct vcpu *vcpu);
 

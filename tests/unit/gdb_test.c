@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gdb's stub: packets that are whole or refused, registers and memory of both levels, breakpoints and steps,
+ * and a guest that notices nothing. What a real gdb makes of it is tests/system/test_gdb.py's.
+ */
+#include "tests/unit/cmocka_all.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "kernel/x86.h"
+#include "tests/unit/l2_support.h"
+#include "tests/unit/uart_support.h"
+#include "vmx/gdb/packet.h"
+#include "vmx/l1/closed.h"
+#include "vmx/monitor/control.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
+
+#define L1_CODE 0x200000u
+#define L2_CODE 0x400000u
+#define FETCH (EPTV_FETCH | EPTV_LINEAR_VALID | EPTV_TRANSLATED)
+#define STORE (EPTV_WRITE | EPTV_LINEAR_VALID | EPTV_TRANSLATED)
+#define VIOLATION(bits, gpa)                                                                                 \
+	EXIT_NOW(.reason = EXIT_EPT_VIOLATION, .qualification = (bits), .guest_physical = (gpa))
+
+static char typed[16384];
+
+/* The packets, framed, as what gdb types. */
+static void type_packets(const char *const *packets)
+{
+	size_t at = 0;
+
+	for (; *packets; packets++) {
+		u8 sum = 0;
+
+		for (const char *c = *packets; *c; c++)
+			sum = (u8)(sum + (u8)*c);
+		at += (size_t)sprintf(typed + at, "$%s#%02x", *packets, sum);
+	}
+	uart_type(typed);
+}
+
+#define TYPE(...) type_packets((const char *const[]){ __VA_ARGS__, NULL })
+/* The machine is stopped, these packets are answered, and it goes on. */
+#define ASK(...)                                                                                             \
+	do {                                                                                                 \
+		TYPE(__VA_ARGS__, "c");                                                                      \
+		uart_attend();                                                                               \
+	} while (0)
+
+static void said(const char *text)
+{
+	if (!strstr(uart_said, text))
+		fail_msg("not said: %s; but: %s", text, uart_said);
+}
+
+static void said_not(const char *text)
+{
+	if (strstr(uart_said, text))
+		fail_msg("said: %s", uart_said);
+}
+
+static bool is_stepped(void)
+{
+	return machine_field(VMCS_proc_controls) & PROC_MTF;
+}
+
+/* ---- packets ---- */
+
+static enum packet_event put(struct packet_input *input, const char *text)
+{
+	enum packet_event event = PACKET_NOTHING;
+
+	for (; *text; text++)
+		event = packet_put(input, (u8)*text);
+	return event;
+}
+
+static void a_packet_is_whole_or_refused(void **state UNUSED)
+{
+	static struct packet_input input;
+
+	assert_int_equal(put(&input, "+$m0,4#fd"), PACKET_COMPLETE);
+	assert_string_equal(input.text, "m0,4");
+	assert_int_equal(put(&input, "$m0,4#FD"), PACKET_COMPLETE);
+	assert_int_equal(put(&input, "$m0,4#fc"), PACKET_BAD);
+	assert_int_equal(put(&input, "$m0,4#fg"), PACKET_BAD);
+	assert_int_equal(put(&input, "$#00"), PACKET_COMPLETE);
+	/* one that was cut off is no harm to the next */
+	assert_int_equal(put(&input, "$m0,4#f$?#3f"), PACKET_COMPLETE);
+	assert_string_equal(input.text, "?");
+	put(&input, "$m0,4");
+	packet_spoil(&input);
+	assert_int_equal(put(&input, "#fd"), PACKET_BAD);
+	assert_int_equal(packet_put(&input, 3), PACKET_INTERRUPT);
+	assert_int_equal(packet_put(&input, '-'), PACKET_REFUSED);
+	assert_int_equal(packet_put(&input, '$'), PACKET_BEGUN);
+	assert_int_equal(packet_put(&input, 3), PACKET_NOTHING);
+}
+
+static void a_packet_has_an_end(void **state UNUSED)
+{
+	static struct packet_input input;
+	static struct packet_output output;
+	u8 sum = 0;
+	char tail[4];
+
+	put(&input, "$");
+	for (u32 i = 0; i < PACKET_SIZE; i++) {
+		packet_put(&input, 'a');
+		sum = (u8)(sum + 'a');
+	}
+	sprintf(tail, "#%02x", sum);
+	assert_int_equal(put(&input, tail), PACKET_COMPLETE);
+	assert_int_equal(strlen(input.text), PACKET_SIZE);
+	put(&input, "$");
+	for (u32 i = 0; i <= PACKET_SIZE; i++)
+		packet_put(&input, 'a');
+	sprintf(tail, "#%02x", (u8)(sum + 'a'));
+	assert_int_equal(put(&input, tail), PACKET_BAD);
+	packet_begin(&output);
+	for (u32 i = 0; i < PACKET_SIZE; i++)
+		packet_add(&output, "b");
+	assert_false(output.full);
+	packet_add(&output, "b");
+	assert_true(output.full);
+	packet_end(&output);
+	assert_int_equal(output.length, PACKET_SIZE + 4);
+}
+
+static void numbers(void **state UNUSED)
+{
+	const char *text = "1fg";
+	static struct packet_output output;
+	u64 value;
+	u8 byte;
+
+	assert_true(packet_take_number(&text, &value) && value == 0x1f && *text == 'g');
+	assert_false(packet_take_number(&text, &value));
+	text = "ffffffffffffffff";
+	assert_true(packet_take_number(&text, &value) && value == ~0ull);
+	text = "10000000000000000";
+	assert_false(packet_take_number(&text, &value));
+	text = "a";
+	assert_false(packet_take_byte(&text, &byte));
+	packet_begin(&output);
+	packet_add_number(&output, 0);
+	packet_add_number(&output, 0x1000);
+	packet_end(&output);
+	assert_memory_equal(output.text, "$01000#", 7);
+}
+
+/* ---- the first words ---- */
+
+static void without_it_nothing_is_intercepted(void **state UNUSED)
+{
+	assert_int_equal(machine_vcpu->wish.timer_ticks, 0);
+	assert_false(machine_field01(VMCS_pin_controls) & PIN_PREEMPTION_TIMER);
+	assert_false(machine_field01(VMCS_proc_controls) & PROC_IO_BITMAPS);
+	assert_int_equal(machine_vcpu->looks, 0);
+}
+
+static void what_gdb_asks_first(void **state UNUSED)
+{
+	ASK("qSupported:multiprocess+;swbreak+", "vCont?", "?", "qfThreadInfo", "qsThreadInfo", "qC",
+	    "qAttached", "qThreadExtraInfo,1", "vMustReplyEmpty", "Hg1", "Hc-1", "Hg3", "T1", "T2", "Hx1");
+	said("+$PacketSize=800;qXfer:features:read+;swbreak+;hwbreak+;vContSupported+#");
+	said("+$vCont;c;C;s;S#");
+	said("+$T02thread:1;#");
+	said("+$m1#9e+$l#6c+$QC1#c5+$1#31");
+	said("$637075203" /* "cpu 0, L1" */);
+	said("+$#00+$OK#9a+$OK#9a+$E01#a6+$OK#9a+$E01#a6+$E01#a6+");
+	assert_false(control_is_stopped());
+}
+
+static void a_bad_packet_is_asked_for_again(void **state UNUSED)
+{
+	uart_type("$qC#00$qC#b4-$c#63");
+	uart_attend();
+	assert_string_equal(uart_said, "-+$QC1#c5$QC1#c5+");
+	uart_type("x\x03-$c#63");
+	uart_attend();
+	assert_string_equal(uart_said, "$T02thread:1;#d4$T02thread:1;#d4+");
+}
+
+static void the_description_comes_in_pieces(void **state UNUSED)
+{
+	ASK("qXfer:features:read:target.xml:0,20", "qXfer:features:read:target.xml:20,7fff",
+	    "qXfer:features:read:target.xml:ffffff,10", "qXfer:features:read:target.xml:0",
+	    "qXfer:features:read:other:0,1");
+	said("$m<?xml version=\"1.0\"?><!DOCTYPE t#");
+	said("+$marget SYSTEM \"gdb-target.dtd\"><target><architecture>i386:x86-64</architecture>");
+	said("<feature name=\"org.gnu.gdb.i386.core\"><reg name=\"rax\" bitsize=\"64\" type=\"int64\"/>");
+	said("+$l#6c+$E01#a6+$#00+");
+}
+
+/* ---- registers ---- */
+
+static void registers_of_l1(void **state UNUSED)
+{
+	machine_vcpu->gpr[GPR_RAX] = 0x1122334455667788;
+	machine_vcpu->gpr[GPR_RBX] = 0xb;
+	ASK("g", "p10", "p18", "p2a", "pffff");
+	said("$88776655443322110b00000000000000");
+	said("+$0000200000000000#");
+	said("+$xxxxxxxxxxxxxxxxxxxx#");
+	said("+$E01#a6");
+	ASK("P1=0102030405060708", "P10=1000200000000000", "P11=d70f2400", "P2a=0000000000000000", "P1=01",
+	    "P10=0000000000000080", "P1234=00");
+	said("+$OK#9a+$OK#9a+$OK#9a+$E01#a6+$E01#a6+$E01#a6+$E01#a6+");
+	assert_int_equal(machine_vcpu->gpr[GPR_RBX], 0x0807060504030201);
+	assert_int_equal(machine_field(VMCS_guest_rip), L1_CODE + 0x10);
+	/* results and IF; what would make an entry fail, or trap, does not change: TF, NT, VM, reserved bits
+	 */
+	assert_int_equal(machine_field(VMCS_guest_rflags), 0x240ed7);
+}
+
+static void sti_blocking_ends_with_interrupts(void **state UNUSED)
+{
+	machine_set_field(VMCS_guest_rflags, RFLAGS_FIXED1 | RFLAGS_IF);
+	machine_set_field(VMCS_guest_interruptibility, INTERRUPTIBILITY_STI);
+	ASK("P11=02000000");
+	assert_int_equal(machine_field(VMCS_guest_rflags), RFLAGS_FIXED1);
+	assert_int_equal(machine_field(VMCS_guest_interruptibility), 0);
+}
+
+static void all_registers_at_once(void **state UNUSED)
+{
+	static char all[PACKET_SIZE + 1];
+	char *end;
+
+	machine_vcpu->gpr[GPR_R15] = 5;
+	ASK("g");
+	strcpy(all, "G");
+	strcat(all, strchr(uart_said, '$') + 1);
+	end = strchr(all, '#');
+	*end = '\0';
+	memcpy(all + 1, "7700000000000000", 16);
+	ASK(all);
+	said("+$OK#9a+");
+	assert_int_equal(machine_vcpu->gpr[GPR_RAX], 0x77);
+	assert_int_equal(machine_vcpu->gpr[GPR_R15], 5);
+	end[-1] = '\0';
+	ASK(all);
+	said("+$E01#a6+");
+}
+
+static void memory_of_l1(void **state UNUSED)
+{
+	l1_write64(0x5ff8, 0x1122334455667788);
+	ASK("m5ff8,8", "m5ffc,2", "m8000000000,4", "m0", "mffffffffffffffff,ffffffff", "m7fffffe,8",
+	    "m8000000,4");
+	said("+$8877665544332211#");
+	said("+$4433#");
+	said("+$E14#aa+$E14#aa+$E14#aa+$");
+	ASK("M5ffe,4:01020304", "M5ffe,2:01", "M5ffe,1:0102", "M8000000,1:00", "M0,ffffffffffffffff:00");
+	said("+$OK#9a+$E01#a6+$E14#aa+$E14#aa+$E01#a6+");
+	assert_int_equal(l1_read64(0x5ff8) >> 48, 0x0201);
+	assert_int_equal(l1_read64(0x6000) & 0xffff, 0x0403);
+}
+
+/* ---- both levels ---- */
+
+static void threads_of_both_levels(void **state UNUSED)
+{
+	char field[16];
+
+	l1_run_l2();
+	machine_vcpu->gpr[GPR_RAX] = 0x77;
+	snprintf(field, sizeof(field), "p%x", 52 + V12_host_rip);
+	ASK("qfThreadInfo", "?", "p10", "p0", "Hg1", "p10", "p7", "p0", "P10=0000000000000000", field,
+	    "m300000,4");
+	said("+$m1,2#");
+	said("+$T02thread:2;#");
+	said("+$0000400000000000#04+$7700000000000000#0e+$OK#9a+$0000300000000000#03+$0000310000000000#04+"
+	     "$xxxxxxxxxxxxxxxx#80+$E01#a6+$0000300000000000#03+$00000000#80+");
+	/* L1 runs: L2 as vmcs12 has it */
+	EXIT_NOW(.reason = EXIT_HLT, .length = 1);
+	assert_false(machine_in_l2());
+	ASK("Hg2", "p10", "p0", "qThreadExtraInfo,2", "m400000,4");
+	said("+$OK#9a+$0000400000000000#04+$xxxxxxxxxxxxxxxx#80+");
+	said("77686963682077616974" /* "which wait" */);
+	l1_enter(EXIT_VMRESUME);
+	assert_true(machine_in_l2());
+}
+
+/* ---- going on ---- */
+
+static void a_breakpoint_of_gdbs(void **state UNUSED)
+{
+	ASK("Z0,200010,1", "Z0,200010,1", "Z0,8000000000,1", "Z3,200010,1", "Z0,200010", "z0,300000,1");
+	said("+$OK#9a+$OK#9a+$E02#a7+$#00+$E01#a6+$OK#9a+");
+	assert_int_equal(closed_count, 1);
+	machine_set_field(VMCS_guest_rip, L1_CODE + 0x10);
+	/* gdb takes it away, steps, and sets it again */
+	TYPE("z0,200010,1", "vCont;s:1");
+	VIOLATION(FETCH, L1_CODE + 0x10);
+	said("$T05swbreak:;thread:1;#");
+	assert_true(is_stepped());
+	assert_int_equal(closed_count, 0);
+	machine_set_field(VMCS_guest_rip, L1_CODE + 0x13);
+	TYPE("Z0,200010,1", "vCont;c");
+	EXIT_NOW(.reason = EXIT_MTF);
+	said("$T05thread:1;#");
+	assert_false(is_stepped());
+	assert_false(control_is_stopped());
+	assert_int_equal(closed_count, 1);
+	TYPE("D");
+	VIOLATION(FETCH, L1_CODE + 0x10);
+	uart_attend();
+	said_not("T05");
+	said("+$OK#9a");
+	assert_int_equal(closed_count, 0);
+	assert_false(control_is_stopped());
+}
+
+/* The level is that of the thread for which the address was set first. */
+static void a_breakpoint_keeps_its_level(void **state UNUSED)
+{
+	l1_run_l2();
+	ASK("Z0,400000,1");
+	said("+$OK#9a+");
+	TYPE("z0,400000,1", "c");
+	VIOLATION(FETCH, L2_CODE);
+	said("$T05swbreak:;thread:2;#");
+	machine_set_field(VMCS_guest_rip, L2_CODE + 1);
+	EXIT_NOW(.reason = EXIT_HLT, .length = 1);
+	ASK("Hg1", "Z0,400000,1");
+	/* L1 itself passes */
+	machine_set_field(VMCS_guest_rip, L2_CODE);
+	uart_type("");
+	VIOLATION(FETCH, L2_CODE);
+	said_not("T05");
+	EXIT_NOW(.reason = EXIT_MTF);
+	machine_set_field(VMCS_guest_rip, L1_CODE);
+	l1_enter(EXIT_VMRESUME);
+	EXIT_NOW(.reason = EXIT_PREEMPTION_TIMER);
+	TYPE("k");
+	machine_set_field(VMCS_guest_rip, L2_CODE);
+	VIOLATION(FETCH, L2_CODE);
+	said("$T05swbreak:;thread:2;#");
+	assert_int_equal(closed_count, 0);
+}
+
+static void a_watchpoint_of_gdbs(void **state UNUSED)
+{
+	ASK("Z2,5000,4", "Z2,5000,40");
+	said("+$OK#9a+$E02#a7+");
+	uart_type("");
+	VIOLATION(STORE, 0x5000);
+	l1_write32(0x5000, 9);
+	TYPE("c");
+	EXIT_NOW(.reason = EXIT_MTF);
+	said("$T05watch:5000;thread:1;#");
+}
+
+/* L1's thread is stepped: L2 runs on, unwatched, until L1 does. */
+static void a_step_of_the_other_level(void **state UNUSED)
+{
+	l1_run_l2();
+	TYPE("Hg1", "vCont;s:1;c");
+	uart_attend();
+	assert_false(is_stepped());
+	said_not("T05");
+	TYPE("c");
+	EXIT_NOW(.reason = EXIT_HLT, .length = 1);
+	said("$T05thread:1;#");
+	assert_int_equal(machine_field(VMCS_guest_rip), 0x300000);
+}
+
+static void a_guest_that_waits_is_interrupted(void **state UNUSED)
+{
+	TYPE("vCont;s:1");
+	uart_attend();
+	assert_true(is_stepped());
+	assert_true(control_goes_alone());
+	uart_type("\x03$c#63");
+	EXIT_NOW(.reason = EXIT_PREEMPTION_TIMER);
+	said("$T02thread:1;#");
+	assert_false(is_stepped());
+	assert_false(control_is_stopped());
+}
+
+/* ---- the monitor's commands ---- */
+
+static void commands_by_gdb(void **state UNUSED)
+{
+	/* "regs l1", "go", "break exit CPUID", "x" + 80 times, an odd digit */
+	ASK("qRcmd,72656773206c31", "qRcmd,676f", "qRcmd,6272656b0d",
+	    "qRcmd,627265616b2065786974204350554944", "qRcmd,7");
+	said("$O" /* cpu 0: L1 */ "63707520303a204c31");
+	said("$O6572726f723a20676f20697320746865206465627567676572" /* error: go is the debugger */);
+	said("$O6572726f723a20746865206c696e6520776173" /* error: the line was */);
+	said("$O3120657869742043505549" /* 1 exit CPUI */);
+	TYPE("c");
+	EXIT_NOW(.reason = EXIT_CPUID, .length = 2);
+	/* gdb's console is told which it was */
+	said("$O627265616b706f696e7420313a20637075" /* breakpoint 1: cpu */);
+	said("$T05thread:1;#");
+}
+
+static void the_port_is_not_there(void **state UNUSED)
+{
+	machine_vcpu->gpr[GPR_RAX] = 0;
+	uart_type("x");
+	EXIT_NOW(.reason = EXIT_IO, .qualification = (u64)UART_PORT << 16 | BIT(3), .length = 1);
+	assert_int_equal(machine_vcpu->gpr[GPR_RAX], 0xff);
+	assert_string_equal(uart_typed, "x");
+}
+
+#define WITH(test) MACHINE_TEST_BEFORE(test, "gdb=com2", uart_plug)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_packet_is_whole_or_refused),
+		cmocka_unit_test(a_packet_has_an_end),
+		cmocka_unit_test(numbers),
+		MACHINE_TEST_BEFORE(without_it_nothing_is_intercepted, "gdb=off", uart_plug),
+		WITH(what_gdb_asks_first),
+		WITH(a_bad_packet_is_asked_for_again),
+		WITH(the_description_comes_in_pieces),
+		WITH(registers_of_l1),
+		WITH(sti_blocking_ends_with_interrupts),
+		WITH(all_registers_at_once),
+		WITH(memory_of_l1),
+		WITH(threads_of_both_levels),
+		WITH(a_breakpoint_of_gdbs),
+		WITH(a_breakpoint_keeps_its_level),
+		WITH(a_watchpoint_of_gdbs),
+		WITH(a_step_of_the_other_level),
+		WITH(a_guest_that_waits_is_interrupted),
+		WITH(commands_by_gdb),
+		WITH(the_port_is_not_there),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

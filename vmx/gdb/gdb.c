@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who looks at gdb's port, and when: while the machine runs, each CPU at the exits of its VMX-preemption
+ * timer; while it stands still, the CPU whose turn it is. The first byte of a packet, or Ctrl-C, stops the
+ * machine.
+ */
+#include "vmx/gdb/gdb.h"
+
+#include "drivers/pit.h"
+#include "kernel/cmdline.h"
+#include "kernel/log.h"
+#include "kernel/percpu.h"
+#include "vmx/gdb/link.h"
+#include "vmx/gdb/session.h"
+#include "vmx/hw/caps.h"
+#include "vmx/l1/ports.h"
+#include "vmx/monitor/control.h"
+#include "vmx/monitor/monitor.h"
+#include "vmx/monitor/output.h"
+#include "vmx/monitor/step.h"
+
+#define UART_PORTS 8
+#define BYTES_MAX 64u /* at one look */
+
+static u32 locked;    /* any CPU, atomic: one looks at the port while the machine runs */
+static bool unserved; /* a packet is complete; the CPU whose turn it is */
+
+/* ---- the machine runs, or one CPU of it ---- */
+
+/* True: gdb wants it to stop. */
+static bool calls(void)
+{
+	for (unsigned int i = 0; i < BYTES_MAX; i++)
+		switch (link_receive()) {
+		case PACKET_INTERRUPT:
+		case PACKET_BEGUN: return true;
+		default: break;
+		}
+	return false;
+}
+
+static void attend_running(struct vcpu *vcpu)
+{
+	if (__atomic_exchange_n(&locked, 1, __ATOMIC_ACQUIRE))
+		return;
+	if (calls() && control_stop(vcpu)) {
+		step_note_stop(vcpu);
+		session.cpu = vcpu->cpu->id;
+		session.level = (u8)vcpu->guest->level;
+	}
+	__atomic_store_n(&locked, 0, __ATOMIC_RELEASE);
+}
+
+static void attend_alone(struct vcpu *vcpu)
+{
+	if (!calls())
+		return;
+	step_begin(vcpu, 0, 0);
+	step_note_stop(vcpu);
+	control_end_alone(vcpu);
+}
+
+/* ---- it stands still ---- */
+
+static void serve(struct vcpu *vcpu)
+{
+	u32 cpu = serve_cpu(link_packet());
+
+	/* Another thread's registers are another CPU's to read. */
+	if (cpu != vcpu->cpu->id && control_has_stopped(cpu)) {
+		control_give_turn(cpu);
+		return;
+	}
+	unserved = false;
+	serve_packet(vcpu, link_packet());
+}
+
+static void attend(struct vcpu *vcpu)
+{
+	if (!control_is_stopped())
+		attend_running(vcpu);
+	else if (control_goes_alone())
+		attend_alone(vcpu);
+	else if (control_turn() != vcpu->cpu->id)
+		return;
+	else if (session.waits)
+		serve_stop(vcpu);
+	else if (unserved)
+		serve(vcpu);
+	else
+		unserved = link_receive() == PACKET_COMPLETE;
+}
+
+/* ---- the start ---- */
+
+static bool is_possible(const struct uart_place *place)
+{
+	const char *fault = NULL;
+
+	if (uart_is_console(place->base))
+		fault = "that is Socle's console; name another port, or console= another";
+	else if (options.monitor.serial != SERIAL_NONE && options.monitor.address == place->base)
+		fault = "that is the monitor's port";
+	else if (!(vmx_caps.pin.allowed1 & PIN_PREEMPTION_TIMER) ||
+		 !(vmx_caps.exit.allowed1 & EXIT_SAVE_PREEMPTION_TIMER))
+		fault = "the processor has no VMX-preemption timer whose value is saved";
+	else if (!link_open(place))
+		fault = "no serial port answers there";
+	if (fault)
+		log_warn("gdb=: %s; there is no stub for gdb", fault);
+	return !fault;
+}
+
+void gdb_open(void)
+{
+	const struct console_option *wanted = &options.gdb;
+	struct uart_place place = { .base = wanted->address, .baud = wanted->baud ? wanted->baud : 115200 };
+	struct port_range range = { (u16)wanted->address, UART_PORTS, "gdb", NULL, NULL };
+
+	if (wanted->serial == SERIAL_NONE || !is_possible(&place))
+		return;
+	ports_add(&range);
+	if (!control_period())
+		control_init(pit_measure_20ms());
+	monitor_set_client(attend);
+	log_info("gdb: port %llx, hidden from L1", LL(wanted->address));
+}

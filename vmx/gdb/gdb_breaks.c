@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gdb's breakpoints: it takes them all away whenever the machine stops, and sets them again before it goes
+ * on, whatever thread a person looks at meanwhile. So an address stays with the level for which it was set
+ * first.
+ * GDB's manual: "Packets", Z0 to Z4; "Stop Reply Packets".
+ */
+#include "vmx/gdb/session.h"
+#include "vmx/monitor/break.h"
+
+enum type { TYPE_SOFTWARE, TYPE_HARDWARE, TYPE_WRITE, TYPE_COUNT };
+
+/* All members: the CPU whose turn it is. */
+static struct set {
+	u8 type, level; /* level 0: a free row */
+	u64 address, length;
+	unsigned int number; /* 0: gdb has taken it away for now */
+} sets[BREAKS_MAX];
+
+struct wanted {
+	u64 type, address, length;
+};
+
+/* type,address,kind; conditions and commands, which gdb was not offered, do not follow. */
+static bool parse(const char *text, struct wanted *wanted)
+{
+	return packet_take_number(&text, &wanted->type) && packet_take(&text, ',') &&
+	       packet_take_number(&text, &wanted->address) && packet_take(&text, ',') &&
+	       packet_take_number(&text, &wanted->length) && !*text;
+}
+
+static bool is_of(const struct set *set, const struct wanted *wanted)
+{
+	return set->level && set->type == wanted->type && set->address == wanted->address &&
+	       set->length == wanted->length;
+}
+
+static struct set *find(const struct wanted *wanted)
+{
+	for (unsigned int i = 0; i < BREAKS_MAX; i++)
+		if (is_of(&sets[i], wanted))
+			return &sets[i];
+	return NULL;
+}
+
+/* A free row, else one that gdb has not set again. NULL: all are set. */
+static struct set *make(const struct wanted *wanted)
+{
+	struct set *found = NULL;
+
+	for (unsigned int i = 0; i < BREAKS_MAX; i++)
+		if (!sets[i].number && (!found || !sets[i].level))
+			found = &sets[i];
+	if (found)
+		*found = (struct set){ .type = (u8)wanted->type,
+				       .address = wanted->address,
+				       .length = wanted->length };
+	return found;
+}
+
+static bool add(struct vcpu *vcpu, struct set *set, unsigned int level)
+{
+	struct breakpoint b = { .kind = set->type == TYPE_WRITE ? BREAK_WRITE : BREAK_CODE,
+				.level = (u8)level,
+				.address = set->address,
+				.length = (u32)MIN(set->length, (u64)UINT32_MAX) };
+	unsigned int number;
+
+	if (break_add(vcpu, &b, &number))
+		return false;
+	set->level = (u8)level;
+	set->number = number;
+	return true;
+}
+
+void breaks_insert(struct vcpu *vcpu, const char *text, struct packet_output *reply)
+{
+	struct wanted wanted;
+	struct set *set;
+
+	if (!parse(text, &wanted)) {
+		packet_add(reply, "E01");
+		return;
+	}
+	/* An empty answer: not of this kind. gdb tells the person. */
+	if (wanted.type >= TYPE_COUNT)
+		return;
+	set = find(&wanted);
+	if (!set)
+		set = make(&wanted);
+	if (set && (set->number || (set->level && add(vcpu, set, set->level)) ||
+		    add(vcpu, set, session.level) || add(vcpu, set, 3u - session.level)))
+		packet_add(reply, "OK");
+	else
+		packet_add(reply, "E02");
+}
+
+void breaks_remove(const char *text, struct packet_output *reply)
+{
+	struct wanted wanted;
+	struct set *set;
+
+	if (!parse(text, &wanted)) {
+		packet_add(reply, "E01");
+		return;
+	}
+	if (wanted.type >= TYPE_COUNT)
+		return;
+	set = find(&wanted);
+	if (set && set->number) {
+		break_remove(set->number);
+		set->number = 0;
+	}
+	packet_add(reply, "OK");
+}
+
+void breaks_forget(void)
+{
+	for (unsigned int i = 0; i < BREAKS_MAX; i++) {
+		if (sets[i].number)
+			break_remove(sets[i].number);
+		sets[i] = (struct set){ 0 };
+	}
+}
+
+static const struct set *set_of(unsigned int number)
+{
+	for (unsigned int i = 0; number && i < BREAKS_MAX; i++)
+		if (sets[i].number == number)
+			return &sets[i];
+	return NULL;
+}
+
+bool breaks_are_gdbs(unsigned int number)
+{
+	return set_of(number);
+}
+
+void breaks_explain(unsigned int hit, struct packet_output *reply)
+{
+	const struct set *set = set_of(hit);
+
+	if (set && set->type == TYPE_WRITE) {
+		packet_add(reply, "watch:");
+		packet_add_number(reply, set->address);
+		packet_add(reply, ";");
+	} else if (set) {
+		packet_add(reply, set->type == TYPE_HARDWARE ? "hwbreak:;" : "swbreak:;");
+	}
+}
