@@ -180,6 +180,12 @@ def test_bochs_saved_state(why):
     assert json.loads(why(text, "--json").stdout)["fields"] == 6, done.stdout
 
 
+def test_a_whole_dump_of_linux(why):
+    done = why("", "--json", os.path.join(ROOT, "tests", "why", "linux.txt"))
+    assert broken(done) == ["rflags_bit_1"] and json.loads(done.stdout)["fields"] == 104, done.stdout
+    assert len(json.loads(done.stdout)["open"]) < 20, done.stdout
+
+
 def taken(why, text):
     done = why(text, "--show")
     return re.findall("^took (.*?) from: ", done.stdout, re.M)
