@@ -54,12 +54,22 @@ void log_break_lock(void)
 	WRITE_ONCE(log_unlocked, true);
 }
 
+/* L1 may be in the middle of a line of its own on the same port, which nobody sees here. */
+static void end_line_of_others(void)
+{
+	lock();
+	if (log_sink)
+		log_sink("\n", 1);
+	unlock();
+}
+
 bool log_try_text(const char *text, size_t length)
 {
 	size_t line = 0;
 
 	if (__atomic_exchange_n(&text_lock, 1, __ATOMIC_ACQUIRE))
 		return false;
+	end_line_of_others();
 	for (size_t i = 0; i < length; i++)
 		if (text[i] == '\n') {
 			log_report("%.*s", (int)(i - line), text + line);

@@ -15,7 +15,8 @@ void log_line(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /*
  * Lines that belong together, each ended by '\n', as log_report() would write them: if no other CPU writes
- * such ones now. False: nothing was written. Any CPU; another one waits for a line of it at most.
+ * such ones now, and behind an empty line. False: nothing was written. Any CPU; another one waits for a line
+ * of it at most.
  */
 bool log_try_text(const char *text, size_t length);
 

@@ -39,12 +39,12 @@ def write(name, text):
 
 
 def run(text):
-    """The output's lines."""
+    """The output's lines, without empty ones."""
     environment = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
     done = subprocess.run(["bash", "-ec", text], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           check=False, env={**environment, "O": BUILD})
     assert done.returncode == 0, text + done.stdout
-    return done.stdout.rstrip("\n").split("\n")
+    return [line for line in done.stdout.split("\n") if line]
 
 
 def execute(name):

@@ -53,6 +53,9 @@ def test_each_mistake_is_explained():
         for pattern in wanted:
             assert re.search(pattern, said, re.M), "%s: no '%s' in\n%s" % (mistake, pattern, said)
     assert not said_before(under, "launch_twice no mistake")
+    # L1 may be in the middle of a line: a paragraph begins one of its own
+    first = [at for at, line in enumerate(under.lines) if re.match("socle: cpu 0: (VM|L2)", line)]
+    assert len(first) >= len(PARAGRAPHS) and not any(under.lines[at - 1] for at in first), show(under)
 
 
 def test_nothing_is_said_if_off():
