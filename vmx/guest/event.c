@@ -101,7 +101,10 @@ static u64 wrap_rip(struct vcpu *vcpu, u64 rip)
 	return vcpu_is_64bit(vcpu) ? rip : (u32)rip;
 }
 
-/* An instruction that traps, or one that ended under RF. */
+/*
+ * The rare end of an emulated instruction: RFLAGS.TF was set, so that it traps, or RF was set, which it
+ * clears.
+ */
 static void finish_flags(struct vcpu *vcpu, u64 rflags)
 {
 	vcpu_set_reg(vcpu, REG_RFLAGS, rflags & ~(u64)RFLAGS_RF);

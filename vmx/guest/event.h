@@ -37,25 +37,32 @@ void event_skip_instruction(struct vcpu *vcpu);
 void event_finish_iteration(struct vcpu *vcpu);
 
 /*
- * Interruptibility as it holds back an NMI.  SDM "NMI-Window Exiting": a processor "may also prevent such a
- * VM exit if there is blocking of events by STI".  One that did not would do it again at once, and STI does
- * not hold back NMIs there.
+ * The interruptibility state that decides whether an NMI must wait. Blocking by STI does not count at an
+ * NMI-window exit: SDM "NMI-Window Exiting" says that a processor "may also prevent such a VM exit if
+ * there is blocking of events by STI". A processor that opens the window all the same does not hold back
+ * NMIs by STI, and would open it again at once.
  */
 u64 event_nmi_interruptibility(struct vcpu *vcpu);
 
-/* What the guest's own hypervisor wants by its primary controls, besides L0: windows, the monitor trap flag.
+/*
+ * The primary controls that the guest's own hypervisor has set for it (windows, monitor trap flag),
+ * besides what L0 wants. 0 if it has no hypervisor but L0.
  */
 u32 event_proc_of_owner(struct vcpu *vcpu);
 
 /*
- * The one writer of the current VMCS's monitor trap flag but for the merge of L1's own wish: on while one of
- * the reasons `why` (STEP_*) is left. Costs nothing where that changes nothing.
+ * Turns the monitor trap flag of the current VMCS on or off for the reasons `why` (STEP_*). The flag stays
+ * on while one reason is left. Nobody else writes this bit, except the merge, for L1's own wish. A call
+ * that changes nothing costs no VMREAD or VMWRITE.
  */
 void event_set_step(struct vcpu *vcpu, u32 why, bool on);
 
-/* Open: the current guest exits as soon as an NMI can be delivered to it, with virtual NMIs a virtual one. */
+/*
+ * Open: the current guest exits as soon as an NMI can be delivered to it. With virtual NMIs that is a
+ * virtual one.
+ */
 void event_set_nmi_window(struct vcpu *vcpu, bool open);
-/* The entry finds a debug exception to deliver. */
+/* True if the next VM entry will deliver a pending debug exception. */
 bool event_debug_pending(struct vcpu *vcpu);
 
 #endif

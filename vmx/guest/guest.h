@@ -21,7 +21,9 @@ struct guest {
 	enum outcome (*translate)(struct vcpu *vcpu, u64 address, u64 access, gpa_t *gpa);
 	/* Primary controls that the guest's own hypervisor has set in its VMCS; NULL: it has none. */
 	u32 (*proc_of_owner)(struct vcpu *vcpu);
-	/* A port's exit comes only from a bitmap that is not merged yet: true, the access may be tried again.
+	/*
+	 * True if the exit by a port came only because L0 had not merged that word of the I/O bitmap yet.
+	 * It is merged now, and the guest repeats the access.
 	 */
 	bool (*open_ports)(struct vcpu *vcpu, u16 port, unsigned int size); /* NULL: there is none */
 	/* CR0 and CR4 as the guest has them; both writers take all bits, checked. */
@@ -29,7 +31,10 @@ struct guest {
 	u64 (*cr4)(struct vcpu *vcpu);
 	void (*set_cr0)(struct vcpu *vcpu, u64 value);
 	void (*set_cr4)(struct vcpu *vcpu, u64 value);
-	/* Bits that keep their values, whatever the guest writes; bits of CR0 that it must write as 1. */
+	/*
+	 * cr0_owned, cr4_owned: bits that keep their values whatever the guest writes. cr0_fixed: bits of
+	 * CR0 that the guest must write as 1.
+	 */
 	u64 (*cr0_owned)(struct vcpu *vcpu);
 	u64 (*cr4_owned)(struct vcpu *vcpu);
 	u64 (*cr0_fixed)(struct vcpu *vcpu);

@@ -49,8 +49,9 @@ struct exit_record {
 	bool from_hardware;
 };
 
-/* Of the outcome that was made last.  Who drops an outcome (a look that may fail) leaves it here, and it
- * means nothing.
+/*
+ * The details of the outcome that was made last. If that outcome is dropped (by a look that may fail),
+ * they stay here and mean nothing.
  */
 struct outcome_details {
 	struct outcome_fault fault;

@@ -24,7 +24,9 @@ void vcpu_load_vmcs(struct vcpu *vcpu, struct vmcs *vmcs)
 	if (vcpu->vmcs) {
 		regcache_flush(&vcpu->vmcs->cache);
 		ASSERT(regcache_is_clean(&vcpu->vmcs->cache));
-		/* Such a step changes tables that the next guest may run on: it ends before its VMCS is left.
+		/*
+		 * A step over absent memory changes tables on which the next guest may run. So the step
+		 * ends before its VMCS is left.
 		 */
 		ASSERT(!(vcpu->vmcs->steps & STEP_ABSENT));
 	}
@@ -103,7 +105,9 @@ bool vcpu_intercepts_cr(struct vcpu *vcpu)
 	return options.intercept & INTERCEPT_CR;
 }
 
-/* The control that saves the rest makes it run on over other exits. */
+/*
+ * With "save VMX-preemption timer value" the timer goes on where it stood, after an exit of another kind.
+ */
 void vcpu_set_timer_wish(struct vcpu *vcpu, u32 ticks)
 {
 	ASSERT(vcpu->vmcs == &vcpu->vmcs01 && !vcpu->nested.vmxon && ticks);

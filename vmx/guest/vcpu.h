@@ -216,9 +216,12 @@ u64 vcpu_cr2(void);
 /* The host state of this CPU into the current VMCS (vmcs01, or a new vmcs02). */
 void vcpu_write_host_state(struct vcpu *vcpu);
 
-/* Before this CPU's guest runs for the first time (vmcs01 is loaded): the wish, from its first entry on. */
+/*
+ * Sets wish.timer_ticks, and with it the control in vmcs01, which is loaded. Once, before this CPU's guest
+ * runs for the first time.
+ */
 void vcpu_set_timer_wish(struct vcpu *vcpu, u32 ticks);
-/* L0 itself wants all accesses to CR0, CR3 and CR4 of any guest, by intercept=cr. */
+/* True if L0 itself intercepts all accesses to CR0, CR3 and CR4 of any guest (intercept=cr). */
 bool vcpu_intercepts_cr(struct vcpu *vcpu);
 
 #endif

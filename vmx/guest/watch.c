@@ -53,7 +53,7 @@ static u64 hits(u64 dr7, u64 first, u64 last, unsigned int kind, unsigned int ot
 	return found;
 }
 
-/* Without an enabled one among them there is no exception. */
+/* There is a debug exception only if one of the breakpoints that were met is enabled. */
 static void leave_pending(struct vcpu *vcpu, u64 dr7, u64 found)
 {
 	for (unsigned int n = 0; n < DR_COUNT; n++)

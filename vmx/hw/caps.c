@@ -22,7 +22,7 @@
 
 struct vmx_caps vmx_caps;
 
-/* What a processor must have; STATUS_OK: need not. */
+/* The status by which the start fails on a processor without the control. An optional control has none. */
 enum {
 	NEED_UNUSED = -1,
 	NEED_OPTIONAL = STATUS_OK,
@@ -228,7 +228,10 @@ enum status caps_init(void)
 	return caps_check(&vmx_caps);
 }
 
-/* Those that are optional or required, and are there (or not). */
+/*
+ * Lists the controls that Socle knows a use for: those that the processor has (`available`), or those that
+ * it lacks.
+ */
 static void report_rows(const char *title, bool available)
 {
 	report_begin(title);

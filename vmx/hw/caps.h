@@ -44,13 +44,15 @@ enum status caps_check_smp(void);
 enum status caps_may_vmxon(void);
 
 /*
- * AP, after that, in VMX operation and while no other one does it: vmx_caps becomes what this CPU has as
- * well. False: it cannot run beside the others, and a line has said why; vmx_caps is what it was.
+ * AP, after caps_may_vmxon(), in VMX operation; one CPU at a time. Takes out of vmx_caps what this CPU
+ * lacks. False: this CPU cannot run beside the others; a line has said why, and vmx_caps is unchanged.
  */
 bool caps_join(void);
 
-/* For caps_join(): what the CPU that calls has; what follows from the MSRs; STATUS_OK if it is all that L0
- * needs. */
+/*
+ * For caps_join(). caps_read(): the capability MSRs of this CPU; caps_derive(): the members that follow
+ * from them; caps_check(): STATUS_OK if L0 has all that it needs.
+ */
 void caps_read(struct vmx_caps *caps);
 void caps_derive(struct vmx_caps *caps);
 enum status caps_check(const struct vmx_caps *caps);

@@ -13,8 +13,10 @@
 #include "kernel/string.h"
 #include "vmx/hw/vmx.h"
 
-/* A VMCS of one is none of the other's: revision, size of the region, where it may lie and how it is
- * accessed. */
+/*
+ * All processors must have these alike, for they say what a VMCS is: its revision, the size of its region,
+ * where that may lie and how it is accessed.
+ */
 #define BASIC_ALIKE (GENMASK(53, 50) | GENMASK(48, 32) | GENMASK(31, 0))
 
 enum how {
@@ -66,7 +68,10 @@ static u64 least(u64 a, u64 b, u64 mask)
 	return MIN(a & mask, b & mask);
 }
 
-/* Each CPU counts its own timer's rate, so that here the first one's stays. */
+/*
+ * The rate of the VMX-preemption timer is not joined: each CPU uses its own. vmx_caps keeps that of the
+ * first one.
+ */
 static u64 common_misc(u64 a, u64 b)
 {
 	const u64 numbers = VMX_MISC_TIMER_RATE | VMX_MISC_CR3_TARGETS_MASK | VMX_MISC_MSR_LIST_LENGTH;
@@ -95,7 +100,7 @@ static bool leave_out(const struct capability *c, u64 theirs, u64 mine, const ch
 	return false;
 }
 
-/* Why this processor cannot be one of them; NULL: it can. */
+/* The reason why this processor cannot run beside the others; NULL: it can. */
 static const char *misfit(const struct capability *c, u64 theirs, u64 mine, u64 both)
 {
 	if (c->how == BASIC && ((theirs ^ mine) & BASIC_ALIKE))
@@ -116,7 +121,10 @@ static void derive(struct vmx_caps *all, const struct vmx_caps *mine)
 	caps_derive(all);
 }
 
-/* What this processor takes from all; the first of those that do says so. */
+/*
+ * Says which capability all processors lose because this one lacks it. Only the first one that lacks it
+ * comes here.
+ */
 static void report_less(const struct capability *c, u64 theirs, u64 mine, u64 both)
 {
 	log_info("the CPU with APIC ID %x: %s is %llx there, %llx on the others; for all it is %llx (bits "

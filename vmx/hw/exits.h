@@ -13,7 +13,10 @@
 /* FACT_* and FACT_ROW; 0 where exits.def has no row. */
 extern const u16 exit_facts_table[EXIT_REASON_COUNT];
 
-/* FACT_* of a basic exit reason, any number. A reason newer than Socle is taken for an instruction's. */
+/*
+ * FACT_* of any number as a basic exit reason. A reason that is newer than Socle is treated as the exit of
+ * an instruction.
+ */
 static inline u32 exit_facts(u32 reason)
 {
 	if (unlikely(reason >= EXIT_REASON_COUNT || !exit_facts_table[reason]))

@@ -27,9 +27,10 @@ enum step {
  * touches it.
  */
 struct vmcs {
-	hpa_t region;	 /* constant after vmcs_init() */
-	bool launched;	 /* VMRESUME, not VMLAUNCH */
-	bool injecting;	 /* its event-injection field is valid: inject_commit() wrote it, no entry came yet */
+	hpa_t region;	/* constant after vmcs_init() */
+	bool launched;	/* VMRESUME, not VMLAUNCH */
+	bool injecting; /* the event-injection field is valid: inject_commit() wrote it, and no entry has used
+			   it yet */
 	bool nmi_window; /* NMI-window exiting is on, for an NMI that L0 holds: inject_commit() */
 	u8 steps;	 /* STEP_*: the monitor trap flag is on for these: event_set_step() */
 	struct regcache cache;

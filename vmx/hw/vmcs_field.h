@@ -12,7 +12,7 @@
 #include "kernel/percpu.h"
 #include "kernel/types.h"
 
-/* VMCS_GUEST_RIP etc: encodings, spelled VMCS_<name>, lower case as in the table. */
+/* The encodings: VMCS_guest_rip and so on, with the names of the table. */
 enum vmcs_field {
 #define F(encoding, name, flow, shadow, group) VMCS_##name = encoding,
 #include "vmx/hw/vmcs_fields.def"
@@ -67,8 +67,10 @@ static inline void vmcs_write_fast(enum vmcs_field field, u64 value)
 		vmcs_write_failed(field, value);
 }
 
-/* Do all processors have the field?  Each probes once by vmcs_probe_fields(), with a current VMCS; the first
- * anew. */
+/*
+ * True if every processor has the field. Each processor calls vmcs_probe_fields() once, with a current
+ * VMCS: the first one (`first`) says what there is, each further one takes out what it lacks.
+ */
 bool vmcs_field_exists(enum vmcs_field field);
 void vmcs_probe_fields(bool first);
 

@@ -33,7 +33,7 @@ enum status vmx_cpu_init(void)
 	if (cpuid(CPUID_LEAF_MAX, 0).eax >= CPUID_LEAF_EXTENDED_FEATURES &&
 	    (cpuid(CPUID_LEAF_EXTENDED_FEATURES, 0).ecx & CPUID_7_ECX_PKU))
 		cr4_wanted |= CR4_PKE;
-	/* Its own MSRs: a parked CPU may differ from the BSP. */
+	/* Each CPU reads its own MSRs here, for a parked CPU may differ from the BSP. */
 	write_cr0((read_cr0() | rdmsr(MSR_IA32_VMX_CR0_FIXED0)) & rdmsr(MSR_IA32_VMX_CR0_FIXED1));
 	write_cr4((read_cr4() | rdmsr(MSR_IA32_VMX_CR4_FIXED0) | cr4_wanted) &
 		  rdmsr(MSR_IA32_VMX_CR4_FIXED1));

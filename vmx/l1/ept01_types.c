@@ -53,7 +53,10 @@ static void type_entries(u64 *table, u64 gpa, unsigned int level, u32 type)
 	}
 }
 
-/* The MTRRs cut through this leaf: smaller ones, parked. An empty pool leaves it, with its old type. */
+/*
+ * The MTRRs give this large leaf more than one type. A table of smaller leaves, all parked, takes its
+ * place. If the pool has no table left, the leaf stays, with its old type.
+ */
 static void split_parked(u64 *entry, unsigned int level, void *(*table_alloc)(void *context))
 {
 	u64 *table = table_alloc(NULL);
@@ -70,7 +73,7 @@ static void split_parked(u64 *entry, unsigned int level, void *(*table_alloc)(vo
 	__atomic_store_n(entry, ptr_to_phys(table).v | EPT_RWX, __ATOMIC_RELEASE);
 }
 
-/* Below a present link every present entry is of these MTRRs. */
+/* Below a present link every present entry has the type that the MTRRs give it now. */
 static void take_up_entry(u64 *entry, u64 gpa, unsigned int level, const struct mtrr *mtrr,
 			  void *(*table_alloc)(void *context))
 {

@@ -206,7 +206,10 @@ static inline void filter(struct vcpu *vcpu, struct cpuid_regs *r, u32 leaf, u32
 		*r = (struct cpuid_regs){ r->eax & LEAF6_EAX, r->ebx, r->ecx & LEAF6_ECX, 0 };
 		break;
 	case CPUID_LEAF_PERFMON:
-		/* Version 6 has its counters by other numbers, which leaf 23H describes. */
+		/*
+		 * Version 6 has counters with other MSR numbers, which leaf 23H describes. Leaf 23H is
+		 * hidden, and so is version 6.
+		 */
 		if ((r->eax & 0xff) > PERFMON_VERSION_LAST)
 			r->eax = (r->eax & ~0xffu) | PERFMON_VERSION_LAST;
 		break;

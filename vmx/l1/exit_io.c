@@ -23,7 +23,10 @@
 #define INFO_SEGMENT(i) (((i) >> 15) & 7)
 #define BASIC_STRING_INFO BIT(54) /* the instruction information tells of INS and OUTS */
 
-/* Of a repeated instruction, at one exit: then the guest's events have their turn. */
+/*
+ * How many iterations of a repeated instruction one exit carries out at most. Then the guest is entered,
+ * so that its events are not held up.
+ */
 #define ITERATIONS_MAX 32u
 
 struct string_io {
@@ -75,7 +78,7 @@ static struct string_io decode_string(struct vcpu *vcpu, const struct port_acces
 		.access = *access,
 		.repeated = repeated,
 		.address_mask = masks[MIN(INFO_ADDRESS_SIZE(info), 2u)],
-		/* INS has no other segment than ES, and the field says nothing of it. */
+		/* INS always uses ES, and the instruction information does not name it. */
 		.seg = access->in ? SEG_ES : (enum seg)INFO_SEGMENT(info),
 		.index = access->in ? GPR_RDI : GPR_RSI,
 	};
@@ -88,8 +91,10 @@ static bool is_misaligned(struct vcpu *vcpu, u64 linear, unsigned int size)
 	       (vcpu_reg(vcpu, REG_RFLAGS) & RFLAGS_AC);
 }
 
-/* The memory operand can be accessed: its linear address.  What it would be faulted for comes before the
- * port. */
+/*
+ * Checks the memory operand and finds its linear address. A fault of the operand comes before the access
+ * to the port.
+ */
 static enum outcome check_memory(struct vcpu *vcpu, const struct string_io *io, u64 *linear)
 {
 	u64 offset = vcpu->gpr[io->index] & io->address_mask;
@@ -129,14 +134,20 @@ static void step_register(struct vcpu *vcpu, enum gpr n, u64 step, u64 mask)
 	vcpu->gpr[n] = merge_register(vcpu->gpr[n], vcpu->gpr[n] + step, mask);
 }
 
-/* The boundary behind an iteration is one at which something comes. */
+/*
+ * True if something must happen at the instruction boundary after this iteration: a trap, an MTF exit, a
+ * debug exception.
+ */
 static bool is_stepped(struct vcpu *vcpu)
 {
 	return (vcpu_reg(vcpu, REG_RFLAGS) & RFLAGS_TF) || (event_proc_of_owner(vcpu) & PROC_MTF) ||
 	       event_debug_pending(vcpu);
 }
 
-/* A fault behind the first iteration is left to the next exit: it is the instruction's as it stands then. */
+/*
+ * A fault in a later iteration is not reported now: the guest goes on with what has been done so far,
+ * exits again at this instruction, and then the fault is that of the first iteration.
+ */
 static enum outcome string_io(struct vcpu *vcpu, struct string_io *io)
 {
 	u64 step = vcpu_reg(vcpu, REG_RFLAGS) & RFLAGS_DF ? 0 - (u64)io->access.size : io->access.size;
@@ -159,8 +170,8 @@ static enum outcome string_io(struct vcpu *vcpu, struct string_io *io)
 }
 
 /*
- * An access that L0 wants, or of L2's one that a page of L0's making has in it only because nobody has looked
- * there yet: the second is made by L2 itself then.
+ * The access reaches a port that L0 wants; or it is L2's and exits only because L0 has not merged this
+ * word of the I/O bitmap yet. In the second case the word is merged now, and L2 makes the access itself.
  */
 enum outcome exit_io(struct vcpu *vcpu)
 {
@@ -172,7 +183,9 @@ enum outcome exit_io(struct vcpu *vcpu)
 		return OUTCOME_RESUME;
 	if (!access.string)
 		return simple_io(vcpu, &access);
-	/* Every processor with unrestricted guests has it; without it there is no telling what is addressed.
+	/*
+	 * Without this information nobody can tell which address the instruction uses. Every processor
+	 * with unrestricted guests gives it.
 	 */
 	if (!(vmx_caps.basic & BASIC_STRING_INFO))
 		return outcome_gp(vcpu, 0);

@@ -140,7 +140,10 @@ static bool write_base(struct vcpu *vcpu, enum reg reg, u64 value)
 	return true;
 }
 
-/* As the firmware's: locked means locked. SMX is hidden, so its bits are as reserved as the others. */
+/*
+ * The MSR behaves as the real one does: what is locked cannot be written. SMX is hidden, so its bits are
+ * reserved like the others.
+ */
 static bool write_feature_control(struct vcpu *vcpu, u64 value)
 {
 	if (vcpu->l1.feature_control & FEATURE_CONTROL_LOCKED)
@@ -151,7 +154,7 @@ static bool write_feature_control(struct vcpu *vcpu, u64 value)
 	return true;
 }
 
-/* A list may write them thousands of times: EPT01 follows once, at the next entry. */
+/* An MSR list may write MTRRs thousands of times. So EPT01 follows once, before the next entry. */
 static bool write_mtrr(struct vcpu *vcpu, u32 index, u64 value)
 {
 	bool changed;
@@ -246,7 +249,9 @@ u64 msr_debugctl_taken(u64 value)
 
 bool msr_write(struct vcpu *vcpu, u32 index, u64 value)
 {
-	/* Whatever it is: seldom enough. */
+	/*
+	 * The write may change an MSR that host_known speaks of. Writes are rare, so all of them clear it.
+	 */
 	vcpu->nested.host_known = NULL;
 	switch (index) {
 	case MSR_IA32_EFER: return write_efer(vcpu, value);
@@ -260,7 +265,7 @@ bool msr_write(struct vcpu *vcpu, u32 index, u64 value)
 	case MSR_IA32_FEATURE_CONTROL: return write_feature_control(vcpu, value);
 	case MSR_IA32_APIC_BASE: return write_apic_base(value);
 	case MSR_MEMORY_CTRL: return write_memory_ctrl(value);
-	/* As where the firmware has locked it: it would lay the trace hub over any memory. */
+	/* L1 finds the MSR as firmware locks it: a write could lay the trace hub over any memory. */
 	case MSR_TRACE_HUB_STH_ACPIBAR_BASE: return false;
 	case MSR_IA32_MISC_ENABLE:
 		/* Execute-disable is L0's too: its page tables use it. */

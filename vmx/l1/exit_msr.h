@@ -14,7 +14,10 @@ bool msr_write(struct vcpu *vcpu, u32 index, u64 value);
 void msr_cpu_init(void);
 /* IA32_DEBUGCTL's bits of `value` that the processor takes now. */
 u64 msr_debugctl_taken(u64 value);
-/* REQUEST_MTRRS_CHANGED, before an entry: the types of memory follow, on all CPUs. */
+/*
+ * Carries out REQUEST_MTRRS_CHANGED, before an entry: the memory types of EPT01 follow the MTRRs, on all
+ * CPUs.
+ */
 void msr_apply_mtrrs(struct vcpu *vcpu);
 
 #endif

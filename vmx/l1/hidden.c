@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Compares CPUID as it is with what L1 is told, and names the difference.  SDM volume 2: "CPUID".
- */
+/* Compares the processor's CPUID with what L1 is told, and names the difference.  SDM volume 2: "CPUID". */
 #include "vmx/l1/hidden.h"
 
 #include "kernel/bits.h"
@@ -34,7 +32,7 @@ static const struct row {
 #undef HIDDEN
 };
 
-/* Leaves of features, of which no bit may go without a word. */
+/* Leaves that list features: each of their bits that L1 does not see must be named. */
 static const struct {
 	u32 leaf, subleaf;
 } leaves[] = { { 0x1, 0 }, { 0x6, 0 }, { 0x7, 0 }, { 0x7, 1 }, { 0x7, 2 }, { 0xd, 1 }, { 0x80000001, 0 } };
@@ -64,7 +62,7 @@ static u32 hidden_bits(struct vcpu *vcpu, u32 leaf, u32 subleaf, u32 reg)
 	return bits;
 }
 
-/* Bits that hide but have no row. */
+/* Bits that L1 does not see and for which hidden.def has no row. */
 static u32 unnamed_bits(struct vcpu *vcpu, u32 leaf, u32 subleaf, u32 reg)
 {
 	u32 bits = hidden_bits(vcpu, leaf, subleaf, reg);

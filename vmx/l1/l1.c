@@ -81,7 +81,7 @@ static void set_segment(struct vcpu *vcpu, enum seg seg, u16 selector, u64 base,
 	vcpu_set_reg(vcpu, REG_SEG_AR(seg), ar);
 }
 
-/* What an INIT finds on its way to vmcs01's guest is gone, with what L0 began for it. */
+/* INIT cancels every event that was on its way to the guest of vmcs01, and what L0 has begun for one. */
 static void drop_events(struct vcpu *vcpu)
 {
 	vcpu->pending_valid = false;
@@ -155,7 +155,7 @@ void l1_shut_down(struct vcpu *vcpu)
 		vcpu_set_reg(vcpu, REG_ACTIVITY, ACTIVITY_SHUTDOWN);
 		return;
 	}
-	/* With TF, an entry into HLT would want a pending single step. */
+	/* With RFLAGS.TF set, VM entry into the HLT state would demand a pending single-step exception. */
 	vcpu_set_reg(vcpu, REG_RFLAGS, vcpu_reg(vcpu, REG_RFLAGS) & ~(u64)(RFLAGS_IF | RFLAGS_TF));
 	vcpu_set_reg(vcpu, REG_ACTIVITY, ACTIVITY_HLT);
 }

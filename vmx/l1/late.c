@@ -19,9 +19,9 @@ bool late_machine_check_is_l1s(void)
 }
 
 /*
- * IA32_DEBUGCTL is the one field of vmcs01 that L1 writes by a WRMSR which does not exit, and whose valid
- * bits L1 can change afterwards (RTM's, by IA32_TSX_CTRL): bits that the processor does not take any more are
- * gone, as they are from the register of a processor that has lost the feature.
+ * L1 writes IA32_DEBUGCTL of vmcs01 by a WRMSR that does not exit, and can change afterwards which bits
+ * are valid (RTM's, by IA32_TSX_CTRL). It is the only such field. The bits that the processor does not
+ * take any more are cleared, as they are in the register of a processor that has lost the feature.
  */
 static bool mend_debugctl(void)
 {

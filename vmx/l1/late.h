@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * VM entries of L1 that the processor begins and then refuses: none should be, but what L1's state may be
- * changes with L1's own MSRs, and machine checks come at any time.
+ * VM entries of L1 that the processor begins and then refuses. Socle's own state never causes one, but
+ * L1's MSRs can make a field invalid, and machine checks come at any time.
  */
 #ifndef VMX_LATE_H
 #define VMX_LATE_H
@@ -9,8 +9,8 @@
 #include "vmx/guest/vcpu.h"
 
 /*
- * This CPU, in L0: a machine check has hit that L1 is to have: the processor can go on, and L0's own access
- * was not its cause.
+ * True if the machine check that has hit L0 on this CPU is L1's: the processor can go on, and no access of
+ * L0's own caused it.
  */
 bool late_machine_check_is_l1s(void);
 

@@ -60,7 +60,7 @@ static void lock(void)
 			cpu_pause();
 }
 
-/* What there is to say is said when others can go on: briefly, for it is part of what L1's touch costs. */
+/* The warnings are printed after the lock is free, and are short: L1 pays for them at its touch. */
 static void unlock(void)
 {
 	bool few = passthru.few, none = passthru.none;
@@ -158,7 +158,7 @@ static bool map_on_demand(u64 gpa)
 	return false;
 }
 
-/* Another CPU may have mapped it meanwhile, or parked it. */
+/* Looks again under the lock: another CPU may have mapped or parked the page meanwhile. */
 static bool map_if_absent(u64 gpa, u64 *leaf, unsigned int *level)
 {
 	bool found;
@@ -219,7 +219,7 @@ bool passthru_retype(const struct mtrr *mtrr)
 	return changed;
 }
 
-/* An empty pool leaves it large. */
+/* If the pool has no table left, the page stays a large one. */
 void passthru_split(gpa_t gpa)
 {
 	lock();
@@ -250,7 +250,7 @@ bool passthru_build_step(struct ept01_step *step, bool (*build)(struct ept01_ste
 	bool ok;
 
 	lock();
-	/* What is copied has the types of the MTRRs as they are. */
+	/* The step copies entries, and so they must have their present memory types. */
 	for (u32 i = 0; i < step->count; i++)
 		take_up(step->pages[i]);
 	ok = build(step, vm.ept01_root);

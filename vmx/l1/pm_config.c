@@ -56,7 +56,7 @@ static bool is_guarded(u32 address)
 	       (at == config.pm.base || at == config.pm.enable);
 }
 
-/* What is there already may be written: nothing moves by it. */
+/* A write of the value that is there already changes nothing, and passes. */
 static bool changes(const struct port_access *access)
 {
 	u32 now = inl(PCI_CONFIG_DATA);
@@ -71,7 +71,10 @@ static bool changes(const struct port_access *access)
 	return false;
 }
 
-/* The access as wide as it is; one that begins or ends at other ports byte by byte, as far as it is here. */
+/*
+ * Makes the access with its own width. One that reaches ports on both sides is made byte by byte, for the
+ * bytes that belong here.
+ */
 static void write_data(const struct port_access *access)
 {
 	if (access->port >= PCI_CONFIG_DATA &&

@@ -105,7 +105,7 @@ static u32 bytes_in(const struct port_range *range, const struct port_access *ac
 	return bytes;
 }
 
-/* Every handler that the access concerns; what they keep back, bit n for byte n. */
+/* Calls each handler whose ports the access reaches. Bit n of the result: byte n is kept back. */
 static u32 ask_handlers(struct vcpu *vcpu, struct port_access *access)
 {
 	u32 kept = 0;
@@ -149,8 +149,8 @@ static void machine_out(u16 port, unsigned int size, u32 value)
 }
 
 /*
- * One of the ports may raise an SMI, and the firmware's handler takes what it is asked from the general
- * registers and answers in them: they are the guest's at that moment.
+ * The access may raise an SMI, and the firmware's handler takes its arguments from the general registers
+ * and answers in them. So the general registers are the guest's while the access is made.
  */
 static void out_whole(struct vcpu *vcpu, const struct port_access *access)
 {

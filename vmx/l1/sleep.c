@@ -84,7 +84,10 @@ void sleep_add_ports(const struct acpi_sleep *sleep)
 	add_register(&sleep->pm1a_old, "PM1a_CNT (32-bit field)", sleep->pm1a_allowed, PM1_CNT_SLEEP_BYTE);
 	add_register(&sleep->pm1b_old, "PM1b_CNT (32-bit field)", sleep->pm1b_allowed, PM1_CNT_SLEEP_BYTE);
 	add_register(&sleep->pm1b, "PM1b_CNT", sleep->pm1b_allowed, PM1_CNT_SLEEP_BYTE);
-	/* The one register of hardware-reduced ACPI takes the value that is meant for PM1a_CNT elsewhere. */
+	/*
+	 * Hardware-reduced ACPI has one register. It takes the SLP_TYP that other machines write to
+	 * PM1a_CNT.
+	 */
 	add_register(&sleep->control, "SLEEP_CONTROL_REG", sleep->pm1a_allowed, SLEEP_CONTROL_BYTE);
 	if (!sleep->smi_port || sleep->smi_port >= PORT_COUNT || !sleep->s4bios_request)
 		return;

@@ -59,7 +59,10 @@ void sleep_add_pages(const struct acpi_sleep *sleep)
 	add(&sleep->pm1b, sleep->pm1b_allowed, PM1_CNT_SLEEP_BYTE);
 	add(&sleep->pm1a_old, sleep->pm1a_allowed, PM1_CNT_SLEEP_BYTE);
 	add(&sleep->pm1b_old, sleep->pm1b_allowed, PM1_CNT_SLEEP_BYTE);
-	/* The one register of hardware-reduced ACPI takes the value that is meant for PM1a_CNT elsewhere. */
+	/*
+	 * Hardware-reduced ACPI has one register. It takes the SLP_TYP that other machines write to
+	 * PM1a_CNT.
+	 */
 	add(&sleep->control, sleep->pm1a_allowed, SLEEP_CONTROL_BYTE);
 }
 
@@ -102,7 +105,7 @@ static bool passes(struct vcpu *vcpu, struct sleep_place *place, u64 at, u32 wid
 	return false;
 }
 
-/* At any address, as the guest's store was. */
+/* The address need not be aligned, for the guest's store need not be. */
 struct PACKED anywhere16 {
 	volatile u16 value;
 };
@@ -136,7 +139,7 @@ static unsigned int code_bits(struct vcpu *vcpu)
 	return vcpu_reg(vcpu, REG_CS_AR) & AR_DB ? 32 : 16;
 }
 
-/* The instruction's bytes; of a page that cannot be fetched from there are none. */
+/* Reads the bytes of the instruction. A page that cannot be fetched from gives none. */
 static u32 fetch(struct vcpu *vcpu, u8 *bytes)
 {
 	u32 access = WALK_FETCH | (vcpu_cpl(vcpu) == 3 ? WALK_USER : 0), count = 0;
@@ -155,7 +158,7 @@ static u32 fetch(struct vcpu *vcpu, u8 *bytes)
 	return count;
 }
 
-/* By an instruction's own store, not by a page walk or an event's delivery. */
+/* True if an instruction's own store caused the violation, not a page walk or the delivery of an event. */
 static bool is_by_instruction(struct vcpu *vcpu)
 {
 	u64 own = EPTV_LINEAR_VALID | EPTV_TRANSLATED;

@@ -91,14 +91,15 @@ static enum outcome load_segment(struct vcpu *vcpu, enum seg seg, u16 selector, 
 }
 
 /*
- * CS and SS before they are loaded: a VM entry wants them usable and consistent. They keep the old task's
- * limits; at CPL 3, so that a handler of ring 0 gets the new task's own stack.
+ * CS and SS before they are loaded. A VM entry wants them usable and consistent with each other. They keep
+ * the limits of the old task. Their DPL is 3, so that a handler in ring 0 gets the stack of the new task's
+ * TSS.
  */
 static void set_unloaded(struct vcpu *vcpu, enum seg seg, u16 selector, u32 cpl)
 {
 	u32 ar = (u32)vcpu_reg(vcpu, REG_SEG_AR(seg));
 
-	/* The limit of one that was unusable need not agree with its G. */
+	/* If the segment was unusable, its limit need not agree with its G bit. */
 	if (ar & AR_UNUSABLE) {
 		vcpu_set_reg(vcpu, REG_SEG_LIMIT(seg), 0xffffffff);
 		ar = AR_G | AR_DB;
@@ -109,10 +110,7 @@ static void set_unloaded(struct vcpu *vcpu, enum seg seg, u16 selector, u32 cpl)
 	vcpu_set_reg(vcpu, REG_SEG_AR(seg), ar | AR_S | AR_P | cpl << AR_DPL_SHIFT);
 }
 
-/*
- * Until a segment is loaded its selector is there and nothing else: as the SDM has it for faults in
- * the new task.
- */
+/* Until a segment is loaded, only its selector is set. The SDM wants this for faults in the new task. */
 static enum outcome load_segments(struct vcpu *vcpu, const struct task *task)
 {
 	static const enum seg order[] = { SEG_CS, SEG_ES, SEG_DS, SEG_FS, SEG_GS };
@@ -239,7 +237,7 @@ enum outcome exit_task_switch(struct vcpu *vcpu)
 	outcome = switch_task(vcpu, (u16)qualification, source, next_rip, delivers ? &event : NULL);
 	if (outcome == OUTCOME_NONE)
 		return OUTCOME_RESUME;
-	/* What a switch that faults has met is not pending. */
+	/* If the switch faults, the breakpoints that it met do not become pending. */
 	vcpu_set_reg(vcpu, REG_PENDING_DEBUG, pending_debug);
 	/* A second exception in the delivery of the first can make a double fault. */
 	vcpu->pending_valid = delivers;

@@ -143,7 +143,7 @@ enum outcome tss_read_new(struct vcpu *vcpu, const struct descriptor *tss, struc
 	struct tss16 t16 = { 0 };
 
 	memset(task, 0, sizeof(*task));
-	/* A fault is the whole TSS's, though not all of it is read. */
+	/* The whole TSS must be accessible, though only a part of it is read. */
 	STEP(task_access(vcpu, tss->base, NULL, NULL, tss_is_32(tss->ar) ? sizeof(t32) : sizeof(t16)));
 	if (tss_is_32(tss->ar)) {
 		STEP(task_access(vcpu, tss->base + offsetof(struct tss32, cr3), &t32.cr3, NULL,

@@ -51,7 +51,10 @@ bool vm_want_msr(u32 msr, bool write, bool on)
 	return was;
 }
 
-/* What any of the CPUs has is intercepted on all: where it is not there, L1 gets the same #GP. */
+/*
+ * An MSR that any CPU has is intercepted on all. On a CPU without it L1 gets the #GP that it would get
+ * there.
+ */
 static void add_to_msr_bitmap(bool first)
 {
 	if (first)
