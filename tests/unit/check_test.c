@@ -198,6 +198,7 @@ static void make(enum base base)
 	ROW(LONG, (v12.entry_intr_info = INJECT(3, 6), v12.entry_exception_error_code = BIT(16)), NULL, "",  \
 	    0)                                                                                               \
 	ROW(LONG, v12.entry_intr_info = INJECT(3, 31), NULL, "", 0)                                          \
+	ROW(LONG, (v12.entry_intr_info = INJECT(3, 6), v12.guest_interruptibility = 2), NULL, "", 0)         \
 	ROW(LONG, (v12.entry_intr_info = INJECT(6, 3), v12.entry_instruction_length = 16),                   \
 	    "entry_instruction_length", "event_length", 0)                                                   \
 	ROW(LONG, (v12.entry_intr_info = INJECT(4, 3), v12.entry_instruction_length = 16),                   \
@@ -381,6 +382,7 @@ static void make(enum base base)
 	    "guest_bndcfgs", 0)                                                                              \
 	ROW(LONG, (ENTRY(ENTRY_LOAD_BNDCFGS), v12.guest_bndcfgs = 0x1003), NULL, "", 0)                      \
 	ROW(LONG, ENTRY(ENTRY_LOAD_CET), NULL, "", 0)                                                        \
+	ROW(LONG, (v12.guest_s_cet = NON_CANONICAL, v12.guest_ssp = 1), NULL, "", 0)                         \
 	ROW(LONG, (ENTRY(ENTRY_LOAD_CET), v12.guest_s_cet = BIT(9)), "guest_s_cet", "guest_s_cet_bits", 0)   \
 	ROW(LONG, (ENTRY(ENTRY_LOAD_CET), v12.guest_s_cet = NON_CANONICAL), "guest_s_cet", "guest_s_cet", 0) \
 	ROW(LONG, (ENTRY(ENTRY_LOAD_CET), v12.guest_ssp = 1), "guest_ssp", "guest_ssp_aligned", 0)           \

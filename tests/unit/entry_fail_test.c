@@ -91,6 +91,17 @@ static void counters_are_loaded_by_the_control_alone(void **state UNUSED)
 	W(guest_perf_global_ctrl, 0x5);
 	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
 	assert_int_equal(fake_msr_get(MSR_IA32_PERF_GLOBAL_CTRL), 0x3);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	W(guest_perf_global_ctrl, 0x1);
+	W(entry_controls, R(entry_controls) | ENTRY_LOAD_PERF_GLOBAL);
+	/* at each entry, whatever L1 has changed meanwhile */
+	for (unsigned int n = 0; n < 4; n++) {
+		fake_msr_set(MSR_IA32_PERF_GLOBAL_CTRL, 0x3);
+		assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+		assert_true(machine_in_l2());
+		assert_int_equal(fake_msr_get(MSR_IA32_PERF_GLOBAL_CTRL), 0x1);
+		EXIT_NOW(.reason = EXIT_CPUID);
+	}
 }
 
 /* Two bits of the pending debug exceptions exist where CPUID says so. */
@@ -262,6 +273,23 @@ static void the_threshold_outranks_an_init(void **state UNUSED)
 	assert_int_equal(R(exit_reason), EXIT_INIT);
 }
 
+/* With virtual-interrupt delivery there is no exit by the threshold, and the INIT is the first. */
+static void no_threshold_with_virtual_interrupts(void **state UNUSED)
+{
+	prepare();
+	W(pin_controls, R(pin_controls) | PIN_EXTERNAL_INTERRUPT);
+	W(proc_controls, R(proc_controls) | PROC_TPR_SHADOW);
+	W(proc2_controls, PROC2_APIC_ACCESS | PROC2_VIRTUAL_INTERRUPT);
+	W(virtual_apic_addr, P_STORE);
+	W(apic_access_addr, P_LOAD);
+	l1_write32(P_STORE + VTPR_OFFSET, 0x30);
+	W(tpr_threshold, 4);
+	EXIT_NOW(.reason = EXIT_INIT);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_false(machine_in_l2());
+	assert_int_equal(R(exit_reason), EXIT_INIT);
+}
+
 /* A pending MTF VM exit is injected into no IDT, and gives way to the INIT. */
 static void an_injected_mtf_gives_way_to_an_init(void **state UNUSED)
 {
@@ -285,6 +313,7 @@ int main(void)
 		MACHINE_TEST_BOTH(l1_makes_l2_v86),
 		MACHINE_TEST_BOTH(a_shadow_vmcs_is_not_entered),
 		MACHINE_TEST_BOTH(the_threshold_outranks_an_init),
+		MACHINE_TEST_BOTH(no_threshold_with_virtual_interrupts),
 		MACHINE_TEST_BOTH(an_injected_mtf_gives_way_to_an_init),
 	};
 

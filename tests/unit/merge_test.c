@@ -6,6 +6,7 @@
 #include "tests/unit/cmocka_all.h"
 
 #include "kernel/cmdline.h"
+#include "kernel/hw/cpu.h"
 #include "kernel/msr.h"
 #include "kernel/x86.h"
 #include "mm/memmap.h"
@@ -186,6 +187,7 @@ static void a_virtual_apic_page_that_is_no_memory(void **state UNUSED)
 		l1_write64(page + 0x80, 0);
 		EXIT_NOW(.reason = EXIT_CPUID);
 		assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+		assert_true(fake_memory[machine_field(VMCS_msr_bitmap) + 0x800 + 0x808 / 8] & BIT(0x808 % 8));
 	}
 	/* One that is memory is L1's own, and the TPR the processor's. */
 	EXIT_NOW(.reason = EXIT_CPUID);
@@ -531,6 +533,33 @@ static void single_fields_reach_vmcs02(void **state UNUSED)
 	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
 	assert_int_equal(machine_field(VMCS_eoi_exit_bitmap2), 0x55);
 	assert_true(machine_field(VMCS_cr0_guest_host_mask) & CR0_TS);
+	/* the long way too, which a field of another group asks for */
+	EXIT_NOW(.reason = EXIT_CPUID);
+	W(guest_ldtr_base, 0x1000);
+	W(eoi_exit_bitmap2, 0x66);
+	W(tsc_offset, 11);
+	W(exception_bitmap, BIT(VEC_OF));
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(machine_field(VMCS_eoi_exit_bitmap2), 0x66);
+	assert_int_equal(machine_field(VMCS_tsc_offset), 11);
+	assert_int_equal(machine_field(VMCS_exception_bitmap), BIT(VEC_OF));
+}
+
+/* An entry does not load CR0.CD and NW: where L1 has changed them since L2's exit, L2 has them so. */
+static void the_cache_bits_are_the_processors(void **state UNUSED)
+{
+	u64 cr0 = read_cr0() & ~(u64)(CR0_CD | CR0_NW);
+
+	everything();
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	for (u32 n = 1; n < 8; n++) {
+		u64 bits = n % 3 == 0 ? 0 : n % 3 == 1 ? CR0_CD : CR0_CD | CR0_NW;
+
+		EXIT_NOW(.reason = EXIT_CPUID);
+		write_cr0(cr0 | bits);
+		assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+		assert_int_equal(machine_field(VMCS_guest_cr0) & (CR0_CD | CR0_NW), bits);
+	}
 }
 
 /* ---- control registers, events ---- */
@@ -665,6 +694,34 @@ static void pdptes_only_when_they_mean_something(void **state UNUSED)
 		assert_int_equal(l1_vmread(VMCS_guest_pdpte0, &value), 0);
 		assert_int_equal(value, 0x5001);
 	}
+}
+
+/* The fields have been written before; L1 now makes paging PAE's, or hands it to EPT12, by another field
+ * alone. */
+static void pdptes_come_when_they_begin_to_mean_something(void **state UNUSED)
+{
+	everything();
+	W(entry_controls, caps12.entry.allowed0);
+	W(guest_cs_ar, 0xc09b);
+	W(guest_cr0, R(guest_cr0) & ~(u64)CR0_PG);
+	W(guest_pdpte1, 0x7001);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_true(machine_in_l2());
+	assert_int_not_equal(machine_field(VMCS_guest_pdpte1), 0x7001);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	W(guest_cr0, R(guest_cr0) | CR0_PG);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(machine_field(VMCS_guest_pdpte1), 0x7001);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	W(proc2_controls, 0);
+	W(guest_cr3, M_SPARE + 0x20);
+	l1_write64(M_SPARE + 0x28, 0x9001);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(machine_field(VMCS_guest_pdpte1), 0x9001);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	W(proc2_controls, PROC2_EPT | PROC2_UNRESTRICTED_GUEST);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(machine_field(VMCS_guest_pdpte1), 0x7001);
 }
 
 static void pf_intercept_is_one_value(void **state UNUSED)
@@ -854,6 +911,8 @@ int main(void)
 		MACHINE_TEST_BOTH(efer_follows_the_entry_controls),
 		MACHINE_TEST_BOTH(debugctl_agrees_with_the_check_of_bs),
 		MACHINE_TEST_BOTH(pdptes_only_when_they_mean_something),
+		MACHINE_TEST_BOTH(pdptes_come_when_they_begin_to_mean_something),
+		MACHINE_TEST_BOTH(the_cache_bits_are_the_processors),
 		MACHINE_TEST(pf_intercept_is_one_value, ""),
 		MACHINE_TEST(pf_intercept_with_a_wish_of_l0s, "intercept=pf"),
 		MACHINE_TEST(pf_intercept_of_nothing_yields, ""),

@@ -51,6 +51,19 @@ static void msr_lists_load_and_store(void **state UNUSED)
 	assert_int_equal(fake_msr_get(MSR_IA32_STAR), 0x2222);
 }
 
+/* Of a long series of entries in which nothing else changes, each loads the list as it is then. */
+static void each_entry_loads_the_list(void **state UNUSED)
+{
+	l2_prepare_lists(1, 0, 0);
+	for (u64 n = 1; n < 6; n++) {
+		l2_put_msr(P_ENTRY, 0, MSR_IA32_LSTAR, 0, n);
+		assert_int_equal(l1_enter(n == 1 ? EXIT_VMLAUNCH : EXIT_VMRESUME), 0);
+		assert_true(machine_in_l2());
+		assert_int_equal(fake_msr_get(MSR_IA32_LSTAR), n);
+		EXIT_NOW(.reason = EXIT_CPUID);
+	}
+}
+
 static void entry_list_fails_with_its_index(void **state UNUSED)
 {
 	static const struct {
@@ -79,6 +92,24 @@ static void entry_list_fails_with_its_index(void **state UNUSED)
 		assert_int_equal(R(exit_qualification), 2);
 		assert_int_equal(fake_msr_get(MSR_IA32_STAR), 7);
 	}
+}
+
+/* A list that fails has loaded L2's state into no VMCS: L1 reads what L2's last exit saved. */
+static void a_failed_list_leaves_the_vmcs_alone(void **state UNUSED)
+{
+	l2_prepare_lists(0, 0, 0);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	machine_set_field(VMCS_guest_sysenter_esp, 0x1000);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	W(entry_msr_load_count, 2);
+	l2_put_msr(P_ENTRY, 0, MSR_IA32_SYSENTER_ESP, 0, 0x2000);
+	l2_put_msr(P_ENTRY, 1, MSR_IA32_FS_BASE, 0, 0);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_true(R(exit_reason) == (EXIT_ENTRY_FAIL_MSR | EXIT_REASON_ENTRY_FAILURE));
+	assert_int_equal(R(guest_sysenter_esp), 0x1000);
+	W(entry_msr_load_count, 1);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(machine_field(VMCS_guest_sysenter_esp), 0x2000);
 }
 
 /* SDM: VM entry leaves CR0.CD and NW alone, and so does the exit of an entry that fails behind the checks. */
@@ -297,7 +328,9 @@ int main(void)
 		MACHINE_TEST_BOTH(msr_lists_load_and_store),
 		MACHINE_TEST_BOTH(the_time_is_the_exits),
 		MACHINE_TEST_BOTH(the_time_is_looked_for_in_the_whole_list),
+		MACHINE_TEST_BOTH(each_entry_loads_the_list),
 		MACHINE_TEST_BOTH(entry_list_fails_with_its_index),
+		MACHINE_TEST_BOTH(a_failed_list_leaves_the_vmcs_alone),
 		MACHINE_TEST_BOTH(cd_stays_l1s_over_a_failed_list),
 		MACHINE_TEST_BOTH(list_beyond_the_limit_fails_there),
 		MACHINE_TEST_BOTH(a_bad_store_list_aborts),

@@ -162,12 +162,72 @@ static void what_is_not_the_tpr(void **state UNUSED)
 	assert_int_equal(machine_pending(), 0);
 }
 
+/* The threshold is L0's already: what the processor refuses is something else, and L1's VM entry fails. */
+static void a_second_refusal_is_l1s(void **state UNUSED)
+{
+	put_vtpr(0xf0);
+	enter_refused(PROC_TPR_SHADOW, 0, 8);
+	assert_true(machine_in_l2());
+	EXIT_NOW(.reason = EXIT_CPUID);
+	machine_refusals = 2;
+	EXIT_NOW(.reason = EXIT_VMRESUME);
+	assert_false(machine_in_l2());
+	assert_int_equal(R(vm_instruction_error), VMXERR_ENTRY_CONTROLS);
+}
+
+/* The TPR's word of the MSR bitmap was open before L0 took the TPR. */
+static void an_open_word_closes_for_the_tpr(void **state UNUSED)
+{
+	u64 byte;
+
+	put_vtpr(0xf0);
+	enter_refused(PROC_TPR_SHADOW, PROC2_VIRTUAL_X2APIC, 8);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	byte = machine_field(VMCS_msr_bitmap) + 0x800 + X2APIC_TPR / 8;
+	write_msr(X2APIC_TPR + 3, 0, 0);
+	assert_false(fake_memory[byte] & BIT(X2APIC_TPR % 8));
+	EXIT_NOW(.reason = EXIT_CPUID);
+	machine_refusals = 1;
+	EXIT_NOW(.reason = EXIT_VMRESUME);
+	assert_true(machine_in_l2());
+	assert_true(fake_memory[byte] & BIT(X2APIC_TPR % 8));
+}
+
+/* A page that is no memory: the write is dropped, and what the threshold is compared with reads as ones. */
+static void a_page_that_is_no_memory(void **state UNUSED)
+{
+	enter_refused(PROC_TPR_SHADOW, 0, 0);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	W(virtual_apic_addr, 0xfe000000);
+	W(tpr_threshold, 8);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_true(machine_in_l2());
+	machine_vcpu->gpr[GPR_R15] = 3;
+	EXIT_NOW(.reason = EXIT_CR_ACCESS, .qualification = QUAL_MOV_TO(8, GPR_R15));
+	assert_true(machine_in_l2());
+	/* It is the virtual-APIC page alone whose absence makes the TPR L0's. */
+	EXIT_NOW(.reason = EXIT_CPUID);
+	W(virtual_apic_addr, P_VAPIC);
+	put_vtpr(0xf0);
+	W(pin_controls, R(pin_controls) | PIN_POSTED_INTERRUPTS);
+	W(proc2_controls, PROC2_VIRTUAL_INTERRUPT);
+	W(exit_controls, R(exit_controls) | EXIT_ACK_INTERRUPT);
+	W(posted_intr_desc_addr, 0xfe000000);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_true(machine_in_l2());
+	assert_false(machine_field(VMCS_proc_controls) & PROC_CR8_LOAD_EXITING);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		MACHINE_TEST(whose_threshold_it_is, "shadow-vmcs=off"),
 		MACHINE_TEST(each_value_of_cr8, "shadow-vmcs=off"),
 		MACHINE_TEST(the_x2apic_register, "shadow-vmcs=off"),
+		MACHINE_TEST(a_second_refusal_is_l1s, "shadow-vmcs=off"),
+		MACHINE_TEST(an_open_word_closes_for_the_tpr, "shadow-vmcs=off"),
+		MACHINE_TEST(a_page_that_is_no_memory, "shadow-vmcs=off"),
 		MACHINE_TEST(what_is_not_the_tpr, "intercept=cr shadow-vmcs=off"),
 	};
 

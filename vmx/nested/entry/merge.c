@@ -260,7 +260,7 @@ static u64 loaded_dr7(u64 field)
 void merge_by_control(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1)
 {
 	const struct vmcs12 *v12 = &slot->v12;
-	bool known = slot->same_in_02 && !(slot->dirty & (GROUP_RARE | GROUP_WORD | GROUP_MODE));
+	bool known = slot->same_in_02 && !(slot->dirty & (GROUP_RARE | GROUP_WORD));
 	u64 efer = guest_efer(v12, l1);
 
 	if (!slot->same_in_02 || slot->last.efer != efer)
