@@ -88,6 +88,22 @@ static void all_are_told(void **state)
 	assert_int_equal(told(REFUSED_7), 2);
 }
 
+/* What is not refused has nothing to tell, whatever failed before it. */
+static void an_entry_that_succeeds_tells_nothing(void **state)
+{
+	u64 value;
+
+	(void)state;
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	assert_int_equal(l1_vmread(0x7ffe, &value), VMXERR_UNSUPPORTED_FIELD);
+	assert_int_equal(told(" refused: "), 1);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_true(machine_in_l2());
+	assert_int_equal(told(" refused: "), 1);
+}
+
 static void nothing_is_told(void **state)
 {
 	(void)state;
@@ -177,6 +193,7 @@ int main(void)
 		cmocka_unit_test(texts_are_those_of_the_tables),
 		MACHINE_TEST_BOTH(a_rule_is_told_once),
 		MACHINE_TEST(all_are_told, "explain=all"),
+		MACHINE_TEST(an_entry_that_succeeds_tells_nothing, "explain=all"),
 		MACHINE_TEST(nothing_is_told, "explain=off"),
 		MACHINE_TEST(two_come_a_tenth_of_a_second_apart, "explain=all"),
 		MACHINE_TEST(the_pause_begins_at_the_end, "explain=all"),

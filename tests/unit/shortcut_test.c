@@ -156,6 +156,32 @@ static void what_is_not_saved_is_loaded_anew(void **state UNUSED)
 	}
 }
 
+/* MSRs of L1's host state that vmcs01 holds from the last exit: what L1 writes of them counts at the next. */
+static void host_msrs_that_l1_changes(void **state UNUSED)
+{
+	static const struct {
+		u32 field, msr_field;
+	} rows[] = {
+		{ VMCS_host_sysenter_cs, VMCS_guest_sysenter_cs },
+		{ VMCS_host_sysenter_esp, VMCS_guest_sysenter_esp },
+		{ VMCS_host_sysenter_eip, VMCS_guest_sysenter_eip },
+	};
+
+	start();
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		assert_int_equal(l1_vmwrite(rows[i].field, 0x77 + i), 0);
+		settle();
+		assert_int_equal(machine_field(rows[i].msr_field), 0x77 + i);
+	}
+	/* by the control alone: the field was there before */
+	W(host_pat, 0x0606060606060606);
+	settle();
+	assert_int_not_equal(machine_field(VMCS_guest_pat), 0x0606060606060606);
+	W(exit_controls, R(exit_controls) | EXIT_LOAD_PAT);
+	settle();
+	assert_int_equal(machine_field(VMCS_guest_pat), 0x0606060606060606);
+}
+
 /* Rows that no entry looked at while their control was off: what L1 wrote there meanwhile. */
 static void rows_that_count_from_now_on(void **state UNUSED)
 {
@@ -283,6 +309,7 @@ int main(void)
 		MACHINE_TEST_BOTH(masks_bring_their_shadows),
 		MACHINE_TEST_BOTH(state_is_written_again_after_a_failure),
 		MACHINE_TEST_BOTH(what_is_not_saved_is_loaded_anew),
+		MACHINE_TEST_BOTH(host_msrs_that_l1_changes),
 		MACHINE_TEST_BOTH(rows_that_count_from_now_on),
 		MACHINE_TEST_BOTH(what_l2_changed_is_known),
 		MACHINE_TEST_BOTH(vpids_are_flushed_when_l1_says_so),
