@@ -23,9 +23,13 @@ MUTANTS = [
            [("\tfor (u32 i = 0; i < cache->step_count; i++)\n\t\tundo(vcpu, &cache->steps[i]);\n\tept01_step_end(vcpu);",
              "\tfor (u32 i = 1; i < cache->step_count; i++)\n\t\tundo(vcpu, &cache->steps[i]);\n\tept01_step_end(vcpu);")],
            "leave: left_by_one_way"),
-    # The storm forgives a CPU that is shut down by a VMX abort, but only where its MSR list is bad.
     Mutant("store-list-of-three-aborts", "vmx/nested/exit/reflect.c",
            [("(u32)v12->exit_msr_store_count))", "(u32)v12->exit_msr_store_count) + (v12->exit_msr_store_count == 3))")],
+           "msr_area: the_time_is_the_exits"),
+    # The storm forgives a CPU that is shut down by a VMX abort, but only where its MSR list is bad. CPU 0 is the one that says so.
+    Mutant("store-list-of-three-aborts-an-ap", "vmx/nested/exit/reflect.c",
+           [("(u32)v12->exit_msr_store_count))",
+             "(u32)v12->exit_msr_store_count) + (v12->exit_msr_store_count == 3 && vcpu->cpu->id))")],
            None, "storm: storm"),
     # By L0's own map of memory, which can write it: the first page of the image, at its end.
     Mutant("code-is-written", "vmx/l1/absent.c",
