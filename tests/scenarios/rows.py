@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The scenarios: one row each; scenario.py says what the columns mean. A group takes less than ten minutes on two cores."""
+"""The scenarios: one row each; scenario.py says what the columns mean. A group is to take less than ten minutes on two cores;
+run.py says which one took more."""
 from scenario import Row, consoles
 
 GUESTS = r"^(SELFTEST|L2 says|KVMLET guest end: \w+|L1 (PARAMETER|KVM PARAM|KILLED|RELOADED|STOPPED|(UN)?PLUGGED))"
