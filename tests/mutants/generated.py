@@ -4,6 +4,8 @@
 
     generated.py [--out DIR] [--files PREFIX,...] [--again [--sanitize]] [--jobs N] host
                                                                                   the host tests that come by each mutant
+    generated.py [--files ...] [--model NAME] [--options WORDS] guest [N]        guest tests, for N of those that live
+                                                                                 without a verdict
     generated.py [--files ...] list                                              what lives without a verdict
     generated.py some N                                                          N that were killed, by the commit's hash
     generated.py keep                                                            killed.txt from the results
@@ -13,6 +15,7 @@ that live once more. tests/mutants/verdicts.txt says of survivors why they may l
 that the host tests have killed. The exit status is 1 if one lives without a verdict in a file that is held (HELD).
 """
 import argparse
+import fcntl
 import hashlib
 import json
 import os
@@ -22,147 +25,15 @@ import threading
 import time
 from multiprocessing.pool import ThreadPool
 
+from generated_build import Build, ROOT
+from generated_guest import Guests
+from generated_host import Team
+
 HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
-FOLDERS = ("boot", "kernel", "mm", "drivers", "vmx", "tests/unit", "tests/fake", "tests/guest", "tests/machines",
-           "tools/vmcs_why")
 VERDICTS, KILLED = os.path.join(HERE, "verdicts.txt"), os.path.join(HERE, "killed.txt")
-SLOW_MODEL = "20000"  # steps of EPT02's model, in each of its worlds
+FOREVER = 10 ** 9  # milliseconds
 # Files in which no mutant may live without a verdict: the list only grows.
 HELD = ("vmx/nested/entry/check", "vmx/nested/entry/merge", "vmx/nested/entry/bitmaps", "vmx/nested/entry/msr_area")
-
-import instrument  # noqa: E402
-
-
-def files_of(root):
-    yield "Makefile"
-    for folder in FOLDERS:
-        for where, _, names in os.walk(os.path.join(root, folder)):
-            for name in sorted(names):
-                if name.endswith((".c", ".h", ".def", ".S", ".ld", ".mk", "Makefile")):
-                    yield os.path.relpath(os.path.join(where, name), root)
-
-
-def write_if_new(path, content):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    if not os.path.exists(path) or open(path, "rb").read() != content:
-        with open(path, "wb") as file:
-            file.write(content)
-
-
-class Build:
-    """The instrumented copy of the tree, and what is built of it."""
-
-    def __init__(self, out):
-        self.tree, self.out, self.mutants = os.path.join(out, "tree"), out, []
-        wanted = {"vmx/mutant_switch.h": "mutant_switch.h", "vmx/mutant_switch.c": "mutant_switch.c",
-                  "tests/unit/mutant_server.c": "server.c"}
-        for name in sorted(files_of(ROOT)):
-            with open(os.path.join(ROOT, name), "rb") as file:
-                content = file.read()
-            if name.startswith("vmx/") and name.endswith((".c", ".h")):
-                text, mutants, unknown = instrument.instrument(name, content.decode(), len(self.mutants) + 1)
-                content = text.encode()
-                self.mutants += mutants
-                for what in unknown:
-                    print("not understood, and without mutants: " + what)
-            write_if_new(os.path.join(self.tree, name), content)
-            wanted[name] = None
-        for name, source in wanted.items():
-            if source:
-                with open(os.path.join(HERE, source), "rb") as file:
-                    write_if_new(os.path.join(self.tree, name), file.read())
-        for name in list(files_of(self.tree)):
-            if name not in wanted:
-                os.unlink(os.path.join(self.tree, name))
-
-    def make(self, *arguments):
-        done = subprocess.run(["make", "-s", "-j2", *arguments], cwd=self.tree, capture_output=True, text=True, check=False)
-        if done.returncode:
-            sys.exit("generated: the instrumented copy does not build:\n" + done.stderr[-4000:])
-
-    def host_tests(self, sanitize=False):
-        """The test binaries; with sanitizers they see an access behind an array's end, and take three times as long."""
-        out = os.path.join(self.out, "sanitized" if sanitize else "unit")
-        self.make("-C", "tests/unit", "O=" + out, "CLANG=/nonexistent", "WARNINGS=-w",
-                  "EXTRA_LDFLAGS=-Wl,--wrap=_cmocka_run_group_tests", *([] if sanitize else ["SANITIZE="]), "tests")
-        names = sorted(name for name in os.listdir(os.path.join(out, "san")) if name.endswith("_test"))
-        return [os.path.join(out, "san", name) for name in names]
-
-
-class Server:
-    """A test binary that is asked for mutants one after the other (server.c)."""
-
-    def __init__(self, path):
-        self.name = os.path.basename(path)[:-len("_test")]
-        self.process = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
-                                        env=dict(os.environ, MODEL_STEPS=SLOW_MODEL))
-        self.tests = []
-        self.send("list")
-        while (line := self.receive()) != ".":
-            self.tests.append(line.split(" ", 1)[1])
-
-    def send(self, line):
-        self.process.stdin.write(line + "\n")
-
-    def receive(self):
-        line = self.process.stdout.readline()
-        if not line:
-            raise RuntimeError(self.name + " ended")
-        return line.rstrip("\n")
-
-    def reach(self, index):
-        """(milliseconds, numbers of the mutants that the test comes by), or None if it fails as it is."""
-        self.send("reach %d" % index)
-        line = self.receive()
-        if line == "failed":
-            print("%s: %s fails without a mutant" % (self.name, self.tests[index]))
-            self.receive()
-            return None
-        words = line.split()
-        return int(words[1]), [int(word) for word in words[2:]]
-
-    def run(self, number, limit, indices):
-        self.send("run %d %d %s" % (number, limit, " ".join(map(str, indices))))
-        words = self.receive().split()
-        return None if words[0] == "alive" else (words[0], self.tests[int(words[1])])
-
-    def close(self):
-        self.process.stdin.close()
-        if self.process.wait():
-            sys.exit("generated: %s has a second group of tests, which no mutant meets" % self.name)
-
-
-class Team:
-    """One process for each test binary; knows which tests come by which mutant."""
-
-    def __init__(self, binaries, reach=None):
-        self.servers = {}
-        self.binaries = binaries
-        self.reach = reach or {}
-        for path in binaries:
-            server = Server(path)
-            self.servers[server.name] = server
-            if reach is None:
-                for index in range(len(server.tests)):
-                    found = server.reach(index)
-                    for number in found[1] if found else ():
-                        self.reach.setdefault(number, {}).setdefault(server.name, []).append((found[0], index))
-
-    def killer(self, mutant):
-        """(how, "binary: test") of the first test that fails, or None."""
-        where = self.reach.get(mutant.number, {})
-        for name in sorted(where, key=lambda name: sum(ms for ms, _ in where[name])):
-            tests = sorted(where[name])
-            found = self.servers[name].run(mutant.number, 3000 + 20 * sum(ms for ms, _ in tests),
-                                           [index for _, index in tests])
-            if found:
-                return found[0], "%s: %s" % (name, found[1])
-        return None
-
-    def close(self):
-        for server in self.servers.values():
-            server.close()
 
 
 class Results:
@@ -208,20 +79,30 @@ def title(mutant):
     return "%s %s:%d %s: %s: %s" % (mutant.key, mutant.path, mutant.line, mutant.function, mutant.kind, mutant.text[:110])
 
 
-def host(build, chosen, results, jobs, sanitize):
+def host(build, chosen, results, jobs, sanitize, budget):
     binaries = build.host_tests(sanitize)
     first = Team(binaries)
     teams = [first] + [Team(binaries, first.reach) for _ in range(jobs - 1)]
 
     def part(number):
         for mutant in chosen[number::len(teams)]:
-            found = teams[number].killer(mutant)
+            found = teams[number].killer(mutant, budget)
             results.put(mutant, **{"sanitized" if sanitize else "host": " ".join(found) if found else "alive"},
-                        reached=sum(len(tests) for tests in first.reach.get(mutant.number, {}).values()))
+                        whole=found != "", reached=sum(len(tests) for tests in first.reach.get(mutant.number, {}).values()))
     with ThreadPool(len(teams)) as pool:
         pool.map(part, range(len(teams)))
     for team in teams:
         team.close()
+    results.save()
+
+
+def guest(build, chosen, results, count, model, options):
+    """The guest stage: what the host tests leave alive and nobody has judged."""
+    team = Guests(build, model, options)
+    for mutant in chosen[:count]:
+        found = team.killer(mutant)
+        results.put(mutant, guest=" ".join(found) if found else "alive")
+        print("%-8s%s%s" % ("killed" if found else "alive", title(mutant), ": " + found[1] if found else ""), flush=True)
     results.save()
 
 
@@ -240,7 +121,7 @@ def some(build, count):
     chosen = sorted((m for m in build.mutants if m.key in known),
                     key=lambda m: hashlib.sha1((seed + m.key).encode()).hexdigest())[:count]
     team = Team(build.host_tests())
-    alive = [mutant for mutant in chosen if not team.killer(mutant)]
+    alive = [mutant for mutant in chosen if not team.killer(mutant, FOREVER)]
     team.close()
     for mutant in alive:
         print("ALIVE   " + title(mutant))
@@ -270,12 +151,12 @@ def keep(build, results):
 
 def summary(chosen, results, show):
     why = verdicts()
-    alive = [m for m in chosen if lives(results, m)]
+    alive = [m for m in chosen if lives(results, m) or m.key in why]
     unsaid = [m for m in alive if m.key not in why]
     if show:
         for mutant in unsaid:
             print("%s  [%s tests]" % (title(mutant), results.of[mutant.key].get("reached")))
-    tried = [m for m in chosen if m.key in results.of]
+    tried = [m for m in chosen if m.key in results.of or m.key in why]
     print("generated: %d killed, %d alive, %d with a verdict; %d not tried" % (
         len(tried) - len(alive), len(alive), len(alive) - len(unsaid), len(chosen) - len(tried)))
     held = [m for m in unsaid if m.path.startswith(HELD)]
@@ -290,11 +171,21 @@ def main():
     parser.add_argument("--files", default="vmx/")
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--sanitize", action="store_true")
+    parser.add_argument("--budget", type=int, default=FOREVER)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("what", choices=("host", "list", "some", "keep"))
+    parser.add_argument("--model", default="haswell")
+    parser.add_argument("--options", default="")
+    parser.add_argument("what", choices=("host", "guest", "list", "some", "keep"))
     parser.add_argument("count", nargs="?", type=int, default=50)
     arguments = parser.parse_args()
     out = os.path.abspath(arguments.out)
+    os.makedirs(out, exist_ok=True)
+    with open(os.path.join(out, "lock"), "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the copy of the tree is one
+        return work(out, arguments)
+
+
+def work(out, arguments):
     build = Build(out)
     if arguments.what == "some":
         return some(build, arguments.count)
@@ -304,8 +195,16 @@ def main():
         keep(build, results)
         return 0
     if arguments.what == "host":
-        new = [m for m in chosen if m.key not in results.of or (arguments.again and lives(results, m))]
-        host(build, new, results, arguments.jobs, arguments.sanitize)
+        why = verdicts()
+        new = [m for m in chosen if m.key not in why and
+               (m.key not in results.of or (lives(results, m) and
+                                            (arguments.again or not results.of[m.key].get("whole", True))))]
+        host(build, new, results, arguments.jobs, arguments.sanitize, arguments.budget)
+    if arguments.what == "guest":
+        why = verdicts()
+        guest(build, [m for m in chosen if lives(results, m) and m.key not in why and
+                      (arguments.again or "guest" not in results.of[m.key])],
+              results, arguments.count, arguments.model, arguments.options)
     return summary(chosen, results, arguments.what == "list")
 
 

@@ -26,7 +26,7 @@ PRECEDENCE = {op: level for level, ops in enumerate(LEVELS) for op in ops}
 ASSIGNMENTS = {"=", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "<<=", ">>="}
 EDGES = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "=="}
 SILENT = re.compile(r"^(assert|ASSERT|static_assert|log_\w+|explain\w*|panic|print\w*|va_\w+|memset|counters_\w+|trace_\w+|"
-                    r"cpu_relax)$")
+                    r"debug_\w+|cpu_relax)$")
 RULE = re.compile(r"^(REQUIRE\w*|OK_OR_RETURN)$")
 
 

@@ -26,7 +26,7 @@ MUTANTS = [
     Mutant("store-list-of-three-aborts", "vmx/nested/exit/reflect.c",
            [("(u32)v12->exit_msr_store_count))", "(u32)v12->exit_msr_store_count) + (v12->exit_msr_store_count == 3))")],
            "msr_area: the_time_is_the_exits"),
-    # The storm forgives a CPU that is shut down by a VMX abort, but only where its MSR list is bad. CPU 0 is the one that says so.
+    # The storm forgives a CPU that is shut down by a VMX abort, but only where its MSR list is bad. CPU 0 says so: it lives.
     Mutant("store-list-of-three-aborts-an-ap", "vmx/nested/exit/reflect.c",
            [("(u32)v12->exit_msr_store_count))",
              "(u32)v12->exit_msr_store_count) + (v12->exit_msr_store_count == 3 && vcpu->cpu->id))")],
