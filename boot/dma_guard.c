@@ -26,10 +26,16 @@ static void warn_of_dma(void)
 	log_warn("iommu: off: L1, and whom it gives a device, can reach Socle's memory by DMA; iommu=protect "
 		 "keeps "
 		 "VT-d from L1 and guards it");
-	if (dmar.damaged)
-		log_warn("iommu: the DMAR table is damaged: not all of it is known");
 	if (iommu_check_regions(&dmar) != STATUS_OK)
 		log_warn("iommu: devices of the firmware's write into memory of Socle's (DMAR table)");
+}
+
+static void warn_of_table(void)
+{
+	if (dmar.damaged)
+		log_warn("iommu: the DMAR table is damaged: not all of it is known");
+	if (dmar.unknown)
+		log_warn("iommu: the DMAR table has %u structures of unknown types", dmar.unknown);
 }
 
 enum status dma_guard_start(const struct boot_info *info, u32 memory_bits)
@@ -37,6 +43,7 @@ enum status dma_guard_start(const struct boot_info *info, u32 memory_bits)
 	enum status status;
 
 	dmar_read(info->rsdp, info->rsdp_size, !info->efi, &dmar);
+	warn_of_table();
 	if (!options.iommu) {
 		warn_of_dma();
 		return STATUS_OK;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * RSDP, RSDT or XSDT, MADT: a table by its name, and the processors.  See
- * drivers/acpi.h.
+ * RSDP, RSDT or XSDT: a table by its name.  See drivers/acpi.h.
  */
 #include "drivers/acpi.h"
 
@@ -15,13 +14,6 @@
 #define RSDP_V2_SIZE 36u
 #define TABLE_MAX (1u << 20) /* no MADT or XSDT is larger */
 
-#define MADT_ENTRIES 44
-#define MADT_LOCAL_APIC 0
-#define MADT_LOCAL_X2APIC 9
-#define MADT_ENABLED 1u
-#define XAPIC_ID_ALL 0xffu
-#define X2APIC_ID_ALL 0xffffffffu
-
 struct acpi_header {
 	char signature[4];
 	u32 length;
@@ -29,9 +21,9 @@ struct acpi_header {
 	char oem[6], oem_table[8];
 	u32 oem_revision, creator, creator_revision;
 } PACKED;
-static_assert(sizeof(struct acpi_header) == 36, "ACPI: DESCRIPTION_HEADER");
+static_assert(sizeof(struct acpi_header) == ACPI_HEADER_SIZE, "ACPI: DESCRIPTION_HEADER");
 
-static u32 get32(const u8 *p)
+u32 acpi_get32(const u8 *p)
 {
 	u32 v;
 
@@ -39,7 +31,7 @@ static u32 get32(const u8 *p)
 	return v;
 }
 
-static u64 get64(const u8 *p)
+u64 acpi_get64(const u8 *p)
 {
 	u64 v;
 
@@ -47,7 +39,7 @@ static u64 get64(const u8 *p)
 	return v;
 }
 
-static bool sum_is_zero(const u8 *p, u32 size)
+bool acpi_sum_is_zero(const u8 *p, u32 size)
 {
 	u8 sum = 0;
 
@@ -67,10 +59,10 @@ static const u8 *readable(u64 pa, u64 size)
 }
 
 /*
- * A whole table with the right signature, or NULL. Its checksum is not asked for: operating systems go on
- * with a table whose checksum is wrong, and would start CPUs that Socle knows nothing of.
+ * Its checksum is not asked for: operating systems go on with a table whose checksum is wrong, and would
+ * start CPUs that Socle knows nothing of.
  */
-static const u8 *table_get(u64 pa, const char *signature, u32 *length)
+const u8 *acpi_table_at(u64 pa, const char *signature, u32 *length)
 {
 	const u8 *p = readable(pa, sizeof(struct acpi_header));
 	struct acpi_header h;
@@ -78,7 +70,7 @@ static const u8 *table_get(u64 pa, const char *signature, u32 *length)
 	if (!p)
 		return NULL;
 	memcpy(&h, p, sizeof(h));
-	if (memcmp(h.signature, signature, sizeof(h.signature)) || h.length < sizeof(h) ||
+	if ((signature && memcmp(h.signature, signature, sizeof(h.signature))) || h.length < sizeof(h) ||
 	    h.length > TABLE_MAX)
 		return NULL;
 	if (!readable(pa, h.length))
@@ -89,7 +81,7 @@ static const u8 *table_get(u64 pa, const char *signature, u32 *length)
 
 static bool rsdp_valid(const u8 *p)
 {
-	return !memcmp(p, "RSD PTR ", 8) && sum_is_zero(p, RSDP_V1_SIZE);
+	return !memcmp(p, "RSD PTR ", 8) && acpi_sum_is_zero(p, RSDP_V1_SIZE);
 }
 
 /* ACPI "Finding the RSDP on IA-PC Systems": the first KiB of the EBDA, then E0000-FFFFF, on 16-byte
@@ -122,10 +114,11 @@ static const u8 *rsdp_find(void)
 static const u8 *table_in(u64 root, u32 width, const char *signature, u32 *before, u32 *length)
 {
 	u32 root_length;
-	const u8 *p = table_get(root, width == 8 ? "XSDT" : "RSDT", &root_length);
+	const u8 *p = acpi_table_at(root, width == 8 ? "XSDT" : "RSDT", &root_length);
 
 	for (u32 at = sizeof(struct acpi_header); p && at + width <= root_length; at += width) {
-		const u8 *table = table_get(width == 8 ? get64(p + at) : get32(p + at), signature, length);
+		const u8 *table = acpi_table_at(width == 8 ? acpi_get64(p + at) : acpi_get32(p + at),
+						signature, length);
 
 		if (table && !(*before)--)
 			return table;
@@ -133,72 +126,46 @@ static const u8 *table_in(u64 root, u32 width, const char *signature, u32 *befor
 	return NULL;
 }
 
-const u8 *acpi_table_at(u64 pa, const char *signature, u32 *length)
-{
-	return table_get(pa, signature, length);
-}
-
 const u8 *acpi_find_table(const u8 *rsdp, u32 rsdp_size, bool bios, const char *signature, u32 *length)
 {
 	return acpi_find_table_of(rsdp, rsdp_size, bios, signature, 0, length);
+}
+
+bool acpi_find_roots(const u8 *rsdp, u32 rsdp_size, bool bios, struct acpi_roots *out)
+{
+	*out = (struct acpi_roots){ 0 };
+	if (rsdp_size < RSDP_V1_SIZE || !rsdp_valid(rsdp)) {
+		out->copy_damaged = rsdp_size;
+		rsdp = bios ? rsdp_find() : NULL;
+		rsdp_size = RSDP_V2_SIZE;
+	}
+	if (!rsdp)
+		return false;
+	out->rsdt = acpi_get32(rsdp + 16);
+	/* Revision 2 has the XSDT's address, under a checksum of its own. */
+	if (rsdp[15] < 2)
+		return true;
+	if (rsdp_size < RSDP_V2_SIZE)
+		out->why_no_xsdt = "the boot loader gave the pointer (RSDP) of ACPI 1.0 alone";
+	else if (!acpi_sum_is_zero(rsdp, RSDP_V2_SIZE))
+		out->why_no_xsdt = "the pointer (RSDP) has a wrong checksum";
+	else if (!acpi_get64(rsdp + 24))
+		out->why_no_xsdt = "the pointer (RSDP) has no address of it";
+	else
+		out->xsdt = acpi_get64(rsdp + 24);
+	return true;
 }
 
 const u8 *acpi_find_table_of(const u8 *rsdp, u32 rsdp_size, bool bios, const char *signature, u32 index,
 			     u32 *length)
 {
 	const u8 *table = NULL;
+	struct acpi_roots roots;
 
 	*length = 0;
-	if (rsdp_size < RSDP_V1_SIZE || !rsdp_valid(rsdp)) {
-		rsdp = bios ? rsdp_find() : NULL;
-		rsdp_size = RSDP_V2_SIZE;
-	}
-	if (!rsdp)
+	if (!acpi_find_roots(rsdp, rsdp_size, bios, &roots))
 		return NULL;
-	/* Revision 2 has the XSDT's address, under a checksum of its own. */
-	if (rsdp[15] >= 2 && rsdp_size >= RSDP_V2_SIZE && sum_is_zero(rsdp, RSDP_V2_SIZE))
-		table = table_in(get64(rsdp + 24), 8, signature, &index, length);
-	return table ? table : table_in(get32(rsdp + 16), 4, signature, &index, length);
-}
-
-static void cpu_add(struct acpi_cpus *out, u32 apic_id)
-{
-	for (u32 i = 0; i < MIN(out->count, (u32)ACPI_CPU_MAX); i++)
-		if (out->apic_id[i] == apic_id)
-			return;
-	if (out->count < ACPI_CPU_MAX)
-		out->apic_id[out->count] = apic_id;
-	out->count++;
-}
-
-static void entry_read(const u8 *e, u32 size, struct acpi_cpus *out)
-{
-	if (e[0] == MADT_LOCAL_APIC && size >= 8 && (get32(e + 4) & MADT_ENABLED) && e[3] != XAPIC_ID_ALL)
-		cpu_add(out, e[3]);
-	if (e[0] == MADT_LOCAL_X2APIC && size >= 16 && (get32(e + 8) & MADT_ENABLED) &&
-	    get32(e + 4) != X2APIC_ID_ALL)
-		cpu_add(out, get32(e + 4));
-}
-
-void acpi_find_cpus(const u8 *rsdp, u32 rsdp_size, bool bios, struct acpi_cpus *out)
-{
-	u32 length;
-	const u8 *madt = acpi_find_table(rsdp, rsdp_size, bios, "APIC", &length);
-
-	out->count = 0;
-	out->trouble = NULL;
-	if (!madt)
-		out->trouble = rsdp_size || bios ? "no table of the processors (MADT) that can be read"
-						 : "the boot loader gave no pointer to the tables (RSDP)";
-	for (u32 at = MADT_ENTRIES; madt && at + 2 <= length;) {
-		u32 size = madt[at + 1];
-
-		if (size < 2 || size > length - at) {
-			out->trouble =
-				"the table of the processors (MADT) is damaged behind those that are taken";
-			return;
-		}
-		entry_read(madt + at, size, out);
-		at += size;
-	}
+	if (roots.xsdt)
+		table = table_in(roots.xsdt, 8, signature, &index, length);
+	return table ? table : table_in(roots.rsdt, 4, signature, &index, length);
 }

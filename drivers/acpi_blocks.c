@@ -13,30 +13,13 @@
 #define FADT_DSDT 40
 #define FADT_X_FACS 132
 #define FADT_X_DSDT 140
-#define FADT_V1_SIZE 116u
 #define FADT_V2_SIZE 244u
-
-u32 acpi_get32(const u8 *p)
-{
-	u32 v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
-u64 acpi_get64(const u8 *p)
-{
-	u64 v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
 
 const u8 *acpi_find_fadt(const u8 *rsdp, u32 rsdp_size, bool bios, u32 *length)
 {
 	const u8 *fadt = acpi_find_table(rsdp, rsdp_size, bios, "FACP", length);
 
-	return fadt && *length >= FADT_V1_SIZE ? fadt : NULL;
+	return fadt && *length >= ACPI_FADT_SIZE_LEAST ? fadt : NULL;
 }
 
 /* The table that the FADT names; it may be written, and so must not be Socle's. */

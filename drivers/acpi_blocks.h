@@ -7,10 +7,10 @@
 #ifndef DRIVERS_ACPI_BLOCKS_H
 #define DRIVERS_ACPI_BLOCKS_H
 
-#include "kernel/types.h"
+#include "drivers/acpi.h"
 
 #define ACPI_BLOCK_MAX 128
-#define ACPI_HEADER_SIZE 36u
+#define ACPI_FADT_SIZE_LEAST 116u /* of ACPI 1.0 */
 
 struct acpi_blocks {
 	struct acpi_block {
@@ -28,9 +28,5 @@ const u8 *acpi_find_fadt(const u8 *rsdp, u32 rsdp_size, bool bios, u32 *length);
 
 /* FACS by the 32-bit field (`wide`: by the 64-bit one), or NULL. */
 u8 *acpi_find_facs(const u8 *fadt, u32 length, bool wide);
-
-/* Little-endian, at any address. */
-u32 acpi_get32(const u8 *p);
-u64 acpi_get64(const u8 *p);
 
 #endif

@@ -11,6 +11,7 @@
 #include "kernel/bits.h"
 #include "kernel/log.h"
 #include "kernel/string.h"
+#include "mm/memmap.h"
 
 #define FADT_SMI_CMD 48
 #define FADT_S4BIOS_REQ 54
@@ -36,9 +37,18 @@ static struct sleep_register io_register(const u8 *fadt, u32 at)
 {
 	u32 port = acpi_get32(fadt + at);
 
+	if (port > 0xffff)
+		log_warn("acpi: a sleep register at %x, which is no port, is not watched", port);
 	if (!port || port > 0xffff)
 		return (struct sleep_register){ SLEEP_ABSENT, 0, 0 };
 	return (struct sleep_register){ SLEEP_IO, port, MAX((u32)fadt[FADT_PM1_CNT_LEN], PM1_CNT_LEN) };
+}
+
+/* Memory of L1's is no register, whatever the table says: its page would be read-only for most of L1's
+ * stores. */
+static bool is_memory(const struct sleep_register *r)
+{
+	return memmap_is_usable(r->address, 1) || memmap_in_window(r->address, r->width);
 }
 
 /* "Generic Address Structure" */
@@ -52,7 +62,7 @@ static struct sleep_register wide_register(const u8 *fadt, u32 length, u32 at, u
 	r.width = MAX(fadt[at + 1] / 8u, width);
 	if (r.address && fadt[at] == GAS_IO && r.address <= 0xffff)
 		r.space = SLEEP_IO;
-	else if (r.address && fadt[at] == GAS_MEMORY)
+	else if (r.address && fadt[at] == GAS_MEMORY && !is_memory(&r))
 		r.space = SLEEP_MEMORY;
 	else if (r.address)
 		log_warn("acpi: a sleep register at %llx of address space %u is not watched",
@@ -69,8 +79,12 @@ static void take_pm1(const u8 *fadt, u32 length, u32 at, u32 wide_at, struct sle
 {
 	*old = io_register(fadt, at);
 	*now = wide_register(fadt, length, wide_at, PM1_CNT_LEN);
-	if (now->space != SLEEP_ABSENT && (now->space != old->space || now->address != old->address))
+	if (now->space != SLEEP_ABSENT && (now->space != old->space || now->address != old->address)) {
+		if (old->space != SLEEP_ABSENT)
+			log_warn("acpi: the FADT has a sleep register at %llx and at %llx: both are watched",
+				 (unsigned long long)old->address, (unsigned long long)now->address);
 		return;
+	}
 	if (now->space == SLEEP_ABSENT || old->width > now->width)
 		*now = *old;
 	*old = (struct sleep_register){ SLEEP_ABSENT, 0, 0 };
@@ -131,6 +145,8 @@ void acpi_find_sleep(const u8 *rsdp, u32 rsdp_size, bool bios, struct acpi_sleep
 	take_pm1(fadt, length, FADT_PM1B_CNT, FADT_X_PM1B_CNT, &out->pm1b, &out->pm1b_old);
 	/* Whether hardware is "reduced" or not: what is there can be written. */
 	out->control = wide_register(fadt, length, FADT_SLEEP_CONTROL, 1);
+	if (out->pm1a.space == SLEEP_ABSENT && out->control.space == SLEEP_ABSENT)
+		log_warn("acpi: the FADT names no sleep register that can be watched");
 	out->smi_port = acpi_get32(fadt + FADT_SMI_CMD);
 	out->s4bios_request = fadt[FADT_S4BIOS_REQ];
 	find_types(rsdp, rsdp_size, bios, out);

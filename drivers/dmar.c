@@ -14,6 +14,7 @@
 #define STRUCTURE_HEAD 4u
 #define TYPE_DRHD 0
 #define TYPE_RMRR 1
+#define TYPE_LAST 6 /* ATSR, RHSA, ANDD, SATC, SIDP: of no use here */
 #define DRHD_BASE 8
 #define DRHD_SIZE 16u
 #define RMRR_BASE 8
@@ -55,6 +56,8 @@ static void take_structure(struct dmar *out, const u8 *p, u16 type, u16 size)
 		memcpy(&address[0], p + RMRR_BASE, 8);
 		memcpy(&address[1], p + RMRR_LIMIT, 8);
 		take_region(out, address[0], address[1]);
+	} else if (type > TYPE_LAST) {
+		out->unknown++;
 	}
 }
 

@@ -23,6 +23,7 @@ struct dmar_range {
 struct dmar {
 	bool found;
 	bool damaged; /* a part does not make sense, or there is more than fits here */
+	u32 unknown;  /* structures of types that no specification known here has */
 	u8 flags;     /* DMAR_INTERRUPT_REMAPPING... */
 	u32 unit_count, region_count;
 	u64 units[DMAR_UNIT_MAX]; /* physical addresses of their registers, each once */

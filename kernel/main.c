@@ -158,8 +158,6 @@ static void log_cpus(void)
 
 static void log_roster(void)
 {
-	if (named.trouble)
-		log_warn("acpi: %s", named.trouble);
 	if (options.find_cpus)
 		log_info("processors: %u named by ACPI, %u answered; %u are L1's, %u are held", named.count,
 			 answered.count + 1, roster.usable, roster.count - roster.usable);
@@ -281,7 +279,9 @@ static enum status find_cpus(void)
 {
 	enum status status = STATUS_OK;
 
+	acpi_review(boot_info.rsdp, boot_info.rsdp_size, !boot_info.efi);
 	acpi_find_cpus(boot_info.rsdp, boot_info.rsdp_size, !boot_info.efi, &named);
+	acpi_report_cpus(&named);
 	if (options.find_cpus)
 		status = census_take(&answered);
 	if (status == STATUS_OK)

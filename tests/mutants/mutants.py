@@ -415,7 +415,7 @@ OTHERS = [
     Mutant("sipi-state-taken-for-granted", "vmx/hw/caps.c",
            [("\tif (vmx_caps.misc & VMX_MISC_ACTIVITY(ACTIVITY_WAIT_FOR_SIPI))",
              "\tif (vmx_caps.misc)")], "l1: a_shutdown_without_the_state"),
-    Mutant("further-cpus-forgotten", "drivers/acpi.c", [("\tout->count++;\n", "\tout->count += out->count < ACPI_CPU_MAX;\n")],
+    Mutant("further-cpus-forgotten", "drivers/madt.c", [("\tout->count++;\n", "\tout->count += out->count < ACPI_CPU_MAX;\n")],
            "boot: madt_gives_the_processors"),
     Mutant("memory-map-cut-short", "boot/multiboot2.c",
            [("\tfor (u32 at = sizeof(head); head[0] <= size - at; at += head[0]) {\n",

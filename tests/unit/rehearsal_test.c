@@ -154,6 +154,12 @@ static void units_and_regions(void **state UNUSED)
 	assert_int_equal(dmar.region_count, 1);
 	assert_int_equal(dmar.regions[0].limit, 0x7a01ffff);
 	assert_int_equal(dmar.table, DMAR);
+	assert_int_equal(dmar.unknown, 0);
+	add(6, 8, 0, 0);
+	add(7, 8, 0, 0);
+	dmar = read_table();
+	assert_true(!dmar.damaged);
+	assert_int_equal(dmar.unknown, 1);
 }
 
 static void damaged_tables(void **state UNUSED)

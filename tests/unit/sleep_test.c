@@ -11,6 +11,7 @@
 #include "drivers/acpi_sleep.h"
 #include "drivers/aml.h"
 #include "kernel/cmdline.h"
+#include "mm/memmap.h"
 #include "tests/fake/fake.h"
 
 #define RSDP 0xe0000u
@@ -198,6 +199,27 @@ static void the_control_register_of_reduced_hardware(void **state UNUSED)
 	sleep = find();
 	assert_int_equal(sleep.control.space, SLEEP_ABSENT);
 	assert_non_null(strstr(fake_log(), "is not watched"));
+}
+
+/* Each contradiction leaves a line. */
+static void what_is_no_register_is_told(void **state UNUSED)
+{
+	memmap_init();
+	memmap_add(SIZE_1M, 64 * SIZE_1M, MEMMAP_USABLE);
+	put_gas(FADT + 172, 0, 16, SIZE_1M + 4);
+	assert_int_equal(find().pm1a.space, SLEEP_IO);
+	assert_non_null(strstr(fake_log(), "a sleep register at 100004 of address space 0 is not watched"));
+	memmap_add_window(0x2000000, SIZE_2M);
+	put_gas(FADT + 172, 0, 16, 0x2000000 - 1);
+	put32(FADT + 64, 0x10000);
+	assert_int_equal(find().pm1a.space, SLEEP_ABSENT);
+	assert_non_null(strstr(fake_log(), "1ffffff of address space 0 is not watched"));
+	assert_non_null(strstr(fake_log(), "a sleep register at 10000, which is no port, is not watched"));
+	assert_non_null(strstr(fake_log(), "the FADT names no sleep register that can be watched"));
+	put_gas(FADT + 172, 1, 16, 0x1804);
+	put32(FADT + 64, 0xb004);
+	find();
+	assert_non_null(strstr(fake_log(), "a sleep register at b004 and at 1804: both are watched"));
 }
 
 static void a_damaged_fadt_is_none(void **state UNUSED)
@@ -490,6 +512,7 @@ int main(void)
 		T(the_fadt_names_the_registers),
 		T(both_fields_of_a_register_are_taken),
 		T(the_control_register_of_reduced_hardware),
+		T(what_is_no_register_is_told),
 		T(a_damaged_fadt_is_none),
 		T(the_tables_name_the_values),
 		T(every_form_of_a_constant),
