@@ -67,4 +67,7 @@ enum status multiboot2_parse(u32 magic, u32 info, struct boot_info *out);
  * none. */
 const u8 *boot_info_kept(const struct boot_info *info, u32 type, u32 *size);
 
+/* Is any of these bytes RAM, as the loader's map has it? For what comes before mm/memmap.h has a map. */
+bool boot_info_has_ram(const struct boot_info *info, u64 pa, u64 size);
+
 #endif

@@ -177,6 +177,18 @@ const u8 *boot_info_kept(const struct boot_info *info, u32 type, u32 *size)
 	return NULL;
 }
 
+bool boot_info_has_ram(const struct boot_info *info, u64 pa, u64 size)
+{
+	for (u32 i = 0; i < MIN(info->range_count, (u32)BOOT_RANGE_MAX); i++) {
+		const struct memmap_range *r = &info->ranges[i];
+
+		if ((r->type == MEMMAP_USABLE || r->type == MEMMAP_ACPI || r->type == MEMMAP_NVS) &&
+		    (pa < r->base ? r->base - pa < size : pa - r->base < r->size))
+			return true;
+	}
+	return false;
+}
+
 static enum status read_tag(u32 type, const u8 *body, u32 size, struct boot_info *out)
 {
 	switch (type) {

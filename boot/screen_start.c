@@ -32,21 +32,24 @@ static void from_tag(const struct boot_framebuffer *fb)
 								    component(fb->blue_size, fb->blue_pos);
 }
 
-void screen_start(const struct boot_info *info)
+bool screen_start(const struct boot_info *info)
 {
 	if (info->framebuffer.type != BOOT_FRAMEBUFFER_NONE)
 		from_tag(&info->framebuffer);
 	else if (!info->efi)
 		mode = (struct screen_mode){ VGA_TEXT, 160, 80, 25, 16, true, 0, 0 };
 	else
-		return;
+		return true;
 	if (!screen_init(&mode))
-		return;
-	if (screen_size() > SCREEN_MAX || mode.address > ADDRESS_MAX - screen_size())
-		return;
+		return true;
+	if (screen_size() > SCREEN_MAX || mode.address > ADDRESS_MAX - screen_size() ||
+	    (info->framebuffer.type != BOOT_FRAMEBUFFER_NONE &&
+	     boot_info_has_ram(info, mode.address, screen_size())))
+		return false;
 	high = mode.address + screen_size() > SIZE_4G;
 	if (!high)
 		screen_show();
+	return true;
 }
 
 void screen_start_mapped(void)

@@ -7,8 +7,11 @@
 
 #include "boot/boot_info.h"
 
-/* Lines go to the screen from now on; if its memory is above 4 GiB, from screen_start_mapped() on. */
-void screen_start(const struct boot_info *info);
+/*
+ * Lines go to the screen from now on; if its memory is above 4 GiB, from screen_start_mapped() on. False: the
+ * loader names one where none can be, in RAM or out of reach.
+ */
+bool screen_start(const struct boot_info *info);
 
 /* L0's own page tables are in use: they get the screen's memory, if the early ones had not. BSP only. */
 void screen_start_mapped(void);

@@ -262,14 +262,23 @@ static void print_option(const char *text)
 	log_report("%s", text);
 }
 
+static bool is_memory(u64 pa, u64 size)
+{
+	return boot_info_has_ram(&boot_info, pa, size);
+}
+
 static enum status read_loader(u32 magic, u32 info)
 {
 	enum status parsed = multiboot2_parse(magic, info, &boot_info);
 	enum status options_status = cmdline_parse(boot_info.cmdline);
+	bool screen_fits = !options.console.screen || screen_start(&boot_info);
 
-	if (options.console.screen)
-		screen_start(&boot_info);
-	console_open(&options.console, boot_info.rsdp, boot_info.rsdp_size, !boot_info.efi);
+	console_open(&options.console, boot_info.rsdp, boot_info.rsdp_size, !boot_info.efi, is_memory);
+	if (!screen_fits)
+		log_warn("the screen that the boot loader names is in memory of another kind, and is not "
+			 "used");
+	if (console_note())
+		log_warn("%s", console_note());
 	return parsed != STATUS_OK ? parsed : options_status;
 }
 

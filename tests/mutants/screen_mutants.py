@@ -23,7 +23,7 @@ MUTANTS = [
     Mutant("screen-spcr-speed-ignored", CONSOLE,
            [("\t\tplace.baud = spcr_baud(t[SPCR_BAUD]);", "\t\tplace.baud = spcr_baud(9);")],
            "console: acpi_names_the_port"),
-    Mutant("screen-spcr-of-any-kind", CONSOLE, [("t[SPCR_INTERFACE] != INTERFACE_16550_GENERIC) ||", "!t) ||")],
+    Mutant("screen-spcr-of-any-kind", CONSOLE, [("t[SPCR_INTERFACE] != INTERFACE_16550_GENERIC)\n", "!t)\n")],
            "console: acpi_names_the_port"),
     Mutant("screen-pci-port-that-is-off", CONSOLE,
            [("\tif (!(command & (io ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY)))\n\t\treturn false;\n", "\t(void)command;\n")],

@@ -36,6 +36,7 @@ static struct {
 	u32 function, class, command, bar0;
 } bus[3];
 static u8 vga_misc;
+static u64 ram_end; /* from 0 on */
 
 static bool uart_in(u16 port, u32 *value)
 {
@@ -99,10 +100,16 @@ static int setup(void **state UNUSED)
 	memset(uart, 0, sizeof(uart));
 	memset(bus, 0, sizeof(bus));
 	vga_misc = 0xff;
+	ram_end = 0;
 	uart[0].base = 0x3f8;
 	fake_port_in = port_in;
 	fake_port_out = port_out;
 	return 0;
+}
+
+static bool is_ram(u64 pa, u64 size UNUSED)
+{
+	return pa < ram_end;
 }
 
 static void open_console(const char *value)
@@ -110,7 +117,7 @@ static void open_console(const char *value)
 	char line[80] = "console=";
 
 	assert_int_equal(cmdline_parse(strcat(line, value)), STATUS_OK);
-	console_open(&options.console, NULL, 0, true);
+	console_open(&options.console, NULL, 0, true, is_ram);
 }
 
 static u32 divisor(unsigned int i)
@@ -261,6 +268,63 @@ static void acpi_names_the_port(void **state UNUSED)
 	make_spcr(0x12, 0, 32, MMIO_UART + 4, 7);
 	open_console("acpi");
 	assert_string_equal(console_serial_name(), "none");
+}
+
+static void assert_note(const char *expected)
+{
+	if (!console_note() || !strstr(console_note(), expected))
+		fail_msg("'%s', not '%s'", console_note() ? console_note() : "", expected);
+}
+
+/* What firmware names, or the user, and is not used, is told; what was only tried is not. */
+static void a_port_that_is_not_used_is_told(void **state UNUSED)
+{
+	open_console("serial");
+	assert_null(console_note());
+	uart[0].base = 0;
+	open_console("serial");
+	assert_null(console_note());
+	open_console("com3");
+	assert_note("console= names a serial port at 3e8, which is not used: nobody answers there");
+	open_console("pci");
+	assert_note("there is no serial port on PCI");
+	open_console("acpi");
+	assert_note("ACPI names no serial port (SPCR)");
+	make_spcr(3, 1, 8, 0x2f8, 6);
+	open_console("serial");
+	assert_note("ACPI's SPCR names a serial port at 2f8, which is not used: it is no 16550");
+	make_spcr(0, 2, 8, 0x2f8, 6);
+	open_console("acpi");
+	assert_note("no port can be there");
+	make_spcr(0, 1, 8, 0, 6); /* the specification's way to say that there is none */
+	open_console("serial");
+	assert_null(console_note());
+	put32(SPCR + 4, 79);
+	open_console("serial");
+	assert_note("the table is too short");
+}
+
+/* RAM would answer, and the registers would be written into L1's image or Socle's. */
+static void memory_is_no_port(void **state UNUSED)
+{
+	u8 before[64];
+
+	uart[0].base = 0;
+	ram_end = 0x400000;
+	memset(fake_memory + MMIO_UART, 0x60, 64);
+	memcpy(before, fake_memory + MMIO_UART, 64);
+	make_spcr(0x12, 0, 32, MMIO_UART, 7);
+	open_console("serial");
+	assert_note("ACPI's SPCR names a serial port at 300000, which is not used: memory is there");
+	open_console("mmio32:0x300000");
+	assert_note("console= names a serial port at 300000, which is not used: memory is there");
+	bus[0].function = AMT;
+	bus[0].class = 0x07000200;
+	bus[0].command = PCI_COMMAND_MEMORY;
+	bus[0].bar0 = MMIO_UART;
+	open_console("pci");
+	assert_string_equal(console_serial_name(), "none");
+	assert_memory_equal(before, fake_memory + MMIO_UART, 64);
 }
 
 /* AMT's serial over LAN, as vPro machines have it; behind it, one whose ports are switched off. */
@@ -427,10 +491,23 @@ static void what_the_loader_left(void **state UNUSED)
 
 	info.framebuffer = (struct boot_framebuffer){ SCREEN, 320 * 4, 320, 90, 32, BOOT_FRAMEBUFFER_RGB,
 						      16,     8,       8,   8,	0,  8 };
-	screen_start(&info);
+	assert_true(screen_start(&info));
 	screen_write("A", 1);
 	assert_int_equal(pixel(1, 0), 0xffffff);
 	screen_close();
+	/* where RAM is, to the byte, is no screen */
+	info.ranges[0] = (struct memmap_range){ SCREEN + 320 * 4 * 90, PAGE_SIZE, MEMMAP_USABLE };
+	info.ranges[1] = (struct memmap_range){ SCREEN - PAGE_SIZE, PAGE_SIZE, MEMMAP_NVS };
+	info.ranges[2] = (struct memmap_range){ SCREEN, PAGE_SIZE, MEMMAP_RESERVED };
+	info.range_count = 3;
+	assert_true(screen_start(&info));
+	screen_close();
+	for (int i = 0; i < 2; i++) {
+		info.ranges[i].base += i ? 1 : -1;
+		assert_false(screen_start(&info));
+		info.ranges[i].base -= i ? 1 : -1;
+	}
+	info.range_count = 0;
 	/* no tag: VGA text on BIOS, nothing under EFI */
 	info.framebuffer.type = BOOT_FRAMEBUFFER_NONE;
 	screen_start(&info);
@@ -445,7 +522,7 @@ static void what_the_loader_left(void **state UNUSED)
 	/* sizes that would be beyond all memory */
 	info.framebuffer = (struct boot_framebuffer){ ~0ull - 100, 1280, 320, 90, 32, BOOT_FRAMEBUFFER_RGB,
 						      16,	   8,	 8,   8,  0,  8 };
-	screen_start(&info);
+	assert_false(screen_start(&info));
 	screen_write("D", 1);
 	screen_start_mapped();
 }
@@ -458,6 +535,8 @@ int main(void)
 		cmocka_unit_test_setup(a_stuck_port_is_given_up, setup),
 		cmocka_unit_test_setup(l1s_divisor_stays, setup),
 		cmocka_unit_test_setup(acpi_names_the_port, setup),
+		cmocka_unit_test_setup(a_port_that_is_not_used_is_told, setup),
+		cmocka_unit_test_setup(memory_is_no_port, setup),
 		cmocka_unit_test_setup(pci_has_the_port, setup),
 		cmocka_unit_test_setup(letters_in_pixels, setup),
 		cmocka_unit_test_setup(a_full_page_moves_up, setup),
