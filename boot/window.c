@@ -67,16 +67,44 @@ static void keep_clear_of_firmwares_devices(const struct boot_info *info)
 					       dmar.regions[i].limit - dmar.regions[i].base + 1, 0 };
 }
 
+#define TYPE_LAST 7 /* ACPI, "Address Range Types": 6 is disabled memory, 7 is persistent */
+
+/* Firmware's map, with what it contradicts itself in. */
+static enum status add_ranges(const struct boot_info *info)
+{
+	u32 overlaps = 0, unknown = 0, first = 0;
+
+	for (u32 i = 0; i < info->range_count; i++) {
+		const struct memmap_range *r = &info->ranges[i];
+
+		overlaps += memmap_disagrees(r->base, r->size, r->type);
+		if (r->type < MEMMAP_USABLE || r->type > TYPE_LAST)
+			first = unknown++ ? first : r->type;
+		if (!memmap_add(r->base, r->size, r->type))
+			return status_with(STATUS_MANY_RANGES, "%u", MEMMAP_MAX);
+	}
+	if (overlaps)
+		log_warn("memory map: %u ranges overlap others of another type; the stricter one counts",
+			 overlaps);
+	if (unknown)
+		log_warn(
+			"memory map: %u ranges are of unknown types (the first of %u), and count as reserved",
+			unknown, first);
+	return STATUS_OK;
+}
+
 enum status window_read_map(const struct boot_info *info)
 {
+	enum status status;
+
 	memmap_init();
 	loaders = (struct memmap_avoid){ clear, 0 };
 	keep_clear_of_firmwares_devices(info);
 	page_alloc_init();
 	taken = 0;
-	for (u32 i = 0; i < info->range_count; i++)
-		if (!memmap_add(info->ranges[i].base, info->ranges[i].size, info->ranges[i].type))
-			return status_with(STATUS_MANY_RANGES, "%u", MEMMAP_MAX);
+	status = add_ranges(info);
+	if (status != STATUS_OK)
+		return status;
 	if (memmap_ram_end() > MEMORY_END)
 		return status_with(STATUS_MEMORY_HIGH, "%llx", (unsigned long long)memmap_ram_end());
 	for (u32 i = 0; i < info->module_count; i++)

@@ -75,6 +75,11 @@ static u32 stricter(u32 a, u32 b)
 	return rank[a] >= rank[b] ? a : b;
 }
 
+static u32 known_type(u32 type)
+{
+	return type < MEMMAP_USABLE || type > MEMMAP_BAD ? MEMMAP_RESERVED : type;
+}
+
 static bool put(u64 base, u64 size, u32 type, bool override)
 {
 	u64 end, at;
@@ -83,8 +88,7 @@ static bool put(u64 base, u64 size, u32 type, bool override)
 	if (base >= BIT(52) || !size)
 		return true; /* nothing that a processor could address */
 	end = size > BIT(52) - base ? BIT(52) : base + size;
-	if (type < MEMMAP_USABLE || type > MEMMAP_BAD)
-		type = MEMMAP_RESERVED;
+	type = known_type(type);
 	if (!cut(base) || !cut(end))
 		return false;
 	for (at = base, i = 0; at < end; i++) {
@@ -107,6 +111,17 @@ static bool put(u64 base, u64 size, u32 type, bool override)
 bool memmap_add(u64 base, u64 size, u32 type)
 {
 	return put(base, size, type, false);
+}
+
+bool memmap_disagrees(u64 base, u64 size, u32 type)
+{
+	u64 end = size > UINT64_MAX - base ? UINT64_MAX : base + size;
+
+	type = known_type(type);
+	for (size_t i = 0; i < range_count; i++)
+		if (ranges[i].type != type && ranges[i].base < end && base < end_of(&ranges[i]))
+			return true;
+	return false;
 }
 
 bool memmap_override(u64 base, u64 size, u32 type)

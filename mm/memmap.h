@@ -27,6 +27,8 @@ struct memmap_range {
 /* Boot only. Where ranges overlap, the more restrictive type wins. False if the table is full. */
 void memmap_init(void);
 bool memmap_add(u64 base, u64 size, u32 type);
+/* Does the map say another type for any of these bytes? */
+bool memmap_disagrees(u64 base, u64 size, u32 type);
 /* Boot only: whatever the map said there, it is `type` now. */
 bool memmap_override(u64 base, u64 size, u32 type);
 /* Boot only: takes a window for L0 out of L1's memory, clear of the others; windows that touch become one.

@@ -362,7 +362,7 @@ OTHERS = [
     Mutant("window-for-one-cpu", "boot/window.c", [("\tneeded += cpus * ept02;", "\tneeded += ept02;")],
            "window: more_cpus_take_more"),
     Mutant("memory-map-overflow-unseen", "boot/window.c",
-           [("info->ranges[i].type))\n\t\t\treturn status", "info->ranges[i].type) && 0)\n\t\t\treturn status")],
+           [("if (!memmap_add(r->base, r->size, r->type))", "if (!memmap_add(r->base, r->size, r->type) && 0)")],
            "window: a_map_with_too_many_entries"),
     Mutant("window-need-wraps", "boot/window.c", [("MIN(options.ept02_budget, SIZE_4G)", "options.ept02_budget")],
            "window: the_option_is_held_against_the_need"),

@@ -8,6 +8,7 @@
 #include "boot/efi_map.h"
 #include "boot/window.h"
 #include "kernel/cmdline.h"
+#include "kernel/log.h"
 #include "mm/page_alloc.h"
 #include "tests/fake/fake.h"
 
@@ -48,6 +49,7 @@ static int setup(void **state UNUSED)
 	memset(&info, 0, sizeof(info));
 	memset(&options, 0, sizeof(options));
 	options.ept_large = true;
+	options.log = LOG_WARN;
 	ept02 = 0;
 	info.ranges[info.range_count++] = (struct memmap_range){ 0, 0x9fc00, MEMMAP_USABLE };
 	info.ranges[info.range_count++] = (struct memmap_range){ SIZE_1M, RAM_END - SIZE_1M, MEMMAP_USABLE };
@@ -242,6 +244,27 @@ static void a_map_with_too_many_entries(void **state UNUSED)
 	assert_false(memmap_add(0x100, BIT(40), MEMMAP_NVS));
 }
 
+static void a_map_that_contradicts_itself(void **state UNUSED)
+{
+	assert_int_equal(choose(1, 0), STATUS_OK);
+	assert_null(strstr(fake_log(), "memory map"));
+	/* the same twice is no contradiction; persistent memory is known; nor is what only touches */
+	info.ranges[info.range_count++] = info.ranges[0];
+	info.ranges[info.range_count++] = (struct memmap_range){ SIZE_4G, SIZE_2M, 7 };
+	info.ranges[info.range_count++] = (struct memmap_range){ RAM_END, SIZE_2M, MEMMAP_RESERVED };
+	info.ranges[info.range_count++] = (struct memmap_range){ SIZE_1M - 1, 1, MEMMAP_RESERVED };
+	assert_int_equal(choose(1, 0), STATUS_OK);
+	assert_null(strstr(fake_log(), "memory map"));
+	info.ranges[info.range_count++] = (struct memmap_range){ RAM_END - 1, 1, MEMMAP_NVS };
+	info.ranges[info.range_count++] = (struct memmap_range){ SIZE_2M, ~0ull, MEMMAP_BAD };
+	info.ranges[info.range_count++] = (struct memmap_range){ BIT(40), SIZE_2M, 0xfffffffa };
+	info.ranges[info.range_count++] = (struct memmap_range){ BIT(41), SIZE_2M, 0 };
+	choose(1, 0);
+	assert_non_null(strstr(fake_log(), "memory map: 4 ranges overlap others of another type"));
+	assert_non_null(
+		strstr(fake_log(), "memory map: 2 ranges are of unknown types (the first of 4294967290)"));
+}
+
 /* The last 64 KiB of memory, which the map calls usable, are a keyboard controller's. */
 static void clear_of_what_firmwares_devices_use(void **state UNUSED)
 {
@@ -278,6 +301,7 @@ int main(void)
 		cmocka_unit_test_setup(no_room_is_a_status, setup),
 		cmocka_unit_test_setup(the_option_is_held_against_the_need, setup),
 		cmocka_unit_test_setup(a_map_with_too_many_entries, setup),
+		cmocka_unit_test_setup(a_map_that_contradicts_itself, setup),
 		cmocka_unit_test_setup(clear_of_what_firmwares_devices_use, setup),
 	};
 
