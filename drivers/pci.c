@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads of configuration space, and the walk over all functions.  See drivers/pci.h.
+ * Accesses to configuration space, and the walk over all functions.  See drivers/pci.h.
  */
 #include "drivers/pci.h"
 
@@ -21,6 +21,12 @@ u32 pci_read(u32 function, u8 at)
 {
 	outl(PCI_CONFIG_ADDRESS, PCI_CONFIG_ENABLE | function << 8 | at);
 	return inl(PCI_CONFIG_DATA);
+}
+
+void pci_write8(u32 function, u8 at, u8 value)
+{
+	outl(PCI_CONFIG_ADDRESS, PCI_CONFIG_ENABLE | function << 8 | (at & ~3u));
+	outb((u16)(PCI_CONFIG_DATA + (at & 3)), value);
 }
 
 u64 pci_bar(u32 function, u32 index, bool *io)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * PCI configuration by ports CF8H and CFCH, for what Socle looks up at its start and after a stop.  While L1
- * runs it is L1's (vmx/ports.c), and nobody calls this.  PCI Local Bus Specification 3.0: "Configuration
+ * runs it is L1's (vmx/l1/ports.c), and nobody calls this.  PCI Local Bus Specification 3.0: "Configuration
  * Space".
  */
 #ifndef DRIVERS_PCI_H
@@ -22,6 +22,8 @@
 
 /* A function's number: bus in bits 15:8, device in 7:3, function in 2:0. `at`: a multiple of 4. */
 u32 pci_read(u32 function, u8 at);
+/* One byte; `at`: any. */
+void pci_write8(u32 function, u8 at, u8 value);
 
 /* The address that base address register `index` (0-5) holds; *io: of ports. 0: none. */
 u64 pci_bar(u32 function, u32 index, bool *io);
