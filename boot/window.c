@@ -124,8 +124,10 @@ static u64 find(u64 size, u64 max)
 	return base ? base : memmap_find_high(size, SIZE_2M, SIZE_1M, max, loaders);
 }
 
-/* Pages of tables that map all memory once, in the largest pages that `has_1g` allows, with cuts at each
- * edge. */
+/*
+ * Pages of tables that map all memory once, in the largest pages that `has_1g` allows, with cuts at each
+ * edge.
+ */
 static u64 table_pages(bool has_1g, bool large)
 {
 	u64 end = memmap_ram_end(), pages = 16 + 2 * (end >> 39);
@@ -203,9 +205,13 @@ static bool take_pieces(u64 size, u64 share)
 	return true;
 }
 
-enum status window_grow(u32 cpus, u32 parked, bool ept_1g)
+/*
+ * Whether EPT has pages of 1 GiB is known when all CPUs have said what they have (vmx/hw/caps_join.c), and
+ * they start in this memory: a page for each GiB is little.
+ */
+enum status window_grow(u32 cpus, u32 parked)
 {
-	u64 tables = table_pages(ept_1g, options.ept_large) * PAGE_SIZE, needed, size, ept02, cpu;
+	u64 tables = table_pages(false, options.ept_large) * PAGE_SIZE, needed, size, ept02, cpu;
 
 	cpu = CPU_SIZE + options.trace_size;
 	needed = taken + SHARED_SIZE + tables + parked * PARKED_SIZE + cpus * cpu;

@@ -22,9 +22,9 @@ enum status window_take(u64 extra);
 void window_relocate(void);
 
 /*
- * Takes what `cpus` CPUs and the `parked` ones besides need; `ept_1g`: EPT01 has pages of 1 GiB. Where ept02=
- * was not given, options.ept02_budget becomes what the machine's memory allows.
+ * Takes what `cpus` CPUs and the `parked` ones besides need. Where ept02= was not given, options.ept02_budget
+ * becomes what the machine's memory allows.
  */
-enum status window_grow(u32 cpus, u32 parked, bool ept_1g);
+enum status window_grow(u32 cpus, u32 parked);
 
 #endif

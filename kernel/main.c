@@ -31,6 +31,7 @@
 #include "kernel/trap.h"
 #include "kernel/version.h"
 #include "kernel/x86.h"
+#include "mm/host_map.h"
 #include "mm/memmap.h"
 #include "mm/page_alloc.h"
 #include "vmx/hw/caps.h"
@@ -91,8 +92,11 @@ static void ap_main(struct percpu *cpu)
 	enum status status;
 
 	smp_setup_this(cpu);
-	microcode_start_ap(cpu->apic_id);
-	status = caps_may_vmxon();
+	status = host_map_check_cpu();
+	if (status == STATUS_OK) {
+		microcode_start_ap(cpu->apic_id);
+		status = caps_may_vmxon();
+	}
 	if (status == STATUS_OK)
 		status = vmx_cpu_init();
 	if (status == STATUS_OK && !cpu->parked)
@@ -329,7 +333,7 @@ void kernel_main(u32 magic, u32 info)
 		halt();
 	}
 	must(find_cpus());
-	must(window_grow(roster.usable, roster.count - roster.usable, vmx_caps.has_ept_1g));
+	must(window_grow(roster.usable, roster.count - roster.usable));
 	must(dma_guard_start(&boot_info, caps_memory_bits()));
 	smp_create_cpus(&roster);
 	if (percpu_count() > 1)

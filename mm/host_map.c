@@ -63,9 +63,26 @@ static void map_part(u64 image_pa, u64 from, u64 to, u64 bits)
 		map(DIRECT_MAP_BASE + image_pa + from, image_pa + from, to - from, BITS_RO);
 }
 
+static bool has_1g_pages(void)
+{
+	return cpuid(CPUID_LEAF_EXT_FEATURES, 0).edx & CPUID_EXT1_EDX_PDPE1GB;
+}
+
+/* An entry with a bit beyond the processor's width is a reserved one. SDM: "Paging-Structure Entries". */
+enum status host_map_check_cpu(void)
+{
+	u32 width = cpuid(CPUID_LEAF_ADDRESS_SIZE, 0).eax & 0xff;
+
+	if ((host.sizes & PTAB_1G) && !has_1g_pages())
+		return status_with(STATUS_CPU_PAGING, "has no pages of 1 GiB");
+	if (memmap_ram_end() > 1ull << width)
+		return status_with(STATUS_CPU_PAGING, "addresses %u bits, and memory has more", width);
+	return STATUS_OK;
+}
+
 u64 host_map_build(const struct host_image *image, u64 image_pa)
 {
-	bool large = cpuid(CPUID_LEAF_EXT_FEATURES, 0).edx & CPUID_EXT1_EDX_PDPE1GB;
+	bool large = has_1g_pages();
 	bool done = ptab_init(&host, &ptab_host, large ? PTAB_2M | PTAB_1G : PTAB_2M, table_alloc, NULL);
 
 	ASSERT(done);

@@ -6,6 +6,7 @@
 #ifndef MM_HOST_MAP_H
 #define MM_HOST_MAP_H
 
+#include "kernel/status.h"
 #include "kernel/types.h"
 
 /* The image's parts, offsets from IMAGE_BASE, page-aligned. */
@@ -27,5 +28,8 @@ void host_map_device(u64 pa, u64 size);
 
 /* For a moment while starting: one executable page at its own physical address, for the AP trampoline. */
 void host_map_identity(u64 pa, bool mapped);
+
+/* On a CPU that uses the tables which the first one has made: can it? Boot only. */
+enum status host_map_check_cpu(void);
 
 #endif

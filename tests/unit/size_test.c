@@ -78,7 +78,7 @@ static u64 start_machine(u32 cpus, u64 mib, u64 image)
 	must(window_take(image - FAKE_IMAGE));
 	must(caps_init());
 	host_map_build(&nothing, memmap_window(0)->base);
-	must(window_grow(cpus, 0, vmx_caps.has_ept_1g));
+	must(window_grow(cpus, 0));
 	fake_cpu.vmx = NULL;
 	must(vmx_cpu_init());
 	vm_probe_cpu(true);

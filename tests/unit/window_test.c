@@ -70,7 +70,7 @@ static enum status choose(u32 cpus, u32 parked)
 	if (status == STATUS_OK)
 		status = window_take(0);
 	options.ept02_budget = ept02;
-	return status == STATUS_OK ? window_grow(cpus, parked, true) : status;
+	return status == STATUS_OK ? window_grow(cpus, parked) : status;
 }
 
 static u64 window_base(void)

@@ -117,6 +117,7 @@ enum status passthru_init(const struct mtrr *mtrr)
 	if (options.ept_large)
 		sizes = (vmx_caps.has_ept_2m ? PTAB_2M : 0) | (vmx_caps.has_ept_1g ? PTAB_1G : 0);
 	passthru.mtrr = *mtrr;
+	passthru.running = false;
 	if (!ptab_init(&passthru.ept, &ptab_ept, sizes, table_alloc, NULL))
 		return STATUS_OUT_OF_MEMORY;
 	passthru.eager_end = MAX(ALIGN_UP(memmap_ram_end(), SIZE_2M), SIZE_4G);
