@@ -6,6 +6,7 @@
 #include "boot/roster.h"
 
 #include "kernel/bits.h"
+#include "kernel/log.h"
 
 /* Counts on beyond the array, for the message. */
 static void add(struct roster *out, u32 apic_id)
@@ -55,4 +56,28 @@ enum status roster_make(const struct acpi_cpus *named, const struct census *answ
 	if (limit)
 		out->usable = limit;
 	return STATUS_OK;
+}
+
+static bool is_there(const struct roster *roster, u32 apic_id)
+{
+	for (u32 i = 0; i < roster->count; i++)
+		if (roster->apic_id[i] == apic_id)
+			return true;
+	return false;
+}
+
+void roster_place(struct roster *roster, const struct srat *srat)
+{
+	u32 nowhere = 0, strangers = 0;
+
+	for (u32 i = 0; i < roster->count; i++) {
+		roster->node[i] = srat_node_of(srat, roster->apic_id[i]);
+		nowhere += i < roster->usable && roster->node[i] == SRAT_NO_NODE;
+	}
+	for (u32 i = 0; i < srat->cpu_count; i++)
+		strangers += !is_there(roster, srat->cpus[i].apic_id);
+	if (srat->node_count && nowhere)
+		log_warn("acpi: SRAT: %u of L1's processors are in no domain", nowhere);
+	if (strangers)
+		log_warn("acpi: SRAT: %u processors in it are not there", strangers);
 }

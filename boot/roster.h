@@ -7,7 +7,7 @@
 #define BOOT_ROSTER_H
 
 #include "boot/census.h"
-#include "drivers/acpi.h"
+#include "drivers/srat.h"
 #include "kernel/percpu.h"
 #include "kernel/status.h"
 
@@ -15,6 +15,7 @@ struct roster {
 	u32 count;		 /* all that Socle takes into VMX operation, this CPU among them */
 	u32 usable;		 /* the first ones, which L1 gets; the rest is parked */
 	u32 apic_id[PERCPU_MAX]; /* this CPU's first, each once */
+	u32 node[PERCPU_MAX];	 /* of each; SRAT_NO_NODE: not known */
 };
 
 /*
@@ -23,5 +24,8 @@ struct roster {
  */
 enum status roster_make(const struct acpi_cpus *named, const struct census *answered, u32 self, u32 limit,
 			struct roster *out);
+
+/* Whose processor is on which NUMA node; a line for each thing in which the tables do not agree. */
+void roster_place(struct roster *roster, const struct srat *srat);
 
 #endif

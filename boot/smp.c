@@ -17,6 +17,7 @@
 #include "kernel/panic.h"
 #include "kernel/trap.h"
 #include "mm/host_map.h"
+#include "mm/page_alloc.h"
 
 #define STACK_PAGES 4
 #define STACK_STRIDE ((STACK_PAGES + 1) * PAGE_SIZE)
@@ -66,8 +67,11 @@ void smp_create_cpus(const struct roster *roster)
 		struct percpu *cpu = percpu_create(roster->apic_id[i], i >= roster->usable);
 
 		ASSERT(cpu);
+		cpu->node = roster->node[i];
+		page_alloc_near(cpu->node);
 		make_stacks(cpu);
 	}
+	page_alloc_near(PAGE_ALLOC_ANY);
 }
 
 void smp_setup_this(struct percpu *cpu)

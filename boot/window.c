@@ -151,7 +151,7 @@ enum status window_take(u64 extra)
 	u64 base = find(size, SIZE_4G);
 
 	if (!base || !memmap_add_window(base, size) ||
-	    !page_alloc_add(base + image_size(), size - image_size()))
+	    !page_alloc_add(base + image_size(), size - image_size(), PAGE_ALLOC_ANY))
 		return status_with(STATUS_NO_WINDOW,
 				   "%llu KiB of Socle's own memory in one piece below 4 GiB",
 				   (unsigned long long)(size >> 10));
@@ -180,6 +180,18 @@ static u64 ept02_bytes(u64 others, u32 cpus)
 	return MAX(MIN(most > others ? (most - others) / cpus : 0, EPT02_MOST), EPT02_LEAST);
 }
 
+static enum status no_window(u64 size, u32 cpus)
+{
+	return status_with(STATUS_NO_WINDOW, "%llu KiB of Socle's own memory for %u CPUs in %llu MiB",
+			   (unsigned long long)(size >> 10), cpus,
+			   (unsigned long long)(usable_bytes() >> 20));
+}
+
+static bool take(u64 base, u64 size, u32 node)
+{
+	return memmap_add_window(base, size) && page_alloc_add(base, size, node);
+}
+
 /*
  * In one piece, or in the largest ones that there are. What is allocated at once is less than `share`, so
  * that less than that is lost at the end of each piece.
@@ -192,7 +204,7 @@ static bool take_pieces(u64 size, u64 share)
 		u64 base = find(piece, MEMORY_END);
 
 		if (base) {
-			if (!memmap_add_window(base, piece) || !page_alloc_add(base, piece))
+			if (!take(base, piece, PAGE_ALLOC_ANY))
 				return false;
 			size -= piece == size ? piece : piece - share;
 			piece = MIN(piece, size);
@@ -205,29 +217,86 @@ static bool take_pieces(u64 size, u64 share)
 	return true;
 }
 
+/* The highest place in the node's memory. 0: none. */
+static u64 find_on_node(u64 size, const struct srat *srat, u32 node, struct memmap_avoid avoid)
+{
+	u64 highest = 0;
+
+	for (u32 i = 0; i < srat->range_count; i++) {
+		const struct srat_range *r = &srat->ranges[i];
+		u64 base = r->node == node ? memmap_find_high(size, SIZE_2M, MAX(r->base, SIZE_1M),
+							      MIN(r->end, MEMORY_END), avoid)
+					   : 0;
+
+		highest = MAX(highest, base);
+	}
+	return highest;
+}
+
+/*
+ * One piece of the node's memory for `cpus` CPUs, with `share` for each, or for as many as it has room for.
+ * For so many CPUs less is to be taken elsewhere.
+ */
+static u32 take_on_node(u32 cpus, u64 share, const struct srat *srat, u32 node)
+{
+	for (u32 n = cpus; n; n /= 2) {
+		u64 size = ALIGN_UP(n * share, SIZE_2M), base = find_on_node(size, srat, node, all);
+
+		if (!base)
+			base = find_on_node(size, srat, node, loaders);
+		if (base)
+			return take(base, size, node) ? n : 0;
+	}
+	return 0;
+}
+
+static u32 take_on_nodes(const struct roster *roster, const struct srat *srat, u64 share)
+{
+	u32 all_placed = 0;
+
+	for (u32 node = 1; node <= srat->node_count; node++) {
+		u32 cpus = 0, placed;
+
+		for (u32 i = 0; i < roster->usable; i++)
+			cpus += roster->node[i] == node;
+		placed = cpus ? take_on_node(cpus, share, srat, node) : 0;
+		if (placed < cpus)
+			log_info("memory: NUMA domain %x has room for %u of its %u CPUs' memory",
+				 srat->domain[node - 1], placed, cpus);
+		all_placed += placed;
+	}
+	if (srat->node_count)
+		log_info("memory: %u NUMA domains; %u of %u CPUs have Socle's memory for them on their own",
+			 srat->node_count, all_placed, roster->usable);
+	return all_placed;
+}
+
 /*
  * Whether EPT has pages of 1 GiB is known when all CPUs have said what they have (vmx/hw/caps_join.c), and
- * they start in this memory: a page for each GiB is little.
+ * they start in this memory: a page for each GiB is little. Each node's window cuts pages of its own.
  */
-enum status window_grow(u32 cpus, u32 parked)
+enum status window_grow(const struct roster *roster, const struct srat *srat)
 {
-	u64 tables = table_pages(false, options.ept_large) * PAGE_SIZE, needed, size, ept02, cpu;
+	u64 tables = (table_pages(false, options.ept_large) + 2 * srat->node_count) * PAGE_SIZE;
+	u64 cpu = CPU_SIZE + options.trace_size;
+	u64 needed = taken + SHARED_SIZE + tables + (roster->count - roster->usable) * PARKED_SIZE +
+		     roster->usable * cpu;
+	u64 share, size, rest;
 
-	cpu = CPU_SIZE + options.trace_size;
-	needed = taken + SHARED_SIZE + tables + parked * PARKED_SIZE + cpus * cpu;
-	options.ept02_budget = ept02 = ept02_bytes(needed, cpus);
-	needed += cpus * ept02;
+	options.ept02_budget = ept02_bytes(needed, roster->usable);
+	share = cpu + options.ept02_budget;
+	needed += roster->usable * options.ept02_budget;
 	size = options.reserve ? options.reserve : needed;
 	if (size < needed)
 		return status_with(STATUS_RESERVE_SMALL, "%llu", (unsigned long long)(needed >> 10));
 	if (options.reserve && (size & (SIZE_2M - 1)))
 		log_warn("reserve= is taken as %llu KiB, in whole 2 MiB",
 			 (unsigned long long)(ALIGN_UP(size, SIZE_2M) >> 10));
-	if (size > MEMORY_END ||
-	    !take_pieces(ALIGN_UP(size, SIZE_2M) - taken, ALIGN_UP(cpu + ept02, SIZE_2M)))
-		return status_with(STATUS_NO_WINDOW, "%llu KiB of Socle's own memory for %u CPUs in %llu MiB",
-				   (unsigned long long)(size >> 10), cpus,
-				   (unsigned long long)(usable_bytes() >> 20));
+	if (size > MEMORY_END)
+		return no_window(size, roster->usable);
+	rest = ALIGN_UP(size - take_on_nodes(roster, srat, share) * share, SIZE_2M) - taken;
+	if (!take_pieces(rest, ALIGN_UP(share, SIZE_2M)))
+		return no_window(size, roster->usable);
 	return STATUS_OK;
 }
 

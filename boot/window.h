@@ -8,6 +8,7 @@
 #define BOOT_WINDOW_H
 
 #include "boot/boot_info.h"
+#include "boot/roster.h"
 #include "kernel/status.h"
 
 /* Makes the memory map of `info`. */
@@ -22,9 +23,10 @@ enum status window_take(u64 extra);
 void window_relocate(void);
 
 /*
- * Takes what `cpus` CPUs and the `parked` ones besides need. Where ept02= was not given, options.ept02_budget
+ * Takes what the CPUs of `roster` need: for L1's each on its own NUMA node while there is room, for the
+ * parked ones and for all together wherever there is. Where ept02= was not given, options.ept02_budget
  * becomes what the machine's memory allows.
  */
-enum status window_grow(u32 cpus, u32 parked);
+enum status window_grow(const struct roster *roster, const struct srat *srat);
 
 #endif

@@ -62,6 +62,7 @@ static struct boot_info boot_info;
 static struct acpi_cpus named;
 static struct census answered;
 static struct roster roster;
+static struct srat srat;
 static u64 started; /* TSC */
 
 /* For good: a machine that reset itself would only come back here. */
@@ -299,8 +300,11 @@ static enum status find_cpus(void)
 		status = census_take(&answered);
 	if (status == STATUS_OK)
 		status = roster_make(&named, &answered, apic_id(), options.cpus, &roster);
-	if (status == STATUS_OK)
-		log_roster();
+	if (status != STATUS_OK)
+		return status;
+	log_roster();
+	srat_read(boot_info.rsdp, boot_info.rsdp_size, !boot_info.efi, &srat);
+	roster_place(&roster, &srat);
 	return status;
 }
 
@@ -333,7 +337,7 @@ void kernel_main(u32 magic, u32 info)
 		halt();
 	}
 	must(find_cpus());
-	must(window_grow(roster.usable, roster.count - roster.usable));
+	must(window_grow(&roster, &srat));
 	must(dma_guard_start(&boot_info, caps_memory_bits()));
 	smp_create_cpus(&roster);
 	if (percpu_count() > 1)

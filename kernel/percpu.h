@@ -18,6 +18,7 @@ struct ALIGNED(64) percpu {
 	struct percpu *self;   /* constant after init; at GS:0 */
 	u32 id;		       /* constant after init; 0..n-1, index of percpu_get() */
 	u32 apic_id;	       /* constant after init */
+	u32 node;	       /* constant after init: NUMA node from 1; 0: not known */
 	struct vcpu *vcpu;     /* constant after vcpu_create(); NULL before */
 	struct vmx_cpu *vmx;   /* this CPU only, vmx's own; others: whether it is in VMX operation */
 	struct desc_cpu *desc; /* constant after init: GDT, TSS */

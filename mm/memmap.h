@@ -33,7 +33,7 @@ bool memmap_disagrees(u64 base, u64 size, u32 type);
 bool memmap_override(u64 base, u64 size, u32 type);
 /* Boot only: takes a window for L0 out of L1's memory, clear of the others; windows that touch become one.
  * False: there are MEMMAP_WINDOWS_MAX, or the table is full. */
-#define MEMMAP_WINDOWS_MAX 48 /* remapping units among them */
+#define MEMMAP_WINDOWS_MAX 96 /* remapping units and NUMA nodes among them */
 bool memmap_add_window(u64 base, u64 size);
 
 size_t memmap_count(void);

@@ -15,31 +15,51 @@
 
 static struct region {
 	u64 next, end; /* under the lock */
+	u32 node;      /* constant */
 } regions[MEMMAP_WINDOWS_MAX];
 static u32 region_count; /* BSP, while it is alone */
 static u32 lock;	 /* any CPU, atomic */
+static u32 near;	 /* the CPU whose turn it is: a node, or PAGE_ALLOC_ANY */
 
 void page_alloc_init(void)
 {
 	region_count = 0;
+	near = PAGE_ALLOC_ANY;
 }
 
-bool page_alloc_add(u64 base, u64 size)
+bool page_alloc_add(u64 base, u64 size, u32 node)
 {
 	if (region_count == MEMMAP_WINDOWS_MAX)
 		return false;
 	regions[region_count++] =
-		(struct region){ ALIGN_UP(base, PAGE_SIZE), ALIGN_DOWN(base + size, PAGE_SIZE) };
+		(struct region){ ALIGN_UP(base, PAGE_SIZE), ALIGN_DOWN(base + size, PAGE_SIZE), node };
 	return true;
 }
 
-/* Under the lock: the first region that has room for it; NULL: none has. */
-static struct region *find_region(u64 size)
+void page_alloc_near(u32 node)
+{
+	near = node;
+}
+
+/* Under the lock, as what follows: the first region of the node that has room for it; NULL: none has. */
+static struct region *find_on(u32 node, u64 size)
 {
 	for (u32 i = 0; i < region_count; i++)
-		if (size <= regions[i].end - regions[i].next)
+		if (regions[i].node == node && size <= regions[i].end - regions[i].next)
 			return &regions[i];
 	return NULL;
+}
+
+/* What is no node's comes before another node's. */
+static struct region *find_region(u64 size)
+{
+	struct region *found = find_on(near, size);
+
+	if (!found)
+		found = find_on(PAGE_ALLOC_ANY, size);
+	for (u32 i = 0; i < region_count && !found; i++)
+		found = find_on(regions[i].node, size);
+	return found;
 }
 
 void *page_alloc_contig(size_t count)

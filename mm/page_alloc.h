@@ -11,6 +11,8 @@
 #include "kernel/types.h"
 #include "mm/addr.h"
 
+#define PAGE_ALLOC_ANY 0
+
 /* Zeroed, page-aligned, in the direct map; contiguous in physical memory too. */
 void *page_alloc(void);
 void *page_alloc_contig(size_t count);
@@ -18,9 +20,16 @@ u64 page_free_count(void);
 /* Where it is in physical memory: for those who may not include kernel/hw (vmx/nested). */
 hpa_t page_phys(const void *page);
 
-/* Boot only, BSP: begins anew; then the free part of each window, which is mapped. The first is used up
- * first. False: there are MEMMAP_WINDOWS_MAX. */
+/* Boot only, BSP: begins anew; then the free part of each window, which is mapped, and of which NUMA node
+ * it is. The first is used up first. False: there are MEMMAP_WINDOWS_MAX. */
 void page_alloc_init(void);
-bool page_alloc_add(u64 base, u64 size);
+bool page_alloc_add(u64 base, u64 size, u32 node);
+
+/*
+ * While starting: what is allocated from now on is for a CPU of this NUMA node, and comes from what was added
+ * for it while there is some; PAGE_ALLOC_ANY, as at first: from what was added for no node. The CPUs start
+ * one after the other, and each sets it for as long as it is its turn.
+ */
+void page_alloc_near(u32 node);
 
 #endif

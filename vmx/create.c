@@ -38,8 +38,10 @@ static void choose_flushes(struct vcpu *vcpu)
 
 struct vcpu *vcpu_create(struct percpu *cpu, struct vm *the_vm, const struct l1_start *start)
 {
-	struct vcpu *vcpu = page_alloc_contig(ALIGN_UP(sizeof(*vcpu), PAGE_SIZE) / PAGE_SIZE);
+	struct vcpu *vcpu;
 
+	page_alloc_near(cpu->node);
+	vcpu = page_alloc_contig(ALIGN_UP(sizeof(*vcpu), PAGE_SIZE) / PAGE_SIZE);
 	vcpu->cpu = cpu;
 	vcpu->vm = the_vm;
 	wish_init(vcpu);
@@ -51,5 +53,6 @@ struct vcpu *vcpu_create(struct percpu *cpu, struct vm *the_vm, const struct l1_
 	l1_start(vcpu, start);
 	cpu->vcpu = vcpu;
 	monitor_start_cpu(vcpu);
+	page_alloc_near(PAGE_ALLOC_ANY);
 	return vcpu;
 }

@@ -6,6 +6,7 @@ REVIEW = "drivers/acpi_review.c"
 ACPI = "drivers/acpi.c"
 MADT = "drivers/madt.c"
 CONSOLE = "drivers/console.c"
+SRAT = "drivers/srat.c"
 
 MUTANTS = [
     Mutant("xsdt-by-a-wrong-sum", ACPI, [("else if (!acpi_sum_is_zero(rsdp, RSDP_V2_SIZE))", "else if (!rsdp)")],
@@ -42,4 +43,27 @@ MUTANTS = [
            [("return memmap_is_usable(r->address, 1) || memmap_in_window(r->address, r->width);",
              "return memmap_in_window(r->address, r->width);")],
            "sleep: what_is_no_register_is_told"),
+    Mutant("srat-overlap-taken", SRAT, [("out->ranges[i].node != node && ", "!node && ")], "srat: contradictions"),
+    Mutant("srat-overlap-by-one-byte", SRAT, [("base < out->ranges[i].end)", "base + 1 < out->ranges[i].end)")], "srat: contradictions"),
+    Mutant("srat-cpu-on-two-nodes", SRAT, [("if (before != SRAT_NO_NODE)", "if (before > SRAT_NODE_MAX)")], "srat: contradictions"),
+    Mutant("srat-memory-without-end", SRAT, [("if (size > UINT64_MAX - base)", "if (size > UINT64_MAX - 1)")],
+           "srat: contradictions"),
+    Mutant("srat-domains-without-end", SRAT, [("if (out->node_count == SRAT_NODE_MAX)", "if (out->node_count > 2 * SRAT_NODE_MAX)")],
+           "srat: too_much"),
+    Mutant("srat-structures-cut", SRAT, [("if (size < sizes[p[0]])", "if (!size)")], "srat: damage"),
+    Mutant("srat-refused-in-part", SRAT, [("if (reader.refused || out->node_count < 2)", "if (out->node_count < 2)")],
+           "srat: contradictions"),
+    Mutant("srat-what-is-not-enabled", SRAT, [("if (p[0] == MEMORY && (acpi_get32(p + 28) & ENABLED))", "if (p[0] == MEMORY)")],
+           "srat: what_does_not_count"),
+    Mutant("srat-wide-domains-of-old", SRAT, [("reader.narrow = t[REVISION] < 2;", "reader.narrow = false;")],
+           "srat: the_first_revision"),
+    Mutant("cpus-of-any-node", "boot/window.c", [("cpus += roster->node[i] == node;", "cpus += !!roster->node[i];")],
+           "window: each_nodes_cpus_have_its_memory"),
+    Mutant("nodes-memory-anywhere", "boot/window.c", [("u64 base = r->node == node ? ", "u64 base = r->node ? ")],
+           "window: each_nodes_cpus_have_its_memory"),
+    Mutant("nodes-memory-taken-twice", "boot/window.c", [("size - take_on_nodes(roster, srat, share) * share", "size - 0 * take_on_nodes(roster, srat, share)")],
+           "window: each_nodes_cpus_have_its_memory"),
+    Mutant("pages-of-whoever", "mm/page_alloc.c", [("struct region *found = find_on(near, size);", "struct region *found = NULL;")],
+           "machines: a_cpus_memory_is_near_it"),
+    Mutant("vcpus-of-no-node", "vmx/create.c", [("\tpage_alloc_near(cpu->node);\n", "")], "machines: a_cpus_memory_is_near_it"),
 ]

@@ -10,6 +10,6 @@ MUTANTS = [
         ("\tregion = page_alloc();\n", "\tregion = (u32 *)page_alloc_contig(2);\n")],
            "size: the_page_has_what_is_measured"),
     Mutant("window-for-twice-the-cpus", "boot/window.c", [
-        ("parked * PARKED_SIZE + cpus * cpu;", "parked * PARKED_SIZE + 2 * cpus * cpu;")],
+        ("\t\t     roster->usable * cpu;", "\t\t     2 * roster->usable * cpu;")],
            "size: the_page_has_what_is_measured"),
 ]

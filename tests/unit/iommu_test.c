@@ -142,7 +142,7 @@ static int setup(void **state UNUSED)
 	memmap_add_window(WINDOW, WINDOW_SIZE);
 	memmap_add_window(HIGH_WINDOW, SIZE_2M);
 	page_alloc_init();
-	page_alloc_add(WINDOW, WINDOW_SIZE);
+	page_alloc_add(WINDOW, WINDOW_SIZE, PAGE_ALLOC_ANY);
 	return 0;
 }
 

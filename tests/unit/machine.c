@@ -160,7 +160,7 @@ void machine_init(const char *options_line)
 	if (machine_more_memory)
 		machine_more_memory();
 	page_alloc_init();
-	page_alloc_add(M_WINDOW, M_WINDOW_SIZE);
+	page_alloc_add(M_WINDOW, M_WINDOW_SIZE, PAGE_ALLOC_ANY);
 	if (caps_init() != STATUS_OK || vmx_cpu_init() != STATUS_OK)
 		abort();
 	vm_probe_cpu(true);

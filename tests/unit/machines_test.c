@@ -22,6 +22,8 @@
 #include "vmx/hw/vmx_cpu.h"
 #include "vmx/l1/vm.h"
 #include "vmx/guest/handlers.h"
+#include "vmx/nested/ept/ept.h"
+#include "vmx/nested/nested.h"
 #include "vmx/nested/vmcs12/caps12.h"
 
 #define INFO 0x8000000u /* the loader's things lie in RAM of all the machines */
@@ -56,6 +58,8 @@ struct made {
 	bool efi, pages_1g, unlike; /* unlike: one CPU has no pages of 1 GiB in EPT */
 	u32 physical_bits, modules;
 	const char *options;
+	u32 sockets; /* with an SRAT: domain d has memory from d * each on, and APIC IDs from 128 d on */
+	u64 each;
 };
 #define RANGES(name) name, ARRAY_SIZE(name)
 
@@ -80,6 +84,7 @@ static struct boot_info info;
 static struct acpi_cpus named;
 static struct census answered;
 static struct roster roster;
+static struct srat srat;
 static struct l1_start start;
 static u64 at;
 
@@ -125,6 +130,41 @@ static void add_sum(u64 pa, u32 size, u32 where)
 	put(pa + where, (u8)-sum, 1);
 }
 
+#define SRAT_AT 0x8000
+
+static u64 put_affinity(u64 entry, u32 id, u32 domain)
+{
+	bool wide = id >= 255;
+
+	put(entry, wide ? 2 : 0, 1);
+	put(entry + 1, wide ? 24 : 16, 1);
+	put(entry + (wide ? 4 : 2), domain, 1);
+	put(entry + (wide ? 8 : 3), id, wide ? 4 : 1);
+	put(entry + (wide ? 12 : 4), 1, 4);
+	return entry + (wide ? 24 : 16);
+}
+
+static void make_srat(const struct made *m)
+{
+	u64 srat_at = m->tables + SRAT_AT, entry = srat_at + 48;
+
+	memcpy(fake_memory + srat_at, "SRAT", 4);
+	put(srat_at + 8, 3, 1);
+	for (u32 i = 0; i < m->cpus; i++)
+		entry = put_affinity(entry, m->apic_id(i), m->apic_id(i) / 128);
+	for (u32 domain = 0; domain < m->sockets; domain++, entry += 40) {
+		put(entry, 1, 1);
+		put(entry + 1, 40, 1);
+		put(entry + 2, domain, 4);
+		put(entry + 8, domain * m->each, 8);
+		put(entry + 16, m->each, 8);
+		put(entry + 28, 1, 4);
+	}
+	put(srat_at + 4, entry - srat_at, 4);
+	put(m->tables + 4, 52, 4);
+	put(m->tables + 44, srat_at, 8);
+}
+
 /* Identifiers below 255 as such firmware names them, the others as x2APIC's. */
 static void make_tables(const struct made *m, u64 rsdp)
 {
@@ -144,6 +184,8 @@ static void make_tables(const struct made *m, u64 rsdp)
 	memcpy(fake_memory + m->tables, "XSDT", 4);
 	put(m->tables + 4, 44, 4);
 	put(m->tables + 36, madt, 8);
+	if (m->sockets)
+		make_srat(m);
 	memcpy(fake_memory + rsdp, "RSD PTR ", 8);
 	put(rsdp + 15, 2, 1);
 	put(rsdp + 20, 36, 4);
@@ -229,7 +271,12 @@ static enum status find_all(void)
 		return status;
 	assert_true(host_map_build(&nothing, memmap_window(0)->base) < SIZE_4G);
 	acpi_find_cpus(info.rsdp, info.rsdp_size, !info.efi, &named);
-	return roster_make(&named, &answered, named.apic_id[0], options.cpus, &roster);
+	status = roster_make(&named, &answered, named.apic_id[0], options.cpus, &roster);
+	if (status != STATUS_OK)
+		return status;
+	srat_read(info.rsdp, info.rsdp_size, !info.efi, &srat);
+	roster_place(&roster, &srat);
+	return STATUS_OK;
 }
 
 static enum status boot(const struct made *m)
@@ -239,7 +286,7 @@ static enum status boot(const struct made *m)
 	make(m);
 	status = find_all();
 	if (status == STATUS_OK)
-		status = window_grow(roster.usable, roster.count - roster.usable);
+		status = window_grow(&roster, &srat);
 	return status;
 }
 
@@ -311,19 +358,19 @@ static void assert_starts(const struct made *m)
 }
 
 static const struct made laptop = {
-	RANGES(laptop_2012), 4, in_a_row, 0xbafc0000, false, false, false, 36, 1, ""
+	RANGES(laptop_2012), 4, in_a_row, 0xbafc0000, false, false, false, 36, 1, "", 0, 0
 };
 static const struct made desktop = {
-	RANGES(desktop_2020), 16, in_a_row, 0x8bd53000, true, true, false, 39, 2, ""
+	RANGES(desktop_2020), 16, in_a_row, 0x8bd53000, true, true, false, 39, 2, "", 0, 0
 };
 static const struct made hybrid_laptop = {
-	RANGES(hybrid_2022), 20, hybrid, 0x5d573000, true, true, false, 39, 1, ""
+	RANGES(hybrid_2022), 20, hybrid, 0x5d573000, true, true, false, 39, 1, "", 0, 0
 };
 static const struct made two_sockets = {
-	RANGES(server_two_sockets), 128, by_socket, 0x7767a000, true, true, false, 46, 1, ""
+	RANGES(server_two_sockets), 128, by_socket, 0x7767a000, true, true, false, 46, 1, "", 0, 0
 };
 static const struct made eight_sockets = {
-	RANGES(server_8_tib), 512, by_socket, 0x27ffff01000, true, true, false, 46, 200, ""
+	RANGES(server_8_tib), 512, by_socket, 0x27ffff01000, true, true, false, 46, 200, "", 0, 0
 };
 
 static void a_laptop_of_2012(void **state UNUSED)
@@ -353,13 +400,58 @@ static void a_server_with_two_sockets(void **state UNUSED)
 	assert_starts(&m);
 }
 
+static void assert_on_node(const void *p, const struct made *m, u32 socket)
+{
+	assert_int_equal(ptr_to_phys(p).v / m->each, socket);
+}
+
+/* What a vCPU of each socket works with lies in that socket's memory. */
+static void assert_near(const struct made *m)
+{
+	assert_starts(m);
+	assert_int_equal(srat.node_count, m->sockets);
+	/* the first and the last: the fake processor has so many VMCSs */
+	for (u32 socket = 0; socket < m->sockets; socket += m->sockets - 1) {
+		struct vcpu *vcpu;
+
+		fake_cpu.node = roster.node[socket * 64];
+		assert_int_equal(roster.node[socket * 64 + 63], fake_cpu.node);
+		vcpu = vcpu_create(&fake_cpu, &vm, NULL);
+		assert_on_node(vcpu, m, socket);
+		assert_on_node(vcpu->nested.slots, m, socket);
+		assert_on_node(vcpu->nested.slots[0].page02, m, socket);
+		assert_on_node(vcpu->nested.ept->pages, m, socket);
+		assert_on_node(vcpu->nested.vpid, m, socket);
+		assert_on_node(phys_to_ptr(vcpu->vmcs01.region), m, socket);
+	}
+	fake_cpu.node = 0;
+}
+
+static void a_cpus_memory_is_near_it(void **state UNUSED)
+{
+	struct made m = two_sockets;
+
+	m.sockets = 2;
+	m.each = 0x2080000000;
+	assert_near(&m);
+	m = eight_sockets;
+	m.sockets = 8;
+	m.each = 0x18000000000;
+	assert_near(&m);
+	/* each socket's memory is another's */
+	m.each = 0x17000000000;
+	assert_starts(&m);
+}
+
 static void a_server_with_8_tib(void **state UNUSED)
 {
 	struct made m = eight_sockets;
 
 	assert_starts(&m);
+	m.cpus = 2; /* with no room of others' that could be used */
 	m.unlike = true;
 	assert_starts(&m);
+	m = eight_sockets;
 	m.unlike = m.pages_1g = false;
 	assert_starts(&m);
 }
@@ -390,7 +482,7 @@ static void a_cpu_whose_paging_has_less(void **state UNUSED)
 static void a_thousand_ranges(void **state UNUSED)
 {
 	static struct memmap_range ranges[1024];
-	struct made m = { ranges, 1000, 16, in_a_row, 0x5d573000, true, true, false, 39, 1, "" };
+	struct made m = { ranges, 1000, 16, in_a_row, 0x5d573000, true, true, false, 39, 1, "", 0, 0 };
 
 	memcpy(ranges, hybrid_2022, sizeof(hybrid_2022));
 	for (u32 i = ARRAY_SIZE(hybrid_2022); i < 1000; i++)
@@ -452,10 +544,15 @@ static void what_is_too_much_is_said(void **state UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_laptop_of_2012),	    cmocka_unit_test(a_desktop_of_2020),
-		cmocka_unit_test(a_hybrid_laptop_of_2022),  cmocka_unit_test(a_server_with_two_sockets),
-		cmocka_unit_test(a_server_with_8_tib),	    cmocka_unit_test(a_cpu_whose_paging_has_less),
-		cmocka_unit_test(a_thousand_ranges),	    cmocka_unit_test(tables_in_trouble_are_told),
+		cmocka_unit_test(a_laptop_of_2012),
+		cmocka_unit_test(a_desktop_of_2020),
+		cmocka_unit_test(a_hybrid_laptop_of_2022),
+		cmocka_unit_test(a_server_with_two_sockets),
+		cmocka_unit_test(a_cpus_memory_is_near_it),
+		cmocka_unit_test(a_server_with_8_tib),
+		cmocka_unit_test(a_cpu_whose_paging_has_less),
+		cmocka_unit_test(a_thousand_ranges),
+		cmocka_unit_test(tables_in_trouble_are_told),
 		cmocka_unit_test(what_is_too_much_is_said),
 	};
 

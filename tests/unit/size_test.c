@@ -68,6 +68,8 @@ static u64 start_machine(u32 cpus, u64 mib, u64 image)
 	static const struct port_range sleep = { 0x404, 2, "PM1a control", NULL, NULL };
 	static const struct host_image nothing;
 	static struct boot_info info;
+	static struct roster roster;
+	static const struct srat srat;
 	u64 usable;
 
 	fake_reset();
@@ -78,7 +80,8 @@ static u64 start_machine(u32 cpus, u64 mib, u64 image)
 	must(window_take(image - FAKE_IMAGE));
 	must(caps_init());
 	host_map_build(&nothing, memmap_window(0)->base);
-	must(window_grow(cpus, 0));
+	roster = (struct roster){ .count = cpus, .usable = cpus };
+	must(window_grow(&roster, &srat));
 	fake_cpu.vmx = NULL;
 	must(vmx_cpu_init());
 	vm_probe_cpu(true);

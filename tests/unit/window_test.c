@@ -22,17 +22,21 @@
 static struct boot_info info;
 static u64 ept02;
 static u64 given_base[MEMMAP_WINDOWS_MAX], given_size[MEMMAP_WINDOWS_MAX], given;
+static u32 given_node[MEMMAP_WINDOWS_MAX];
+static struct roster roster;
+static struct srat srat;
 
 void page_alloc_init(void)
 {
 	given = 0;
 }
 
-bool page_alloc_add(u64 base, u64 size)
+bool page_alloc_add(u64 base, u64 size, u32 node)
 {
 	if (given == MEMMAP_WINDOWS_MAX)
 		return false;
 	given_base[given] = base;
+	given_node[given] = node;
 	given_size[given++] = size;
 	return true;
 }
@@ -48,8 +52,10 @@ static int setup(void **state UNUSED)
 	fake_reset();
 	memset(&info, 0, sizeof(info));
 	memset(&options, 0, sizeof(options));
+	memset(&roster, 0, sizeof(roster));
+	memset(&srat, 0, sizeof(srat));
 	options.ept_large = true;
-	options.log = LOG_WARN;
+	options.log = LOG_INFO;
 	ept02 = 0;
 	info.ranges[info.range_count++] = (struct memmap_range){ 0, 0x9fc00, MEMMAP_USABLE };
 	info.ranges[info.range_count++] = (struct memmap_range){ SIZE_1M, RAM_END - SIZE_1M, MEMMAP_USABLE };
@@ -70,7 +76,9 @@ static enum status choose(u32 cpus, u32 parked)
 	if (status == STATUS_OK)
 		status = window_take(0);
 	options.ept02_budget = ept02;
-	return status == STATUS_OK ? window_grow(cpus, parked) : status;
+	roster.usable = cpus;
+	roster.count = cpus + parked;
+	return status == STATUS_OK ? window_grow(&roster, &srat) : status;
 }
 
 static u64 window_base(void)
@@ -176,10 +184,83 @@ static void the_rest_is_where_there_is_memory(void **state UNUSED)
 	for (u64 i = 1; i < given; i++)
 		assert_true(given_base[i] >= SIZE_4G && given_size[i] >= SIZE_2M);
 	setup(NULL);
-	for (u64 i = 0; i < 64; i++)
+	/* more pieces than there are windows */
+	for (u64 i = 0; i < 128; i++)
 		info.ranges[info.range_count++] =
-			(struct memmap_range){ SIZE_4G + (i << 31), 32 * SIZE_1M, MEMMAP_USABLE };
+			(struct memmap_range){ SIZE_4G + (i << 31), 16 * SIZE_1M, MEMMAP_USABLE };
 	assert_int_equal(choose(512, 0), STATUS_NO_WINDOW);
+}
+
+/* Two nodes: all that is below 3 GiB and between 4 and 6, and what is above 6; four CPUs each. */
+static void make_nodes(void)
+{
+	static const struct srat two = {
+		.node_count = 2,
+		.domain = { 7, 9 },
+		.range_count = 3,
+		.ranges = { { 0, 3 * SIZE_1G, 1 },
+			    { 6 * SIZE_1G, 8 * SIZE_1G, 2 },
+			    { SIZE_4G, 6 * SIZE_1G, 1 } },
+	};
+
+	setup(NULL);
+	srat = two;
+	for (u32 i = 0; i < 8; i++)
+		roster.node[i] = i < 4 ? 1 : 2;
+	info.ranges[info.range_count++] = (struct memmap_range){ SIZE_4G, SIZE_4G, MEMMAP_USABLE };
+}
+
+static bool is_within(u64 i, u64 base, u64 end)
+{
+	return given_base[i] >= base && given_base[i] + given_size[i] <= end;
+}
+
+/* Each CPU's on its own node; what is all CPUs' is anywhere, and L1's memory at both tops. */
+static void each_nodes_cpus_have_its_memory(void **state UNUSED)
+{
+	make_nodes();
+	assert_int_equal(choose(8, 0), STATUS_OK);
+	assert_int_equal(given, 4);
+	assert_int_equal(given_node[1], 1);
+	assert_true(is_within(1, SIZE_4G, 6 * SIZE_1G));
+	assert_int_equal(given_size[1], 4 * CPU);
+	assert_int_equal(given_node[2], 2);
+	assert_true(is_within(2, 6 * SIZE_1G, 8 * SIZE_1G));
+	assert_int_equal(given_size[2], 4 * CPU);
+	assert_int_equal(given_node[3], PAGE_ALLOC_ANY);
+	assert_true(given_size[3] < 8 * SIZE_1M);
+	assert_non_null(strstr(fake_log(), "2 NUMA domains; 8 of 8 CPUs have Socle's memory"));
+}
+
+/* A node without memory; one that has too little for all its CPUs; one without CPUs. */
+static void nodes_that_lack_something(void **state UNUSED)
+{
+	make_nodes();
+	srat.ranges[1].end = srat.ranges[1].base;
+	assert_int_equal(choose(8, 0), STATUS_OK);
+	assert_non_null(strstr(fake_log(), "NUMA domain 9 has room for 0 of its 4 CPUs' memory"));
+	assert_int_equal(given, 3);
+	assert_true(given_size[2] >= 4 * CPU);
+	make_nodes();
+	srat.ranges[1].end = srat.ranges[1].base + 3 * CPU;
+	assert_int_equal(choose(8, 0), STATUS_OK);
+	assert_non_null(strstr(fake_log(), "NUMA domain 9 has room for 2 of its 4 CPUs' memory"));
+	assert_int_equal(given_size[2], 2 * CPU);
+	assert_true(is_within(2, 6 * SIZE_1G, 6 * SIZE_1G + 3 * CPU));
+	assert_true(given_size[3] >= 2 * CPU);
+	make_nodes();
+	for (u32 i = 0; i < 8; i++)
+		roster.node[i] = 2;
+	assert_int_equal(choose(8, 0), STATUS_OK);
+	assert_int_equal(given, 3);
+	assert_int_equal(given_size[1], 8 * CPU);
+	assert_int_equal(given_node[1], 2);
+	/* memory that the map does not have, and all that a processor can name */
+	make_nodes();
+	srat.ranges[0] = (struct srat_range){ BIT(50), ~0ull, 1 };
+	srat.ranges[2] = (struct srat_range){ 0, 1, 1 };
+	assert_int_equal(choose(8, 0), STATUS_OK);
+	assert_int_equal(given, 3);
 }
 
 /* What L1's memory can spare: many CPUs with little memory have smaller EPT02s. */
@@ -297,6 +378,8 @@ int main(void)
 		cmocka_unit_test_setup(the_loaders_things_stay_where_they_are, setup),
 		cmocka_unit_test_setup(the_firmwares_memory_is_taken_last, setup),
 		cmocka_unit_test_setup(the_rest_is_where_there_is_memory, setup),
+		cmocka_unit_test_setup(each_nodes_cpus_have_its_memory, setup),
+		cmocka_unit_test_setup(nodes_that_lack_something, setup),
 		cmocka_unit_test_setup(small_machines_keep_most, setup),
 		cmocka_unit_test_setup(no_room_is_a_status, setup),
 		cmocka_unit_test_setup(the_option_is_held_against_the_need, setup),

@@ -38,7 +38,9 @@ enum status vmx_cpu_init(void)
 	write_cr4((read_cr4() | rdmsr(MSR_IA32_VMX_CR4_FIXED0) | cr4_wanted) &
 		  rdmsr(MSR_IA32_VMX_CR4_FIXED1));
 
+	page_alloc_near(cpu->node);
 	vmx->vmxon_region = page_alloc();
+	page_alloc_near(PAGE_ALLOC_ANY);
 	*(u32 *)vmx->vmxon_region = (u32)(rdmsr(MSR_IA32_VMX_BASIC) & GENMASK(30, 0));
 	if (hw_vmxon(ptr_to_phys(vmx->vmxon_region).v) != HW_VMX_OK)
 		return STATUS_VMXON_FAILED;
