@@ -59,7 +59,7 @@ MUTANTS = [
            "srat: the_first_revision"),
     Mutant("cpus-of-any-node", "boot/window.c", [("cpus += roster->node[i] == node;", "cpus += !!roster->node[i];")],
            "window: each_nodes_cpus_have_its_memory"),
-    Mutant("nodes-memory-anywhere", "boot/window.c", [("u64 base = r->node == node ? ", "u64 base = r->node ? ")],
+    Mutant("nodes-memory-anywhere", "boot/window.c", [("u64 base = r->node == node ? ", "u64 base = r->node != 100 + node ? ")],
            "window: each_nodes_cpus_have_its_memory"),
     Mutant("nodes-memory-taken-twice", "boot/window.c", [("size - take_on_nodes(roster, srat, share) * share", "size - 0 * take_on_nodes(roster, srat, share)")],
            "window: each_nodes_cpus_have_its_memory"),

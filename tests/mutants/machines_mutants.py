@@ -17,7 +17,7 @@ MUTANTS = [
            [("\t\t\t\t\"the table of the processors", "\t\t\t\tsize ? NULL : \"the table of the processors")],
            "machines: tables_in_trouble_are_told"),
     Mutant("too-little-for-a-cpu", "boot/window.c", [("#define CPU_SIZE (2 * SIZE_1M)", "#define CPU_SIZE SIZE_1M")],
-           "machines: a_laptop_of_2012"),
+           "machines: a_server_with_two_sockets"),
     Mutant("tables-of-large-pages-alone", "boot/window.c", [("\t\tpages += end >> 30;\n", "\t\tpages += 0;\n")],
            "machines: a_server_with_8_tib"),
     Mutant("tables-by-what-the-first-cpu-has", "boot/window.c", [("table_pages(false, options.ept_large)", "table_pages(has_1g_pages(), options.ept_large)")],

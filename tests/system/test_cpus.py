@@ -17,17 +17,33 @@ UNLOCKED = {"model": "ivy_bridge", "cpus": 2, "firmware": "seabios", "ips": 20_0
 ICR_LOW, ICR_HIGH, CODE = 0xfee00300, 0xfee00310, 0x60000
 
 
-def madt(apic_ids):
-    """A file with a MADT that names these processors."""
-    entries = b"".join(struct.pack("<BBBBI", 0, 8, i, apic_id, 1) for i, apic_id in enumerate(apic_ids))
-    entries += struct.pack("<BBBBII", 1, 12, 0, 0, 0xfec00000, 0)
-    table = b"APIC" + struct.pack("<IBB6s8sI4sI", 44 + len(entries), 1, 0, b"SOCLE ", b"TESTMADT", 1, b"TEST", 1)
-    table += struct.pack("<II", 0xfee00000, 1) + entries
+def table_file(signature, revision, body, name):
+    """A file with an ACPI table."""
+    table = signature + struct.pack("<IBB6s8sI4sI", 36 + len(body), revision, 0, b"SOCLE ", b"TEST" + signature, 1, b"TEST", 1)
+    table += body
     table = table[:9] + bytes([-sum(table) & 0xff]) + table[10:]
-    path = os.path.join(RUNS, "madt-%s-%d.aml" % ("-".join(map(str, apic_ids)), os.getpid()))
+    path = os.path.join(RUNS, "%s-%d.aml" % (name, os.getpid()))
     with open(path, "wb") as file:
         file.write(table)
     return path
+
+
+def madt(apic_ids):
+    """A MADT that names these processors."""
+    entries = b"".join(struct.pack("<BBBBI", 0, 8, i, apic_id, 1) for i, apic_id in enumerate(apic_ids))
+    entries += struct.pack("<BBBBII", 1, 12, 0, 0, 0xfec00000, 0)
+    return table_file(b"APIC", 1, struct.pack("<II", 0xfee00000, 1) + entries, "madt-" + "-".join(map(str, apic_ids)))
+
+
+def srat(name, domains):
+    """A SRAT: for each APIC ID the domain, then (base, size, domain) for memory."""
+    cpus, memory = domains
+    body = bytes(12)
+    for apic_id, domain in cpus:
+        body += struct.pack("<BBBBIB3sI", 0, 16, domain, apic_id, 1, 0, bytes(3), 0)
+    for base, size, domain in memory:
+        body += struct.pack("<BBIHQQIIQ", 1, 40, domain, 0, base, size, 0, 1, 0)
+    return table_file(b"SRAT", 3, body, "srat-" + name)
 
 
 def boot_with(apic_ids, options="", **settings):
@@ -105,6 +121,22 @@ def test_the_trampolines_page_is_given_back():
     result = boot(guest_image("basic"), TESTS, grub=mark, **{**FOUR, "cpus": 2})
     assert machine.cpus_in_vmx(result) == 2, show(result)
     assert result.having("^INFO low_page 50c1f100 50c1f180$"), show(result)
+
+
+def test_numa_nodes():
+    """Each CPU's memory is on its node; a table that contradicts itself is told, and all is as without one."""
+    half = 128 << 20
+    good = srat("good", ([(0, 0), (1, 1)], [(0, half, 0), (half, half, 1)]))
+    result = boot(guest_image("basic"), TESTS, modules=[good], grub="acpi /boot/module01", mem=256, **{**FOUR, "cpus": 2})
+    assert_no_accident(result)
+    assert result.having("^socle: memory: 2 NUMA domains; 2 of 2 CPUs have Socle's memory for them on their own$"), show(result)
+    assert result.having("^socle: memory: window [0-7][0-9a-f]{6}-"), show(result)
+    assert result.having("^socle: memory: window [8-9a-f][0-9a-f]{6}-"), show(result)
+    assert result.having("^SUMMARY . passed, 0 failed"), show(result)
+    wrong = srat("wrong", ([(0, 0), (1, 1)], [(0, half + 1, 0), (half, half, 1)]))
+    result = boot(guest_image("basic"), TESTS, modules=[wrong], grub="acpi /boot/module01", mem=256, **{**FOUR, "cpus": 2})
+    assert result.having(r"^socle: acpi: SRAT: the memory at 8000000 is in two domains \(0, 1\)"), show(result)
+    assert not result.having("NUMA") and result.having("^SUMMARY . passed, 0 failed"), show(result)
 
 
 def test_fourteen_cpus():

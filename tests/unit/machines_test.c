@@ -60,6 +60,7 @@ struct made {
 	const char *options;
 	u32 sockets; /* with an SRAT: domain d has memory from d * each on, and APIC IDs from 128 d on */
 	u64 each;
+	u32 efi_pages; /* so many descriptors more, each of a page: loader's data at the end of memory */
 };
 #define RANGES(name) name, ARRAY_SIZE(name)
 
@@ -196,7 +197,8 @@ static void make_tables(const struct made *m, u64 rsdp)
 
 static void add_efi_map(const struct made *m)
 {
-	u64 body = tag_open(17, 8 + m->range_count * 48);
+	const struct memmap_range *last = &m->ranges[m->range_count - 1];
+	u64 body = tag_open(17, 8 + (m->range_count + m->efi_pages) * 48);
 
 	put(body, 48, 4);
 	put(body + 4, 1, 4);
@@ -207,6 +209,15 @@ static void add_efi_map(const struct made *m)
 		put(d, types[m->ranges[i].type], 4);
 		put(d + 8, m->ranges[i].base, 8);
 		put(d + 24, m->ranges[i].size >> PAGE_SHIFT, 8);
+		if (&m->ranges[i] == last)
+			put(d + 24, (last->size >> PAGE_SHIFT) - m->efi_pages, 8);
+	}
+	for (u32 i = 0; i < m->efi_pages; i++) {
+		u64 d = body + 8 + (m->range_count + i) * 48;
+
+		put(d, 2 + i % 3, 4);
+		put(d + 8, last->base + last->size - (i + 1) * PAGE_SIZE, 8);
+		put(d + 24, 1, 8);
 	}
 	put(tag_open(12, 8), 0x7f00000, 8);
 }
@@ -358,19 +369,19 @@ static void assert_starts(const struct made *m)
 }
 
 static const struct made laptop = {
-	RANGES(laptop_2012), 4, in_a_row, 0xbafc0000, false, false, false, 36, 1, "", 0, 0
+	RANGES(laptop_2012), 4, in_a_row, 0xbafc0000, false, false, false, 36, 1, "", 0, 0, 0
 };
 static const struct made desktop = {
-	RANGES(desktop_2020), 16, in_a_row, 0x8bd53000, true, true, false, 39, 2, "", 0, 0
+	RANGES(desktop_2020), 16, in_a_row, 0x8bd53000, true, true, false, 39, 2, "", 0, 0, 0
 };
 static const struct made hybrid_laptop = {
-	RANGES(hybrid_2022), 20, hybrid, 0x5d573000, true, true, false, 39, 1, "", 0, 0
+	RANGES(hybrid_2022), 20, hybrid, 0x5d573000, true, true, false, 39, 1, "", 0, 0, 0
 };
 static const struct made two_sockets = {
-	RANGES(server_two_sockets), 128, by_socket, 0x7767a000, true, true, false, 46, 1, "", 0, 0
+	RANGES(server_two_sockets), 128, by_socket, 0x7767a000, true, true, false, 46, 1, "", 0, 0, 0
 };
 static const struct made eight_sockets = {
-	RANGES(server_8_tib), 512, by_socket, 0x27ffff01000, true, true, false, 46, 200, "", 0, 0
+	RANGES(server_8_tib), 512, by_socket, 0x27ffff01000, true, true, false, 46, 200, "", 0, 0, 0
 };
 
 static void a_laptop_of_2012(void **state UNUSED)
@@ -482,7 +493,7 @@ static void a_cpu_whose_paging_has_less(void **state UNUSED)
 static void a_thousand_ranges(void **state UNUSED)
 {
 	static struct memmap_range ranges[1024];
-	struct made m = { ranges, 1000, 16, in_a_row, 0x5d573000, true, true, false, 39, 1, "", 0, 0 };
+	struct made m = { ranges, 1000, 16, in_a_row, 0x5d573000, true, true, false, 39, 1, "", 0, 0, 0 };
 
 	memcpy(ranges, hybrid_2022, sizeof(hybrid_2022));
 	for (u32 i = ARRAY_SIZE(hybrid_2022); i < 1000; i++)
@@ -493,6 +504,32 @@ static void a_thousand_ranges(void **state UNUSED)
 	for (u32 i = 1000; i < 1024; i++)
 		ranges[i] = ranges[999];
 	assert_starts(&m);
+}
+
+static void assert_refused(const struct made *m, enum status expected, const char *word)
+{
+	char text[400];
+	enum status status = boot(m);
+
+	status_format(status, text, sizeof(text));
+	if (status != expected || !strstr(text, word))
+		fail_msg("status %d: %s", status, text);
+}
+
+/* 64 KiB of the firmware's map and more go to L1 whole; beyond what Socle has room for, it says so. */
+static void a_firmwares_map_of_64_kib(void **state UNUSED)
+{
+	struct made m = desktop;
+	u32 size;
+
+	m.efi_pages = 65536 / 48;
+	assert_starts(&m);
+	assert_true(info.efi_map_size > 65536);
+	memcpy(&size, fake_memory + start.esi + 0x1d4, 4);
+	assert_true(size >= info.efi_map_size);
+	m.efi_pages = 131072 / 48;
+	assert_refused(&m, STATUS_BOOT_INFO, "the firmware's memory map has");
+	assert_refused(&m, STATUS_BOOT_INFO, "allowed are 131072");
 }
 
 /* A line each, and Socle goes on with what it has. */
@@ -511,16 +548,6 @@ static void tables_in_trouble_are_told(void **state UNUSED)
 	assert_non_null(strstr(named.trouble, "MADT"));
 	acpi_find_cpus(NULL, 0, false, &named);
 	assert_non_null(strstr(named.trouble, "RSDP"));
-}
-
-static void assert_refused(const struct made *m, enum status expected, const char *word)
-{
-	char text[400];
-	enum status status = boot(m);
-
-	status_format(status, text, sizeof(text));
-	if (status != expected || !strstr(text, word))
-		fail_msg("status %d: %s", status, text);
 }
 
 static void what_is_too_much_is_said(void **state UNUSED)
@@ -551,6 +578,7 @@ int main(void)
 		cmocka_unit_test(a_cpus_memory_is_near_it),
 		cmocka_unit_test(a_server_with_8_tib),
 		cmocka_unit_test(a_cpu_whose_paging_has_less),
+		cmocka_unit_test(a_firmwares_map_of_64_kib),
 		cmocka_unit_test(a_thousand_ranges),
 		cmocka_unit_test(tables_in_trouble_are_told),
 		cmocka_unit_test(what_is_too_much_is_said),
