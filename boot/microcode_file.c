@@ -105,6 +105,9 @@ enum status microcode_start(struct boot_info *info)
 	microcode_this_cpu(&cpu);
 	file = microcode_file(info, &size);
 	update = file ? microcode_pick(file, size, &cpu, &kept_size) : NULL;
+	if (file && !update)
+		log_info("microcode: nothing newer and whole for this processor; it stays at revision %x",
+			 cpu.revision);
 	if (status == STATUS_OK)
 		status = window_take(kept_size + dma_guard_memory());
 	if (status != STATUS_OK || !update)

@@ -34,10 +34,16 @@ static void sort(struct roster *out, u32 from)
 enum status roster_make(const struct acpi_cpus *named, const struct census *answered, u32 self, u32 limit,
 			struct roster *out)
 {
+	bool names_self = !named->count;
+
 	out->count = 0;
 	add(out, self);
-	for (u32 i = 0; i < MIN(named->count, (u32)ACPI_CPU_MAX); i++)
+	for (u32 i = 0; i < MIN(named->count, (u32)ACPI_CPU_MAX); i++) {
+		names_self |= named->apic_id[i] == self;
 		add(out, named->apic_id[i]);
+	}
+	if (!names_self)
+		log_warn("acpi: MADT: the processor that runs, with APIC ID %x, is not named", self);
 	out->usable = out->count;
 	for (u32 i = 0; i < MIN(answered->count, (u32)TRAMPOLINE_ID_MAX); i++)
 		add(out, answered->apic_id[i]);

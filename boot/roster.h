@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who is who among the processors: which ones L1 gets, and which ones are only held (parked). Pure: what ACPI
+ * Who is who among the processors: which ones L1 gets, and which ones are only held (parked), by what ACPI
  * names, what answered, what the user wants.
  */
 #ifndef BOOT_ROSTER_H

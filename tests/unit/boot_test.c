@@ -13,6 +13,7 @@
 #include "boot/l1_space.h"
 #include "drivers/acpi.h"
 #include "kernel/cmdline.h"
+#include "kernel/cmdline_internal.h"
 #include "kernel/print.h"
 #include "tests/fake/fake.h"
 
@@ -746,6 +747,54 @@ static void wrong_options_name_what_is_allowed(void **state UNUSED)
 	assert_non_null(strstr(help, "\n  check: start"));
 }
 
+/* A name or a value as people mistype it, of each option that there is: what is allowed stands in the line.
+ */
+static void each_option_with_each_mistake(void **state UNUSED)
+{
+	static const struct {
+		const char *name, *values;
+	} rows[] = {
+#define OPTION(name, values, meaning, parse, where) { name, values },
+#include "kernel/options.def"
+#undef OPTION
+	};
+	static const char *const wrong_values[] = { "", "=", "=wrong!", "=-1", "=,", "==", "=on,", "= on" };
+	char line[120], text[900], allowed[120];
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const char *name = rows[i].name, *values = rows[i].values;
+		int first = (int)strcspn(values, "|,:");
+
+		snprintf(allowed, sizeof(allowed), *values ? "%s=%s;" : "%s stands by itself;", name, values);
+		for (size_t k = 0; k <= ARRAY_SIZE(wrong_values); k++) {
+			if (k < ARRAY_SIZE(wrong_values))
+				snprintf(line, sizeof(line), "%s%s", name, wrong_values[k]);
+			else
+				snprintf(line, sizeof(line), "%s=%.*sx", name, first, values);
+			if (!*values && !strcmp(line, name))
+				continue;
+			status_format(cmdline_parse(line), text, sizeof(text));
+			if (!strstr(text, allowed) || strncmp(text, "option '", 8))
+				fail_msg("%s: %s", line, text);
+		}
+		for (int k = 0; k < 3; k++) {
+			snprintf(line, sizeof(line), k == 2 ? "%.*sX%s" : "%.*s%s=on",
+				 (int)strlen(name) - (k == 0), name, k == 1 ? "s" : "");
+			status_format(cmdline_parse(line), text, sizeof(text));
+			if (strncmp(text, "unknown option '", 16) ||
+			    !strstr(text, "; there are log console "))
+				fail_msg("%s: %s", line, text);
+		}
+	}
+	/* what is longer than any word that Socle knows */
+	memset(line, 'l', sizeof(line) - 1);
+	line[sizeof(line) - 1] = 0;
+	assert_int_equal(cmdline_parse(line), STATUS_OPTION_UNKNOWN);
+	line[CMDLINE_WORD_MAX - 1] = 0;
+	status_format(cmdline_parse(line), text, sizeof(text));
+	assert_non_null(strstr(text, " dma-test; put"));
+}
+
 static void every_status_has_its_line(void **state UNUSED)
 {
 	char text[512];
@@ -856,6 +905,7 @@ int main(void)
 		cmocka_unit_test_setup(options_are_parsed, setup),
 		cmocka_unit_test_setup(options_are_taken_as_people_write_them, setup),
 		cmocka_unit_test_setup(wrong_options_name_what_is_allowed, setup),
+		cmocka_unit_test_setup(each_option_with_each_mistake, setup),
 		cmocka_unit_test_setup(every_status_has_its_line, setup),
 		cmocka_unit_test_setup(print_is_like_the_librarys, setup),
 		cmocka_unit_test_setup(the_map_is_sorted_and_strict, setup),

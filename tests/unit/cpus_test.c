@@ -7,6 +7,7 @@
 
 #include "boot/census.h"
 #include "boot/roster.h"
+#include "kernel/cmdline.h"
 #include "drivers/apic.h"
 #include "kernel/msr.h"
 #include "mm/host_map.h"
@@ -80,6 +81,7 @@ static void microsecond(void)
 static int setup(void **state UNUSED)
 {
 	fake_reset();
+	cmdline_parse("");
 	memset(&world, 0, sizeof(world));
 	memset(&named, 0, sizeof(named));
 	memset(&answered, 0, sizeof(answered));
@@ -242,8 +244,10 @@ static void others_are_parked(void **state UNUSED)
 	ROSTER(1, 0, 2, 1, 9);
 	/* cpus= never reaches one that no table names */
 	assert_int_equal(roster_make(&named, &answered, 0, 3, &roster), STATUS_TOO_MANY_CPUS);
+	assert_null(strstr(fake_log(), "is not named"));
 	/* a table that does not name us */
 	assert_int_equal(roster_make(&named, &answered, 7, 0, &roster), STATUS_OK);
+	assert_non_null(strstr(fake_log(), "the processor that runs, with APIC ID 7, is not named"));
 	ROSTER(3, 7, 0, 2, 1, 9);
 }
 

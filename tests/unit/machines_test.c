@@ -60,7 +60,8 @@ struct made {
 	const char *options;
 	u32 sockets; /* with an SRAT: domain d has memory from d * each on, and APIC IDs from 128 d on */
 	u64 each;
-	u32 efi_pages; /* so many descriptors more, each of a page: loader's data at the end of memory */
+	bool microcode; /* a module of that name, which has none */
+	u32 efi_pages;	/* so many descriptors more, each of a page: loader's data at the end of memory */
 };
 #define RANGES(name) name, ARRAY_SIZE(name)
 
@@ -239,6 +240,12 @@ static void make_loader(const struct made *m)
 	add_module(IMAGE, 4 * 512 + 0x1000);
 	for (u32 i = 0; i < m->modules; i++)
 		add_module(MODULES + i * 0x2000, 0x1001);
+	if (m->microcode) {
+		body = tag_open(3, 8 + sizeof("microcode"));
+		put(body, MODULES, 4);
+		put(body + 4, MODULES + 0x1000, 4);
+		memcpy(fake_memory + body + 8, "microcode", sizeof("microcode"));
+	}
 	body = tag_open(6, 8 + 24 * m->range_count);
 	put(body, 24, 4);
 	for (u32 i = 0; i < m->range_count; i++) {
@@ -369,19 +376,19 @@ static void assert_starts(const struct made *m)
 }
 
 static const struct made laptop = {
-	RANGES(laptop_2012), 4, in_a_row, 0xbafc0000, false, false, false, 36, 1, "", 0, 0, 0
+	RANGES(laptop_2012), 4, in_a_row, 0xbafc0000, false, false, false, 36, 1, "", 0, 0, false, 0
 };
 static const struct made desktop = {
-	RANGES(desktop_2020), 16, in_a_row, 0x8bd53000, true, true, false, 39, 2, "", 0, 0, 0
+	RANGES(desktop_2020), 16, in_a_row, 0x8bd53000, true, true, false, 39, 2, "", 0, 0, false, 0
 };
 static const struct made hybrid_laptop = {
-	RANGES(hybrid_2022), 20, hybrid, 0x5d573000, true, true, false, 39, 1, "", 0, 0, 0
+	RANGES(hybrid_2022), 20, hybrid, 0x5d573000, true, true, false, 39, 1, "", 0, 0, false, 0
 };
 static const struct made two_sockets = {
-	RANGES(server_two_sockets), 128, by_socket, 0x7767a000, true, true, false, 46, 1, "", 0, 0, 0
+	RANGES(server_two_sockets), 128, by_socket, 0x7767a000, true, true, false, 46, 1, "", 0, 0, false, 0
 };
 static const struct made eight_sockets = {
-	RANGES(server_8_tib), 512, by_socket, 0x27ffff01000, true, true, false, 46, 200, "", 0, 0, 0
+	RANGES(server_8_tib), 512, by_socket, 0x27ffff01000, true, true, false, 46, 200, "", 0, 0, false, 0
 };
 
 static void a_laptop_of_2012(void **state UNUSED)
@@ -493,7 +500,9 @@ static void a_cpu_whose_paging_has_less(void **state UNUSED)
 static void a_thousand_ranges(void **state UNUSED)
 {
 	static struct memmap_range ranges[1024];
-	struct made m = { ranges, 1000, 16, in_a_row, 0x5d573000, true, true, false, 39, 1, "", 0, 0, 0 };
+	struct made m = {
+		ranges, 1000, 16, in_a_row, 0x5d573000, true, true, false, 39, 1, "", 0, 0, false, 0
+	};
 
 	memcpy(ranges, hybrid_2022, sizeof(hybrid_2022));
 	for (u32 i = ARRAY_SIZE(hybrid_2022); i < 1000; i++)
@@ -530,6 +539,17 @@ static void a_firmwares_map_of_64_kib(void **state UNUSED)
 	m.efi_pages = 131072 / 48;
 	assert_refused(&m, STATUS_BOOT_INFO, "the firmware's memory map has");
 	assert_refused(&m, STATUS_BOOT_INFO, "allowed are 131072");
+}
+
+static void microcode_that_is_none(void **state UNUSED)
+{
+	struct made m = laptop;
+
+	assert_int_equal(boot(&m), STATUS_OK);
+	assert_null(strstr(fake_log(), "microcode"));
+	m.microcode = true;
+	assert_int_equal(boot(&m), STATUS_OK);
+	assert_non_null(strstr(fake_log(), "microcode: nothing newer and whole for this processor"));
 }
 
 /* A line each, and Socle goes on with what it has. */
@@ -578,6 +598,7 @@ int main(void)
 		cmocka_unit_test(a_cpus_memory_is_near_it),
 		cmocka_unit_test(a_server_with_8_tib),
 		cmocka_unit_test(a_cpu_whose_paging_has_less),
+		cmocka_unit_test(microcode_that_is_none),
 		cmocka_unit_test(a_firmwares_map_of_64_kib),
 		cmocka_unit_test(a_thousand_ranges),
 		cmocka_unit_test(tables_in_trouble_are_told),
