@@ -31,7 +31,7 @@ static void init_slot(struct vcpu *vcpu, struct nested_vmcs *slot)
 	slot_reset(slot);
 }
 
-/* Which bits of access rights this processor's VMCS keeps.  Leaves the slot's vmcs02 current. */
+/* Finds which bits of access rights this processor's VMCS keeps. Leaves the slot's vmcs02 current. */
 static void probe_access_rights(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	vcpu_load_vmcs(vcpu, &slot->vmcs02);

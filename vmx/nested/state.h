@@ -21,7 +21,7 @@ struct vpid02_map; /* ept/vpid.c: this CPU's hardware VPIDs */
 #define IO_OPENED_MAX 16     /* words of an I/O bitmap that L2's accesses have opened: io_bitmaps.c */
 #define MSR_OPENED_MAX 32    /* the same of the MSR bitmap: bitmaps.c */
 
-/* Pages of this CPU's in the place of one that L1 names but does not have: addresses.c. */
+/* Pages of this CPU's that stand in for a page that L1 names but does not have: addresses.c. */
 enum stand_in {
 	STAND_IN_APIC,	  /* for the virtual-APIC page */
 	STAND_IN_POSTED,  /* for the posted-interrupt descriptor's */
@@ -95,13 +95,17 @@ struct nested {
 	bool in_l2;	   /* vmcs02 of `current` is loaded and L2 runs */
 	bool init_pending; /* an INIT is held: L1 is in VMX root operation */
 	bool aborted;	   /* VMX abort: L1's processor is shut down, nothing but a reset wakes it */
-	/* IA32_EFER.LMA of L1: cannot change in VMX operation (CR0.PG is fixed, exits load the mode of the
-	 * entry). */
+	/*
+	 * IA32_EFER.LMA of L1. It cannot change in VMX operation: CR0.PG is fixed, and an exit loads the
+	 * mode in which the entry was made.
+	 */
 	bool l1_long_mode;
 	u64 vmxon_pointer;
 	struct nested_vmcs *current; /* or NULL */
-	/* Whose host state vmcs01 holds in the MSRs that L1 cannot change without an exit; or NULL:
-	 * host_state.c. */
+	/*
+	 * The slot whose host state vmcs01 holds in the MSRs that L1 cannot write without an exit, or
+	 * NULL: host_state.c.
+	 */
 	struct nested_vmcs *host_known;
 	struct nested_vmcs *slots; /* [NESTED_VMCS_COUNT], made at start */
 	u64 clock;		   /* of last_used */

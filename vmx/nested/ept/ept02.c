@@ -87,7 +87,7 @@ u64 ept02_pointer(struct vcpu *vcpu, struct nested_vmcs *slot)
 		return vcpu->vm->ept01_pointer;
 	}
 	role = ept12_role_of(&slot->v12);
-	/* The slot's own pointer is a hint: the root may have become another's. */
+	/* slot->ept02 is a hint: that root may belong to another EPT12 by now. */
 	if (!root || !root->used || !same_role(&root->role, &role)) {
 		root = ept02_root_find(cache, &role);
 		if (!root)
@@ -115,7 +115,10 @@ static enum outcome reflect(struct vcpu *vcpu, const struct ept12_fault *fault)
 	return outcome_reflect(vcpu, &record);
 }
 
-/* What hardware says about the access itself; permissions are EPT12's to say. */
+/*
+ * Takes from the qualification what hardware says about the access itself. The permissions come from
+ * EPT12.
+ */
 static u64 access_of(const struct ept12_role *role, u64 qualification)
 {
 	u64 bits = EPTV_READ | EPTV_WRITE | EPTV_FETCH | EPTV_LINEAR_VALID | EPTV_TRANSLATED |
@@ -180,7 +183,7 @@ enum outcome ept02_violation(struct vcpu *vcpu)
 	struct ept12_walk walk;
 	u64 access;
 
-	/* The entries of EPT02 and EPT01 are ours. */
+	/* L0 makes the entries of EPT02 and EPT01, so a misconfiguration is L0's mistake. */
 	if ((vcpu->exit_reason & 0xffff) == EXIT_EPT_MISCONFIG)
 		panic("EPT02 misconfigured at %llx", (unsigned long long)l2gpa);
 	ASSERT(root == vcpu->nested.ept->active);
@@ -188,7 +191,7 @@ enum outcome ept02_violation(struct vcpu *vcpu)
 		return violation01(vcpu, GPA(l2gpa), qualification);
 	access = access_of(&root->role, qualification);
 	result = ept12_walk(vcpu, &root->role, l2gpa, ept12_need(&root->role, access), &walk);
-	/* L2 tries again; in between L1 can have its CPU. */
+	/* L2 repeats the access. Between the two, L1's interrupts get a chance. */
 	if (unlikely(result == EPT12_RETRY)) {
 		restore_nmi_blocking(vcpu, qualification);
 		return OUTCOME_RESUME;
@@ -224,8 +227,10 @@ enum outcome ept02_violation(struct vcpu *vcpu)
 
 /* ---- invalidation ---- */
 
-/* SDM INVEPT: single-context is by bits 51:12 of the EPT pointer. Compared with L1's tables when it is used
- * again. */
+/*
+ * SDM "INVEPT": single-context is by bits 51:12 of the EPT pointer. A root that is marked here is compared
+ * with L1's tables when it is used again.
+ */
 void ept02_invept(struct vcpu *vcpu, u64 type, u64 eptp)
 {
 	struct ept02_cache *cache = vcpu->nested.ept;
@@ -248,7 +253,7 @@ void ept02_drop_all(struct vcpu *vcpu)
 
 		if (!root->used)
 			continue;
-		/* vmcs02 may be running on the active one. */
+		/* vmcs02 may be running on the active root, so that one is only emptied. */
 		if (root != cache->active || !vcpu->nested.in_l2) {
 			ept02_root_free(cache, root);
 			continue;

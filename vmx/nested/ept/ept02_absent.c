@@ -25,7 +25,7 @@ void ept02_absent_init(struct ept02_cache *cache)
 	memset(cache->absent, 0xff, PAGE_SIZE);
 }
 
-/* The leaf for the address goes, whatever it leads to by now: the next access makes it anew. */
+/* Takes the leaf for the address out, whatever it leads to by now. The next access makes it anew. */
 static void drop_leaf(struct ept02_cache *cache, const struct ept02_root *root, u64 l2gpa)
 {
 	u32 table;
@@ -45,7 +45,7 @@ static void drop_leaf(struct ept02_cache *cache, const struct ept02_root *root, 
 	}
 }
 
-/* In the tables that the step changed, whatever L2 runs on now. */
+/* The tables that the step changed, which need not be those that L2 runs on now. */
 static void undo(struct vcpu *vcpu, const struct ept02_step *step)
 {
 	/* EPT01 has not changed (vmx/l1/ept01_step.c). */

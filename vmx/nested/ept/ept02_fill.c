@@ -55,7 +55,10 @@ static bool link_stands(struct ept02_cache *cache, const struct ept12_role *role
 	return (link & permissions) == permissions;
 }
 
-/* One level down on the way to `l2gpa`: the link made, mended or left as it is. */
+/*
+ * Goes one level down on the way to `l2gpa`, and returns the table there. The link to it is made, repaired
+ * or left as it is.
+ */
 static u32 descend(struct vcpu *vcpu, struct ept02_root *root, u32 table, u64 l2gpa,
 		   const struct ept12_walk *walk)
 {
@@ -93,7 +96,7 @@ bool ept02_look_under(struct vcpu *vcpu, u64 gpa, struct ept01_mapping *under)
 {
 	struct ept01_mapping *last = &vcpu->nested.ept->under;
 
-	/* L1's addresses are the machine's. */
+	/* EPT01 is an identity map, so the HPA of the last mapping is compared with L1's address. */
 	if (unlikely(gpa - last->hpa >= last->size) && !vm_ept01_lookup(GPA(gpa), last)) {
 		last->size = 0;
 		return false;
@@ -102,8 +105,10 @@ bool ept02_look_under(struct vcpu *vcpu, u64 gpa, struct ept01_mapping *under)
 	return true;
 }
 
-/* A leaf without its address and level: permission of both, memory type of L1's (of EPT01's where that
- * ignores PAT: absent memory). */
+/*
+ * Makes a leaf without its address and level bits. Its permissions are those that both EPTs allow. Its
+ * memory type is L1's, but for absent memory, where EPT01 ignores PAT and its type counts.
+ */
 static u64 leaf_entry(const struct ept12_role *role, u64 leaf12, const struct ept01_mapping *under)
 {
 	u64 allowed = under->rwx | (under->rwx & EPT_EXEC ? EPT_USER_EXEC : 0);
@@ -114,8 +119,8 @@ static u64 leaf_entry(const struct ept12_role *role, u64 leaf12, const struct ep
 }
 
 /*
- * The neighbours in the same cache line of L1's table, as far as they lead to the same piece of EPT01 and no
- * flag of theirs would have to be set: a processor too may know translations that were not asked for.
+ * Fills the neighbours of the entry too: those in the same cache line of L1's table that lead to the same
+ * piece of EPT01 and need no flag set. A processor, too, may hold translations that nobody has asked for.
  */
 #define AROUND 8
 
@@ -156,7 +161,10 @@ void ept02_fill(struct vcpu *vcpu, struct ept02_root *root, u64 l2gpa, const str
 		table = descend(vcpu, root, table, l2gpa, walk);
 	if (ept02_drop_entry(cache, table, index))
 		tlb_flush_ept(root->pointer);
-	/* Pieces of a leaf of L1's have all permissions: the link above them says what L1's leaf allows. */
+	/*
+	 * The pieces of a large leaf of L1's have all permissions: the link above them has those of L1's
+	 * leaf.
+	 */
 	entry = leaf_entry(&root->role, target == walk->leaf ? leaf12 : leaf12 | EPT_PERMISSIONS | EPT_DIRTY,
 			   under);
 	entry |= (under->hpa + (walk->gpa & (under->size - 1))) & ~(ept_span(target) - 1);

@@ -41,7 +41,7 @@ static u64 meaning(const struct ept12_role *role, unsigned int level, bool leaf)
 	return bits;
 }
 
-/* Permissions are only taken away here: what L1 added comes with the next violation. */
+/* Permissions are only taken away here. Those that L1 added come with the next violation. */
 static void sync_entry(struct sync *sync, u32 table, unsigned int index, u64 now)
 {
 	struct ept02_cache *cache = sync->cache;
@@ -72,7 +72,10 @@ static void sync_entry(struct sync *sync, u32 table, unsigned int index, u64 now
 
 static void sync_table(struct sync *sync, u32 table);
 
-/* The table behind a link that is still the right one: now, or when it is used. */
+/*
+ * The link still leads to the right table. That table is compared now, or parked and compared when it is
+ * used.
+ */
 static void sync_below(struct sync *sync, u32 table, unsigned int index)
 {
 	u64 *entry = &ept02_entries(sync->cache, table)[index];

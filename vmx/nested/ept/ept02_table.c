@@ -48,7 +48,7 @@ void ept02_set_link(struct ept02_cache *cache, u32 table, unsigned int index, u6
 	ept02_set_leaf(cache, table, index, entry);
 }
 
-/* With the tables below it. No link leads to it. */
+/* Frees a table and those below it. No link leads to the table. */
 static void put_table(struct ept02_cache *cache, u32 table)
 {
 	struct ept02_table *t = &cache->tables[table];
@@ -125,7 +125,7 @@ static struct ept02_root *lru_root(struct ept02_cache *cache, const struct ept02
 	return found;
 }
 
-/* Tables at the bottom of the one EPT02 there is, but not `keep` or those above it. */
+/* Frees tables at the bottom of the only EPT02, but not `keep` nor the tables above it. */
 static void reclaim_within(struct ept02_cache *cache, struct ept02_root *root, u32 keep)
 {
 	u32 wanted = cache->count / RECLAIM_SHARE;
@@ -144,7 +144,7 @@ static void reclaim_within(struct ept02_cache *cache, struct ept02_root *root, u
 	tlb_flush_ept(root->pointer);
 }
 
-/* What was in it when it was freed. */
+/* Clears the entries that were in the table when it was freed. */
 static void clear_entries(struct ept02_cache *cache, u32 table)
 {
 	const struct ept02_table *t = &cache->tables[table];
@@ -240,6 +240,9 @@ void ept02_root_free(struct ept02_cache *cache, struct ept02_root *root)
 		cache->active = NULL;
 	if (cache->retry == root)
 		cache->retry = NULL;
-	/* Its tables may become another EPT02's, even the root under the same address. */
+	/*
+	 * What the processor holds of this EPT pointer must go: the tables may become another EPT02's, and
+	 * the root table another's root, which then has the same EPT pointer.
+	 */
 	tlb_flush_ept(root->pointer);
 }

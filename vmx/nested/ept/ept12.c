@@ -22,7 +22,7 @@
 #include "vmx/nested/vmcs12/exit_record.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
 
-/* So often a walk starts again because another CPU changed the entries under it. */
+/* How often a walk starts again because another CPU changed an entry under it. */
 #define RETRY_MAX 16
 
 /* SDM "Checks on VMX Controls": the EPT pointer. */
@@ -49,7 +49,7 @@ void ept12_init(void)
 		rules->reserved[level][false] = high | GENMASK(6, 3) | (level > 3 ? EPT_LEAF : 0);
 		rules->reserved[level][true] = high | (ept_span(level) - PAGE_SIZE);
 	}
-	/* A large leaf where there is none: bit 7 itself is reserved. */
+	/* The processor has no large leaf at this level, and so bit 7 is reserved. */
 	rules->reserved[2][true] |= caps12.ept_vpid & EPT_CAP_2M ? 0 : EPT_LEAF;
 	rules->reserved[3][true] |= caps12.ept_vpid & EPT_CAP_1G ? 0 : EPT_LEAF;
 	/* "bit 0 is clear (data reads are not allowed) and bit 1 is set (data writes are allowed)" */
@@ -95,7 +95,7 @@ static bool set_flags(u64 *where, u64 *entry, u64 flags)
 {
 	u64 want = *entry | flags;
 
-	/* What is not RAM drops writes. */
+	/* A write to what is not RAM is dropped. */
 	if (where &&
 	    !__atomic_compare_exchange_n(where, entry, want, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		return false;

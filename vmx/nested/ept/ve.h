@@ -8,8 +8,10 @@
 
 #include "vmx/guest/vcpu.h"
 
-/* An EPT violation of L2 that is L1's, in hand. `entry12`: the EPT12 entry that decides. OUTCOME_NONE: L1's
- * exit it stays; else it has become a #VE. */
+/*
+ * For an EPT violation of L2 that L1 shall see; it is the exit in hand. `entry12`: the EPT12 entry that
+ * decides. OUTCOME_NONE: it stays an exit to L1; else it has become a #VE of L2's.
+ */
 enum outcome nested_convert_violation(struct vcpu *vcpu, u64 entry12, u64 qualification);
 
 #endif

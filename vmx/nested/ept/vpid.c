@@ -41,7 +41,7 @@ u64 vpid02_count(const struct vcpu *vcpu)
 	return count;
 }
 
-/* The index of L1's VPID, or VPID_COUNT. */
+/* The index at which the map has L1's VPID, or VPID_COUNT. */
 static unsigned int find(const struct vpid02_map *map, u16 vpid12)
 {
 	unsigned int i = 0;
@@ -89,7 +89,7 @@ u16 vpid02_for_entry(struct vcpu *vcpu, struct nested_vmcs *slot)
 		return 0;
 	if (!v12_has_proc2(&slot->v12, PROC2_VPID))
 		return without_vpid12(vcpu);
-	/* The slot's own number is a hint: it may have become another VPID's. */
+	/* slot->vpid02 is a hint: that hardware VPID may belong to another VPID of L1's by now. */
 	if (i >= VPID_COUNT || map->entry[i].vpid12 != vpid12) {
 		i = find(map, vpid12);
 		if (i == VPID_COUNT)

@@ -9,9 +9,11 @@
 #include "vmx/guest/vcpu.h"
 
 void vpid02_init(struct vcpu *vcpu); /* per CPU, at start */
-/* Hardware VPID for vmcs02; flushes where the SDM says that an entry does. */
+/* Finds the hardware VPID for vmcs02, and flushes where the SDM says that an entry does. */
 u16 vpid02_for_entry(struct vcpu *vcpu, struct nested_vmcs *slot);
-/* vmcs02 has the VPID already, it was the last one used here, and nothing is to be flushed. */
+/*
+ * True if vmcs02 has its VPID already, that VPID was used last on this CPU, and nothing is to be flushed.
+ */
 bool vpid02_stands(struct vcpu *vcpu, struct nested_vmcs *slot);
 void vpid02_invvpid(struct vcpu *vcpu, u64 type, u16 vpid12, u64 linear);
 u64 vpid02_count(const struct vcpu *vcpu);

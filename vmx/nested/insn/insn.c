@@ -60,7 +60,7 @@ enum outcome insn_finish_failed(struct vcpu *vcpu, enum outcome outcome)
 
 /* ---- operands ---- */
 
-/* What the access to an operand has come to. */
+/* Notes a fault of the operand for explain=. */
 static enum outcome accessed(struct vcpu *vcpu, enum outcome outcome)
 {
 	if (unlikely(outcome == OUTCOME_FAULT))
@@ -166,14 +166,14 @@ enum outcome exit_vmxon(struct vcpu *vcpu)
 	return insn_finish(vcpu, vmxon(vcpu));
 }
 
-/* Everything of VMX operation is cancelled. */
+/* Ends VMX operation: no VMCS stays active, and no EPT02 or VPID is kept. */
 static void leave_vmx(struct vcpu *vcpu)
 {
 	struct nested *nested = &vcpu->nested;
 
 	if (!nested->vmxon)
 		return;
-	/* L2's own VMXOFF is L1's exit. */
+	/* VMXOFF by L2 exits to L1, so that L2 never runs here. */
 	ASSERT(!nested->in_l2 && vcpu->vmcs == &vcpu->vmcs01);
 	slot_make_current(vcpu, NULL);
 	for (unsigned int i = 0; i < NESTED_VMCS_COUNT; i++)

@@ -32,8 +32,10 @@ static inline enum outcome insn_finish(struct vcpu *vcpu, enum outcome outcome)
 /* The memory operand of the instruction in hand.  OUTCOME_NONE: done; else nothing has changed. */
 enum outcome insn_read_operand(struct vcpu *vcpu, void *to, size_t length);
 enum outcome insn_write_operand(struct vcpu *vcpu, const void *from, size_t length);
-/* 64-bit operands: the guest that runs now is in 64-bit mode.  SDM: "the operand is always 32 bits outside
- * 64-bit mode"; compatibility mode never gets here. */
+/*
+ * True if operands have 64 bits: the guest that runs now is in 64-bit mode. SDM: "the operand is always 32
+ * bits outside 64-bit mode". Compatibility mode never gets here.
+ */
 static inline bool insn_is_wide(struct vcpu *vcpu)
 {
 	return likely(!vcpu->nested.in_l2) ? vcpu->nested.l1_long_mode : vcpu_is_long_mode(vcpu);

@@ -91,7 +91,7 @@ static enum outcome vmptrld(struct vcpu *vcpu)
 		guest_mem_read(vcpu, GPA(gpa), &slot->v12, sizeof(slot->v12));
 		vmcs12_normalize(&slot->v12);
 	}
-	/* What was checked, not what L1 may have written there since. */
+	/* The revision that was checked is kept, for L1 may have written another one since. */
 	slot->v12.revision = revision;
 	slot_make_current(vcpu, slot);
 	return OUTCOME_VMSUCCEED;

@@ -20,7 +20,10 @@
 
 #define IS_64_BIT(encoding) (VMCS_FIELD_WIDTH(encoding) == VMCS_WIDTH_64)
 
-/* A field twice does not compile; as many 64-bit rows as 64-bit fields: none is missing. */
+/*
+ * Every 64-bit field has one row: a second row for a field does not compile, and the two counts below must
+ * be equal.
+ */
 enum {
 #define A(field, fate) ADDRESS_##field,
 #include "vmx/nested/vmcs12/addresses.def"
@@ -74,7 +77,7 @@ static void map_apic_page_small(struct vcpu *vcpu, gpa_t gpa)
 		return;
 	if (mapping.size > PAGE_SIZE)
 		passthru_split(gpa);
-	/* Another CPU may have split it: what this one holds is its own to flush. */
+	/* Another CPU may have split the page. This CPU still has to flush what it holds of it. */
 	tlb_flush_ept(vcpu->vm->ept01_pointer);
 }
 

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The addresses in vmcs12, and what hardware is given in their place.
- */
+/* The addresses that L1 writes into vmcs12, and the pages that hardware gets in their place. */
 #ifndef VMX_NESTED_VMCS12_ADDRESSES_H
 #define VMX_NESTED_VMCS12_ADDRESSES_H
 
 #include "vmx/guest/vcpu.h"
 
-void addresses_init(struct vcpu *vcpu); /* per CPU, at start: the stand-ins */
-/* The pages that hardware uses, when L1's controls are merged. */
+void addresses_init(struct vcpu *vcpu); /* makes the stand-ins; once per CPU, at start */
+/* Writes the addresses of the pages that hardware uses into vmcs02. Whenever L1's controls are merged. */
 void addresses_merge(struct vcpu *vcpu, struct nested_vmcs *slot);
-/* Each entry with `stand_ins`: they show again what L1 and L2 read there. */
+/*
+ * Before each entry, if slot->stand_ins is not 0: fills the stand-ins with what L1 and L2 would read
+ * there.
+ */
 void addresses_fill(struct vcpu *vcpu, struct nested_vmcs *slot);
 
 #endif

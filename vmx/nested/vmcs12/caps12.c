@@ -57,7 +57,7 @@ static void drop_dependents(struct vmx_caps *caps)
 		caps->vmfunc = 0;
 	if (!(caps->ept_vpid & EPT_CAP_AD))
 		caps->proc2.allowed1 &= ~(u32)PROC2_PML;
-	/* Which of L2's fetches are user-mode ones is known from the advanced information. */
+	/* L0 learns from the advanced information which of L2's fetches are user-mode ones. */
 	if (!(caps->ept_vpid & EPT_CAP_ADVANCED))
 		caps->proc2.allowed1 &= ~(u32)PROC2_MODE_BASED_EXECUTE;
 }
@@ -72,7 +72,7 @@ static u64 control_msr(struct control_cap cap, u32 default1)
 	return (u64)cap.allowed1 << 32 | cap.allowed0 | default1;
 }
 
-/* SDM: an MSR is there if the feature is that it reports on. */
+/* An MSR exists if the feature that it reports on exists (SDM). */
 static bool capability_exists(u32 msr)
 {
 	switch (msr) {

@@ -12,7 +12,7 @@ struct l1_state;
 
 #ifdef DEBUG_SHORTCUTS
 #define DEBUG_COMPARES 1
-/* VMWRITEs until debug_end_compare() are of what is there already, if `known`. */
+/* If `known`, VMWRITEs until debug_end_compare() only compare: the value must be there already. */
 void debug_begin_compare(bool known);
 void debug_end_compare(void);
 void debug_entry(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1);

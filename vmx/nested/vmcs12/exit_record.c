@@ -11,7 +11,10 @@
 #include "vmx/guest/vcpu.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
 
-/* Takes what the exit in hand defines; a field that it leaves undefined keeps what L1 saw there last. */
+/*
+ * Takes the fields that the exit in hand defines. A field that it leaves undefined keeps the value that L1
+ * saw there last.
+ */
 struct exit_record exit_record_hardware(struct vcpu *vcpu)
 {
 	const struct vmcs12 *v12 = &vcpu->nested.current->v12;

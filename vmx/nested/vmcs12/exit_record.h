@@ -8,7 +8,7 @@
 #include "kernel/x86.h"
 #include "vmx/guest/vcpu.h"
 
-/* All of it from vmcs02, for the exit in hand. */
+/* Makes the record of the exit in hand, all of it from vmcs02, which is current. */
 struct exit_record exit_record_hardware(struct vcpu *vcpu);
 
 #endif

@@ -122,7 +122,10 @@ void shadow_init_slot(struct vcpu *vcpu, struct nested_vmcs *slot)
 	}
 }
 
-/* vmcs01 is current in what follows: until L1 has a current VMCS, its VMREADs find none in hardware too. */
+/*
+ * vmcs01 is current in the functions that follow. Until L1 has a current VMCS the link pointer names none,
+ * so that L1's VMREADs fail in hardware as they should.
+ */
 void shadow_enable(struct vcpu *vcpu UNUSED)
 {
 	if (!usable)
@@ -194,8 +197,10 @@ void shadow_pull(struct vcpu *vcpu, struct nested_vmcs *slot)
 	vcpu_load_vmcs(vcpu, back);
 }
 
-/* Does an entry look at the row, perhaps?  Rows in the table's order: the event and the primary controls come
- * before what they decide about. */
+/*
+ * True if an entry may look at the row. The rows come in the order of the table, in which the event and
+ * the primary controls stand before the rows that depend on them.
+ */
 static inline bool entry_looks(const struct vmcs12 *v12, enum vmcs12_place place)
 {
 	switch (place) {

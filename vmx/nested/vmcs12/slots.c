@@ -70,8 +70,10 @@ struct nested_vmcs *slot_take(struct vcpu *vcpu, u64 gpa)
 	return oldest;
 }
 
-/* Revision and abort indicator are L1's to write: the first is read anew by VMPTRLD, the second reaches
- * memory at once. */
+/*
+ * L1 writes the revision and the abort indicator: VMPTRLD reads the first anew, and an abort writes the
+ * second to memory at once. So neither is written back.
+ */
 void slot_write_back(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	size_t first = offsetof(struct vmcs12, launched);

@@ -57,9 +57,8 @@ static unsigned int entry_row_count;
 static u32 access_rights_mask = 0xffffffffu;
 
 /*
- * SDM "Saving Guest State": what every exit saves and nested_reflect() leaves
- * in vmcs02.  What depends on a VM-exit control it saves itself; two fields
- * are never saved.
+ * SDM "Saving Guest State". True for the fields that every exit saves and that nested_reflect() leaves in
+ * vmcs02. Fields whose saving depends on a VM-exit control it saves itself.
  */
 static bool is_saved_rarely(unsigned int row)
 {
@@ -135,7 +134,10 @@ u64 vmcs12_mask_width(u32 encoding, u64 value)
 	return value;
 }
 
-/* What L1 may have scribbled into the page while the region was not active becomes field values. */
+/*
+ * L1 may have written anything into the page while the region was not active. Each value is cut to the
+ * width of its field.
+ */
 void vmcs12_normalize(struct vmcs12 *v12)
 {
 	v12->launched = v12->launched != 0;

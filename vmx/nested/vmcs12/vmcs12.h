@@ -86,7 +86,7 @@ static inline u64 *vmcs12_slot(struct vmcs12 *v12, unsigned int index)
 	return &((u64 *)(void *)((u8 *)v12 + __builtin_offsetof(struct vmcs12, vpid)))[index];
 }
 
-/* The value of a row's field. */
+/* The value of a row in v12, newest or not. */
 static inline u64 vmcs12_value(const struct vmcs12 *v12, unsigned int index)
 {
 	return ((const u64 *)(const void *)((const u8 *)v12 +
@@ -107,8 +107,12 @@ void vmcs12_init(void);
 /* The rows that this processor has and that reach vmcs02 as they stand (COPY and IN). */
 const u8 *vmcs12_entry_rows(unsigned int *count);
 void vmcs12_set_access_rights_mask(u32 mask);
-void vmcs12_normalize(struct vmcs12 *v12); /* values read from L1's page, to the widths of their fields */
-/* Fetches SEG and RARE guest state from vmcs02 if it is newer there (may switch VMCS and back). */
+void vmcs12_normalize(
+	struct vmcs12 *v12); /* cuts values that were read from L1's page to the widths of their fields */
+/*
+ * Fetches guest state of SEG and RARE from vmcs02 if it is newer there. Goes back to the VMCS that was
+ * current.
+ */
 void nested_sync_rare(struct vcpu *vcpu, struct nested_vmcs *slot);
 
 /* Shorthands for control bits of vmcs12; the secondary word counts only if activated. */
@@ -138,7 +142,7 @@ static inline bool v12_has_entry(const struct vmcs12 *v12, u32 bit)
 	return v12->entry_controls & bit;
 }
 
-/* PAE paging behind an entry: CR0.PG, CR4.PAE, and no IA32_EFER.LMA. */
+/* True if L2 has PAE paging after an entry: CR0.PG, CR4.PAE, and no IA32_EFER.LMA. */
 static inline bool v12_pae_paging(const struct vmcs12 *v12)
 {
 	return (v12->guest_cr0 & CR0_PG) && (v12->guest_cr4 & CR4_PAE) && !v12_has_entry(v12, BIT(9));
