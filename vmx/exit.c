@@ -52,15 +52,6 @@ enum outcome exit_undefined(struct vcpu *vcpu)
 	return outcome_ud(vcpu);
 }
 
-/* SDM "Resuming Guest Software after Handling an Exception": an IRET that faulted had unblocked NMIs. */
-static void restore_nmi_blocking(struct vcpu *vcpu, u32 info)
-{
-	if ((info & INTR_INFO_NMI_UNBLOCKING) && (info & INTR_INFO_VECTOR) != VEC_DF &&
-	    !(vcpu_reg(vcpu, REG_IDT_VECTORING_INFO) & INTR_INFO_VALID))
-		vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY,
-			     vcpu_reg(vcpu, REG_INTERRUPTIBILITY) | INTERRUPTIBILITY_NMI);
-}
-
 /* The guest's own exception, intercepted by L0's wish alone: it is given what it would have had. */
 static enum outcome redeliver(struct vcpu *vcpu, u32 info)
 {
@@ -98,7 +89,8 @@ enum outcome exit_exception(struct vcpu *vcpu)
 		vcpu->nmi_pending = true;
 		return OUTCOME_RESUME;
 	}
-	restore_nmi_blocking(vcpu, info);
+	event_restore_nmi_blocking(vcpu,
+				   (info & INTR_INFO_NMI_UNBLOCKING) && (info & INTR_INFO_VECTOR) != VEC_DF);
 	if ((info & INTR_INFO_VECTOR) == VEC_PF && !vcpu->nested.in_l2)
 		write_cr2(vcpu_reg(vcpu, REG_EXIT_QUALIFICATION));
 	return redeliver(vcpu, info);

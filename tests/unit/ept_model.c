@@ -167,6 +167,10 @@ bool guest_mem_write(struct vcpu *vcpu, gpa_t gpa, const void *from, size_t leng
 	return true;
 }
 
+void event_restore_nmi_blocking(struct vcpu *vcpu UNUSED, bool unblocked UNUSED)
+{
+}
+
 void event_requeue_vectoring(struct vcpu *vcpu)
 {
 	(void)vcpu;

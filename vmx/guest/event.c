@@ -161,6 +161,13 @@ void event_set_nmi_window(struct vcpu *vcpu, bool open)
 	vcpu->vmcs->nmi_window = open;
 }
 
+void event_restore_nmi_blocking(struct vcpu *vcpu, bool unblocked)
+{
+	if (unblocked && !(vcpu_reg(vcpu, REG_IDT_VECTORING_INFO) & INTR_INFO_VALID))
+		vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY,
+			     vcpu_reg(vcpu, REG_INTERRUPTIBILITY) | INTERRUPTIBILITY_NMI);
+}
+
 u64 event_nmi_interruptibility(struct vcpu *vcpu)
 {
 	u64 interruptibility = vcpu_reg(vcpu, REG_INTERRUPTIBILITY);

@@ -65,4 +65,11 @@ void event_set_nmi_window(struct vcpu *vcpu, bool open);
 /* True if the next VM entry will deliver a pending debug exception. */
 bool event_debug_pending(struct vcpu *vcpu);
 
+/*
+ * An IRET that `unblocked` NMIs before it met the exit in hand will run again: NMIs are blocked until then.
+ * Not where the exit came in the delivery of an event. SDM "Resuming Guest Software after Handling an
+ * Exception".
+ */
+void event_restore_nmi_blocking(struct vcpu *vcpu, bool unblocked);
+
 #endif

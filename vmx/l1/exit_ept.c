@@ -18,14 +18,7 @@ enum outcome exit_ept_violation(struct vcpu *vcpu)
 	u32 closed = closed_bits(gpa.v) & (u32)vcpu_reg(vcpu, REG_EXIT_QUALIFICATION);
 	struct ept01_mapping mapping;
 
-	/*
-	 * The access belonged to an IRET that had already unblocked NMIs. IRET will run again, and NMIs
-	 * are blocked until then.
-	 */
-	if ((vcpu_reg(vcpu, REG_EXIT_QUALIFICATION) & EPTV_NMI_UNBLOCKING) &&
-	    !(vcpu_reg(vcpu, REG_IDT_VECTORING_INFO) & INTR_INFO_VALID))
-		vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY,
-			     vcpu_reg(vcpu, REG_INTERRUPTIBILITY) | INTERRUPTIBILITY_NMI);
+	event_restore_nmi_blocking(vcpu, vcpu_reg(vcpu, REG_EXIT_QUALIFICATION) & EPTV_NMI_UNBLOCKING);
 	if (unlikely(closed)) {
 		if (closed_may_pass(vcpu, gpa, closed))
 			absent_step_closed(vcpu, gpa);

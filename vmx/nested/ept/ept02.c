@@ -15,6 +15,7 @@
 #include "vmx/l1/sleep_page.h"
 #include "vmx/hw/tlb.h"
 #include "mm/addr.h"
+#include "vmx/guest/event.h"
 #include "vmx/guest/outcome.h"
 #include "vmx/guest/vcpu.h"
 #include "vmx/nested/ept/ve.h"
@@ -129,22 +130,13 @@ static u64 access_of(const struct ept12_role *role, u64 qualification)
 	return ept12_access(role, qualification & bits);
 }
 
-/* An IRET that unblocked NMIs before it faulted will run again: NMIs are blocked until then. */
-static void restore_nmi_blocking(struct vcpu *vcpu, u64 qualification)
-{
-	if (!(qualification & EPTV_NMI_UNBLOCKING) ||
-	    (vcpu_reg(vcpu, REG_IDT_VECTORING_INFO) & INTR_INFO_VALID))
-		return;
-	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, vcpu_reg(vcpu, REG_INTERRUPTIBILITY) | INTERRUPTIBILITY_NMI);
-}
-
 /* L2 without EPT12 runs on EPT01: MMIO on demand, or memory that is not there. */
 static enum outcome violation01(struct vcpu *vcpu, gpa_t gpa, u64 qualification)
 {
 	u32 closed = closed_bits(gpa.v) & (u32)qualification;
 	struct ept01_mapping under;
 
-	restore_nmi_blocking(vcpu, qualification);
+	event_restore_nmi_blocking(vcpu, qualification & EPTV_NMI_UNBLOCKING);
 	if (unlikely(closed)) {
 		if (closed_may_pass(vcpu, gpa, closed))
 			ept02_closed_step01(vcpu, gpa);
@@ -168,7 +160,7 @@ static COLD enum outcome violation_of_closed(struct vcpu *vcpu, u64 l2gpa, const
 		ept02_closed_map(vcpu, l2gpa, &under);
 		ept02_fill(vcpu, vcpu->nested.current->ept02, l2gpa, walk, &under);
 	}
-	restore_nmi_blocking(vcpu, vcpu_reg(vcpu, REG_EXIT_QUALIFICATION));
+	event_restore_nmi_blocking(vcpu, vcpu_reg(vcpu, REG_EXIT_QUALIFICATION) & EPTV_NMI_UNBLOCKING);
 	return OUTCOME_RESUME;
 }
 
@@ -193,7 +185,7 @@ enum outcome ept02_violation(struct vcpu *vcpu)
 	result = ept12_walk(vcpu, &root->role, l2gpa, ept12_need(&root->role, access), &walk);
 	/* L2 repeats the access. Between the two, L1's interrupts get a chance. */
 	if (unlikely(result == EPT12_RETRY)) {
-		restore_nmi_blocking(vcpu, qualification);
+		event_restore_nmi_blocking(vcpu, qualification & EPTV_NMI_UNBLOCKING);
 		return OUTCOME_RESUME;
 	}
 	if (result != EPT12_OK) {
@@ -221,7 +213,7 @@ enum outcome ept02_violation(struct vcpu *vcpu)
 	} else if (!ept02_look_under(vcpu, walk.gpa, &under))
 		under = ept02_absent_map(vcpu, l2gpa, access & EPTV_WRITE);
 	ept02_fill(vcpu, root, l2gpa, &walk, &under);
-	restore_nmi_blocking(vcpu, qualification);
+	event_restore_nmi_blocking(vcpu, qualification & EPTV_NMI_UNBLOCKING);
 	return OUTCOME_RESUME;
 }
 
