@@ -43,17 +43,10 @@ KEEPS_L1S_SETTING(WORD_ENTRY);
 /* A control word of vmcs02: L1's own bits, L0's, and `more` that L0 wants at times. */
 #define MERGED(word, l1, more) (((u32)(l1)&L1_SETS(word)) | L0_ADDS(word) | (u32)(more))
 
-/* enum reg + 1 of each field that the register cache owns; 0 for all other fields. */
-static const u8 row_reg[VMCS12_FIELD_COUNT] = {
-#define R(name, field) [V12_##field] = REG_##name + 1,
-#include "vmx/hw/regcache.def"
-#undef R
-};
-
 static void write_row(struct vcpu *vcpu, unsigned int row, u64 value)
 {
-	if (row_reg[row])
-		vcpu_set_reg(vcpu, (enum reg)(row_reg[row] - 1), value);
+	if (vmcs12_row_reg[row])
+		vcpu_set_reg(vcpu, (enum reg)(vmcs12_row_reg[row] - 1), value);
 	else
 		vmcs_write(vmcs12_fields[row].encoding, value);
 }

@@ -148,8 +148,7 @@ void vmcs12_normalize(struct vmcs12 *v12)
 	}
 }
 
-/* enum reg + 1 of each field that the register cache owns; 0 for all other fields. */
-static const u8 row_reg[VMCS12_FIELD_COUNT] = {
+const u8 vmcs12_row_reg[VMCS12_FIELD_COUNT] = {
 #define R(name, field) [V12_##field] = REG_##name + 1,
 #include "vmx/hw/regcache.def"
 #undef R
@@ -166,8 +165,8 @@ void nested_sync_rare(struct vcpu *vcpu, struct nested_vmcs *slot)
 		unsigned int row = rare_rows[i];
 		u64 *value = vmcs12_slot(&slot->v12, row);
 
-		*value = row_reg[row] ? vcpu_reg(vcpu, (enum reg)(row_reg[row] - 1))
-				      : vmcs_read(vmcs12_fields[row].encoding);
+		*value = vmcs12_row_reg[row] ? vcpu_reg(vcpu, (enum reg)(vmcs12_row_reg[row] - 1))
+					     : vmcs_read(vmcs12_fields[row].encoding);
 	}
 	slot->rare_in_02 = false;
 	vcpu_load_vmcs(vcpu, back);

@@ -80,6 +80,8 @@ struct vmcs12_field {
 	const char *name;
 };
 extern const struct vmcs12_field vmcs12_fields[VMCS12_FIELD_COUNT];
+/* enum reg + 1 of each field that the register cache owns; 0 for all other fields. */
+extern const u8 vmcs12_row_reg[VMCS12_FIELD_COUNT];
 
 static inline u64 *vmcs12_slot(struct vmcs12 *v12, unsigned int index)
 {
