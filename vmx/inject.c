@@ -76,14 +76,17 @@ enum outcome inject_machine_check(struct vcpu *vcpu)
 {
 	static const struct event event = { .vector = VEC_MC, .type = INTR_TYPE_HARD_EXCEPTION };
 
-	/* The boundary behind what is being delivered. */
+	/* An event is being delivered. A single step leads to the first boundary after it. */
 	if (vcpu->pending_valid) {
 		event_set_step(vcpu, STEP_MACHINE_CHECK, true);
 		return OUTCOME_RESUME;
 	}
 	event_set_step(vcpu, STEP_MACHINE_CHECK, false);
 	vcpu->machine_check_pending = false;
-	/* Nothing is injected into wait-for-SIPI; another one must not find this one unfinished. */
+	/*
+	 * Nothing can be injected in wait-for-SIPI, nor after a VMX abort. MCIP is cleared, for a second
+	 * machine check that finds it set would reset the machine.
+	 */
 	if (vcpu->nested.aborted || vcpu_reg(vcpu, REG_ACTIVITY) == ACTIVITY_WAIT_FOR_SIPI) {
 		wrmsr(MSR_IA32_MCG_STATUS, 0);
 		return OUTCOME_RESUME;
@@ -91,7 +94,10 @@ enum outcome inject_machine_check(struct vcpu *vcpu)
 	return vcpu->nested.in_l2 ? nested_exception(vcpu, &event, 0) : queue_exception(vcpu, &event);
 }
 
-/* The NMI of the guest that runs now: now if nothing blocks it or comes before it, else at the NMI window. */
+/*
+ * Injects the NMI into the guest that runs now, if nothing blocks it or comes before it. Else opens the
+ * NMI window.
+ */
 static void commit_nmi(struct vcpu *vcpu)
 {
 	u64 interruptibility = event_nmi_interruptibility(vcpu);
@@ -99,7 +105,7 @@ static void commit_nmi(struct vcpu *vcpu)
 	/* SDM "Non-Maskable Interrupts": one is held while a processor waits for a SIPI. */
 	if (vcpu_reg(vcpu, REG_ACTIVITY) == ACTIVITY_WAIT_FOR_SIPI)
 		return;
-	/* One that is to be L1's exit is nested_held_nmi()'s, or waits for L2's end. */
+	/* An NMI that shall be L1's exit is left to nested_held_nmi(), or waits for the end of L2. */
 	if (vcpu->nested.in_l2 && v12_has_pin(&vcpu->nested.current->v12, PIN_NMI_EXITING))
 		return;
 	if (vcpu->pending_valid ||

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmcs02 out of vmcs12 and what L0 needs.
+ * Makes vmcs02 out of vmcs12 and of what L0 needs. vmcs02 is current in all of these but
+ * nested_update_intercepts().
  */
 #ifndef VMX_NESTED_ENTRY_MERGE_H
 #define VMX_NESTED_ENTRY_MERGE_H
@@ -12,12 +13,12 @@ struct l1_state {
 	u64 efer, dr7, debugctl, pat;
 };
 void merge_vmcs02(struct vcpu *vcpu, struct nested_vmcs *slot,
-		  const struct l1_state *l1); /* vmcs02 loaded; writes what is dirty */
+		  const struct l1_state *l1); /* all of it; writes only what changed */
 void merge_translation(struct vcpu *vcpu,
 		       struct nested_vmcs *slot); /* EPT pointer and VPID; also after an INVEPT or reclaim
 						     while L2 is entered */
 void merge_exception_bitmap(struct vcpu *vcpu, struct nested_vmcs *slot);
-/* Parts of it, for an entry that changes little (entry_fast.c). */
+/* Parts of merge_vmcs02(), for an entry that changes little (entry_fast.c). */
 void merge_proc_controls(struct vcpu *vcpu, struct nested_vmcs *slot);
 void merge_single_groups(struct vcpu *vcpu, struct nested_vmcs *slot, u32 dirty);
 void merge_by_control(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1);
@@ -27,7 +28,10 @@ void merge_injection(struct vcpu *vcpu, const struct vmcs12 *v12);
 struct pf_intercept merge_pf(struct pf_intercept l0, struct pf_intercept l1);
 bool pf_intercept_wants(struct pf_intercept p, u32 pfec);
 
-/* L0's wishes changed (intercept=...) or vmcs01's exception bitmap did: vmcs02 follows at once. */
+/*
+ * After L0's wishes changed (intercept=), or the exception bitmap of vmcs01: each slot merges its controls
+ * anew at its next entry. If an L2 runs, its exception bitmap is written at once.
+ */
 void nested_update_intercepts(struct vcpu *vcpu);
 
 #endif
