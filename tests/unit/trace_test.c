@@ -48,29 +48,36 @@ static void the_log_begins_with_its_first_line(void **state UNUSED)
 	assert_int_equal(log_ring_read(&ring, &position, text, sizeof(text)), 0);
 }
 
-/* Its reader is given whole lines, each once, whatever has been overwritten. */
-static void the_log_forgets_whole_lines(void **state UNUSED)
+/* From the first whole line on that is still there, each once. */
+static void check_lines(unsigned int count)
 {
 	static char text[LOG_RING_SIZE + 1];
-	unsigned int first, last = 0;
 	u64 position = 0;
+	size_t length = log_ring_read(&ring, &position, text, LOG_RING_SIZE);
+	unsigned long next;
+
+	text[length] = 0;
+	assert_int_equal(position, ring.end);
+	assert_true(length > LOG_RING_SIZE - 32);
+	assert_memory_equal(text, "line ", 5);
+	next = strtoul(text + 5, NULL, 10);
+	for (const char *c = text; *c; c = strchr(c, '\n') + 1)
+		assert_int_equal(strtoul(c + 5, NULL, 10), next++);
+	assert_int_equal(next, count);
+}
+
+static void the_log_forgets_whole_lines(void **state UNUSED)
+{
 	char line[32];
-	size_t length;
 
 	for (unsigned int i = 0; i < 5000; i++) {
 		int n = snprintf(line, sizeof(line), "line %u\n", i);
 
 		log_ring_add(&ring, line, (size_t)n);
+		/* a little more than there is room for, and much more */
+		if (i == 2000 || i == 4999)
+			check_lines(i + 1);
 	}
-	length = log_ring_read(&ring, &position, text, LOG_RING_SIZE);
-	text[length] = 0;
-	assert_int_equal(position, ring.end);
-	assert_true(length > LOG_RING_SIZE - sizeof(line));
-	assert_int_equal(sscanf(text, "line %u\n", &first), 1);
-	last = first;
-	for (const char *c = text; *c; c = strchr(c, '\n') + 1)
-		assert_int_equal(strtoul(c + 5, NULL, 10), last++);
-	assert_int_equal(last, 5000);
 }
 
 /* ---- events ---- */
@@ -142,6 +149,10 @@ static void addresses_and_events_are_in_it(void **state UNUSED)
 	assert_int_equal(event(0)->vectoring, INTR_INFO_VALID | 0x21);
 	/* L0's own: L2 goes on */
 	assert_int_equal(event(0)->flags, TRACE_THEN_L2);
+	/* where that event was, when the ring has gone round */
+	for (u64 i = 1; i < EVENTS; i++)
+		EXIT_NOW(.reason = EXIT_EPT_VIOLATION, .qualification = EPTV_READ,
+			 .guest_physical = 0x40001000);
 	EXIT_NOW(.reason = EXIT_EXTERNAL_INTERRUPT, .intr_info = INTR_INFO_VALID | 0x30);
 	assert_int_equal(event(0)->vectoring, 0);
 	EXIT_NOW(NMI_EXIT);
@@ -225,22 +236,29 @@ static void l1_reads_the_log(void **state UNUSED)
 static void l1_reads_the_trace(void **state UNUSED)
 {
 	struct trace_event page[EVENTS];
-	u64 position = 0, end, pieces = 0, control = 0;
+	u64 position = 0, before, end, pieces = 0, control = 0;
 	char head[TRACE_LINE_SIZE] = "";
 	const struct trace_event *call_event;
 
-	for (u64 i = 0; i < EVENTS + 10; i++)
+	for (u64 i = 0; i < EVENTS + 10; i++) {
+		machine_vcpu->gpr[GPR_RCX] = i;
 		EXIT_NOW(.reason = EXIT_CPUID, .length = 2);
+	}
+	before = exit_trace_end(machine_vcpu);
 	assert_int_equal(call(CONTROL, &control, 0), 1);
 	end = exit_trace_end(machine_vcpu);
+	/* the last CPUID, and not the call */
+	assert_int_equal(end, before + 1);
 	fetch(head, call(READ_HEAD, &position, BUFFER));
 	assert_non_null(strstr(head, "trace: form 1 build-id bbbb"));
 	assert_int_equal(call(READ_HEAD, &position, BUFFER), 0);
 	position = 0;
 	for (u64 next = end - EVENTS + 1, length; (length = call(READ_TRACE, &position, BUFFER)); pieces++) {
 		fetch(page, length);
-		for (u64 i = 0; i < length / sizeof(*page); i++)
+		for (u64 i = 0; i < length / sizeof(*page); i++) {
 			assert_int_equal(page[i].number, next++);
+			assert_int_equal(page[i].subject, EVENTS + 10 - (end - page[i].number));
+		}
 		assert_int_equal(position, next);
 	}
 	/* the ring's end is in between */
@@ -250,7 +268,10 @@ static void l1_reads_the_trace(void **state UNUSED)
 	control = 1;
 	assert_int_equal(call(CONTROL, &control, 0), 1);
 	EXIT_NOW(.reason = EXIT_CPUID, .length = 2);
-	/* the call itself, with which it goes on */
+	/* the last one before the pause is there, and the call itself, with which it goes on */
+	assert_int_equal(exit_trace_get(machine_vcpu, end - 1, 1, &call_event), 1);
+	assert_int_equal(call_event->reason, EXIT_CPUID);
+	assert_int_equal(call_event->subject, EVENTS + 9);
 	assert_int_equal(exit_trace_end(machine_vcpu), end + 1);
 	assert_int_equal(exit_trace_get(machine_vcpu, end, 1, &call_event), 1);
 	assert_int_equal(call_event->reason, EXIT_VMCALL);
@@ -325,7 +346,7 @@ static void a_panic_tells_it(void **state UNUSED)
 	assert_non_null(strstr(fake_log(), ": 0 feedface 0 0"));
 	/* a stack that is not this CPU's own */
 	fake_stack[5] = 0xdeadbeef;
-	fake_cpu.stack_top = (u64)fake_stack;
+	fake_cpu.stack_top = (u64)fake_stack - sizeof(u64);
 	crash_stack();
 	assert_null(strstr(fake_log(), "deadbeef"));
 }
