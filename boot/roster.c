@@ -76,9 +76,11 @@ void roster_place(struct roster *roster, const struct srat *srat)
 {
 	u32 nowhere = 0, strangers = 0;
 
-	for (u32 i = 0; i < roster->count; i++) {
+	for (u32 i = 0; i < roster->count; i++)
+		roster->node[i] = SRAT_NO_NODE;
+	for (u32 i = 0; i < roster->usable; i++) {
 		roster->node[i] = srat_node_of(srat, roster->apic_id[i]);
-		nowhere += i < roster->usable && roster->node[i] == SRAT_NO_NODE;
+		nowhere += roster->node[i] == SRAT_NO_NODE;
 	}
 	for (u32 i = 0; i < srat->cpu_count; i++)
 		strangers += !is_there(roster, srat->cpus[i].apic_id);

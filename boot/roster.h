@@ -15,7 +15,7 @@ struct roster {
 	u32 count;		 /* all that Socle takes into VMX operation, this CPU among them */
 	u32 usable;		 /* the first ones, which L1 gets; the rest is parked */
 	u32 apic_id[PERCPU_MAX]; /* this CPU's first, each once */
-	u32 node[PERCPU_MAX];	 /* of each; SRAT_NO_NODE: not known */
+	u32 node[PERCPU_MAX]; /* of each; SRAT_NO_NODE: not known, or parked, with little memory anywhere */
 };
 
 /*

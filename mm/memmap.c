@@ -118,7 +118,7 @@ bool memmap_disagrees(u64 base, u64 size, u32 type)
 	u64 end = size > UINT64_MAX - base ? UINT64_MAX : base + size;
 
 	type = known_type(type);
-	for (size_t i = 0; i < range_count; i++)
+	for (size_t i = 0; i < range_count && size; i++)
 		if (ranges[i].type != type && ranges[i].base < end && base < end_of(&ranges[i]))
 			return true;
 	return false;

@@ -75,4 +75,11 @@ MUTANTS = [
            [("if (!names_self)", "if (!names_self && !named)")], "cpus: others_are_parked"),
     Mutant("no-microcode-in-silence", "boot/microcode_file.c", [("\tif (file && !update)\n", "\tif (!file && update)\n")],
            "machines: microcode_that_is_none"),
+    Mutant("parked-cpus-in-a-nodes-memory", "boot/roster.c",
+           [("\tfor (u32 i = 0; i < roster->usable; i++) {\n\t\troster->node[i] = srat",
+             "\tfor (u32 i = 0; i < roster->count; i++) {\n\t\troster->node[i] = srat")],
+           "srat: against_the_processors_that_there_are"),
+    Mutant("nothing-overlaps", "mm/memmap.c",
+           [("i < range_count && size; i++)\n\t\tif (ranges[i].type", "i < range_count; i++)\n\t\tif (ranges[i].type")],
+           "window: a_map_that_contradicts_itself"),
 ]

@@ -288,6 +288,11 @@ static void against_the_processors_that_there_are(void **state UNUSED)
 	roster_place(&roster, &srat);
 	assert_int_equal(roster.node[8], SRAT_NO_NODE);
 	assert_non_null(strstr(fake_log(), "SRAT: 1 of L1's processors are in no domain"));
+	/* a parked one takes nothing of what is its node's CPUs' */
+	roster.usable = 7;
+	roster_place(&roster, &srat);
+	assert_int_equal(roster.node[6], 2);
+	assert_int_equal(roster.node[7], SRAT_NO_NODE);
 	add_xapic(0xee, 0, true);
 	read_table();
 	roster_place(&roster, &srat);

@@ -334,6 +334,7 @@ static void a_map_that_contradicts_itself(void **state UNUSED)
 	info.ranges[info.range_count++] = (struct memmap_range){ SIZE_4G, SIZE_2M, 7 };
 	info.ranges[info.range_count++] = (struct memmap_range){ RAM_END, SIZE_2M, MEMMAP_RESERVED };
 	info.ranges[info.range_count++] = (struct memmap_range){ SIZE_1M - 1, 1, MEMMAP_RESERVED };
+	info.ranges[info.range_count++] = (struct memmap_range){ SIZE_2M, 0, MEMMAP_RESERVED };
 	assert_int_equal(choose(1, 0), STATUS_OK);
 	assert_null(strstr(fake_log(), "memory map"));
 	info.ranges[info.range_count++] = (struct memmap_range){ RAM_END - 1, 1, MEMMAP_NVS };
