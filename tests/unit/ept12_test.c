@@ -6,6 +6,7 @@
  */
 #include "tests/unit/cmocka_all.h"
 
+#include "kernel/msr.h"
 #include "kernel/x86.h"
 #include "tests/unit/l2_support.h"
 #include "vmx/l1/vm.h"
@@ -270,6 +271,55 @@ static void no_table_covers_it(void **state UNUSED)
 	assert_non_null(strstr(fake_log(), "the address is within what the tables cover"));
 }
 
+static void processor_without_execute_only(void)
+{
+	fake_msr_set(MSR_IA32_VMX_EPT_VPID_CAP,
+		     fake_msr_get(MSR_IA32_VMX_EPT_VPID_CAP) & ~(u64)EPT_CAP_EXEC_ONLY);
+}
+
+/* What is wrong with an entry, in the words of its rule. */
+static void the_broken_rule_is_named(void **state UNUSED)
+{
+	static const struct {
+		u64 table, entry;
+		const char *rule;
+	} rows[] = {
+		{ P_PT, 0, "the last entry is present" },
+		{ P_PT, BIT(51) | WB, "the last entry is present" }, /* whatever its other bits are */
+		{ P_PT, M_SPARE | EPT_READ | EPT_EXEC | WB, "all entries of the walk allow the access" },
+		{ P_PT, BIT(51) | EPT_RWX | WB, "reserved bits of an entry are 0" },
+		{ P_PT, M_SPARE | EPT_WRITE | WB, "an entry that is writable is readable too" },
+		{ P_PT, M_SPARE | EPT_WRITE | EPT_EXEC | WB, "an entry that is writable is readable too" },
+		{ P_PT, M_SPARE | EPT_EXEC | WB, "an execute-only entry needs" },
+		{ P_PT, M_SPARE | EPT_RWX | 2 << EPT_MEMTYPE_SHIFT, "the memory type (bits 5:3) of a page" },
+		{ P_PD, P_PT | EPT_RWX | BIT(4), "reserved bits of an entry are 0" },
+		{ P_PD, BIT(20) | EPT_LEAF | EPT_RWX | WB, "reserved bits of an entry are 0" },
+		{ P_PD, EPT_LEAF | EPT_RWX | 3 << EPT_MEMTYPE_SHIFT, "the memory type (bits 5:3) of a page" },
+		{ P_PD, BIT(21) | EPT_RWX | BIT(4), "reserved bits of an entry are 0" },
+		{ P_PDPT, BIT(20) | EPT_LEAF | EPT_RWX, "reserved bits of an entry are 0" },
+		{ P_PML4, P_PDPT | EPT_RWX | EPT_LEAF, "reserved bits of an entry are 0" },
+	};
+
+	run_on_ept(0, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		u64 level = (rows[i].table == P_PT)	? 1
+			    : (rows[i].table == P_PD)	? 2
+			    : (rows[i].table == P_PDPT) ? 3
+							: 4;
+		u64 index = (BASE + 20 * PAGE_SIZE) >> (3 + 9 * level) & 511;
+		u64 good = l1_read64(rows[i].table + index * 8);
+		size_t before = strlen(fake_log());
+
+		l1_write64(rows[i].table + index * 8, rows[i].entry);
+		violation(BASE + 20 * PAGE_SIZE, EPTV_WRITE);
+		assert_false(machine_in_l2());
+		if (!strstr(fake_log() + before, rows[i].rule))
+			fail_msg("row %zu: %s", i, fake_log() + before);
+		l1_write64(rows[i].table + index * 8, good);
+		resume();
+	}
+}
+
 /* SDM: with A/D flags a walk of L2's tables counts as a write; the access to the page itself does not. */
 static void walks_count_as_writes(void **state UNUSED)
 {
@@ -414,6 +464,7 @@ int main(void)
 		MACHINE_TEST_BOTH(a_repaired_violation_is_made_at_the_entry),
 		MACHINE_TEST(the_qualification_that_l1_reads, ""),
 		MACHINE_TEST(no_table_covers_it, "explain=all"),
+		MACHINE_TEST_BEFORE(the_broken_rule_is_named, "explain=all", processor_without_execute_only),
 		MACHINE_TEST(walks_count_as_writes, ""),
 		MACHINE_TEST(an_iret_that_faults_runs_again, ""),
 		MACHINE_TEST(a_log_that_is_not_used_is_never_full, ""),

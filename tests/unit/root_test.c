@@ -132,6 +132,21 @@ static void an_operand_that_faults(void **state UNUSED)
 						    INTR_TYPE_HARD_EXCEPTION << INTR_INFO_TYPE_SHIFT |
 						    VEC_PF);
 	assert_int_equal(read_cr2(), 0x80001000);
+	/* one that is to be written, and not canonical */
+	EXIT_NOW(.reason = EXIT_VMPTRST, .qualification = BIT(47),
+		 .info = 2u << 7 | 3u << 15 | 1u << 22 | 1u << 27);
+	assert_int_equal(machine_pending() & (INTR_INFO_VALID | INTR_INFO_VECTOR), INTR_INFO_VALID | VEC_GP);
+}
+
+/* VMXOFF makes each VMCS inactive, and counts none twice. */
+static void nothing_is_active_behind_vmxoff(void **state UNUSED)
+{
+	l1_start_vmx();
+	for (unsigned int n = 0; n < 3; n++)
+		l1_load_vmcs(n);
+	assert_int_equal(l1_vmxoff(), 0);
+	for (size_t i = 0; i < NESTED_BUCKET_COUNT; i++)
+		assert_int_equal(machine_vcpu->nested.bucket_count[i], 0);
 }
 
 /* ---- processors that lack something ---- */
@@ -354,6 +369,7 @@ int main(void)
 		MACHINE_TEST(vmcall_by_mode, ""),
 		MACHINE_TEST(vmfunc_of_l1s_is_undefined, ""),
 		MACHINE_TEST(an_operand_that_faults, ""),
+		MACHINE_TEST_BOTH(nothing_is_active_behind_vmxoff),
 		MACHINE_TEST(instructions_by_capability, ""),
 		MACHINE_TEST_BOTH(shadow_revisions_by_capability),
 		MACHINE_TEST(read_only_fields_by_capability, "shadow-vmcs=off"),

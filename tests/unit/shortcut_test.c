@@ -69,6 +69,93 @@ static void short_entries_are_checked(void **state UNUSED)
 	assert_int_equal(l1_enter(EXIT_VMRESUME), VMXERR_ENTRY_CONTROLS);
 }
 
+/* How wide RIP may be is a matter of the mode, which L1 has not touched since. */
+static void short_entries_check_rip_by_mode(void **state UNUSED)
+{
+	static const struct {
+		u64 ia32e, cs_ar;
+	} modes[] = {
+		{ ENTRY_IA32E_GUEST, 0xa09b },
+		{ ENTRY_IA32E_GUEST, 0xc09b },
+		{ 0, 0xc09b },
+		{ 0, 0xa09b }, /* L is no bit of this mode's */
+	};
+	u64 entry;
+
+	start();
+	entry = R(entry_controls) & ~(u64)ENTRY_IA32E_GUEST;
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+		bool wide = modes[i].ia32e && (modes[i].cs_ar & AR_L);
+
+		W(entry_controls, entry | modes[i].ia32e);
+		W(guest_efer, modes[i].ia32e ? EFER_LMA | EFER_LME : 0);
+		W(guest_cr4, modes[i].ia32e ? CR4_PAE | CR4_VMXE : CR4_VMXE);
+		W(guest_cs_ar, modes[i].cs_ar);
+		W(guest_rip, 0x400000);
+		settle();
+		refuse(VMCS_guest_rip, wide ? BIT(60) : BIT(33), 0);
+		W(guest_rip, wide ? BIT(33) : BIT(31));
+		settle();
+	}
+}
+
+/* What L1 names in memory is looked at in each entry: no entry is short that depends on it. */
+static void memory_is_looked_at_again(void **state UNUSED)
+{
+	enum { LINK = M_SPARE + 0x40000, PDPTES = M_SPARE + 0x50000 };
+
+	start();
+	l1_write32(LINK, VMCS12_REVISION);
+	W(vmcs_link_pointer, LINK);
+	settle();
+	settle();
+	l1_write32(LINK, VMCS12_REVISION + 1);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(R(exit_reason), EXIT_REASON_ENTRY_FAILURE | EXIT_ENTRY_FAIL_GUEST);
+	W(vmcs_link_pointer, ~0ull);
+	/* PAE paging without EPT */
+	W(entry_controls, R(entry_controls) & ~(u64)ENTRY_IA32E_GUEST);
+	W(guest_efer, 0);
+	W(guest_cs_ar, 0xc09b);
+	W(guest_cr3, PDPTES);
+	settle();
+	settle();
+	l1_write64(PDPTES, 0x9001);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(machine_field(VMCS_guest_pdpte0), 0x9001);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	l1_write64(PDPTES, 0x9007);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(R(exit_reason), EXIT_REASON_ENTRY_FAILURE | EXIT_ENTRY_FAIL_GUEST);
+}
+
+/* Rows that each entry looks at, while their controls stand. */
+static void threshold_and_interrupt_status_follow(void **state UNUSED)
+{
+	start();
+	W(proc_controls, R(proc_controls) | PROC_TPR_SHADOW);
+	W(virtual_apic_addr, M_SPARE + 0x20000);
+	fake_memory[M_SPARE + 0x20000 + 0x80] = 0x70;
+	for (u64 n = 1; n < 6; n++) {
+		W(tpr_threshold, n);
+		assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+		assert_true(machine_in_l2());
+		assert_int_equal(machine_field(VMCS_tpr_threshold), n);
+		EXIT_NOW(.reason = EXIT_CPUID);
+	}
+	W(proc2_controls, PROC2_VIRTUAL_INTERRUPT);
+	W(pin_controls, R(pin_controls) | PIN_EXTERNAL_INTERRUPT);
+	W(exit_controls, R(exit_controls) | EXIT_ACK_INTERRUPT);
+	W(tpr_threshold, 0);
+	for (u64 n = 0x31; n < 0x36; n++) {
+		W(guest_intr_status, n);
+		assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+		assert_true(machine_in_l2());
+		assert_int_equal(machine_field(VMCS_guest_intr_status), n);
+		EXIT_NOW(.reason = EXIT_CPUID);
+	}
+}
+
 /* Each row that a short entry writes, alone. */
 static void short_entries_write_what_changed(void **state UNUSED)
 {
@@ -305,6 +392,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		MACHINE_TEST_BOTH(short_entries_are_checked),
+		MACHINE_TEST_BOTH(short_entries_check_rip_by_mode),
+		MACHINE_TEST_BOTH(memory_is_looked_at_again),
+		MACHINE_TEST_BOTH(threshold_and_interrupt_status_follow),
 		MACHINE_TEST_BOTH(short_entries_write_what_changed),
 		MACHINE_TEST_BOTH(masks_bring_their_shadows),
 		MACHINE_TEST_BOTH(state_is_written_again_after_a_failure),
