@@ -261,6 +261,54 @@ static void what_is_left_is_saved(void **state UNUSED)
 	assert_int_equal(saved(), WISH + 100);
 }
 
+static void leave_l2_after(u32 ticks)
+{
+	u32 before = TIMER;
+
+	assert_true(before >= ticks);
+	machine_set_field(VMCS_preemption_timer_value, before - ticks);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_false(machine_in_l2());
+}
+
+/* An L2 that L1 takes exits of more often than L0 looks. */
+static void l0s_time_goes_on_over_l1s_exits(void **state UNUSED)
+{
+	run_l2_with(~0ull);
+	leave_l2_after(WISH / 4);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(TIMER, WISH - WISH / 4);
+	leave_l2_after(WISH / 2);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(TIMER, WISH - WISH / 4 - WISH / 2);
+	/* of another L2 too */
+	leave_l2_after(TIMER - 3);
+	l1_load_vmcs(1);
+	l1_write_valid_vmcs();
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_int_equal(TIMER, 3);
+	machine_set_field(VMCS_preemption_timer_value, 0);
+	EXIT_NOW(.reason = EXIT_PREEMPTION_TIMER);
+	assert_true(machine_in_l2());
+	assert_int_equal(TIMER, WISH);
+}
+
+/* L1's timer ends L2 first: L0's has gone on by so much. */
+static void l0s_time_goes_on_over_l1s_timer(void **state UNUSED)
+{
+	run_l2_with(5);
+	machine_set_field(VMCS_preemption_timer_value, 0);
+	EXIT_NOW(.reason = EXIT_PREEMPTION_TIMER);
+	assert_int_equal(saved(), 0);
+	assert_int_equal(l1_vmwrite(VMCS_preemption_timer_value, WISH), 0);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(TIMER, WISH - 5);
+	machine_set_field(VMCS_preemption_timer_value, 0);
+	EXIT_NOW(.reason = EXIT_PREEMPTION_TIMER);
+	assert_true(machine_in_l2());
+	assert_int_equal(TIMER, 5);
+}
+
 /* ---- commands ---- */
 
 static void commands_look_at_l1(void **state UNUSED)
@@ -408,6 +456,8 @@ int main(void)
 		WITH(a_timer_of_0_is_l1s),
 		WITH(a_long_timer_is_l1s_to_the_tick),
 		WITH(what_is_left_is_saved),
+		WITH(l0s_time_goes_on_over_l1s_exits),
+		WITH(l0s_time_goes_on_over_l1s_timer),
 		WITH(commands_look_at_l1),
 		WITH(commands_look_at_l2),
 		WITH(why_tells_the_last_refusal),

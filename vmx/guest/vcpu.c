@@ -112,6 +112,7 @@ void vcpu_set_timer_wish(struct vcpu *vcpu, u32 ticks)
 {
 	ASSERT(vcpu->vmcs == &vcpu->vmcs01 && !vcpu->nested.vmxon && ticks);
 	vcpu->wish.timer_ticks = ticks;
+	vcpu->nested.timer_rest = ticks;
 	vmcs_write(VMCS_pin_controls, caps_control(vmx_caps.pin, l0_controls.pin | PIN_PREEMPTION_TIMER));
 	vmcs_write(VMCS_exit_controls,
 		   caps_control(vmx_caps.exit, l0_controls.exit | EXIT_SAVE_PREEMPTION_TIMER));

@@ -95,6 +95,9 @@ struct nested {
 	bool in_l2;	   /* vmcs02 of `current` is loaded and L2 runs */
 	bool init_pending; /* an INIT is held: L1 is in VMX root operation */
 	bool aborted;	   /* VMX abort: L1's processor is shut down, nothing but a reset wakes it */
+	/* Ticks of L2s' time until L0's own wish for the timer comes true, as of the last entry or look; what
+	 * vmcs02's was given since. */
+	u32 timer_rest, timer_loaded;
 	/*
 	 * IA32_EFER.LMA of L1. It cannot change in VMX operation: CR0.PG is fixed, and an exit loads the
 	 * mode in which the entry was made.

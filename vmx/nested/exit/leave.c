@@ -11,6 +11,7 @@
  *  - the monitor trap flag and the NMI window: closed here, so that vmcs02 holds again what merge.c wrote.
  *    Their reasons stay and are looked at again at the next entry: a held NMI (nmi_pending) and a machine
  *    check are L1's now, a held INIT waits for L1's VMXOFF or next entry;
+ *  - L0's own time of the preemption timer: what has passed of it counts for the next L2 (timer.c);
  *  - the TPR threshold that L0 looks after (tpr.c): the processor's again at the next entry;
  *  - an event that L0 held (vcpu->pending): vmcs12's IDT-vectoring information, or L1's to keep, before
  *    anybody comes here; the field that injects it is cleared here if no entry has consumed it;
@@ -28,6 +29,7 @@
 #include "vmx/guest/event.h"
 #include "vmx/l1/guest1.h"
 #include "vmx/guest/vcpu.h"
+#include "vmx/nested/entry/timer.h"
 #include "vmx/nested/entry/tpr.h"
 #include "vmx/nested/ept/ept02.h"
 #include "vmx/nested/vmcs12/shadow.h"
@@ -38,6 +40,8 @@ static COLD void end_what_was_begun(struct vcpu *vcpu, struct vmcs *vmcs02)
 	event_set_step(vcpu, STEP_ALL, false);
 	event_set_nmi_window(vcpu, false);
 	tpr_restore(vcpu->nested.current);
+	if (vcpu->wish.timer_ticks)
+		timer_leave(vcpu);
 	if (vmcs02->injecting)
 		vmcs_write(VMCS_entry_intr_info, 0);
 	vmcs02->injecting = false;
@@ -49,7 +53,7 @@ void nested_leave_l2(struct vcpu *vcpu)
 
 	ASSERT(vcpu->nested.in_l2 && vmcs02 == &vcpu->nested.current->vmcs02 && !vcpu->pending_valid);
 	if (unlikely(vmcs02->steps | vmcs02->injecting | vmcs02->nmi_window |
-		     vcpu->nested.current->tpr_relaxed))
+		     vcpu->nested.current->tpr_relaxed | vcpu->wish.timer_ticks))
 		end_what_was_begun(vcpu, vmcs02);
 	vcpu->nested.in_l2 = false;
 	vcpu->guest = &l1_guest;
