@@ -9,27 +9,16 @@
 #include "kernel/hw/cpu.h"
 #include "kernel/hw/phys.h"
 
-#define UART_DATA 0
-#define UART_INTERRUPT_ENABLE 1
-#define UART_FIFO_CONTROL 2
-#define UART_LINE_CONTROL 3
-#define UART_MODEM_CONTROL 4
-#define UART_LINE_STATUS 5
-#define UART_SCRATCH 7
-
 #define LINE_8N1 0x03
-#define LINE_DIVISOR_ACCESS BIT(7)
 #define FIFO_ENABLE_AND_CLEAR 0x07
 #define MODEM_DTR_RTS 0x03
-#define STATUS_DATA_READY BIT(0)
-#define STATUS_OVERRUN BIT(1)
-#define STATUS_TRANSMITTER_EMPTY BIT(5)
 #define BAUD_MAX 115200u
 /* A character takes 87 us at 115200; a port read about 1 us. */
 #define WAIT_MAX 20000
 #define LATE_MAX 3 /* characters running for which that was not enough */
 
 static struct uart console;
+static void (*console_guard)(bool begins);
 
 static u8 read_register(const struct uart *uart, u32 number)
 {
@@ -70,21 +59,25 @@ bool uart_open(struct uart *uart, const struct uart_place *place)
 		uart->place.base = 0;
 		return false;
 	}
-	write_register(uart, UART_INTERRUPT_ENABLE, 0);
+	write_register(uart, UART_IER, 0);
 	if (divisor) {
-		write_register(uart, UART_LINE_CONTROL, LINE_DIVISOR_ACCESS | LINE_8N1);
+		write_register(uart, UART_LCR, UART_LCR_DLAB | LINE_8N1);
 		write_register(uart, UART_DATA, (u8)divisor);
-		write_register(uart, UART_INTERRUPT_ENABLE, (u8)(divisor >> 8));
+		write_register(uart, UART_IER, (u8)(divisor >> 8));
 	}
-	write_register(uart, UART_LINE_CONTROL, LINE_8N1);
-	write_register(uart, UART_FIFO_CONTROL, FIFO_ENABLE_AND_CLEAR);
-	write_register(uart, UART_MODEM_CONTROL, MODEM_DTR_RTS);
+	write_register(uart, UART_LCR, LINE_8N1);
+	write_register(uart, UART_FCR, FIFO_ENABLE_AND_CLEAR);
+	write_register(uart, UART_MCR, MODEM_DTR_RTS);
 	return true;
 }
 
-static bool is_ready(const struct uart *uart)
+/* Reading the register clears its errors: they are kept for who receives. */
+static bool is_ready(struct uart *uart)
 {
-	return read_register(uart, UART_LINE_STATUS) & STATUS_TRANSMITTER_EMPTY;
+	u8 status = read_register(uart, UART_LSR);
+
+	uart->errors |= status & UART_LSR_ERRORS;
+	return status & UART_LSR_HOLDING_EMPTY;
 }
 
 static void put(struct uart *uart, char c)
@@ -116,27 +109,29 @@ void uart_send(struct uart *uart, const char *text, size_t len)
 	if (is_stuck(uart))
 		return;
 	/* L1 may be about to set the divisor: what is written to the data register then changes its speed. */
-	control = read_register(uart, UART_LINE_CONTROL);
-	if (control & LINE_DIVISOR_ACCESS)
-		write_register(uart, UART_LINE_CONTROL, control & (u8)~LINE_DIVISOR_ACCESS);
+	control = read_register(uart, UART_LCR);
+	if (control & UART_LCR_DLAB)
+		write_register(uart, UART_LCR, control & (u8)~UART_LCR_DLAB);
 	for (; len && !is_stuck(uart); len--, text++) {
 		if (*text == '\n')
 			put(uart, '\r');
 		put(uart, *text);
 	}
-	if (control & LINE_DIVISOR_ACCESS)
-		write_register(uart, UART_LINE_CONTROL, control);
+	if (control & UART_LCR_DLAB)
+		write_register(uart, UART_LCR, control);
 }
 
 enum uart_input uart_receive(struct uart *uart, u8 *byte)
 {
-	u8 status = uart->place.base ? read_register(uart, UART_LINE_STATUS) : 0;
+	u8 status = uart->place.base ? read_register(uart, UART_LSR) : 0;
 
 	/* All ones: the port has gone. */
-	if (!(status & STATUS_DATA_READY) || status == 0xff)
+	if (!(status & UART_LSR_DATA_READY) || status == 0xff)
 		return UART_NOTHING;
+	status |= uart->errors;
+	uart->errors = 0;
 	*byte = read_register(uart, UART_DATA);
-	return status & STATUS_OVERRUN ? UART_OVERRUN : UART_BYTE;
+	return status & UART_LSR_OVERRUN ? UART_OVERRUN : UART_BYTE;
 }
 
 bool uart_init(const struct uart_place *place)
@@ -154,7 +149,21 @@ bool uart_is_stuck(void)
 	return is_stuck(&console);
 }
 
+void uart_set_console_guard(void (*guard)(bool begins))
+{
+	console_guard = guard;
+}
+
+struct uart *uart_console(void)
+{
+	return &console;
+}
+
 void uart_write(const char *text, size_t len)
 {
+	if (console_guard)
+		console_guard(true);
 	uart_send(&console, text, len);
+	if (console_guard)
+		console_guard(false);
 }

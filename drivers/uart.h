@@ -6,6 +6,7 @@
 #ifndef DRIVERS_UART_H
 #define DRIVERS_UART_H
 
+#include "kernel/bits.h"
 #include "kernel/types.h"
 
 struct uart_place {
@@ -19,7 +20,32 @@ struct uart_place {
 struct uart {
 	struct uart_place place; /* base 0: nobody answered, or not opened */
 	u32 late;		 /* characters running that the port was not ready for */
+	u8 errors;		 /* UART_LSR_ERRORS that sending has seen, and so taken from the register */
 };
+
+/* Registers, and bits of them, for who shares a port with a guest: vmx/monitor/share.c. */
+enum uart_register {
+	UART_DATA, /* with UART_LCR_DLAB: the low byte of the divisor */
+	UART_IER,  /* the high one */
+	UART_IIR,
+	UART_FCR = UART_IIR,
+	UART_LCR,
+	UART_MCR,
+	UART_LSR,
+	UART_MSR,
+	UART_SCRATCH,
+};
+#define UART_LCR_BREAK BIT(6)
+#define UART_LCR_DLAB BIT(7)
+#define UART_MCR_LOOP BIT(4)
+#define UART_LSR_DATA_READY BIT(0)
+#define UART_LSR_OVERRUN BIT(1)
+#define UART_LSR_OF_BYTE                                                                                     \
+	(BIT(2) | BIT(3) | BIT(4)) /* parity, framing, break: of the byte that comes next                    \
+				    */
+#define UART_LSR_ERRORS (UART_LSR_OVERRUN | UART_LSR_OF_BYTE)
+#define UART_LSR_HOLDING_EMPTY BIT(5)
+#define UART_LSR_ALL_SENT BIT(6)
 
 /* False: nobody answers there, and the functions below do nothing. */
 bool uart_open(struct uart *uart, const struct uart_place *place);
@@ -44,6 +70,11 @@ bool uart_init(const struct uart_place *place);
  * written then is lost, until it is ready at once again.
  */
 void uart_write(const char *text, size_t len);
+
+/* Called before and after what uart_write() sends, if not NULL. */
+void uart_set_console_guard(void (*guard)(bool begins));
+/* The console's own, for who shares its port. */
+struct uart *uart_console(void);
 
 /* The port has been given up. */
 bool uart_is_stuck(void);

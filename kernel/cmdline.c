@@ -134,6 +134,11 @@ static bool parse_on_stop(const char *value, void *where)
 	return parse_either(value, "reset", "halt", where);
 }
 
+static bool parse_nmi(const char *value, void *where)
+{
+	return parse_either(value, "monitor", "l1", where);
+}
+
 static bool parse_reset_vector(const char *value, void *where)
 {
 	return parse_either(value, "reset", "vector", where);
@@ -288,6 +293,7 @@ enum status cmdline_parse(const char *line)
 				    .console = { .screen = true, .serial = SERIAL_AUTO },
 				    .explain = EXPLAIN_FIRST,
 				    .find_cpus = true,
+				    .monitor_key = 1, /* Ctrl-A */
 				    .stop_resets = true,
 				    .stop_seconds = 10,
 				    .shadow_vmcs = true,

@@ -30,6 +30,7 @@ struct console_option {
 	enum console_serial serial;
 	u64 address; /* of SERIAL_PORT, SERIAL_MMIO, SERIAL_MMIO32 */
 	u32 baud;    /* 0: not said */
+	bool shared; /* of monitor=: L1 uses the port too */
 };
 
 enum explain_option { EXPLAIN_OFF, EXPLAIN_FIRST, EXPLAIN_ALL };
@@ -40,6 +41,8 @@ struct options {
 	struct console_option monitor; /* SERIAL_NONE or SERIAL_PORT */
 	struct console_option gdb;     /* the same */
 	bool monitor_write;
+	u8 monitor_key; /* a control character */
+	bool nmi_stops;
 	u64 reserve;		 /* L0's memory in bytes; 0: by the number of CPUs */
 	u32 cpus;		 /* 0: all */
 	u64 intercept;		 /* INTERCEPT_* */

@@ -72,10 +72,12 @@ static bool take_word(char *word, struct console_option *out)
 {
 	if (!strcmp(word, "screen"))
 		return out->screen = true;
+	if (!strcmp(word, "shared"))
+		return out->shared = true;
 	return take_name(word, out) || take_address(word, out) || take_speed(word, out);
 }
 
-bool cmdline_parse_console(const char *value, void *where)
+static bool parse(const char *value, bool may_share, void *where)
 {
 	struct console_option wanted = { .serial = SERIAL_NONE };
 	bool none = !strcmp(value, "none");
@@ -91,13 +93,28 @@ bool cmdline_parse_console(const char *value, void *where)
 			return false;
 	}
 	/* A wrong value changes nothing: there must be a console that says so. */
-	if (!wanted.screen && wanted.serial == SERIAL_NONE && !none)
+	if ((!wanted.screen && wanted.serial == SERIAL_NONE && !none) || (wanted.shared && !may_share))
 		return false;
 	*(struct console_option *)where = wanted;
 	return true;
 }
 
-bool cmdline_parse_monitor(const char *value, void *where)
+bool cmdline_parse_console(const char *value, void *where)
+{
+	return parse(value, false, where);
+}
+
+bool cmdline_parse_key(const char *value, void *where)
+{
+	char letter = lower(value[0]);
+
+	if (letter < 'a' || letter > 'z' || value[1] || strchr("chijmnpqsu", letter))
+		return false;
+	*(u8 *)where = (u8)(letter - 'a' + 1);
+	return true;
+}
+
+static bool parse_port(const char *value, bool may_share, void *where)
 {
 	struct console_option *out = where;
 
@@ -105,5 +122,15 @@ bool cmdline_parse_monitor(const char *value, void *where)
 		*out = (struct console_option){ .serial = SERIAL_NONE };
 		return true;
 	}
-	return cmdline_parse_console(value, out) && !out->screen && out->serial == SERIAL_PORT;
+	return parse(value, may_share, out) && !out->screen && out->serial == SERIAL_PORT;
+}
+
+bool cmdline_parse_port(const char *value, void *where)
+{
+	return parse_port(value, false, where);
+}
+
+bool cmdline_parse_monitor(const char *value, void *where)
+{
+	return parse_port(value, true, where);
 }

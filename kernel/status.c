@@ -17,7 +17,7 @@ static const struct {
 #undef STATUS
 };
 
-static char detail[300]; /* all names of options fit */
+static char detail[400]; /* all names of options fit */
 #define WHAT_MAX 400
 
 enum status status_with(enum status status, const char *fmt, ...)

@@ -197,7 +197,7 @@ def bochs_command(folder, iso, config):
         lines.append("ata0-master: type=disk, path=boot.iso, mode=volatile, journal=journal")
         lines.append("boot: disk")
     lines += [
-        "com1: enabled=1, mode=file, dev=serial.txt",
+        "com1: enabled=1, " + ("mode=term, dev=" + config["com1"] if config["com1"] else "mode=file, dev=serial.txt"),
         *(["com2: enabled=1, mode=term, dev=" + config["com2"]] if config["com2"] else []),
         "clock: sync=none, time0=1700000000",
         "log: bochs.log",
@@ -322,10 +322,10 @@ def clean_line(text):
 
 
 def make_config(cpus=1, mem=512, firmware="bios", model=None, ips=50_000_000, ignore_bad_msrs=0,
-                media="cd", monitor=None, more=(), com2=None):
+                media="cd", monitor=None, more=(), com1=None, com2=None):
     """Checks what the user said about the machine. media: what the image is to UEFI and QEMU, cd or disk. monitor: the
-    name of a socket for QEMU's machine protocol. more: further arguments for QEMU. com2: in Bochs, the terminal behind
-    the second serial port."""
+    name of a socket for QEMU's machine protocol. more: further arguments for QEMU. com1, com2: in Bochs, the terminals behind
+    the serial ports; whoever reads the first one's writes what it reads to serial.txt in the run's folder."""
     if firmware not in FIRMWARES:
         raise MachineError("FIRMWARE=%s: say bios or uefi" % firmware)
     try:
@@ -336,7 +336,7 @@ def make_config(cpus=1, mem=512, firmware="bios", model=None, ips=50_000_000, ig
         raise MachineError("CPUS: say a number from 1 to 64")
     return {"cpus": cpus, "mem": parse_size(mem), "firmware": firmware, "model": model or None, "ips": int(ips),
             "ignore_bad_msrs": int(ignore_bad_msrs), "media": media, "monitor": monitor,
-            "more": list(more), "com2": com2}
+            "more": list(more), "com1": com1, "com2": com2}
 
 
 def describe(machine, config):

@@ -86,7 +86,7 @@ enum outcome exit_exception(struct vcpu *vcpu)
 	if (unlikely(vcpu->nested.aborted))
 		return stay_shut_down(vcpu);
 	if ((info & INTR_INFO_TYPE) >> INTR_INFO_TYPE_SHIFT == INTR_TYPE_NMI) {
-		vcpu->nmi_pending = true;
+		event_take_nmi(vcpu);
 		return OUTCOME_RESUME;
 	}
 	event_restore_nmi_blocking(vcpu,

@@ -79,7 +79,9 @@ static COLD void handle_requests(struct vcpu *vcpu)
 		vcpu->nmi_pending = true;
 	if (request & REQUEST_MACHINE_CHECK)
 		vcpu->machine_check_pending = true;
-	if (request & REQUEST_MONITOR) {
+	if (request & REQUEST_MONITOR_NMI)
+		monitor_take_nmi(vcpu);
+	if (request & (REQUEST_MONITOR | REQUEST_MONITOR_NMI)) {
 		step_look(vcpu);
 		monitor_attend(vcpu);
 		step_prepare(vcpu);
@@ -94,13 +96,13 @@ static void request_before_entry(struct vcpu *vcpu, u64 request, struct trap_fra
 		frame->rip = (u64)vmx_entry_restart;
 }
 
-/* An NMI in L0: it is L1's. */
+/* An NMI in L0: it is L1's, or the monitor's. */
 static void nmi_hook(struct trap_frame *frame)
 {
 	struct vcpu *vcpu = percpu_this()->vcpu;
 
 	if (vcpu)
-		request_before_entry(vcpu, REQUEST_NMI, frame);
+		request_before_entry(vcpu, vcpu->wish.nmi ? REQUEST_MONITOR_NMI : REQUEST_NMI, frame);
 }
 
 /*

@@ -3,7 +3,7 @@
  * The exercise of docs/debugging.md: a hypervisor that makes one mistake after the other, of those that
  * people make. Each is a test, and prints what it sees of it itself; what Socle says about it is on the same
  * line. Those that end the machine, or that never end, run by themselves: abort, triple, hostrip, loop,
- * exitloop, hang.
+ * exitloop, hang, mailbox.
  */
 #include "tests/guest/lib/test.h"
 #include "tests/guest/lib/vmx.h"
@@ -11,6 +11,8 @@
 GUEST_CODE(code_vmcall, 64, "vmcall; hlt");
 GUEST_CODE(code_loop, 64, "1: pause; jmp 1b");
 GUEST_CODE(code_cpuid_loop, 64, "1: cpuid; jmp 1b");
+/* Waits for L1's word at RDI. */
+GUEST_CODE(code_wait, 64, "cli; 1: pause; cmpq $0, (%rdi); je 1b; vmcall");
 
 /* Socle explains one thing in a tenth of a second: so long, by port 80H. */
 static void wait(void)
@@ -194,4 +196,20 @@ TEST_VMX(hang)
 	NEED(option_flag("hang"));
 	for (;;)
 		cpu_cli();
+}
+
+/* L2 waits for a word in a page of its own, which L1 has written; it waits for ever. */
+TEST_VMX(mailbox)
+{
+	u64 *mailbox = page_alloc(), *next = page_alloc();
+	struct vm vm;
+
+	NEED(option_flag("mailbox"));
+	vm_create(&vm, VM_64, VM_EPT, code_wait);
+	/* The mistake: the page beside it. */
+	ept_map(vm.ept, addr_of(mailbox), addr_of(next), 1, EPT_RWX | EPT_WB);
+	*mailbox = 0x6c6c6568;
+	vm.regs.rdi = addr_of(mailbox);
+	info("L2 waits for its mail");
+	run(&vm, "a page that EPT maps elsewhere");
 }

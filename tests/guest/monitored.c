@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Guest test "monitored": L1s and L2s that loop with interrupts off for a known number of instructions, so
- * that Socle's monitor has something to look at (tests/system/test_monitor.py); and timers of L1's that the
- * monitor's own must not disturb.
+ * that Socle's monitor has something to look at (tests/system/test_monitor.py); timers of L1's that the
+ * monitor's own must not disturb; and an L1 that speaks and listens at the port that the monitor shares.
  */
 #include "tests/guest/lib/test.h"
+#include "tests/guest/lib/trap.h"
 #include "tests/guest/lib/vmx.h"
 
 /* RCX rounds of two instructions. */
@@ -62,4 +63,126 @@ TEST_VMX(l1_timer)
 	CHECK(vm_run(&vm) == REASON_VMCALL);
 	passed = ticks - vmread(F_GUEST_TIMER);
 	result("saved=%d", passed > (ROUNDS / 5) >> shift && passed < (ROUNDS / 3) >> shift);
+}
+
+/* ---- several CPUs ---- */
+
+static volatile u64 other_rounds;
+
+static void count_down(void *rounds)
+{
+	u64 left = *(u64 *)rounds;
+
+	asm volatile("cli; 1: dec %0; jnz 1b" : "+r"(left) : : "cc");
+	other_rounds = *(u64 *)rounds - left;
+}
+
+/* L2 on this CPU, L1 on the other, both without an exit. */
+TEST_VMX(both_loop)
+{
+	u64 rounds = ROUNDS;
+	struct vm vm;
+
+	NEED(smp_start() > 1);
+	vm_create(&vm, VM_64, caps_proc2(PROC2_EPT) ? VM_EPT : 0, code_count_down);
+	vm.regs.rcx = ROUNDS;
+	info("both_loop begins");
+	smp_call(1, count_down, &rounds);
+	CHECK(vm_run(&vm) == REASON_VMCALL);
+	CHECK(smp_wait(1, ~0ull >> 1));
+	result("l2 rcx=%lx r8=%lx l1 rounds=%lx", vm.regs.rcx, vm.regs.r8, other_rounds);
+}
+
+/* With nmi=monitor it stops the machine, and L1 does not see it. */
+TEST(l1_has_an_nmi)
+{
+	u32 before = this_cpu()->nmi_count;
+
+	apic_enable();
+	info("l1_has_an_nmi begins");
+	apic_ipi(this_cpu()->apic_id, ICR_NMI);
+	delay(1000000);
+	result("nmis=%u", this_cpu()->nmi_count - before);
+}
+
+/* ---- the port ---- */
+
+enum { COM1 = 0x3f8, IRQ = 0x64, IO_APIC = 0xfec00000, HEARD_MAX = 100 };
+
+static struct {
+	char text[HEARD_MAX + 1];
+	volatile u32 count, interrupts, nothing; /* interrupts that told of nothing */
+} heard;
+
+static bool is_over(void)
+{
+	return heard.count == HEARD_MAX || (heard.count && heard.text[heard.count - 1] == '.');
+}
+
+static void hear(void)
+{
+	while (!is_over() && (io_in8(COM1 + 5) & 1))
+		heard.text[heard.count++] = (char)io_in8(COM1);
+}
+
+/* Lines that Socle's must not cut, with a pause between the halves. */
+TEST(l1_talks)
+{
+	info("l1_talks begins");
+	for (u32 i = 0; i < 40; i++) {
+		result("line %u of those that nobody cuts, whatever the monitor says meanwhile", i);
+		delay(300000);
+	}
+}
+
+/* What is typed, until a full stop. */
+TEST(l1_polls)
+{
+	memset(&heard, 0, sizeof(heard));
+	info("l1_polls begins");
+	while (!is_over())
+		hear();
+	result("heard '%s'", heard.text);
+}
+
+static bool receive(struct trap_frame *frame)
+{
+	u32 before = heard.count;
+
+	(void)frame;
+	heard.interrupts++;
+	while (!(io_in8(COM1 + 2) & 1))
+		hear();
+	heard.nothing += heard.count == before;
+	apic_eoi();
+	return true;
+}
+
+static void route_com1(u32 low)
+{
+	volatile u32 *select = (volatile u32 *)IO_APIC, *window = select + 4;
+
+	*select = 0x10 + 2 * 4 + 1;
+	*window = this_cpu()->apic_id << 24;
+	*select = 0x10 + 2 * 4;
+	*window = low;
+}
+
+/* The same by the UART's interrupt, in HLT between them: one that is lost would be missed for ever. */
+TEST(l1_is_interrupted)
+{
+	memset(&heard, 0, sizeof(heard));
+	apic_enable();
+	trap_hook(IRQ, receive);
+	route_com1(IRQ);
+	io_out8(COM1 + 4, 0x0b);
+	io_out8(COM1 + 1, 1);
+	info("l1_is_interrupted begins");
+	while (!is_over())
+		asm volatile("sti; hlt; cli" : : : "memory");
+	io_out8(COM1 + 1, 0);
+	route_com1(BIT(16));
+	trap_hook(IRQ, NULL);
+	info("%u interrupts, %u of them for nothing", heard.interrupts, heard.nothing);
+	result("heard '%s'", heard.text);
 }

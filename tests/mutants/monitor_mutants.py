@@ -23,7 +23,7 @@ MUTANTS = [
            "monitor: l0s_time_goes_on_over_l1s_exits"),
     Mutant("monitor-timer-of-l0-stands-still", TIMER,
            [("\tvcpu->nested.timer_rest = ticks;\n", "")], "monitor: l0s_time_goes_on_over_l1s_exits"),
-    Mutant("monitor-port-is-read", PORTS, [("hidden & BIT(i) ? 0xff : inb", "inb")], "monitor: guests_do_not_have_the_port"),
+    Mutant("monitor-port-is-read", PORTS, [("unasked & BIT(i) ? 0xff : inb", "inb")], "monitor: guests_do_not_have_the_port"),
     Mutant("monitor-port-is-written", PORTS,
            [("(!ranges[i].handler || !ranges[i].handler(", "(ranges[i].handler && !ranges[i].handler(")],
            "monitor: guests_do_not_have_the_port"),

@@ -1,65 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""The monitor on a serial port of its own, over a terminal: what it shows of L1 and L2, and that neither can tell."""
-import os
-import pty
+"""The monitor on a serial port of its own and on L1's, over a terminal: what it shows of L1 and L2, and that neither can
+tell."""
 import re
-import shutil
-import threading
-import tty
 
-import pexpect.fdpexpect
 import pytest
-from conftest import ELF, RUNS, assert_no_accident, boot, guest_image, image, machine, show
-
-SETTINGS = {"model": "haswell", "ips": 20_000_000}
-
-
-class Monitored:
-    """A boot in a thread of its own, and the terminal behind its second serial port."""
-
-    def __init__(self, name, l1_args, **settings):
-        self.folder = os.path.join(RUNS, "monitor-" + name)
-        shutil.rmtree(self.folder, ignore_errors=True)
-        os.makedirs(self.folder)
-        ours, theirs = pty.openpty()
-        tty.setraw(theirs)
-        iso = image.make_iso(os.path.join(self.folder, "image.iso"), elf=ELF, l1=guest_image("monitored"), l1_args=l1_args,
-                             options="monitor=com2")
-        self.began = threading.Event()
-        self.result = None
-        settings = {"com2": os.ttyname(theirs), **SETTINGS, **settings}
-        self.thread = threading.Thread(target=self.run, args=(iso,), kwargs=settings)
-        self.thread.start()
-        self.terminal = pexpect.fdpexpect.fdspawn(ours, timeout=120)
-        self.terminal.logfile_read = open(os.path.join(self.folder, "monitor.txt"), "wb")
-
-    def run(self, iso, **settings):
-        def look(line):
-            if " begins" in line:
-                self.began.set()
-
-        self.result = machine.run_image(iso, folder=self.folder, timeout=180, on_line=look, **settings)
-
-    def ask(self, command):
-        """What the monitor says to it, without the echo, and which prompt follows."""
-        self.terminal.send(command + "\r")
-        self.terminal.expect([rb"(stopped|running)> $"])
-        lines = self.terminal.before.decode("ascii").replace("\r", "").split("\n")
-        assert lines[0] == command, lines
-        return lines[1:-1], self.terminal.match.group(1).decode("ascii")
-
-    def end(self):
-        self.thread.join()
-        assert_no_accident(self.result)
-        return self.result
+from conftest import boot, guest_image, l1
+from monitored import SETTINGS, Monitored, results, show, value, whole_lines
 
 
-def results(result):
-    return [line for line in result.lines if line.startswith(("RESULT", "FAIL", "SUMMARY", "DONE"))]
-
-
-def value(lines, name):
-    return int(re.search(r"\b%s ([0-9a-f]+)" % name, "\n".join(lines)).group(1), 16)
+def same_as_bare(result, l1_args, whole=False, **settings):
+    bare = boot(guest_image("monitored"), l1_args=l1_args, bare=True, **{**SETTINGS, **settings})
+    ours = results(result)
+    assert (whole_lines(ours) if whole else ours) == results(bare) and len(ours) >= 3, show(result)
 
 
 def look_at_l2(run):
@@ -89,10 +41,8 @@ def look_at_l2(run):
 def test_stopped_and_going_on(cpus):
     """L2 loops with interrupts off, and then L1: each is stopped, looked at, and ends as on the bare processor."""
     args = "tests=l2_loops,l1_loops"
-    bare = boot(guest_image("monitored"), l1_args=args, bare=True, cpus=cpus, **SETTINGS)
     run = Monitored("stop-%d" % cpus, args, cpus=cpus)
-    run.terminal.expect(rb"running> $")
-    assert run.began.wait(120)
+    run.await_line("l2_loops begins")
     assert run.ask("nonsense") == (["error: no command nonsense; try help"], "running")
     assert run.ask("stop")[1] == "stopped"
     listed = run.ask("cpus")[0]
@@ -100,14 +50,151 @@ def test_stopped_and_going_on(cpus):
     assert run.ask("cpu 0")[1] == "stopped"
     look_at_l2(run)
     assert run.ask("go") == ([], "running")
+    same_as_bare(run.end(), args, cpus=cpus)
+
+
+def test_two_cpus_run():
+    """One in L2, one in L1: both stop, are looked at, and go on."""
+    run = Monitored("two", "tests=both_loop", cpus=2)
+    run.await_line("both_loop begins")
+    assert run.ask("stop") == ([], "stopped")
+    listed = run.ask("cpus")[0]
+    assert [line.split(" rip ")[0] for line in listed] == ["cpu 0: apic-id 0 L2", "cpu 1: apic-id 1 L1"], listed
+    run.type("cpu 1\r")
+    run.expect("stopped> $")
+    ours = run.ask("regs")[0]
+    assert ours[0] == "cpu 1: L1, which runs" and value(ours, "rflags") & 0x200 == 0
+    assert run.ask("regs")[0] == ours
+    run.type("cpu 0\r")
+    run.expect("stopped> $")
+    assert run.ask("regs")[0][0] == "cpu 0: L2, which runs"
+    assert run.ask("go") == ([], "running")
+    assert run.ask("s") == ([], "stopped")
+    assert [line.split(" rip ")[0] for line in run.ask("cs")[0]] == ["cpu 0: apic-id 0 L2", "cpu 1: apic-id 1 L1"]
+    assert run.ask("g") == ([], "running")
+    same_as_bare(run.end(), "tests=both_loop", cpus=2)
+
+
+# What each says, by its long name; reset comes last.
+COMMANDS = {
+    "help": "stop +s +stop all CPUs", "cpus": "cpu 0: apic-id 0 L2", "regs": "which runs", "regs l1": "host state of vmcs12",
+    "vmcs 01 ctl": "pin_controls", "vmcs 12 guest_rip": "guest_rip", "vmcs 02 681e": "guest_rip", "why": "cpu 0: no VM entry",
+    "walk 5000": "5000 is gpa 5000", "ept 12 5000": "5000 is 5000", "ept 01 5000": "level 1|level 2|level 3",
+    "ept 02 5000": "ept02, pointer", "x/2q gpa:5000": "5000: [0-9a-f]{16} [0-9a-f]{16}$", "msr c0000080": "msr c0000080: ",
+    "io 80": "io 80: ", "io 80 1": "error: say monitor-write=on", "exits": "PREEMPTION_TIMER l1 ", "trace 2": "-2 L",
+    "dump": "(?s)which runs.*cpu 0: no VM entry.*-1 L2", "cpu 5": "error: cpu N",
+}
+
+
+@pytest.mark.parametrize("shared,firmware", ((False, "bios"), (True, "bios"), (True, "uefi")))
+def test_each_command(shared, firmware):
+    settings = {"firmware": "uefi", "model": "skylake_x"} if firmware == "uefi" else {}
+    run = Monitored("each-%d-%s" % (shared, firmware), "tests=l2_loops", shared=shared, **settings)
+    run.await_line("l2_loops begins")
+    if shared:
+        run.take_keyboard()
+    assert run.ask("stop") == ([], "stopped")
+    for command, said in COMMANDS.items():
+        answer = "\n".join(run.ask(command)[0])
+        assert re.search(said, answer), (command, answer)
+    run.type("vm\t01 pin\t\r")
+    run.expect("vmcs 01 pin_controls")
+    run.expect("stopped> $")
+    run.type("\x1b[A\r")
+    run.expect("4000 pin_controls")
+    run.type("reset\r")
+    run.expect("socle: Socle .* a microhypervisor" if shared else "socle: monitor; try help")
+    run.end()
+
+
+@pytest.mark.parametrize("cpus", (1, 2))
+def test_a_shared_port(cpus):
+    """L1 speaks while the monitor is talked to on the same port: none of its lines is cut."""
+    args = "tests=l2_loops,l1_talks"
+    run = Monitored("shared-%d" % cpus, args, shared=True, cpus=cpus)
+    run.await_line("l2_loops begins")
+    run.take_keyboard()
+    assert run.ask("stop")[1] == "stopped"
+    look_at_l2(run)
+    assert run.ask("go") == ([], "running")
+    run.await_line("l1_talks begins")
+    for _ in range(3):
+        run.type("cpus\r")
+        run.expect("cpu 0: apic-id 0 L1")
+        run.type("nonsense\r")
+        run.expect("error: no command nonsense")
+        run.give_keyboard()
+        run.take_keyboard()
+    same_as_bare(run.end(), args, whole=True, cpus=cpus)
+
+
+@pytest.mark.parametrize("test", ("l1_polls", "l1_is_interrupted"))
+def test_l1_hears(test):
+    """What is typed and not the key is L1's, whether it polls or waits in HLT for the UART's interrupt."""
+    run = Monitored(test, "tests=" + test, shared=True)
+    run.await_line(test + " begins")
+    for part in ("Good ", "\x01", "morning", "\x01\x01", ", L1"):
+        run.type(part)
+        run.expect(r"\Z")
+    run.take_keyboard()
+    assert run.ask("regs")[0][0] == "cpu 0: L1, which runs"
+    run.give_keyboard()
+    run.type(" - and good night.")
     result = run.end()
-    assert results(result) == results(bare) and len(results(result)) > 3, show(result)
+    assert "RESULT %s heard 'Good \x01morning\x01\x01, L1 - and good night.'" % test in results(result), show(result)
+
+
+def test_the_planted_bug():
+    """The way of docs/debugging.md: an L2 that waits for ever, and why."""
+    what = {"l1": guest_image("broken"), "l1_args": "tests=mailbox mailbox"}
+    run = Monitored("planted", "", shared=True, what=what, until=(r"^socle: the keyboard is L1's",))
+    run.await_line("L2 waits for its mail")
+    run.take_keyboard()
+    assert re.match("cpu 0: apic-id 0 L2 rip ", run.ask("cpus")[0][0])
+    run.ask("stop")
+    regs = run.ask("regs")[0]
+    rip, rdi = value(regs, "rip"), value(regs, "rdi")
+    # pause; cmpq $0,(%rdi); je back
+    assert "f3 90 48 83 3f 00 74 f8" in run.ask("x/16b %x" % (rip - 6))[0][0]
+    assert run.ask("x/1q %x" % rdi)[0] == ["%x: 0000000000000000" % rdi]
+    walk = run.ask("walk %x" % rdi)[0]
+    assert walk[-2].startswith("%x is gpa %x," % (rdi, rdi)) and walk[-1] == "which is L1's %x" % (rdi + 0x1000), walk
+    entry = run.ask("ept 12 %x" % rdi)[0]
+    assert entry[-2].startswith("level 1 at ") and entry[-1] == "%x is %x" % (rdi, rdi + 0x1000), entry
+    assert run.ask("ept 12 %x" % (rdi - 0x1000))[0][-1] == "%x is %x" % (rdi - 0x1000, rdi - 0x1000)
+    assert run.ask("go") == ([], "running")
+    run.give_keyboard()
+    run.end()
 
 
 def test_nobody_can_tell():
     """L1's own preemption timer is exact beside L0's, and the port is not there."""
-    args = "tests=l1_timer"
-    bare = boot(guest_image("monitored"), l1_args=args, bare=True, **SETTINGS)
-    run = Monitored("timer", args)
+    run = Monitored("timer", "tests=l1_timer")
+    same_as_bare(run.end(), "tests=l1_timer")
+
+
+def test_beside_linux():
+    """Linux' KVM as L1 runs L2s: stopped in one of them, looked at, and all ends well."""
+    what, settings = l1.linux("selftest", "bochs", "ivy_bridge")
+    run = Monitored("linux", "", what=what, options=l1.SOCLE_OPTIONS, model="ivy_bridge", **settings)
+    run.await_line("L1 STEP selftest")
+    for _ in range(200):
+        assert run.ask("stop") == ([], "stopped")
+        if " L2 " in run.ask("cpus")[0][0]:
+            break
+        assert run.ask("go") == ([], "running")
+    first = run.ask("regs")[0]
+    assert first[0] == "cpu 0: L2, which runs" and run.ask("regs")[0] == first
+    assert any(line.startswith("4012 ") for line in run.ask("vmcs 12 ctl")[0])
+    assert run.ask("go") == ([], "running")
     result = run.end()
-    assert results(result) == results(bare) and len(results(result)) > 3, show(result)
+    assert result.having("^L1 STEP selftest rc=0") and result.having("^L1 DONE"), show(result)
+
+
+def test_an_nmi_stops():
+    """nmi=monitor: L1's own NMI, sent by its local APIC, stops the machine, and L1 does not see it."""
+    run = Monitored("nmi", "tests=l1_has_an_nmi", options="nmi=monitor", shared=True)
+    run.expect("socle: stopped by an NMI on cpu 0\nstopped> ")
+    assert run.ask("regs")[0][0] == "cpu 0: L1, which runs"
+    assert run.ask("go") == ([], "running")
+    assert "RESULT l1_has_an_nmi nmis=0" in results(run.end())

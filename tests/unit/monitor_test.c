@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "kernel/cmdline.h"
+#include "kernel/trap.h"
 #include "kernel/x86.h"
 #include "tests/unit/l2_support.h"
 #include "vmx/monitor/line.h"
@@ -83,7 +84,7 @@ static void a_line_becomes_words(void **state UNUSED)
 	struct line line = { .length = 0 };
 	struct words words;
 
-	assert_int_equal(put(&line, "  regs\tl1x\x7f  \r"), LINE_DONE);
+	assert_int_equal(put(&line, "  regs  l1x\x7f  \r"), LINE_DONE);
 	assert_true(line_take(&line, &words));
 	assert_int_equal(words.count, 2);
 	assert_string_equal(words.word[0], "regs");
@@ -95,6 +96,52 @@ static void a_line_becomes_words(void **state UNUSED)
 	assert_int_equal(words.count, 0);
 	assert_int_equal(put(&line, "x\x15"), LINE_CANCEL);
 	assert_int_equal(put(&line, "\b"), LINE_MORE);
+}
+
+static const char *typed_so_far(struct line *line, const char *text)
+{
+	put(line, text);
+	return line_text(line);
+}
+
+static void earlier_lines_come_back(void **state UNUSED)
+{
+	struct line line = { .length = 0 };
+	struct words words;
+
+	assert_string_equal(typed_so_far(&line, "\x1b[A"), "");
+	put(&line, "one\r");
+	line_take(&line, &words);
+	put(&line, "two\r");
+	line_take(&line, &words);
+	/* the same once more is not kept, nor what is empty or not whole */
+	put(&line, "two\r");
+	line_take(&line, &words);
+	put(&line, "\r");
+	line_take(&line, &words);
+	put(&line, "th\x80ree\r");
+	line_take(&line, &words);
+	put(&line, "thr");
+	assert_int_equal(put(&line, "\x1b[A"), LINE_REPLACED);
+	assert_int_equal(line.erased, 3);
+	assert_string_equal(line_text(&line), "two");
+	assert_string_equal(typed_so_far(&line, "\x1bOA"), "one");
+	assert_string_equal(typed_so_far(&line, "\x10"), "one");
+	assert_string_equal(typed_so_far(&line, "\x1b[B"), "two");
+	assert_string_equal(typed_so_far(&line, "\x0e"), "");
+	assert_string_equal(typed_so_far(&line, "\x0e\x10s\x1b[C\x1b[3~\x1bx"), "twos");
+	assert_int_equal(put(&line, "\x1b\r"), LINE_DONE);
+	assert_true(line_take(&line, &words));
+	assert_string_equal(words.word[0], "twos");
+	/* as many as there is room for */
+	for (char c = 'a'; c < 'a' + 12; c++) {
+		line_put(&line, (u8)c);
+		put(&line, "\r");
+		line_take(&line, &words);
+	}
+	for (int i = 0; i < 20; i++)
+		put(&line, "\x10");
+	assert_string_equal(line_text(&line), "e");
 }
 
 static void what_is_not_whole_is_refused(void **state UNUSED)
@@ -291,6 +338,9 @@ static void l0s_time_goes_on_over_l1s_exits(void **state UNUSED)
 	EXIT_NOW(.reason = EXIT_PREEMPTION_TIMER);
 	assert_true(machine_in_l2());
 	assert_int_equal(TIMER, WISH);
+	leave_l2_after(7);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(TIMER, WISH - 7);
 }
 
 /* L1's timer ends L2 first: L0's has gone on by so much. */
@@ -310,6 +360,26 @@ static void l0s_time_goes_on_over_l1s_timer(void **state UNUSED)
 }
 
 /* ---- commands ---- */
+
+static void tab_completes(void **state UNUSED)
+{
+	assert_non_null(strstr(type("re\tse\t\x15"), "reset "));
+	assert_non_null(strstr(type("re\t\x15"), "\r\nregs reset\r\nrunning> re"));
+	assert_non_null(strstr(type("  vmcs 0\t1 guest_cr\t3\r"), "guest_cr3 "));
+	assert_non_null(strstr(type("v 01 ho\t\x15"), "v 01 host"));
+	assert_non_null(strstr(type("regs l\t\x15"), "\r\nl1 l2\r\n"));
+	assert_non_null(strstr(type("ept \t\x15"), "\r\n01 02 12\r\n"));
+	assert_non_null(strstr(type("x\t1b gpa:5000\r"), "x/1b"));
+	assert_null(strstr(type("nonsense\t y\t msr 1\t\x15"), "reset"));
+	/* there is no more room than there is */
+	assert_non_null(strstr(type("                                                             "
+				    "             re\tse\t\r"),
+			       "error: "));
+	/* a list is no longer than a line */
+	assert_non_null(strstr(type("vmcs 12 guest\t\x15"), "guest_es_selector"));
+	for (const char *line = said, *end; (end = strchr(line, '\n')); line = end + 1)
+		assert_true(end - line <= 80);
+}
 
 static void commands_look_at_l1(void **state UNUSED)
 {
@@ -363,6 +433,31 @@ static void why_tells_the_last_refusal(void **state UNUSED)
 	W(pin_controls, 0);
 	assert_int_not_equal(l1_enter(EXIT_VMLAUNCH), 0);
 	assert_non_null(strstr(type("why\r"), "pin_controls"));
+}
+
+/* What the next entry would fail by, before L1 tries. */
+static void broken_rules_are_marked(void **state UNUSED)
+{
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	assert_null(strstr(type("vmcs 12\r"), "broken"));
+	W(cr3_target_count, 5);
+	W(host_cs_selector, 0);
+	W(guest_rflags, 0);
+	assert_non_null(strstr(type("vmcs 12 6820\r"), "broken: 400a cr3_target_count"));
+	assert_non_null(strstr(said, "broken: 0c02 host_cs_selector"));
+	assert_non_null(strstr(said, "broken: 6820 guest_rflags"));
+	assert_non_null(strstr(said, "6820 guest_rflags 0\r\n  broken\r\n  rule   "));
+	assert_non_null(strstr(said, "  wrong  bit 1 must be 1"));
+	assert_null(strstr(type("vmcs 12 host_ss\r"), "  rule"));
+	/* it has not been tried, and L1 sees nothing of it */
+	assert_non_null(strstr(type("why\r"), "no VM entry and no VMX instruction"));
+	W(cr3_target_count, 0);
+	W(host_cs_selector, 8);
+	W(guest_rflags, 2);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_null(strstr(type("vmcs 12\r"), "broken"));
 }
 
 /* EPT12 maps the first 4 GiB in pages of 1 GiB; L2's tables are L1's, taken for PAE paging's. */
@@ -432,6 +527,54 @@ static void stop_holds_until_go(void **state UNUSED)
 	assert_string_equal(typed, "");
 }
 
+#define AN_NMI .reason = EXIT_EXCEPTION_NMI, .intr_info = INTR_INFO_VALID | INTR_TYPE_NMI << 8 | VEC_NMI
+
+/* The machine stops, is let go, and nobody is given the NMI. */
+static void nmi_stops(void)
+{
+	memset(said, 0, said_length);
+	said_length = 0;
+	typed = "regs\rgo\r";
+}
+
+static void an_nmi_stops_the_machine(void **state UNUSED)
+{
+	struct trap_frame frame = { 0 };
+
+	nmi_stops();
+	EXIT_NOW(AN_NMI);
+	assert_int_equal(machine_pending(), 0);
+	assert_non_null(strstr(said, "socle: stopped by an NMI on cpu 0\r\nstopped> regs"));
+	assert_non_null(strstr(said, "L1, which runs"));
+	assert_string_equal(typed, "");
+	/* L2's, whose L1 has "NMI exiting" */
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	W(pin_controls, caps12.pin.allowed0 | PIN_NMI_EXITING);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	nmi_stops();
+	EXIT_NOW(AN_NMI);
+	EXIT_NOW(.reason = EXIT_PREEMPTION_TIMER);
+	assert_non_null(strstr(said, "L2, which runs"));
+	assert_true(machine_in_l2());
+	assert_int_equal(machine_injected, 0);
+	/* and one that meets Socle itself */
+	nmi_stops();
+	fake_nmi(&frame);
+	assert_int_equal(machine_vcpu->request, REQUEST_MONITOR_NMI);
+	EXIT_NOW(.reason = EXIT_PREEMPTION_TIMER);
+	EXIT_NOW(.reason = EXIT_PREEMPTION_TIMER);
+	assert_non_null(strstr(said, "stopped by an NMI on cpu 0"));
+	assert_true(machine_in_l2());
+}
+
+static void without_a_monitor_nmis_are_l1s(void **state UNUSED)
+{
+	EXIT_NOW(AN_NMI);
+	assert_int_equal(machine_pending() & 0xff, VEC_NMI);
+}
+
 static void ports_are_written_on_request_alone(void **state UNUSED)
 {
 	scratch = 1;
@@ -447,6 +590,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_line_becomes_words),
+		cmocka_unit_test(earlier_lines_come_back),
 		cmocka_unit_test(what_is_not_whole_is_refused),
 		cmocka_unit_test(numbers),
 		WITH(guests_do_not_have_the_port),
@@ -458,14 +602,19 @@ int main(void)
 		WITH(what_is_left_is_saved),
 		WITH(l0s_time_goes_on_over_l1s_exits),
 		WITH(l0s_time_goes_on_over_l1s_timer),
+		WITH(tab_completes),
 		WITH(commands_look_at_l1),
 		WITH(commands_look_at_l2),
 		WITH(why_tells_the_last_refusal),
+		WITH(broken_rules_are_marked),
 		WITH(tables_are_walked),
 		WITH(the_last_exits_are_listed),
 		WITH(what_is_said_wrongly_is_refused),
 		WITH(stop_holds_until_go),
 		WITH(ports_are_written_on_request_alone),
+		MACHINE_TEST_BEFORE(an_nmi_stops_the_machine, "monitor=com2 nmi=monitor", plug),
+		MACHINE_TEST_BEFORE(without_a_monitor_nmis_are_l1s, "nmi=monitor", plug),
+		WITH(without_a_monitor_nmis_are_l1s),
 		MACHINE_TEST_BEFORE(ports_are_written_on_request_alone, "monitor=0x2f8,9600 monitor-write=on",
 				    plug),
 	};

@@ -186,3 +186,11 @@ bool event_debug_pending(struct vcpu *vcpu)
 	       vcpu_reg(vcpu, REG_PENDING_DEBUG) &
 		       (PENDING_DEBUG_BS | PENDING_DEBUG_ENABLED_BP | PENDING_DEBUG_BLD);
 }
+
+bool event_take_nmi(struct vcpu *vcpu)
+{
+	if (likely(!vcpu->wish.nmi))
+		return vcpu->nmi_pending = true;
+	__atomic_fetch_or(&vcpu->request, REQUEST_MONITOR_NMI, __ATOMIC_RELEASE);
+	return false;
+}

@@ -50,6 +50,8 @@ u64 event_nmi_interruptibility(struct vcpu *vcpu);
  */
 u32 event_proc_of_owner(struct vcpu *vcpu);
 
+/* An NMI has ended the guest: the pending one of L1's, or (false) the monitor's, which is told. */
+bool event_take_nmi(struct vcpu *vcpu);
 /*
  * Turns the monitor trap flag of the current VMCS on or off for the reasons `why` (STEP_*). The flag stays
  * on while one reason is left. Nobody else writes this bit, except the merge, for L1's own wish. A call

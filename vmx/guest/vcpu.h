@@ -52,6 +52,7 @@ enum gpr {
 #define REQUEST_STOP BIT(2)	     /* the machine stops */
 #define REQUEST_MACHINE_CHECK BIT(3) /* a machine check hit L0 */
 #define REQUEST_MONITOR BIT(5)	     /* the monitor stops it, or has a line for it: vmx/monitor */
+#define REQUEST_MONITOR_NMI BIT(6)   /* an NMI, with nmi=monitor: it stops the machine */
 #define REQUEST_MTRRS_CHANGED BIT(4) /* of this CPU, by this CPU: EPT01 has not followed yet */
 
 /* vcpu->looks */
@@ -88,6 +89,7 @@ struct wish {
 	 * vcpu_set_timer_wish().
 	 */
 	u32 timer_ticks;
+	bool nmi; /* NMIs, L1's too: nmi=monitor. Constant */
 	/* Constant: the processor has and needs it, and the option (ibpb=, flush=) is on. */
 	bool ibpb;	/* a barrier between L2 and L1 */
 	bool flush_l1d; /* before L2 */

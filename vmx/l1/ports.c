@@ -14,6 +14,7 @@
 
 /* Constant after ports_init(), but for what ports_watch() changes of the last two. */
 static struct port_range ranges[RANGES_MAX];
+static bool emulated[RANGES_MAX]; /* or hidden: the machine is not asked */
 static unsigned int range_count;
 static u64 *bitmaps[2];	    /* NULL: no port is wanted */
 static bool half_wanted[2]; /* atomic */
@@ -22,7 +23,14 @@ void ports_add(const struct port_range *range)
 {
 	ASSERT(!bitmaps[0] && range_count < RANGES_MAX);
 	ASSERT(range->count && range->first + range->count <= (int)PORT_COUNT);
+	emulated[range_count] = !range->handler;
 	ranges[range_count++] = *range;
+}
+
+void ports_add_emulated(const struct port_range *range)
+{
+	ports_add(range);
+	emulated[range_count - 1] = true;
 }
 
 void ports_init(void)
@@ -119,13 +127,13 @@ static u32 ask_handlers(struct vcpu *vcpu, struct port_access *access)
 	return kept;
 }
 
-/* Which of the access's bytes no guest has a port for. */
-static u32 hidden_bytes(const struct port_access *access)
+/* Which of the access's bytes are not the machine's to say. */
+static u32 unasked_bytes(const struct port_access *access)
 {
 	u32 bytes = 0;
 
 	for (unsigned int i = 0; i < range_count; i++)
-		if (!ranges[i].handler)
+		if (emulated[i])
 			bytes |= bytes_in(&ranges[i], access);
 	return bytes;
 }
@@ -160,15 +168,15 @@ static void out_whole(struct vcpu *vcpu, const struct port_access *access)
 		cpu_out_registers(vcpu->gpr, access->port, access->size);
 }
 
-/* Reading a port may change the device behind it: only those are read that the guest has. */
-static u32 in_beside(const struct port_access *access, u32 hidden)
+/* Reading a port may change the device behind it: only those are read that the guest has of the machine. */
+static u32 in_beside(const struct port_access *access, u32 unasked)
 {
 	u32 value = 0;
 
-	if (!hidden)
+	if (!unasked)
 		return machine_in(access->port, access->size);
 	for (unsigned int i = 0; i < access->size; i++)
-		value |= (u32)(hidden & BIT(i) ? 0xff : inb((u16)(access->port + i))) << (8 * i);
+		value |= (u32)(unasked & BIT(i) ? 0xff : inb((u16)(access->port + i))) << (8 * i);
 	return value;
 }
 
@@ -177,7 +185,7 @@ void ports_access(struct vcpu *vcpu, struct port_access *access)
 	u32 kept;
 
 	if (access->in) {
-		access->value = in_beside(access, hidden_bytes(access));
+		access->value = in_beside(access, unasked_bytes(access));
 		ask_handlers(vcpu, access);
 		return;
 	}

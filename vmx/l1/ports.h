@@ -38,6 +38,8 @@ struct port_range {
 
 /* BSP, before vm_init(): L0 wants these ports of every guest.  Ranges may overlap. */
 void ports_add(const struct port_range *range);
+/* The same for ports that L0 emulates: the machine is not asked, the handler says what an IN reads. */
+void ports_add_emulated(const struct port_range *range);
 /* BSP, once, when all have been added: makes L0's bitmaps.  Constant from then on but for ports_watch(). */
 void ports_init(void);
 

@@ -72,7 +72,8 @@ static void run(struct vcpu *vcpu, const struct command *command, const struct w
 	if (!done)
 		output("error: %s %s", command->name, command->arguments);
 	if (command->when == STOPPED && !stopped && !(done && stays(command)))
-		control_go();
+		if (!control_go_behind(vcpu))
+			output("socle: stopped by an NMI");
 }
 
 static void execute(struct vcpu *vcpu, struct line *line, bool may_move)
@@ -106,10 +107,8 @@ void command_execute(struct vcpu *vcpu, struct line *line)
 	/* Another CPU's turn: it prompts. One that goes alone does so when it stops. */
 	if (control_is_stopped() && control_goes_alone())
 		return;
-	if (control_is_stopped() && control_turn() == vcpu->cpu->id)
-		output_text("stopped> ", 9);
-	else if (!control_is_stopped())
-		output_text("running> ", 9);
+	if (!control_is_stopped() || control_turn() == vcpu->cpu->id)
+		output_prompt(control_is_stopped(), "");
 }
 
 bool command_help(struct vcpu *vcpu, const struct words *words)
@@ -118,7 +117,8 @@ bool command_help(struct vcpu *vcpu, const struct words *words)
 	for (unsigned int i = 0; i < ARRAY_SIZE(commands); i++)
 		output("%-5s %-2s %-22s %s", commands[i].name, commands[i].brief, commands[i].arguments,
 		       commands[i].text);
-	output("Addresses, MSRs, ports are hexadecimal, counts are decimal. Ctrl-U empties the line.");
+	output("Addresses, MSRs, ports are hexadecimal, counts are decimal. Ctrl-U empties the line,");
+	output("Tab completes its last word, the arrows up and down bring earlier lines.");
 	return words->count == 1;
 }
 

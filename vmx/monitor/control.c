@@ -15,6 +15,7 @@
 
 static u64 period;		   /* constant after control_init() */
 static u32 stop_round;		   /* any CPU, atomic */
+static u32 kept_round;		   /* any CPU, atomic: the round that is not to end with its command */
 static u32 turn;		   /* any CPU, atomic: written by the one that has it */
 static u32 alone = NOBODY;	   /* any CPU, atomic: written by the one that has the turn, and by itself */
 static u32 stopped_in[PERCPU_MAX]; /* each written by its CPU, atomic */
@@ -108,6 +109,19 @@ void control_go(void)
 {
 	break_settle();
 	__atomic_fetch_add(&stop_round, 1, __ATOMIC_ACQ_REL);
+}
+
+void control_keep(void)
+{
+	__atomic_store_n(&kept_round, now(), __ATOMIC_RELEASE);
+}
+
+bool control_go_behind(struct vcpu *vcpu)
+{
+	u32 round = now();
+
+	control_go();
+	return __atomic_load_n(&kept_round, __ATOMIC_ACQUIRE) != round || !control_stop(vcpu);
 }
 
 void control_go_alone(struct vcpu *vcpu)

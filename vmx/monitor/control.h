@@ -29,6 +29,10 @@ void control_request_this(struct vcpu *vcpu);
 bool control_stop(struct vcpu *vcpu);
 /* Its end, for the CPU whose turn it is. */
 void control_go(void);
+/* The same behind a command that has stopped the machine for its own time. False: it stays stopped, for
+ * another CPU has asked so meanwhile by control_keep(). */
+bool control_go_behind(struct vcpu *vcpu);
+void control_keep(void);
 
 /* The CPU whose turn it is goes on, and the machine stands still otherwise. */
 void control_go_alone(struct vcpu *vcpu);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a person types: bytes become a line, a line becomes words, words become numbers. Pure.
+ * What a person types: bytes become a line, a line becomes words, words become numbers; earlier lines come
+ * back by the arrows. Pure.
  */
 #ifndef VMX_MONITOR_LINE_H
 #define VMX_MONITOR_LINE_H
@@ -9,6 +10,7 @@
 
 #define LINE_SIZE 80 /* with the final zero */
 #define WORDS_MAX 6u
+#define HISTORY_MAX 8u
 
 /* All members: whoever holds the monitor's port. Zeroed: empty. */
 struct line {
@@ -16,17 +18,27 @@ struct line {
 	u8 length;
 	bool spoilt;   /* something was lost or was no character: the line is refused whole */
 	bool after_cr; /* a line feed now belongs to the carriage return before it */
+	u8 escape;     /* within a key that sends several bytes */
+	u8 erased;     /* of LINE_REPLACED: how much stood there */
+	char history[HISTORY_MAX][LINE_SIZE]; /* a ring; the newest is before `history_next` */
+	u8 history_next, history_count,
+		back; /* `back`: so many lines ago is what is shown; 0: what is typed */
 };
 
 enum line_event {
 	LINE_MORE,
-	LINE_ECHO,   /* the byte is to be shown */
-	LINE_ERASE,  /* the last character is to be taken away on the terminal */
-	LINE_CANCEL, /* Ctrl-C, Ctrl-U: empty again */
-	LINE_DONE,   /* complete: line_take() */
+	LINE_ECHO,     /* the byte is to be shown */
+	LINE_ERASE,    /* the last character is to be taken away on the terminal */
+	LINE_REPLACED, /* `erased` characters are to be taken away, and `text` to be shown */
+	LINE_COMPLETE, /* the last word is to be completed: line_add() */
+	LINE_CANCEL,   /* Ctrl-C, Ctrl-U: empty again */
+	LINE_DONE,     /* complete: line_take() */
 };
 
 enum line_event line_put(struct line *line, u8 byte);
+/* What is typed so far, as a text; as many further characters of `text` as there is room for. */
+const char *line_text(struct line *line);
+void line_add(struct line *line, const char *text, size_t length);
 /* A byte has been lost before the next one. */
 void line_spoil(struct line *line);
 

@@ -18,14 +18,18 @@
 #include "vmx/guest/handlers.h"
 #include "vmx/l1/ports.h"
 #include "vmx/monitor/command.h"
+#include "vmx/monitor/complete.h"
 #include "vmx/monitor/control.h"
 #include "vmx/monitor/output.h"
+#include "vmx/monitor/step.h"
 #include "vmx/nested/entry/timer.h"
 
 #define UART_PORTS 8
 #define NOBODY (~0u)
 
-static bool is_on;	   /* constant after monitor_open() */
+static bool is_on; /* constant after monitor_open() */
+/* Each its CPU's: an NMI has come, and the machine has not stopped for it yet. */
+static bool nmi_waits[PERCPU_MAX];
 static u32 owner = NOBODY; /* any CPU, atomic: who looks at the port, or has a complete line in hand */
 static struct line line;   /* the owner's; while the machine is stopped, that of the CPU with the turn */
 
@@ -43,12 +47,10 @@ static bool is_possible(const struct uart_place *place)
 {
 	const char *fault = NULL;
 
-	if (uart_is_console(place->base))
-		fault = "that is Socle's console; name another port, or console= another";
-	else if (!(vmx_caps.pin.allowed1 & PIN_PREEMPTION_TIMER) ||
-		 !(vmx_caps.exit.allowed1 & EXIT_SAVE_PREEMPTION_TIMER))
+	if (!(vmx_caps.pin.allowed1 & PIN_PREEMPTION_TIMER) ||
+	    !(vmx_caps.exit.allowed1 & EXIT_SAVE_PREEMPTION_TIMER))
 		fault = "the processor has no VMX-preemption timer whose value is saved";
-	else if (!output_open(place))
+	else if (!uart_is_console(place->base) && !output_open(place))
 		fault = "no serial port answers there";
 	if (fault)
 		log_warn("monitor=: %s; there is no monitor", fault);
@@ -60,15 +62,25 @@ void monitor_open(void)
 	const struct console_option *wanted = &options.monitor;
 	struct uart_place place = { .base = wanted->address, .baud = wanted->baud ? wanted->baud : 115200 };
 	struct port_range range = { (u16)wanted->address, UART_PORTS, "monitor", NULL, NULL };
+	bool is_console = uart_is_console(wanted->address), is_shared = is_console || wanted->shared;
 
-	if (wanted->serial == SERIAL_NONE || !is_possible(&place))
+	if (wanted->serial == SERIAL_NONE || !is_possible(&place)) {
+		if (options.nmi_stops)
+			log_warn("nmi=monitor: there is no monitor; NMIs are L1's");
 		return;
+	}
 	is_on = true;
-	ports_add(&range);
 	control_init(pit_measure_20ms());
+	if (is_shared) {
+		output_share(is_console, options.monitor_key);
+		log_info("monitor: port %llx, shared with L1; Ctrl-%c three times switches the keyboard",
+			 LL(wanted->address), options.monitor_key + '@');
+		return;
+	}
+	ports_add(&range);
 	log_info("monitor: port %llx, hidden from L1", LL(wanted->address));
 	output("socle: monitor; try help");
-	output_text("running> ", 9);
+	output_prompt(control_is_stopped(), "");
 }
 
 /* The timer counts down by 1 each time that bit X of the TSC changes. SDM: "IA32_VMX_MISC", bits 4:0. */
@@ -78,23 +90,64 @@ void monitor_start_cpu(struct vcpu *vcpu)
 
 	if (!control_period())
 		return;
+	vcpu->wish.nmi = is_on && options.nmi_stops;
 	ticks = control_period() >> (rdmsr(MSR_IA32_VMX_MISC) & VMX_MISC_TIMER_RATE);
 	vcpu_set_timer_wish(vcpu, (u32)MIN(MAX(ticks, (u64)1), (u64)UINT32_MAX));
+}
+
+static void erase(u32 count)
+{
+	while (count--)
+		output_text("\b \b", 3);
+}
+
+static void show(enum line_event event, u8 byte)
+{
+	switch (event) {
+	case LINE_ECHO: output_text(&(char){ (char)byte }, 1); break;
+	case LINE_ERASE: erase(1); break;
+	case LINE_REPLACED:
+		erase(line.erased);
+		output_text(line_text(&line), line.length);
+		break;
+	case LINE_COMPLETE:
+		if (complete_line(&line))
+			output_prompt(control_is_stopped(), line_text(&line));
+		break;
+	case LINE_CANCEL:
+		output_text("^\n", 2);
+		output_prompt(control_is_stopped(), "");
+		break;
+	case LINE_DONE: output_text("\n", 1); break;
+	default: break;
+	}
 }
 
 /* A byte from the port into the line, and its echo. True: the line is complete. */
 static bool take(u8 byte)
 {
-	enum line_event event = line_put(&line, byte);
+	enum line_event event;
 
-	switch (event) {
-	case LINE_ECHO: output_text(&(char){ (char)byte }, 1); break;
-	case LINE_ERASE: output_text("\b \b", 3); break;
-	case LINE_CANCEL: output_text("^\n", 2); break;
-	case LINE_DONE: output_text("\n", 1); break;
-	default: break;
-	}
+	if (output_is_cut())
+		output_prompt(control_is_stopped(), line_text(&line));
+	event = line_put(&line, byte);
+	show(event, byte);
 	return event == LINE_DONE;
+}
+
+/* Somebody has pressed the key. */
+static void greet(void)
+{
+	if (!output_has_switched())
+		return;
+	if (output_has_keyboard()) {
+		output_notice(
+			"socle: the keyboard is the monitor's; Ctrl-%c three times gives it back; try help",
+			options.monitor_key + '@');
+		output_prompt(control_is_stopped(), line_text(&line));
+	} else {
+		output_notice("socle: the keyboard is L1's");
+	}
 }
 
 /* What has arrived. True: a complete line. Bounded: a line has an end, and who sends more without one waits.
@@ -108,6 +161,7 @@ static bool gather(u64 quiet)
 	do {
 		enum uart_input input = output_receive(&byte);
 
+		greet();
 		if (input == UART_NOTHING) {
 			cpu_pause();
 			continue;
@@ -127,7 +181,8 @@ static void poll(struct vcpu *vcpu)
 {
 	u32 nobody = NOBODY;
 
-	if (__atomic_load_n(&owner, __ATOMIC_RELAXED) == vcpu->cpu->id || control_is_stopped()) {
+	if (__atomic_load_n(&owner, __ATOMIC_RELAXED) == vcpu->cpu->id || control_is_stopped() ||
+	    nmi_waits[vcpu->cpu->id]) {
 		control_request_this(vcpu);
 		return;
 	}
@@ -166,14 +221,39 @@ static void converse(struct vcpu *vcpu, bool *prompted)
 	u8 byte;
 	enum uart_input input;
 
-	if (!*prompted)
-		output_text("stopped> ", 9);
+	/* Whatever has stopped it, somebody is to say what comes now: here, if not by gdb. */
+	if (!*prompted) {
+		if (!client)
+			output_take_keyboard();
+		output_has_switched();
+		output_prompt(control_is_stopped(), "");
+	}
 	*prompted = true;
 	input = output_receive(&byte);
+	greet();
 	if (input == UART_OVERRUN)
 		line_spoil(&line);
 	if (input != UART_NOTHING && take(byte))
 		command_execute(vcpu, &line);
+}
+
+void monitor_take_nmi(struct vcpu *vcpu)
+{
+	nmi_waits[vcpu->cpu->id] = true;
+}
+
+/* A command may have stopped the machine just now, for its own time: it stays stopped then. */
+static void stop_by_nmi(struct vcpu *vcpu)
+{
+	if (!nmi_waits[vcpu->cpu->id])
+		return;
+	nmi_waits[vcpu->cpu->id] = false;
+	if (!control_end_alone(vcpu) && !control_stop(vcpu)) {
+		control_keep();
+		return;
+	}
+	step_note_stop(vcpu);
+	output_notice("socle: stopped by an NMI on cpu %u", vcpu->cpu->id);
 }
 
 void monitor_attend(struct vcpu *vcpu)
@@ -188,6 +268,7 @@ void monitor_attend(struct vcpu *vcpu)
 		prompted = control_turn() == id;
 		__atomic_store_n(&owner, NOBODY, __ATOMIC_RELEASE);
 	}
+	stop_by_nmi(vcpu);
 	if (client)
 		client(vcpu);
 	while (control_stay(vcpu)) {

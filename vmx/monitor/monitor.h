@@ -14,6 +14,9 @@ void monitor_open(void);
 /* Each CPU, before its guest runs for the first time. */
 void monitor_start_cpu(struct vcpu *vcpu);
 
+/* REQUEST_MONITOR_NMI, before monitor_attend(): the machine is to stop. */
+void monitor_take_nmi(struct vcpu *vcpu);
+
 /* REQUEST_MONITOR, before an entry: a line that this CPU has read, or a stop. Returns when the guest goes on.
  */
 void monitor_attend(struct vcpu *vcpu);

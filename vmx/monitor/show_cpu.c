@@ -12,6 +12,7 @@
 #include "vmx/monitor/view.h"
 #include "vmx/nested/explain/paragraph.h"
 #include "vmx/guest/vcpu.h"
+#include "vmx/nested/entry/entry.h"
 #include "vmx/nested/vmcs12/caps12.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
 
@@ -149,6 +150,39 @@ static bool is_wanted(const struct vmcs12_field *field, const char *word)
 	       contains(field->name, word);
 }
 
+/* The rules that vmcs12 breaks, so that the next entry fails by the first of them. */
+struct broken {
+	struct check_failure failures[ENTRY_STAGES];
+	u32 count;
+};
+
+/* Under the field, in the words of explain=; those of no field by themselves. */
+static void show_broken(const struct broken *broken, u32 field)
+{
+	char buffer[512];
+
+	for (u32 i = 0; i < broken->count; i++) {
+		const struct check_failure *failure = &broken->failures[i];
+		struct text text = { buffer, sizeof(buffer), 0 };
+
+		if (failure->field != field)
+			continue;
+		text_add(&text, "  broken\n");
+		paragraph_rule(&text, failure->rule);
+		paragraph_wrong(&text, failure);
+		output_text(buffer, text.used);
+	}
+}
+
+static void list_broken(const struct broken *broken)
+{
+	for (u32 i = 0; i < broken->count; i++)
+		if (broken->failures[i].field < VMCS12_FIELD_COUNT)
+			output("broken: %04x %s", vmcs12_fields[broken->failures[i].field].encoding,
+			       vmcs12_fields[broken->failures[i].field].name);
+	show_broken(broken, RULE_NO_FIELD);
+}
+
 /* Of vmcs12, with what vmcs02 has there if that is something else. */
 static void show_field(const struct view *view, const struct vmcs12_field *field)
 {
@@ -166,6 +200,7 @@ static void show_field(const struct view *view, const struct vmcs12_field *field
 bool command_vmcs(struct vcpu *vcpu, const struct words *words)
 {
 	const char *wanted = words->count > 2 ? words->word[2] : NULL;
+	struct broken broken = { .count = 0 };
 	enum view_kind kind;
 	struct view view;
 
@@ -178,9 +213,15 @@ bool command_vmcs(struct vcpu *vcpu, const struct words *words)
 	       kind == VIEW_01	    ? what_runs(vcpu)
 	       : view.v12->launched ? "launched"
 				    : "clear");
+	/* While L2 runs it has been entered: there its guest state is what L1 left. */
+	if (kind == VIEW_12 && !vcpu->nested.in_l2)
+		broken.count = entry_judge(vcpu, vcpu->nested.current, broken.failures);
+	list_broken(&broken);
 	for (unsigned int i = 0; i < VMCS12_FIELD_COUNT; i++)
-		if (is_wanted(&vmcs12_fields[i], wanted))
+		if (is_wanted(&vmcs12_fields[i], wanted)) {
 			show_field(&view, &vmcs12_fields[i]);
+			show_broken(&broken, i);
+		}
 	view_end(&view);
 	return true;
 }

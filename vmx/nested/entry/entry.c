@@ -251,16 +251,33 @@ static NOINLINE enum outcome enter_fully(struct vcpu *vcpu, struct nested_vmcs *
 	return commit(vcpu, slot, l1, launch);
 }
 
-enum outcome nested_enter(struct vcpu *vcpu, bool launch)
+static inline struct check_env env_of(struct vcpu *vcpu, const struct nested_vmcs *slot)
 {
-	struct nested_vmcs *slot = vcpu->nested.current;
-	struct check_env env = {
+	return (struct check_env){
 		.caps = &caps12,
 		.l1_long_mode = vcpu->nested.l1_long_mode,
 		.vmcs_link_self = slot ? slot->gpa : NO_VMCS,
 		.context = vcpu,
 		.read = read_l1,
 	};
+}
+
+u32 entry_judge(struct vcpu *vcpu, const struct nested_vmcs *slot, struct check_failure *failures)
+{
+	struct check_env env = env_of(vcpu, slot);
+	u32 count = 0;
+
+	describe_processor(vcpu, &slot->v12, &env);
+	count += !check_controls(&slot->v12, &env, &failures[count]);
+	count += !check_host(&slot->v12, &env, &failures[count]);
+	count += !check_guest(&slot->v12, &env, &failures[count]);
+	return count;
+}
+
+enum outcome nested_enter(struct vcpu *vcpu, bool launch)
+{
+	struct nested_vmcs *slot = vcpu->nested.current;
+	struct check_env env = env_of(vcpu, slot);
 	struct l1_state l1;
 
 	/* SDM: VMfailInvalid if there is no current VMCS, or if it is a shadow VMCS. */

@@ -36,7 +36,7 @@ static enum outcome exit_taken_by_l0(struct vcpu *vcpu, u32 reason)
 		info = (u32)vcpu_reg(vcpu, REG_EXIT_INTR_INFO);
 		if ((info & INTR_INFO_TYPE) >> INTR_INFO_TYPE_SHIFT != INTR_TYPE_NMI)
 			return OUTCOME_NONE;
-		outcome = nested_nmi(vcpu);
+		outcome = event_take_nmi(vcpu) ? nested_nmi(vcpu) : OUTCOME_RESUME;
 		break;
 	case EXIT_NMI_WINDOW:
 		/*
