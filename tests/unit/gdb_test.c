@@ -255,6 +255,9 @@ static void memory_of_l1(void **state UNUSED)
 	said("+$E14#aa+$E14#aa+$E14#aa+$");
 	ASK("M5ffe,4:01020304", "M5ffe,2:01", "M5ffe,1:0102", "M8000000,1:00", "M0,ffffffffffffffff:00");
 	said("+$OK#9a+$E01#a6+$E14#aa+$E14#aa+$E01#a6+");
+	/* not more than a packet holds */
+	ASK("m0,1000");
+	assert_in_range(strlen(uart_said), PACKET_SIZE, PACKET_SIZE + 40);
 	assert_int_equal(l1_read64(0x5ff8) >> 48, 0x0201);
 	assert_int_equal(l1_read64(0x6000) & 0xffff, 0x0403);
 }
