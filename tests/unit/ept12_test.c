@@ -271,6 +271,37 @@ static void no_table_covers_it(void **state UNUSED)
 	assert_non_null(strstr(fake_log(), "the address is within what the tables cover"));
 }
 
+/* An L2 with a VPID, whose entries change nothing else: an INVEPT between two of them counts at the second.
+ */
+static void an_invept_counts_at_the_next_entry(void **state UNUSED)
+{
+	const u64 page = BASE + 20 * PAGE_SIZE;
+
+	run_on_ept(0, 0);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	W(vpid, 5);
+	W(proc2_controls, R(proc2_controls) | PROC2_VPID);
+	for (unsigned int n = 0; n < 3; n++) {
+		resume();
+		EXIT_NOW(.reason = EXIT_CPUID);
+	}
+	for (u64 type = INVEPT_SINGLE; type <= INVEPT_ALL; type++) {
+		u64 good = l1_read64(P_PT + 20 * 8);
+
+		resume();
+		violation(page, EPTV_READ);
+		assert_true(machine_in_l2());
+		assert_int_not_equal(leaf02(page), 0);
+		EXIT_NOW(.reason = EXIT_CPUID);
+		l1_write64(P_PT + 20 * 8, 0);
+		assert_int_equal(l1_invalidate(EXIT_INVEPT, type, R(ept_pointer), 0), 0);
+		resume();
+		assert_int_equal(leaf02(page), 0);
+		EXIT_NOW(.reason = EXIT_CPUID);
+		l1_write64(P_PT + 20 * 8, good);
+	}
+}
+
 static void processor_without_execute_only(void)
 {
 	fake_msr_set(MSR_IA32_VMX_EPT_VPID_CAP,
@@ -465,6 +496,7 @@ int main(void)
 		MACHINE_TEST(the_qualification_that_l1_reads, ""),
 		MACHINE_TEST(no_table_covers_it, "explain=all"),
 		MACHINE_TEST_BEFORE(the_broken_rule_is_named, "explain=all", processor_without_execute_only),
+		MACHINE_TEST_BOTH(an_invept_counts_at_the_next_entry),
 		MACHINE_TEST(walks_count_as_writes, ""),
 		MACHINE_TEST(an_iret_that_faults_runs_again, ""),
 		MACHINE_TEST(a_log_that_is_not_used_is_never_full, ""),
