@@ -24,7 +24,7 @@ MUTANTS = [
            host="test_vmcs_why: test_forms_that_people_paste"),
     Mutant("why-cut-numbers-count", TEXT, [("\treturn digits != 2 &&", "\treturn false && digits != 2 &&")],
            host="test_vmcs_why: test_lines_that_are_cut"),
-    Mutant("why-minus-is-lost", TEXT, [("\t\t\tvalue = -value;\n", "\t\t\t;\n")], host="test_vmcs_why: test_negative_numbers"),
+    Mutant("why-minus-is-lost", TEXT, [("value = -value;", "value = ~value;")], host="test_vmcs_why: test_negative_numbers"),
     Mutant("why-model-without-width", CAPS, [("\t\tcaps->physical_bits = (unsigned int)models[i].width;\n", "")],
            host="test_vmcs_why: test_models"),
     Mutant("why-rule-of-another-segment", JUDGE, [("found->verdict[id][segment] = BROKEN;", "found->verdict[id][0] = BROKEN;")],
