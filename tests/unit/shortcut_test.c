@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What an entry and an exit leave out because it is there already, where it must not be left out: the second
- * and third entry of a VMCS after one change, what L0 itself writes for L1, rows of the shadow VMCS that
- * begin to count. merge_model_test.c has the general case. SDM: "VM Entries", "VMCS Shadowing".
+ * What an entry and an exit leave out because it is there already, where it
+ * must not be left out: the second and third entry of a VMCS after one change,
+ * what L0 itself writes for L1, rows of the shadow VMCS that begin to count.
+ * merge_model_test.c has the general case. SDM: "VM Entries", "VMCS Shadowing".
  */
 #include "tests/unit/cmocka_all.h"
 
+#include "kernel/hw/cpu.h"
 #include "kernel/msr.h"
 #include "kernel/x86.h"
 #include "tests/unit/l2_support.h"
 #include "vmx/exit.h"
-#include "vmx/l1/exit_msr.h"
 #include "vmx/guest/vcpu.h"
+#include "vmx/l1/exit_msr.h"
 #include "vmx/nested/ept/vpid.h"
 
-/* Two entries and exits in which nothing changes: from now on they are short. */
+/* Two entries and exits in which nothing changes: from now on they are short.
+ */
 static void settle(void)
 {
 	for (unsigned int n = 0; n < 2; n++) {
@@ -32,7 +35,8 @@ static void start(void)
 	settle();
 }
 
-/* One field of L1's makes the next entry fail as a first entry would; put back, L2 goes on. */
+/* One field of L1's makes the next entry fail as a first entry would; put back,
+ * L2 goes on. */
 static void refuse(u32 field, u64 value, int error)
 {
 	u64 good;
@@ -69,7 +73,8 @@ static void short_entries_are_checked(void **state UNUSED)
 	assert_int_equal(l1_enter(EXIT_VMRESUME), VMXERR_ENTRY_CONTROLS);
 }
 
-/* How wide RIP may be is a matter of the mode, which L1 has not touched since. */
+/* How wide RIP may be is a matter of the mode, which L1 has not touched since.
+ */
 static void short_entries_check_rip_by_mode(void **state UNUSED)
 {
 	static const struct {
@@ -99,7 +104,8 @@ static void short_entries_check_rip_by_mode(void **state UNUSED)
 	}
 }
 
-/* What L1 names in memory is looked at in each entry: no entry is short that depends on it. */
+/* What L1 names in memory is looked at in each entry: no entry is short that
+ * depends on it. */
 static void memory_is_looked_at_again(void **state UNUSED)
 {
 	enum { LINK = M_SPARE + 0x40000, PDPTES = M_SPARE + 0x50000 };
@@ -154,6 +160,63 @@ static void threshold_and_interrupt_status_follow(void **state UNUSED)
 		assert_int_equal(machine_field(VMCS_guest_intr_status), n);
 		EXIT_NOW(.reason = EXIT_CPUID);
 	}
+}
+
+/* L1 changes the VPID, or does without: from that entry on, and back. */
+static void vpids_follow(void **state UNUSED)
+{
+	u64 five, flushes;
+
+	start();
+	W(vpid, 5);
+	W(proc2_controls, PROC2_VPID);
+	settle();
+	settle();
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	five = machine_field(VMCS_vpid);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	W(vpid, 6);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_not_equal(machine_field(VMCS_vpid), five);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	W(vpid, 5);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(machine_field(VMCS_vpid), five);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	W(proc2_controls, 0);
+	for (unsigned int n = 0; n < 3; n++) {
+		flushes = machine_vcpu->nested.counters.vpid_flushes;
+		assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+		assert_int_not_equal(machine_field(VMCS_vpid), five);
+		assert_true(machine_vcpu->nested.counters.vpid_flushes > flushes);
+		EXIT_NOW(.reason = EXIT_CPUID);
+	}
+}
+
+/* L0 intercepts L2's writes of CR0 and CR4: they read back as written, but for
+ * the bits that L1 has taken. */
+static void l2_reads_what_it_wrote(void **state UNUSED)
+{
+	u64 cr0, cr4 = CR4_PAE | CR4_MCE | CR4_PGE;
+
+	start();
+	W(cr4_guest_host_mask, CR4_VMXE | CR4_MCE);
+	W(cr4_read_shadow, CR4_MCE | CR4_DE);
+	W(cr0_guest_host_mask, CR0_NE);
+	W(cr0_read_shadow, CR0_NE | CR0_AM);
+	cr0 = (R(guest_cr0) & ~(u64)CR0_AM) | CR0_CD | CR0_TS;
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	machine_vcpu->gpr[GPR_RAX] = cr4;
+	EXIT_NOW(.reason = EXIT_CR_ACCESS, .qualification = QUAL_MOV_TO(4, GPR_RAX));
+	assert_true(machine_in_l2());
+	assert_int_equal(machine_field(VMCS_cr4_read_shadow), cr4);
+	assert_int_equal(machine_field(VMCS_guest_cr4) & (CR4_VMXE | CR4_PGE), CR4_VMXE | CR4_PGE);
+	machine_vcpu->gpr[GPR_RAX] = cr0;
+	EXIT_NOW(.reason = EXIT_CR_ACCESS, .qualification = QUAL_MOV_TO(0, GPR_RAX));
+	assert_true(machine_in_l2());
+	assert_int_equal(machine_field(VMCS_cr0_read_shadow), cr0);
+	assert_int_equal(machine_field(VMCS_guest_cr0) & (CR0_TS | CR0_NE), CR0_TS | CR0_NE);
+	assert_int_equal(read_cr0() & CR0_CD, CR0_CD);
 }
 
 /* Each row that a short entry writes, alone. */
@@ -218,8 +281,8 @@ static void state_is_written_again_after_a_failure(void **state UNUSED)
 	assert_int_equal(machine_field(VMCS_guest_rsp), 0x4440);
 }
 
-/* Without the control that saves it, the preemption timer starts again with L1's value; so do the debug
- * controls. */
+/* Without the control that saves it, the preemption timer starts again with
+ * L1's value; so do the debug controls. */
 static void what_is_not_saved_is_loaded_anew(void **state UNUSED)
 {
 	start();
@@ -243,7 +306,8 @@ static void what_is_not_saved_is_loaded_anew(void **state UNUSED)
 	}
 }
 
-/* MSRs of L1's host state that vmcs01 holds from the last exit: what L1 writes of them counts at the next. */
+/* MSRs of L1's host state that vmcs01 holds from the last exit: what L1 writes
+ * of them counts at the next. */
 static void host_msrs_that_l1_changes(void **state UNUSED)
 {
 	static const struct {
@@ -269,7 +333,8 @@ static void host_msrs_that_l1_changes(void **state UNUSED)
 	assert_int_equal(machine_field(VMCS_guest_pat), 0x0606060606060606);
 }
 
-/* Rows that no entry looked at while their control was off: what L1 wrote there meanwhile. */
+/* Rows that no entry looked at while their control was off: what L1 wrote there
+ * meanwhile. */
 static void rows_that_count_from_now_on(void **state UNUSED)
 {
 	start();
@@ -306,7 +371,8 @@ static void rows_that_count_from_now_on(void **state UNUSED)
 	assert_int_equal(machine_field(VMCS_entry_exception_error_code), 0x123);
 }
 
-/* L2 turns to another mode, or its EFER changes, between two entries: vmcs02 follows what L1 then writes. */
+/* L2 turns to another mode, or its EFER changes, between two entries: vmcs02
+ * follows what L1 then writes. */
 static void what_l2_changed_is_known(void **state UNUSED)
 {
 	start();
@@ -320,7 +386,8 @@ static void what_l2_changed_is_known(void **state UNUSED)
 	assert_int_equal(machine_field(VMCS_guest_efer), l2_v12()->guest_efer);
 }
 
-/* A VPID that L1 has invalidated is flushed before the next entry, though nothing else has changed. */
+/* A VPID that L1 has invalidated is flushed before the next entry, though
+ * nothing else has changed. */
 static void vpids_are_flushed_when_l1_says_so(void **state UNUSED)
 {
 	u64 before;
@@ -346,7 +413,8 @@ static void exit_loads(u64 eip)
 	assert_int_equal(machine_field01(VMCS_guest_sysenter_eip), eip);
 }
 
-/* MSRs of L1's that an exit loads: left out only while nothing can have changed them. */
+/* MSRs of L1's that an exit loads: left out only while nothing can have changed
+ * them. */
 static void host_msrs_are_loaded_where_they_are_new(void **state UNUSED)
 {
 	start();
@@ -395,6 +463,8 @@ int main(void)
 		MACHINE_TEST_BOTH(short_entries_check_rip_by_mode),
 		MACHINE_TEST_BOTH(memory_is_looked_at_again),
 		MACHINE_TEST_BOTH(threshold_and_interrupt_status_follow),
+		MACHINE_TEST_BOTH(vpids_follow),
+		MACHINE_TEST(l2_reads_what_it_wrote, "intercept=cr"),
 		MACHINE_TEST_BOTH(short_entries_write_what_changed),
 		MACHINE_TEST_BOTH(masks_bring_their_shadows),
 		MACHINE_TEST_BOTH(state_is_written_again_after_a_failure),
