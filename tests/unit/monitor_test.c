@@ -21,7 +21,8 @@ static const char *typed = ""; /* what the UART still has to give */
 static char said[65536];
 static size_t said_length;
 static u8 scratch;
-static u32 touched; /* accesses to the UART's data */
+static u32 posted, posted_size; /* what port 80H was written */
+static u32 touched;		/* accesses to the UART's data */
 
 static bool port_in(u16 port, unsigned int size, u32 *value)
 {
@@ -39,6 +40,11 @@ static bool port_in(u16 port, unsigned int size, u32 *value)
 
 static bool port_out(u16 port, unsigned int size, u32 value)
 {
+	if (port == 0x80) {
+		posted = value;
+		posted_size = size;
+		return true;
+	}
 	assert_int_equal(size, 1);
 	if (port == PORT + 7)
 		scratch = (u8)value;
@@ -582,6 +588,13 @@ static void ports_are_written_on_request_alone(void **state UNUSED)
 		strstr(type("io 2ff 5\r"), options.monitor_write ? "io 2ff 5" : "error: say monitor-write"));
 	assert_int_equal(scratch, options.monitor_write ? 5 : 1);
 	assert_non_null(strstr(type("io 80.w\r"), "io 80: 4461"));
+	posted = posted_size = 0;
+	type("io 80.w 1234\r");
+	assert_int_equal(posted, options.monitor_write ? 0x1234 : 0);
+	assert_int_equal(posted_size, options.monitor_write ? 2 : 0);
+	type("io 80.l 12345678\r");
+	assert_int_equal(posted, options.monitor_write ? 0x12345678 : 0);
+	assert_int_equal(posted_size, options.monitor_write ? 4 : 0);
 }
 
 #define WITH(test) MACHINE_TEST_BEFORE(test, "monitor=com2", plug)

@@ -403,6 +403,36 @@ static void without_tables_types_stay(void **state UNUSED)
 	assert_int_equal(count_of("no table is left"), 1);
 }
 
+/* What lies far above is mapped by chunks of 2 MiB then, in pages of 4 KiB. */
+static void far_memory_without_large_pages(void **state)
+{
+	const u64 chunk = ALIGN_DOWN(MMIO, SIZE_2M) + SIZE_1G, last = chunk + SIZE_2M - PAGE_SIZE;
+	struct ept01_mapping found;
+
+	(void)state;
+	violation(chunk);
+	assert_int_equal(entry_from(vm.ept01_pointer, last) & PTE_ADDR, last);
+	assert_int_equal(entry_from(vm.ept01_pointer, chunk + SIZE_2M), 0);
+	assert_true(vm_ept01_lookup(GPA(last + 1), &found));
+	assert_int_equal(found.size, PAGE_SIZE);
+	assert_int_equal(found.hpa, last);
+}
+
+/* An MSR of neither range has no bit: it exits always, whatever is wanted. */
+static void an_msr_of_no_range_has_no_bit(void **state)
+{
+	static u8 before[PAGE_SIZE];
+
+	(void)state;
+	memcpy(before, vm.msr_bitmap01, PAGE_SIZE);
+	for (unsigned int write = 0; write < 2; write++) {
+		assert_true(vm_want_msr(0x4b564d01, write, false));
+		assert_true(vm_want_msr(MSR_LOW_LAST + 1, write, false));
+		assert_true(vm_want_msr(MSR_HIGH_LAST + 1, write, true));
+	}
+	assert_memory_equal(before, vm.msr_bitmap01, PAGE_SIZE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -418,6 +448,8 @@ int main(void)
 		MACHINE_TEST(a_step_has_the_types_as_they_are, ""),
 		MACHINE_TEST(nothing_but_identity_for_good, ""),
 		MACHINE_TEST(without_tables_types_stay, ""),
+		MACHINE_TEST(far_memory_without_large_pages, "ept-large=off"),
+		MACHINE_TEST(an_msr_of_no_range_has_no_bit, ""),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

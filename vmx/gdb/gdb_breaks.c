@@ -12,9 +12,9 @@ enum type { TYPE_SOFTWARE, TYPE_HARDWARE, TYPE_WRITE, TYPE_COUNT };
 
 /* All members: the CPU whose turn it is. */
 static struct set {
-	u8 type, level; /* level 0: a free row */
 	u64 address, length;
 	unsigned int number; /* 0: gdb has taken it away for now */
+	u8 type, level;	     /* level 0: a free row */
 } sets[BREAKS_MAX];
 
 struct wanted {
