@@ -32,6 +32,7 @@ typedef int64_t i64;
  * has one caller, and then has no room left for what each exit needs. COLD: rare, and as small as can be.
  */
 #define NOINLINE __attribute__((noinline))
+#define ALWAYS_INLINE inline __attribute__((always_inline))
 #define COLD __attribute__((cold)) NOINLINE
 #define ALIGNED(n) __attribute__((aligned(n)))
 #define UNUSED __attribute__((unused))

@@ -129,6 +129,27 @@ static u64 hardware_counter(u32 index)
 #endif
 }
 
+/* Those on the exit path are not counted one by one: RIP is read at each exit. */
+static u64 reads_of(const struct vcpu *vcpu, enum reg reg)
+{
+	u64 reads = vcpu->counters.registers.reads[reg];
+
+	if (reg == REG_INTERRUPTIBILITY || reg == REG_EXIT_INSTRUCTION_LENGTH)
+		reads += vcpu->counters.skips;
+	if (BIT(reg) & (BIT(REG_RSP) | BIT(REG_RFLAGS) | BIT(REG_CR0) | BIT(REG_CR3) | BIT(REG_CR4) |
+			BIT(REG_CS_AR) | BIT(REG_SS_AR) | BIT(REG_INTERRUPTIBILITY) | BIT(REG_EFER)))
+		reads += vcpu->counters.plain_exits;
+	if (reg == REG_RIP)
+		for (u32 row = 0; row < EXIT_REASON_COUNT; row++)
+			reads += vcpu->counters.exits_l1[row] + vcpu->counters.exits_l2[row];
+	return reads;
+}
+
+static u64 writes_of(const struct vcpu *vcpu, enum reg reg)
+{
+	return vcpu->counters.registers.writes[reg] + (reg == REG_RIP ? vcpu->counters.skips : 0);
+}
+
 /* What the register caches did, summed over the CPUs: VMREADs/VMWRITEs of each register that had any. */
 static void print_registers(void)
 {
@@ -145,8 +166,8 @@ static void print_registers(void)
 		for (u32 i = 0; i < percpu_count(); i++) {
 			const struct vcpu *vcpu = percpu_get(i)->vcpu;
 
-			reads += vcpu ? vcpu->counters.registers.reads[reg] : 0;
-			writes += vcpu ? vcpu->counters.registers.writes[reg] : 0;
+			reads += vcpu ? reads_of(vcpu, (enum reg)reg) : 0;
+			writes += vcpu ? writes_of(vcpu, (enum reg)reg) : 0;
 		}
 		if (!reads && !writes)
 			continue;
@@ -213,8 +234,8 @@ enum outcome debug_call(struct vcpu *vcpu)
 		set_pf_wish(vcpu);
 		return OUTCOME_SKIP;
 	case CALL_REGISTER:
-		vcpu->gpr[GPR_RAX] = reg < REG_COUNT ? vcpu->counters.registers.reads[reg] : ~0ull;
-		vcpu->gpr[GPR_RDX] = reg < REG_COUNT ? vcpu->counters.registers.writes[reg] : ~0ull;
+		vcpu->gpr[GPR_RAX] = reg < REG_COUNT ? reads_of(vcpu, (enum reg)reg) : ~0ull;
+		vcpu->gpr[GPR_RDX] = reg < REG_COUNT ? writes_of(vcpu, (enum reg)reg) : ~0ull;
 		return OUTCOME_SKIP;
 	case CALL_CHECKSUM:
 	case CALL_RESOURCE: return audit_call(vcpu, call, reg);

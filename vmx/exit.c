@@ -20,23 +20,23 @@
 #include "vmx/nested/insn/insn.h"
 #include "vmx/nested/exit/triple_fault.h"
 
-static enum outcome (*const handlers[EXIT_REASON_COUNT])(struct vcpu *vcpu) = {
-#define X(number, name, handler, wants, facts) [number] = handler,
-#include "vmx/hw/exits.def"
-#undef X
-};
-
 /*
  * A reason without a row is an instruction newer than Socle that exits whatever the controls say, as SEAMCALL
  * and TDCALL do: what else exits does so by a control, and Socle sets none that it does not know.
  */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Woverride-init"
+enum outcome (*const exit_handlers[EXIT_REASON_COUNT])(struct vcpu *vcpu) = {
+	[0 ... EXIT_REASON_COUNT - 1] = exit_undefined,
+#define X(number, name, handler, wants, facts) [number] = handler,
+#include "vmx/hw/exits.def"
+#undef X
+};
+#pragma GCC diagnostic pop
+
 enum outcome exit_dispatch(struct vcpu *vcpu)
 {
-	u32 reason = vcpu->exit_reason & 0xffff;
-
-	if (unlikely(reason >= EXIT_REASON_COUNT || !handlers[reason]))
-		return exit_undefined(vcpu);
-	return handlers[reason](vcpu);
+	return exit_handlers[exit_row(vcpu->exit_reason)](vcpu);
 }
 
 enum outcome exit_unexpected(struct vcpu *vcpu)

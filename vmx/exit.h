@@ -7,6 +7,9 @@
 
 #include "vmx/guest/handlers.h"
 
+/* By basic exit reason, from exits.def. */
+extern enum outcome (*const exit_handlers[EXIT_REASON_COUNT])(struct vcpu *vcpu);
+
 /* L0's own handling of the exit in hand: L1's exit, or one of L2's that L1 does not want. */
 enum outcome exit_dispatch(struct vcpu *vcpu);
 

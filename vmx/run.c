@@ -40,25 +40,23 @@
 #include "vmx/monitor/monitor.h"
 #include "vmx/monitor/step.h"
 
-/* Behind a test that hardly ever succeeds: so that the test itself is one comparison with memory. */
-static inline void read_again(void)
-{
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-}
-
-static inline void trace(struct vcpu *vcpu, struct vmcs *vmcs, u32 reason)
+/* `level`: 1 or 2, whose exit it is; `row`: its exit_row(). */
+static inline void trace(struct vcpu *vcpu, const struct vmcs *vmcs, u32 row, u32 level)
 {
 	struct trace_event *entry = trace_ring_next(&vcpu->counters.trace);
 
 	vcpu->counters.trace.newest = entry;
-	entry->reason = (u16)reason;
-	entry->level = vcpu->nested.in_l2 ? 2 : 1;
-	entry->flags = 0;
-	entry->rip = regcache_read_hot(&vmcs->cache, &vcpu->counters.registers, REG_RIP);
+	entry->head = row | level << 16;
+	entry->rip = regcache_value(&vmcs->cache, REG_RIP);
 	/* An MSR's number is in RCX; elsewhere nobody looks. */
-	entry->subject = exit_facts(reason) & FACT_TRACED ? vcpu_reg(vcpu, REG_EXIT_QUALIFICATION)
-							  : vcpu->gpr[GPR_RCX];
-	entry->exit_tsc = rdtsc();
+	entry->subject = vcpu->gpr[GPR_RCX];
+	rdtsc_store(&entry->exit_tsc);
+}
+
+/* Of exits with FACT_TRACED. */
+static inline void trace_subject(struct vcpu *vcpu)
+{
+	vcpu_trace(vcpu, 0)->subject = vcpu_reg(vcpu, REG_EXIT_QUALIFICATION);
 }
 
 static COLD void handle_requests(struct vcpu *vcpu)
@@ -147,71 +145,88 @@ static COLD void entry_of_l2_failed(struct vcpu *vcpu)
 }
 
 /*
- * Events wait in vcpu->pending until an entry has delivered them or an exit of their delivery gives
- * them back.
+ * Before an entry for which something waits (vcpu->attention, vmcs->state). Events wait in vcpu->pending
+ * until an entry has delivered them or an exit of their delivery gives them back.
  */
-static inline void prepare(struct vcpu *vcpu)
+static NOINLINE void prepare_unusual(struct vcpu *vcpu)
 {
 	struct vmcs *vmcs;
 
-	if (unlikely(READ_ONCE(vcpu->request)))
-		handle_requests(vcpu);
+	vcpu->entered_unusually = true;
 	if (unlikely(vcpu->machine_check_pending))
 		run_carry_out(vcpu, inject_machine_check(vcpu));
 	/* L1's exit by the NMI, or L2's own: looked at again until it has gone one way or the other. */
 	if (unlikely(vcpu->nmi_pending) && vcpu->nested.in_l2)
 		run_carry_out(vcpu, nested_held_nmi(vcpu));
 	vmcs = vcpu->vmcs;
-	if (unlikely(vcpu->nmi_pending | vcpu->pending_valid | vmcs->injecting | vmcs->nmi_window))
+	if (vcpu->nmi_pending | vcpu->pending_valid | vmcs->injecting | vmcs->nmi_window)
 		inject_commit(vcpu);
-	regcache_flush_hot(&vmcs->cache, &vcpu->counters.registers);
-	vcpu->launched = vmcs->launched;
-	if (unlikely(vcpu->before_entry)) {
-		read_again();
-		if (vcpu->before_entry & BEFORE_ENTRY_TRACE)
-			exit_trace_entry(vcpu);
-		/* Last: what L0 does behind it is in the buffers again. */
-		if ((vcpu->before_entry & BEFORE_ENTRY_FLUSH) && vcpu->nested.in_l2)
-			verw(GDT_DATA);
-	}
+	regcache_flush(&vmcs->cache);
+	if (vcpu->before_entry & BEFORE_ENTRY_TRACE)
+		exit_trace_entry(vcpu);
+	/* Last: what L0 does behind it is in the buffers again. */
+	if ((vcpu->before_entry & BEFORE_ENTRY_FLUSH) && vcpu->nested.in_l2)
+		verw(GDT_DATA);
+}
+
+static COLD void not_entered(struct vcpu *vcpu, enum enter_result result)
+{
+	if (result == ENTER_REQUEST)
+		handle_requests(vcpu);
+	else if (result == ENTER_FAIL_VALID && vcpu->nested.in_l2)
+		entry_of_l2_failed(vcpu);
+	else
+		entry_failed(vcpu, result);
 }
 
 /*
- * Runs the guest until it exits; the register cache is forgotten before anything else can look. False: it has
- * not run, and is to be entered (again).
+ * The exit's reason is no plain one: a reason newer than Socle, bits beside the basic reason, or an entry
+ * that failed while it loaded guest state. False: L1 is to be entered again.
  */
-static inline bool enter(struct vcpu *vcpu)
+static COLD bool exited_strangely(struct vcpu *vcpu)
 {
-	enum enter_result result;
-	struct vmcs *vmcs;
-	u32 reason;
-
-	prepare(vcpu);
-	HW_COUNT(ENTRY);
-	result = vmx_enter(vcpu);
-	if (unlikely(result != ENTER_EXITED)) {
-		if (result == ENTER_FAIL_VALID && vcpu->nested.in_l2)
-			entry_of_l2_failed(vcpu);
-		else if (result != ENTER_REQUEST)
-			entry_failed(vcpu, result);
-		return false;
-	}
-	vmcs = vcpu->vmcs;
-	regcache_reset(&vmcs->cache);
-	reason = (u32)vmcs_read_fast(VMCS_exit_reason);
-	vcpu->exit_reason = reason;
-	vmcs->injecting = false;
-	if (likely(!(reason & EXIT_REASON_ENTRY_FAILURE))) {
-		vcpu->pending_valid = false;
-		vmcs->launched = true;
+	if (vcpu->nested.in_l2 || !(vcpu->exit_reason & EXIT_REASON_ENTRY_FAILURE)) {
+		vcpu->entered_unusually = true;
 		return true;
 	}
-	if (vcpu->nested.in_l2)
-		return true;
+	vcpu->vmcs->injecting = false;
 	if (!late_mend(vcpu))
-		panic("VM entry of L1 failed late: reason %u, qualification %llx", reason & 0xffff,
+		panic("VM entry of L1 failed late: reason %u, qualification %llx", vcpu->exit_reason & 0xffff,
 		      (unsigned long long)vcpu_reg(vcpu, REG_EXIT_QUALIFICATION));
 	return false;
+}
+
+/* Before every entry. Requests are the entry's to find. */
+static inline void prepare(struct vcpu *vcpu)
+{
+	if (unlikely(vcpu->attention | (vcpu->vmcs->state ^ VMCS_LAUNCHED)))
+		prepare_unusual(vcpu);
+	regcache_flush(&vcpu->vmcs->cache);
+	HW_COUNT(ENTRY);
+}
+
+/*
+ * Behind it: the register cache is forgotten before anything else can look. False: the guest has not run, and
+ * is to be entered (again).
+ */
+static inline bool exited(struct vcpu *vcpu, enum enter_result result, u32 *row)
+{
+	struct vmcs *vmcs = vcpu->vmcs;
+	u32 reason;
+
+	if (unlikely(result != ENTER_EXITED)) {
+		not_entered(vcpu, result);
+		return false;
+	}
+	regcache_reset_to(&vmcs->cache, REG_RIP, vmcs_read_fast(VMCS_guest_rip));
+	reason = (u32)vmcs_read_fast(VMCS_exit_reason);
+	vcpu->exit_reason = reason;
+	*row = reason;
+	if (unlikely(reason >= EXIT_REASON_COUNT)) {
+		*row = exit_row(reason);
+		return exited_strangely(vcpu);
+	}
+	return true;
 }
 
 /* The other CPUs stop before their next entry; the NMI makes them exit now. */
@@ -252,12 +267,6 @@ static void panic_dump(void)
 	crash_stack();
 }
 
-/* Reasons of processors newer than Socle are counted together: as the last one. */
-static inline u32 counted(u32 reason)
-{
-	return likely(reason < EXIT_REASON_COUNT) ? reason : EXIT_REASON_COUNT - 1;
-}
-
 enum outcome run_carry_out(struct vcpu *vcpu, enum outcome outcome)
 {
 	for (;;) {
@@ -271,6 +280,35 @@ enum outcome run_carry_out(struct vcpu *vcpu, enum outcome outcome)
 	}
 }
 
+/* Who wants to see the exit before it is handled. It is the newest in the trace. */
+static COLD void look(struct vcpu *vcpu, u32 row)
+{
+	if (exit_facts_table[row] & FACT_TRACED)
+		trace_subject(vcpu);
+	if (vcpu->looks & LOOK_TRACE)
+		exit_trace_exit(vcpu, row);
+	if ((vcpu->looks & LOOK_ABSENT) && row != EXIT_EPT_VIOLATION)
+		absent_finish(vcpu);
+	if (vcpu->looks & LOOK_BREAKS)
+		step_exit(vcpu);
+}
+
+/* Behind an exit: what its entry has consumed, the first one of a VMCS, and who else is interested. */
+static NOINLINE void note_exit(struct vcpu *vcpu, u32 row)
+{
+	struct vmcs *vmcs = vcpu->vmcs;
+
+	vcpu->entered_unusually = false;
+	vmcs->injecting = false;
+	if (!(vcpu->exit_reason & EXIT_REASON_ENTRY_FAILURE)) {
+		vcpu->pending_valid = false;
+		vmcs->launched = true;
+		vcpu->launched = true;
+	}
+	if (vcpu->looks)
+		look(vcpu, row);
+}
+
 /* An exit of L2's that L1 does not want. */
 static enum outcome handle_l2_as_l0(struct vcpu *vcpu)
 {
@@ -282,18 +320,23 @@ static enum outcome handle_l2_as_l0(struct vcpu *vcpu)
 }
 
 /* L2's exit: L1's, or L0's own. */
-static enum outcome handle_l2(struct vcpu *vcpu, u32 reason)
+static NOINLINE enum outcome handle_l2(struct vcpu *vcpu, u32 row)
 {
 	enum outcome outcome;
 
-	vcpu->counters.exits_l2[counted(reason)]++;
+	trace(vcpu, vcpu->vmcs, row, 2);
+	if (unlikely(vcpu->behind))
+		note_exit(vcpu, row);
+	if (unlikely(exit_facts_table[row] & FACT_TRACED))
+		trace_subject(vcpu);
+	vcpu->counters.exits_l2[row]++;
 	outcome = nested_exit(vcpu);
 	if (unlikely(outcome == OUTCOME_NONE))
 		outcome = handle_l2_as_l0(vcpu);
 	else if (unlikely(outcome > OUTCOME_AGAIN))
 		outcome = run_carry_out(vcpu, outcome);
 	if (!vcpu->nested.in_l2) {
-		vcpu->counters.exits_reflected[counted(reason)]++;
+		vcpu->counters.exits_reflected[row]++;
 		vcpu_trace(vcpu, 0)->flags = TRACE_TO_L1;
 	}
 	return outcome;
@@ -309,21 +352,62 @@ static void act_seldom(struct vcpu *vcpu, enum outcome outcome)
 	run_carry_out(vcpu, outcome);
 }
 
-static inline enum outcome handle_l1(struct vcpu *vcpu, u32 reason)
+/* An exit of L1's about which there is more to say, or that may have broken off an event's delivery. */
+static NOINLINE void look_closer(struct vcpu *vcpu, u32 facts)
 {
-	vcpu->counters.exits_l1[counted(reason)]++;
-	if (unlikely(exit_facts(reason) & FACT_BREAKS))
+	if (facts & FACT_TRACED)
+		trace_subject(vcpu);
+	if (facts & FACT_BREAKS)
 		event_requeue_vectoring(vcpu);
-	return exit_dispatch(vcpu);
 }
 
-/* Who wants to see the exit before it is handled. */
-static COLD void look(struct vcpu *vcpu, u32 reason)
+static inline enum outcome handle_l1(struct vcpu *vcpu, const struct vmcs *vmcs, u32 row)
 {
-	if ((vcpu->looks & LOOK_ABSENT) && reason != EXIT_EPT_VIOLATION)
-		absent_finish(vcpu);
-	if (vcpu->looks & LOOK_BREAKS)
-		step_exit(vcpu);
+	trace(vcpu, vmcs, row, 1);
+	if (unlikely(vcpu->behind))
+		note_exit(vcpu, row);
+	vcpu->counters.exits_l1[row]++;
+	if (unlikely(exit_facts_table[row] & (FACT_TRACED | FACT_BREAKS)))
+		look_closer(vcpu, exit_facts_table[row]);
+	return exit_handlers[row](vcpu);
+}
+
+/*
+ * event_skip_instruction() where nothing but RIP changes: no trap flag, no blocking that ends. RIP is known
+ * (exited()) and goes into the VMCS at once; what is read here nobody looks at again before the entry.
+ */
+static inline void skip_instruction(struct vcpu *vcpu)
+{
+	const u64 read_here = BIT(REG_INTERRUPTIBILITY) | BIT(REG_EXIT_INSTRUCTION_LENGTH);
+	const u64 blocking = INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS;
+	const struct regcache *cache = &vcpu->vmcs->cache;
+	u64 rip = regcache_value(cache, REG_RIP), next, unusual, rflags;
+
+	if (unlikely(regcache_has_any(cache, read_here))) {
+		event_skip_instruction(vcpu);
+		return;
+	}
+	next = rip + vcpu_reg_past(vcpu, REG_EXIT_INSTRUCTION_LENGTH);
+	unusual = vcpu_reg_past(vcpu, REG_INTERRUPTIBILITY) & blocking;
+	if (unlikely(regcache_has_any(cache, BIT(REG_RFLAGS)))) {
+		rflags = regcache_value(cache, REG_RFLAGS);
+	} else {
+		rflags = vcpu_reg_past(vcpu, REG_RFLAGS);
+		vcpu->counters.registers.reads[REG_RFLAGS]++;
+	}
+	unusual |= rflags & (RFLAGS_TF | RFLAGS_RF);
+	if (unlikely(unusual | (rip ^ next) >> 32)) {
+		event_skip_instruction(vcpu);
+		return;
+	}
+	vcpu->counters.skips++;
+	vcpu_write_reg_hot(vcpu, REG_RIP, next);
+}
+
+static NOINLINE void skip_instruction_of_l2(struct vcpu *vcpu)
+{
+	skip_instruction(vcpu);
+	run_carry_out(vcpu, nested_after_skip(vcpu));
 }
 
 void vcpu_run(struct vcpu *vcpu)
@@ -332,25 +416,28 @@ void vcpu_run(struct vcpu *vcpu)
 	trap_set_machine_check_hook(machine_check_hook);
 	panic_set_dump(panic_dump);
 	for (;;) {
+		enum enter_result result;
+		const struct vmcs *vmcs;
 		enum outcome outcome;
-		u32 reason;
+		u32 row;
 
-		if (unlikely(!enter(vcpu)))
+		prepare(vcpu);
+		vcpu = vmx_enter(vcpu, &result);
+		vmcs = vcpu->vmcs;
+		if (unlikely(!exited(vcpu, result, &row)))
 			continue;
-		reason = vcpu->exit_reason & 0xffff;
-		trace(vcpu, vcpu->vmcs, reason);
-		if (unlikely(vcpu->looks)) {
-			read_again();
-			if (vcpu->looks & LOOK_TRACE)
-				exit_trace_exit(vcpu, reason);
-			if (vcpu->looks & ~LOOK_TRACE)
-				look(vcpu, reason);
-		}
-		outcome = vcpu->nested.in_l2 ? handle_l2(vcpu, reason) : handle_l1(vcpu, reason);
-		if (likely(outcome == OUTCOME_SKIP)) {
-			event_skip_instruction(vcpu);
-			if (unlikely(vcpu->nested.in_l2))
-				outcome = nested_after_skip(vcpu);
+		if (likely(!vcpu->nested.in_l2)) {
+			outcome = handle_l1(vcpu, vmcs, row);
+			if (likely(outcome == OUTCOME_SKIP)) {
+				skip_instruction(vcpu);
+				continue;
+			}
+		} else {
+			outcome = handle_l2(vcpu, row);
+			if (outcome == OUTCOME_SKIP) {
+				skip_instruction_of_l2(vcpu);
+				continue;
+			}
 		}
 		if (unlikely(outcome > OUTCOME_SKIP))
 			act_seldom(vcpu, outcome);

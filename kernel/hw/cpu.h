@@ -195,6 +195,12 @@ static inline u64 rdtsc(void)
 	return (u64)hi << 32 | lo;
 }
 
+/* The same into memory, without putting the halves together. */
+static inline void rdtsc_store(u64 *at)
+{
+	asm volatile("rdtsc\n\tmovl %%eax, %0\n\tmovl %%edx, 4+%0" : "=m"(*at) : : "eax", "edx", "memory");
+}
+
 static inline void cpu_copy_forward(void *to, const void *from, size_t n)
 {
 	size_t words = n / 8, rest = n % 8;

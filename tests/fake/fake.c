@@ -650,11 +650,17 @@ u32 percpu_count(void)
 const char vmx_exit[1], vmx_entry_begin[1], vmx_entry_end[1], vmx_entry_restart[1];
 enum enter_result (*fake_enter)(struct vcpu *vcpu);
 
-enum enter_result vmx_enter(struct vcpu *vcpu)
+/* As entry.S: the member's offset. */
+static bool fake_has_request(const void *vcpu)
+{
+	return *(const u64 *)((const u8 *)vcpu + 128);
+}
+
+u32 hw_enter(void **vcpu)
 {
 	if (!fake_enter)
-		stop("vmx_enter");
-	return fake_enter(vcpu);
+		stop("hw_enter");
+	return fake_has_request(*vcpu) ? ENTER_REQUEST : fake_enter(*vcpu);
 }
 
 u64 desc_tss_base(const struct percpu *cpu UNUSED)

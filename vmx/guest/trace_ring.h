@@ -16,14 +16,20 @@
 /* tools/trace/read.py knows this form. The members that say so are filled with trace= alone. */
 struct trace_event {
 	u32 number; /* of this CPU's events, from 0: when it is read out */
-	u16 reason;
-	u8 level;      /* 1: L1 exited, 2: L2 */
-	u8 flags;      /* TRACE_TO_L1; trace=: the others */
+	union {
+		struct {
+			u16 reason;
+			u8 level; /* 1: L1 exited, 2: L2 */
+			u8 flags; /* TRACE_TO_L1; trace=: the others */
+		};
+		u32 head; /* all of these */
+	};
 	u64 exit_tsc;  /* 0: there was no such exit */
 	u64 entry_tsc; /* trace=: of the next entry */
 	u64 rip;
-	u64 subject; /* the exit qualification; of VMREAD and VMWRITE the field, of RDMSR and WRMSR the MSR */
-	u64 vmcs12;  /* trace=: L1's current VMCS at the exit; all ones: none */
+	/* The exit qualification where exits.def says so, else RCX; of VMREAD and VMWRITE the field. */
+	u64 subject;
+	u64 vmcs12;	       /* trace=: L1's current VMCS at the exit; all ones: none */
 	u32 vectoring;	       /* trace=: IDT-vectoring information */
 	u16 vmreads, vmwrites; /* trace=: of all CPUs, from exit to entry, in a build with COUNT=1; else 0 */
 	/* trace=: guest-physical address; else interruption information; where there is neither EDX:EAX at

@@ -32,6 +32,7 @@ void vcpu_load_vmcs(struct vcpu *vcpu, struct vmcs *vmcs)
 	}
 	vmcs_load(vmcs);
 	vcpu->vmcs = vmcs;
+	vcpu->launched = vmcs->launched;
 }
 
 bool vcpu_is_long_mode(struct vcpu *vcpu)

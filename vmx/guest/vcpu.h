@@ -106,20 +106,32 @@ struct wish {
 struct vcpu {
 	u64 gpr[GPR_COUNT];		  /* offset 0: entry.S */
 	u64 request ALIGNED(CACHE_LINE);  /* REQUEST_*; any CPU, atomic.  offset 128: entry.S */
-	u64 launched ALIGNED(CACHE_LINE); /* of the current VMCS, copied by the run loop: entry.S */
+	u64 launched ALIGNED(CACHE_LINE); /* of the current VMCS: vcpu_load_vmcs(), the run loop; entry.S */
 	u64 host_stack;			  /* L0's stack while the guest runs: entry.S */
 	struct vmcs *vmcs; /* the current one: &vmcs01 or the current vmcs02; NULL before the first load */
 	const struct guest *guest; /* which of them runs now: of the same VMCS */
 	struct event pending;	   /* injected by event_commit() if pending_valid */
-	bool pending_valid;
-	bool nmi_pending; /* an NMI waits for its window */
-	bool machine_check_pending;
-	/*
-	 * What wants to look at each exit before it is handled: LOOK_ABSENT, the step over absent memory that
-	 * L1 makes; LOOK_BREAKS, the breakpoints and steps of vmx/monitor; LOOK_TRACE, trace=.
-	 */
-	u8 looks;
-	u8 before_entry; /* BEFORE_ENTRY_* */
+	union {
+		struct {
+			bool pending_valid;
+			bool nmi_pending; /* an NMI waits for its window */
+			bool machine_check_pending;
+			u8 before_entry; /* BEFORE_ENTRY_* */
+		};
+		u32 attention; /* any of these: the next entry is not the usual one */
+	};
+	union {
+		struct {
+			/*
+			 * What wants to look at each exit before it is handled: LOOK_ABSENT, the step over
+			 * absent memory that L1 makes; LOOK_BREAKS, the breakpoints and steps of vmx/monitor;
+			 * LOOK_TRACE, trace=.
+			 */
+			u8 looks;
+			bool entered_unusually; /* prepare_unusual() came before the entry */
+		};
+		u16 behind; /* any of these: note_exit() comes behind the exit */
+	};
 	/* The exit being handled. */
 	u32 exit_reason; /* whole field: with EXIT_REASON_ENTRY_FAILURE */
 	struct outcome_details outcome;
@@ -169,6 +181,46 @@ static inline u64 vcpu_reg_hot(struct vcpu *vcpu, enum reg reg)
 static inline struct reg_batch vcpu_reg_batch(struct vcpu *vcpu)
 {
 	return reg_batch_begin(&vcpu->vmcs->cache, &vcpu->counters.registers);
+}
+
+/* The same past the cache: vmx/hw/regcache.h. Whoever reads it counts. */
+static inline u64 vcpu_reg_past(struct vcpu *vcpu, enum reg reg)
+{
+	return regcache_read_past(&vcpu->vmcs->cache, reg);
+}
+
+/* vcpu_set_reg() and its flush in one: vmx/hw/regcache.h. Whoever writes it counts. */
+static inline void vcpu_write_reg_hot(struct vcpu *vcpu, enum reg reg, u64 value)
+{
+	regcache_write_through(&vcpu->vmcs->cache, reg, value);
+}
+
+/* IA32_PAT of the guest that runs now, and its writer. */
+static inline u64 vcpu_pat(const struct vcpu *vcpu)
+{
+	return vcpu->vmcs->pat;
+}
+
+static inline void vcpu_set_pat(struct vcpu *vcpu, u64 value)
+{
+	if (vcpu->vmcs->pat == value)
+		return;
+	vmcs_write_fast(VMCS_guest_pat, value);
+	vcpu->vmcs->pat = value;
+}
+
+/* IA32_DEBUGCTL likewise. */
+static inline u64 vcpu_debugctl(const struct vcpu *vcpu)
+{
+	return likely(!vcpu->vmcs->debugctl) ? 0 : vmcs_read_fast(VMCS_guest_debugctl);
+}
+
+static inline void vcpu_set_debugctl(struct vcpu *vcpu, u64 value)
+{
+	if (likely(!(vcpu->vmcs->debugctl | value)))
+		return;
+	vmcs_write_fast(VMCS_guest_debugctl, value);
+	vcpu->vmcs->debugctl = value;
 }
 
 /* A general register by instruction encoding, RSP included. */

@@ -9,23 +9,19 @@
 #define VCPU_LAUNCHED 192
 #define VCPU_HOST_STACK 200
 
-#define ENTER_EXITED 0
 #define ENTER_FAIL_INVALID 1
 #define ENTER_FAIL_VALID 2
 #define ENTER_REQUEST 3
 
 	.text
 
-/* enum enter_result vmx_enter(struct vcpu *vcpu) */
+/*
+ * RDI: the vCPU, before it and behind. EAX behind it: an enum enter_result. Every other register but RSP is
+ * lost, for whoever calls it (kernel/hw/enter.h) has nothing in one.
+ */
 	.globl vmx_enter
 	.type vmx_enter, @function
 vmx_enter:
-	pushq	%rbp
-	pushq	%rbx
-	pushq	%r12
-	pushq	%r13
-	pushq	%r14
-	pushq	%r15
 	movq	%rsp, VCPU_HOST_STACK(%rdi)
 	movq	%rdi, %rsp
 	.globl vmx_entry_begin
@@ -61,13 +57,8 @@ vmx_entry_end:
 	.globl vmx_entry_restart
 vmx_entry_restart:
 	movl	$ENTER_REQUEST, %eax
-3:	movq	VCPU_HOST_STACK(%rsp), %rsp
-	popq	%r15
-	popq	%r14
-	popq	%r13
-	popq	%r12
-	popq	%rbx
-	popq	%rbp
+3:	movq	%rsp, %rdi
+	movq	VCPU_HOST_STACK(%rsp), %rsp
 	ret
 	.size vmx_enter, . - vmx_enter
 
@@ -89,8 +80,10 @@ vmx_exit:
 	movq	%r13, VCPU_GPR(13)(%rsp)
 	movq	%r14, VCPU_GPR(14)(%rsp)
 	movq	%r15, VCPU_GPR(15)(%rsp)
-	movl	$ENTER_EXITED, %eax
-	jmp	3b
+	xorl	%eax, %eax	/* ENTER_EXITED */
+	movq	%rsp, %rdi
+	movq	VCPU_HOST_STACK(%rsp), %rsp
+	ret
 	.size vmx_exit, . - vmx_exit
 
 	.section .note.GNU-stack, "", @progbits

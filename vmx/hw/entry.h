@@ -5,6 +5,7 @@
 #ifndef VMX_ENTRY_H
 #define VMX_ENTRY_H
 
+#include "kernel/hw/enter.h"
 #include "kernel/types.h"
 
 struct vcpu;
@@ -17,10 +18,17 @@ enum enter_result {
 };
 
 /*
- * Enters the guest of the current VMCS by vcpu->launched; returns after its next exit with its
- * registers in vcpu->gpr.
+ * Enters the guest of the current VMCS by vcpu->launched; comes back after its next exit with its
+ * registers in vcpu->gpr. Returns the vCPU: whoever goes on with that has it in a register, all of which are
+ * lost.
  */
-enum enter_result vmx_enter(struct vcpu *vcpu);
+static inline struct vcpu *vmx_enter(struct vcpu *vcpu, enum enter_result *result)
+{
+	void *same = vcpu;
+
+	*result = (enum enter_result)hw_enter(&same);
+	return same;
+}
 
 /*
  * Between these two labels `request` was looked at and the guest is not entered yet: whoever sets a

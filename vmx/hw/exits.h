@@ -14,6 +14,15 @@
 extern const u16 exit_facts_table[EXIT_REASON_COUNT];
 
 /*
+ * The row of an exit-reason field, where exits are counted and handled: its basic reason. Reasons of
+ * processors newer than Socle are taken together: the last row, which has no exit of its own.
+ */
+static inline u32 exit_row(u32 reason)
+{
+	return MIN(reason & 0xffff, (u32)EXIT_REASON_COUNT - 1);
+}
+
+/*
  * FACT_* of any number as a basic exit reason. A reason that is newer than Socle is treated as the exit of
  * an instruction.
  */

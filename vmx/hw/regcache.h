@@ -90,6 +90,13 @@ static inline bool regcache_knows(const struct regcache *cache, enum reg reg, u6
 	return true;
 }
 
+/* The same behind an exit, before whose entry all was flushed: what each exit needs is learnt at once. */
+static inline void regcache_reset_to(struct regcache *cache, enum reg reg, u64 value)
+{
+	cache->value[reg] = value;
+	cache->available = BIT(reg);
+}
+
 /*
  * The value of `reg`.  The cache's VMCS must be current (vcpu_reg() in
  * vmx/guest/vcpu.h is what callers use); one VMREAD at most between two exits.
@@ -147,6 +154,50 @@ static inline u64 regcache_fetch(struct regcache *cache, struct regcache_counter
 	*available |= BIT(reg);
 	counters->reads[reg]++;
 	return value;
+}
+
+/*
+ * A read past the cache, which learns nothing: for a constant `reg` that nobody has read or written since the
+ * exit (asserted by DEBUG=1) and few will. Whoever reads it counts.
+ */
+static inline u64 regcache_read_past(const struct regcache *cache, enum reg reg)
+{
+#ifdef DEBUG_SHORTCUTS
+	ASSERT(!(cache->available & BIT(reg)));
+#endif
+	(void)cache;
+	return vmcs_read_fast(regcache_field(reg));
+}
+
+/*
+ * regcache_write() and its flush in one, for a constant `reg` that has been read (asserted by DEBUG=1), is
+ * not dirty, and is nearly always new. Whoever writes it counts.
+ */
+static inline void regcache_write_through(struct regcache *cache, enum reg reg, u64 value)
+{
+#ifdef DEBUG_SHORTCUTS
+	ASSERT((cache->available & ~cache->dirty) & BIT(reg));
+#endif
+	vmcs_write_fast(regcache_field(reg), value);
+	cache->value[reg] = value;
+}
+
+/* Does the cache hold any of the registers in the mask `regs`? */
+static inline bool regcache_has_any(const struct regcache *cache, u64 regs)
+{
+	return cache->available & regs;
+}
+
+/* Exactly those in the mask `regs`? */
+static inline bool regcache_knows_only(const struct regcache *cache, u64 regs)
+{
+	return cache->available == regs;
+}
+
+/* The value of a register that the cache holds. */
+static inline u64 regcache_value(const struct regcache *cache, enum reg reg)
+{
+	return cache->value[reg];
 }
 
 /* regcache_read() without a call, for the exit path and a constant `reg`. */

@@ -13,7 +13,9 @@
 void vmcs_init(struct vmcs *vmcs, void *page, struct regcache_counters *counters)
 {
 	*(u32 *)page = (u32)(vmx_caps.basic & GENMASK(30, 0));
-	*vmcs = (struct vmcs){ .region = ptr_to_phys(page), .cache.counters = counters };
+	*vmcs = (struct vmcs){
+		.region = ptr_to_phys(page), .cache.counters = counters, .pat = ~0ull, .debugctl = ~0ull
+	};
 	vmcs_clear(vmcs);
 }
 

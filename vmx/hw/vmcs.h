@@ -22,18 +22,32 @@ enum step {
 	STEP_ALL = 0x1f,
 };
 
+#define VMCS_LAUNCHED 1u
+
 /*
  * One hardware VMCS.  Belongs to one CPU for its whole life; nobody else
  * touches it.
  */
 struct vmcs {
-	hpa_t region;	/* constant after vmcs_init() */
-	bool launched;	/* VMRESUME, not VMLAUNCH */
-	bool injecting; /* the event-injection field is valid: inject_commit() wrote it, and no entry has used
-			   it yet */
-	bool nmi_window; /* NMI-window exiting is on, for an NMI that L0 holds: inject_commit() */
-	u8 steps;	 /* STEP_*: the monitor trap flag is on for these: event_set_step() */
+	hpa_t region; /* constant after vmcs_init() */
+	union {
+		struct {
+			bool launched;	 /* VMRESUME, not VMLAUNCH */
+			bool injecting;	 /* its event-injection field is valid: inject_commit() wrote it, no
+					    entry came yet */
+			bool nmi_window; /* NMI-window exiting is on, for an NMI that L0 holds:
+					    inject_commit() */
+			u8 steps;	 /* STEP_*: the monitor trap flag is on for these: event_set_step() */
+		};
+		u32 state; /* all of these: VMCS_LAUNCHED alone is the usual one */
+	};
 	struct regcache cache;
+	/*
+	 * Guest fields past the cache that nobody but L0 gives new values, for WRMSR of these MSRs exits
+	 * (vmx/l1/msrs.def): as they were written last; ~0: not yet. IA32_DEBUGCTL is known while it is 0
+	 * only: the processor clears bits of it.
+	 */
+	u64 pat, debugctl;
 };
 
 /* Gives `vmcs` a page (zeroed, 4 KiB) with the processor's revision identifier and VMCLEARs it. */

@@ -177,6 +177,7 @@ enum exit_fact {
 	FACT_BREAKS = 64,
 	FACT_TRACED = 128,
 	FACT_ROW = 256,
+	FACT_INSN = 512,
 };
 
 enum exit_reason {

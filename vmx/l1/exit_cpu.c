@@ -244,17 +244,35 @@ struct cpuid_regs cpuid_l1(struct vcpu *vcpu, u32 leaf, u32 subleaf)
 	return r;
 }
 
-enum outcome exit_cpuid(struct vcpu *vcpu)
+static inline enum outcome answer(struct vcpu *vcpu, struct cpuid_regs r)
 {
-	u32 leaf = clamp_leaf((u32)vcpu->gpr[GPR_RAX]), subleaf = (u32)vcpu->gpr[GPR_RCX];
-	struct cpuid_regs r = cpuid(leaf, subleaf);
-
-	filter(vcpu, &r, leaf, subleaf);
 	vcpu->gpr[GPR_RAX] = r.eax;
 	vcpu->gpr[GPR_RBX] = r.ebx;
 	vcpu->gpr[GPR_RCX] = r.ecx;
 	vcpu->gpr[GPR_RDX] = r.edx;
 	return OUTCOME_SKIP;
+}
+
+static NOINLINE enum outcome answer_filtered(struct vcpu *vcpu, u32 leaf, u32 subleaf)
+{
+	return answer(vcpu, cpuid_l1(vcpu, leaf, subleaf));
+}
+
+/* Basic leaves that filter() leaves as they are; a host test holds them against it. */
+#define AS_THEY_ARE (BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(9) | BIT(0xb) | BIT(0x15) | BIT(0x16))
+
+enum outcome exit_cpuid(struct vcpu *vcpu)
+{
+	u32 leaf = (u32)vcpu->gpr[GPR_RAX], subleaf = (u32)vcpu->gpr[GPR_RCX];
+	struct cpuid_regs r;
+
+	if (unlikely(leaf > basic_leaf_max ||
+		     (leaf != CPUID_LEAF_MAX && (leaf >= 64 || !(AS_THEY_ARE & BIT(leaf))))))
+		return answer_filtered(vcpu, leaf, subleaf);
+	r = cpuid(leaf, subleaf);
+	if (leaf == CPUID_LEAF_MAX)
+		r.eax = basic_leaf_max;
+	return answer(vcpu, r);
 }
 
 /* SDM volume 1, "Enabling the XSAVE Feature Set and XSAVE-Enabled Features". */

@@ -59,6 +59,10 @@ u64 xgetbv(u32 index);
 bool xsetbv_safe(u32 index, u64 value);
 u32 rdpkru(void);
 u64 rdtsc(void);
+static inline void rdtsc_store(u64 *at)
+{
+	*at = rdtsc();
+}
 u8 inb(u16 port);
 u16 inw(u16 port);
 u32 inl(u16 port);
