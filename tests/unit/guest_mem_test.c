@@ -213,6 +213,68 @@ static void ept12_stops_accesses(void **state UNUSED)
 	assert_stopped(read_at(0x1008, &value), 0x1008, 0x1000, EPTV_READ | EPTV_LINEAR_VALID);
 }
 
+/* ---- guest_read_plainly() says what the full walk says, or nothing ---- */
+
+enum { P_WALK = M_SPARE + 0x20000, WALKS = 20000 };
+
+/* Four levels at P_WALK for linear address 0; each entry has the usual bits, but now and then for one. */
+static void make_tables(struct fake_random *rng)
+{
+	static const u64 bits[] = { PTE_P,  PTE_W,  PTE_U,   PTE_A,   PTE_D,
+				    PTE_PS, PTE_NX, BIT(51), BIT(13), BIT(12) };
+
+	for (u64 level = 0; level < 4; level++) {
+		u64 entry = (P_WALK + (level + 1) * PAGE_SIZE) | PTE_P | PTE_W | PTE_A | PTE_D;
+
+		if (fake_random(rng) % 6 == 0)
+			entry ^= bits[fake_random(rng) % ARRAY_SIZE(bits)];
+		if (fake_random(rng) % 16 == 0)
+			entry |= PTE_PS | PTE_NX;
+		l1_write64(P_WALK + level * PAGE_SIZE, entry);
+	}
+	l1_write64(P_WALK + 4 * PAGE_SIZE, VALUE);
+}
+
+static void plain_reads_are_full_walks(void **state UNUSED)
+{
+	u64 before[4], plain, full;
+	struct fake_random rng = { 7 };
+	unsigned int said = 0;
+
+	/* L1's usual range of RAM is the one that was looked up last. */
+	assert_int_equal(read_at(M_SPARE, &full), OUTCOME_NONE);
+	machine_set_field(VMCS_guest_cr3, P_WALK);
+	for (unsigned int n = 0; n < WALKS; n++) {
+		make_tables(&rng);
+		machine_set_field(VMCS_guest_efer,
+				  EFER_LME | EFER_LMA | (fake_random(&rng) % 2 ? EFER_NXE : 0));
+		if (!guest_read_plainly(look(), 0, &plain, 1))
+			continue;
+		said++;
+		for (u64 level = 0; level < 4; level++)
+			before[level] = l1_read64(P_WALK + level * PAGE_SIZE);
+		assert_int_equal(read_at(0, &full), OUTCOME_NONE);
+		assert_true(plain == full);
+		for (u64 level = 0; level < 4; level++)
+			assert_true(before[level] == l1_read64(P_WALK + level * PAGE_SIZE));
+	}
+	assert_true(said > WALKS / 4);
+}
+
+static void plain_reads_meet_no_breakpoint(void **state UNUSED)
+{
+	u64 value;
+
+	assert_false(guest_read_plainly(look(), M_SPARE, &value, 1));
+	assert_int_equal(read_at(M_SPARE, &value), OUTCOME_NONE);
+	assert_true(guest_read_plainly(look(), M_SPARE, &value, 1));
+	machine_set_field(VMCS_guest_dr7, DR7_RESET | 1);
+	assert_false(guest_read_plainly(look(), M_SPARE, &value, 1));
+	machine_set_field(VMCS_guest_dr7, DR7_RESET);
+	assert_false(guest_read_plainly(look(), M_SPARE + 0xffc, &value, 1));
+	assert_false(guest_read_plainly(look(), BIT(60), &value, 1));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -225,6 +287,8 @@ int main(void)
 		MACHINE_TEST(users_and_supervisors, ""),
 		MACHINE_TEST(protection_keys, ""),
 		MACHINE_TEST(ept12_stops_accesses, ""),
+		MACHINE_TEST(plain_reads_are_full_walks, ""),
+		MACHINE_TEST(plain_reads_meet_no_breakpoint, ""),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

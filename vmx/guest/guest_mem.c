@@ -194,39 +194,96 @@ static u32 access_of(struct vcpu *vcpu, bool write)
 	return access | (vcpu_reg(vcpu, REG_RFLAGS) & RFLAGS_AC ? WALK_AC : 0);
 }
 
+/* What a walk has met: bits that all entries have, and bits that any has. */
+struct met {
+	u64 all, any;
+};
+
+/* One level: the entry of the table that `entry` leads to. False: not in L1's usual RAM. */
+static ALWAYS_INLINE bool step_down(const struct vcpu *vcpu, u64 *entry, u64 va, unsigned int shift,
+				    struct met *met)
+{
+	u64 at = (*entry & PTE_ADDR) + (va >> (shift - 3) & 0xff8);
+
+	if (unlikely(at - vcpu->l1.ram_base > vcpu->l1.ram_size - sizeof(*entry)))
+		return false;
+	*entry = READ_ONCE(*(const u64 *)phys_to_ptr(gpa_to_hpa(GPA(at))));
+	met->all &= *entry;
+	met->any |= *entry;
+	return true;
+}
+
 /*
- * L1's usual case: 64-bit mode, four levels, a supervisor's page, within one
- * page, and no flag to be set. Whatever is different, a fault too, is for the
- * full walk to see: this one only says yes or nothing.
+ * L1's usual case: 64-bit mode, four levels, a supervisor's page, within one page, and no flag to be set.
+ * Whatever is different, a fault too, is for the full walk to see: this one only says yes or nothing. What
+ * the entries are worth is asked at the end: until then an entry that is none has only led to other RAM of
+ * L1's. `nx`: PTE_NX is no reserved bit, or 0.
  */
+static ALWAYS_INLINE bool walk_quickly(struct vcpu *vcpu, u64 cr3, u64 va, bool write, struct met *met,
+				       gpa_t *gpa)
+{
+	u64 entry = cr3, offset = GENMASK(11, 0);
+
+	if (unlikely(vcpu->l1.ram_size < sizeof(entry)) || !step_down(vcpu, &entry, va, 39, met) ||
+	    unlikely(entry & PTE_PS) || !step_down(vcpu, &entry, va, 30, met))
+		return false;
+	if (unlikely(entry & PTE_PS)) {
+		offset = GENMASK(29, 0);
+		if (!vmx_caps.has_guest_1g)
+			return false;
+	} else {
+		if (!step_down(vcpu, &entry, va, 21, met))
+			return false;
+		if (entry & PTE_PS)
+			offset = GENMASK(20, 0);
+		else if (!step_down(vcpu, &entry, va, 12, met))
+			return false;
+	}
+	*gpa = GPA((entry & PTE_ADDR & ~offset) | (va & offset));
+	/* PAT of a large page is bit 12. */
+	return !(entry & offset & GENMASK(29, 13)) && (!write || ((met->all & PTE_W) && (entry & PTE_D)));
+}
+
+static inline bool met_the_usual(const struct met *met, u64 reserved)
+{
+	return likely((met->all & (PTE_P | PTE_A | PTE_U)) == (PTE_P | PTE_A) && !(met->any & reserved));
+}
+
+static u64 address_reserved(void)
+{
+	return GENMASK(51, 0) & ~(BIT(vmx_caps.physical_bits) - 1);
+}
+
 static bool translate_quickly(struct vcpu *vcpu, u64 va, size_t length, u32 access, gpa_t *gpa)
 {
-	u64 need = PTE_P | PTE_A | (access & WALK_WRITE ? PTE_W : 0);
-	u64 efer = vcpu_reg_hot(vcpu, REG_EFER), entry = vcpu_reg_hot(vcpu, REG_CR3), user = PTE_U;
-	u64 reserved = GENMASK(51, 0) & ~(BIT(vmx_caps.physical_bits) - 1);
-	unsigned int shift = 39;
+	u64 efer = vcpu_reg_hot(vcpu, REG_EFER);
+	struct met met = { .all = ~0ull };
 
 	if (vcpu->guest->translate || (access & (WALK_USER | WALK_FETCH)) || !(efer & EFER_LMA) ||
 	    (vcpu_reg_hot(vcpu, REG_CR4) & CR4_LA57) || PAGE_OFFSET(va) + length > PAGE_SIZE)
 		return false;
-	if (!(efer & EFER_NXE))
-		reserved |= PTE_NX;
-	for (;; shift -= 9) {
-		gpa_t at = GPA((entry & PTE_ADDR) + 8 * (va >> shift & 511));
+	return walk_quickly(vcpu, vcpu_reg_hot(vcpu, REG_CR3), va, access & WALK_WRITE, &met, gpa) &&
+	       met_the_usual(&met, address_reserved() | (efer & EFER_NXE ? 0 : PTE_NX));
+}
 
-		if (!is_usual_ram(vcpu, at, sizeof(entry)))
-			return false;
-		entry = READ_ONCE(*(const u64 *)phys_to_ptr(gpa_to_hpa(at)));
-		if ((entry & need) != need || (entry & reserved))
-			return false;
-		user &= entry;
-		if (shift == 12 || (entry & PTE_PS))
-			break;
-	}
-	if (user || ((access & WALK_WRITE) && !(entry & PTE_D)) || shift == 39 ||
-	    (shift == 30 && !vmx_caps.has_guest_1g) || (shift > 12 && (entry & GENMASK(shift - 1, 13))))
+/* L1 has no 5-level paging (exit_cr.c), and in VMX operation no way out of paging. */
+bool guest_read_plainly(struct vcpu *vcpu, u64 va, u64 *to, u32 words)
+{
+	size_t length = words * sizeof(*to);
+	struct met met = { .all = ~0ull };
+	const u64 *from;
+	gpa_t gpa;
+
+	if (unlikely(PAGE_OFFSET(va) + length > PAGE_SIZE || !is_canonical(va, 48)) ||
+	    unlikely(vcpu_reg_past(vcpu, REG_DR7) & DR7_ENABLES) ||
+	    !walk_quickly(vcpu, vcpu_reg_past(vcpu, REG_CR3), va, false, &met, &gpa) ||
+	    !met_the_usual(&met, address_reserved()) || !is_usual_ram(vcpu, gpa, length))
 		return false;
-	*gpa = GPA((entry & PTE_ADDR & ~(BIT(shift) - 1)) | (va & (BIT(shift) - 1)));
+	if (unlikely(met.any & PTE_NX) && !(vcpu_reg_hot(vcpu, REG_EFER) & EFER_NXE))
+		return false;
+	from = phys_to_ptr(gpa_to_hpa(gpa));
+	for (u32 i = 0; i < words; i++)
+		to[i] = READ_ONCE(from[i]);
 	return true;
 }
 

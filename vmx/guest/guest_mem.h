@@ -41,6 +41,13 @@ enum outcome guest_translate(struct vcpu *vcpu, u64 address, u64 access, gpa_t *
 enum outcome guest_linear_read(struct vcpu *vcpu, gva_t va, void *to, size_t length);
 enum outcome guest_linear_write(struct vcpu *vcpu, gva_t va, const void *from, size_t length);
 
+/*
+ * L1's usual case, for an instruction of its own in 64-bit mode at CPL 0 of which nobody has looked at a
+ * register but RIP: four levels, a supervisor's page, one page, no flag to be set, all in RAM. False: the
+ * long way has to say; nothing has changed. No data breakpoint is on either.
+ */
+bool guest_read_plainly(struct vcpu *vcpu, u64 linear, u64 *to, u32 words);
+
 /* Only whether the access would fault. */
 enum outcome guest_linear_probe(struct vcpu *vcpu, gva_t va, size_t length, bool write);
 

@@ -29,6 +29,8 @@ enum stand_in {
 	STAND_IN_COUNT,
 };
 
+enum { ELSEWHERE_IN_02 = 0x1, ELSEWHERE_IN_SHADOW = 0x100 };
+
 /*
  * One active vmcs12 of this CPU and everything that L0 made for it.  An
  * active vmcs12 stays here until VMCLEAR, VMXOFF or eviction: then it is
@@ -42,15 +44,20 @@ struct nested_vmcs {
 	 * value is".
 	 */
 	struct vmcs12 v12;
-	bool rare_in_02;    /* guest state of the groups SEG and RARE is newer in vmcs02 */
-	bool shadow_active; /* fields that are shadowed RW may be newer in `shadow` */
-	bool same_in_02;    /* vmcs02 has v12's guest state as the last exit saved it, but for `changed` and
-			       `dirty` */
-	bool entered;	    /* vmcs02 was made (merge.c) since this slot was taken */
-	bool fast;	    /* an entry with few changes may go the short way: entry_fast.c */
-	u32 dirty;	    /* GROUP_*: L1 wrote there since the last entry that passed its checks */
-	u64 changed;	    /* PLACE()s that vmcs02 may lack of v12: written since the last exit */
-	u64 to_push;	    /* PLACE()s that `shadow` may lack of v12: shadow_push() */
+	union {
+		struct {
+			bool rare_in_02;    /* guest state of the groups SEG and RARE is newer in vmcs02 */
+			bool shadow_active; /* fields that are shadowed RW may be newer in `shadow` */
+		};
+		u16 elsewhere; /* ELSEWHERE_*: both of these */
+	};
+	bool same_in_02; /* vmcs02 has v12's guest state as the last exit saved it, but for `changed` and
+			    `dirty` */
+	bool entered;	 /* vmcs02 was made (merge.c) since this slot was taken */
+	bool fast;	 /* an entry with few changes may go the short way: entry_fast.c */
+	u32 dirty;	 /* GROUP_*: L1 wrote there since the last entry that passed its checks */
+	u64 changed;	 /* PLACE()s that vmcs02 may lack of v12: written since the last exit */
+	u64 to_push;	 /* PLACE()s that `shadow` may lack of v12: shadow_push() */
 	struct vmcs vmcs02;
 	struct vmcs shadow;		/* shadow VMCS; linked into vmcs01 while this one is current */
 	u64 *msr_bitmap02;		/* the page of vmcs02: bitmaps.c */
@@ -89,20 +96,27 @@ struct nested_counters {
 	u64 slot_evictions;
 };
 
+#define NESTED_ROOT_64 0x00010001u
+
 /* All members: this CPU only. */
 struct nested {
-	bool vmxon;	   /* L1 is in VMX operation (root, unless in_l2) */
-	bool in_l2;	   /* vmcs02 of `current` is loaded and L2 runs */
+	union {
+		struct {
+			bool vmxon; /* L1 is in VMX operation (root, unless in_l2) */
+			bool in_l2; /* vmcs02 of `current` is loaded and L2 runs */
+			/* IA32_EFER.LMA of L1: cannot change in VMX operation (CR0.PG is fixed, exits load
+			 * the mode of the entry). */
+			bool l1_long_mode;
+			bool aborted; /* VMX abort: L1's processor is shut down, nothing but a reset wakes it
+				       */
+		};
+		u32 mode; /* all of these; NESTED_ROOT_64: L1 in VMX root operation in long mode */
+	};
 	bool init_pending; /* an INIT is held: L1 is in VMX root operation */
-	bool aborted;	   /* VMX abort: L1's processor is shut down, nothing but a reset wakes it */
 	/* Ticks of L2s' time until L0's own wish for the timer comes true, as of the last entry or look; what
 	 * vmcs02's was given since. */
 	u32 timer_rest, timer_loaded;
-	/*
-	 * IA32_EFER.LMA of L1. It cannot change in VMX operation: CR0.PG is fixed, and an exit loads the
-	 * mode in which the entry was made.
-	 */
-	bool l1_long_mode;
+	bool dr7_is_reset; /* since the last entry: vmcs01 holds DR7 as an exit loads it */
 	u64 vmxon_pointer;
 	struct nested_vmcs *current; /* or NULL */
 	/*

@@ -68,6 +68,15 @@ static enum outcome accessed(struct vcpu *vcpu, enum outcome outcome)
 	return outcome;
 }
 
+bool insn_read_plainly(struct vcpu *vcpu, u64 *to, u32 words)
+{
+	u64 linear;
+
+	return insn_is_plain(vcpu) && likely(!(vcpu_reg_past(vcpu, REG_SS_AR) & AR_DPL)) &&
+	       likely(vmx_operand_plain(vcpu, &linear)) &&
+	       likely(guest_read_plainly(vcpu, linear, to, words));
+}
+
 enum outcome insn_read_operand(struct vcpu *vcpu, void *to, size_t length)
 {
 	struct vmx_operand operand;
@@ -211,11 +220,15 @@ enum outcome exit_vmxoff(struct vcpu *vcpu)
 
 /* ---- VMLAUNCH, VMRESUME: entry.c ---- */
 
-static enum outcome enter(struct vcpu *vcpu, bool launch)
+static inline enum outcome enter(struct vcpu *vcpu, bool launch)
 {
-	enum outcome outcome = insn_permitted(vcpu);
+	enum outcome outcome = OUTCOME_NONE;
 
-	return insn_finish(vcpu, outcome == OUTCOME_NONE ? nested_enter(vcpu, launch) : outcome);
+	if (unlikely(!insn_is_plain(vcpu) || (vcpu_reg_past(vcpu, REG_SS_AR) & AR_DPL)))
+		outcome = insn_permitted(vcpu);
+	if (likely(outcome == OUTCOME_NONE))
+		outcome = nested_enter(vcpu, launch);
+	return likely(outcome == OUTCOME_RESUME) ? outcome : insn_finish(vcpu, outcome);
 }
 
 enum outcome exit_vmlaunch(struct vcpu *vcpu)

@@ -23,11 +23,42 @@ static inline enum outcome insn_set_flags(struct vcpu *vcpu, u64 flags)
 	vcpu_set_reg(vcpu, REG_RFLAGS, (vcpu_reg_hot(vcpu, REG_RFLAGS) & ~RFLAGS_ARITH) | flags);
 	return OUTCOME_SKIP;
 }
+/*
+ * The usual case: an instruction of L1's own, in VMX root operation in 64-bit mode (compatibility mode gets
+ * no VMX instruction as far as an exit), and nobody has read or written a register but RIP since the exit.
+ * What is looked at then is looked at once, and so past the register cache. Who finds that it is another case
+ * after all has changed nothing.
+ */
+static inline bool insn_is_plain(const struct vcpu *vcpu)
+{
+	return likely(vcpu->nested.mode == NESTED_ROOT_64 &&
+		      regcache_knows_only(&vcpu->vmcs->cache, BIT(REG_RIP)));
+}
+/* VMsucceed of a plain one. */
+static inline enum outcome insn_succeed_plainly(struct vcpu *vcpu)
+{
+	u64 rflags = vcpu_reg_past(vcpu, REG_RFLAGS);
+
+	vcpu->counters.registers.reads[REG_RFLAGS]++;
+	if (rflags & RFLAGS_ARITH) {
+		rflags &= ~RFLAGS_ARITH;
+		vmcs_write_fast(VMCS_guest_rflags, rflags);
+		vcpu->counters.registers.writes[REG_RFLAGS]++;
+	}
+	regcache_know(&vcpu->vmcs->cache, REG_RFLAGS, rflags);
+	return OUTCOME_SKIP;
+}
+/* The memory operand of a plain one that only reads, in one page. False: the long way. */
+bool insn_read_plainly(struct vcpu *vcpu, u64 *to, u32 words);
 enum outcome insn_finish_failed(struct vcpu *vcpu, enum outcome outcome);
 static inline enum outcome insn_finish(struct vcpu *vcpu, enum outcome outcome)
 {
-	return likely(outcome == OUTCOME_VMSUCCEED) ? insn_set_flags(vcpu, 0)
-						    : insn_finish_failed(vcpu, outcome);
+	if (unlikely(outcome != OUTCOME_VMSUCCEED))
+		return insn_finish_failed(vcpu, outcome);
+	return vcpu->nested.mode == NESTED_ROOT_64 &&
+			       likely(!regcache_has_any(&vcpu->vmcs->cache, BIT(REG_RFLAGS)))
+		       ? insn_succeed_plainly(vcpu)
+		       : insn_set_flags(vcpu, 0);
 }
 /* The memory operand of the instruction in hand.  OUTCOME_NONE: done; else nothing has changed. */
 enum outcome insn_read_operand(struct vcpu *vcpu, void *to, size_t length);

@@ -22,28 +22,28 @@ static bool invept_type_supported(u64 type)
 
 static enum outcome invept(struct vcpu *vcpu)
 {
-	struct {
-		u64 eptp, reserved;
-	} descriptor;
+	u64 descriptor[2]; /* EPTP, reserved */
 	enum outcome outcome;
+	bool plain;
 	u64 type;
 
 	if (!(caps12.ept_vpid & EPT_CAP_INVEPT))
 		return insn_fail(vcpu, RULE_no_instruction, 0);
-	outcome = insn_permitted(vcpu);
+	plain = insn_read_plainly(vcpu, descriptor, 2);
+	outcome = plain ? OUTCOME_NONE : insn_permitted(vcpu);
 	if (outcome != OUTCOME_NONE)
 		return outcome;
 	type = insn_register_operand(vcpu);
 	if (!invept_type_supported(type))
 		return insn_fail(vcpu, RULE_invept_type, type);
-	outcome = insn_read_operand(vcpu, &descriptor, sizeof(descriptor));
+	outcome = plain ? OUTCOME_NONE : insn_read_operand(vcpu, descriptor, sizeof(descriptor));
 	if (outcome != OUTCOME_NONE)
 		return outcome;
 	/* SDM: "IF VM entry with the enable EPT control set to 1 would fail due to the EPTP value THEN
 	 * VMfail". */
-	if (type == INVEPT_SINGLE && !eptp12_valid(descriptor.eptp, &caps12))
-		return insn_fail(vcpu, RULE_invept_eptp, descriptor.eptp);
-	ept02_invept(vcpu, type, descriptor.eptp);
+	if (type == INVEPT_SINGLE && !eptp12_valid(descriptor[0], &caps12))
+		return insn_fail(vcpu, RULE_invept_eptp, descriptor[0]);
+	ept02_invept(vcpu, type, descriptor[0]);
 	return OUTCOME_VMSUCCEED;
 }
 

@@ -22,14 +22,21 @@
 #define INFO_REGISTER BIT(10)
 #define INFO_REG1(info) (((info) >> 3) & 15)
 
-/* The region that VMCLEAR or VMPTRLD names: an address that fits, and not the VMXON region's. */
-static enum outcome region_operand(struct vcpu *vcpu, u64 *gpa, enum rule address, enum rule vmxon)
+static NOINLINE enum outcome region_operand_slowly(struct vcpu *vcpu, u64 *gpa)
 {
 	enum outcome outcome = insn_permitted(vcpu);
 
-	if (outcome == OUTCOME_NONE)
-		outcome = insn_read_operand(vcpu, gpa, sizeof(*gpa));
-	if (outcome != OUTCOME_NONE)
+	return outcome == OUTCOME_NONE ? insn_read_operand(vcpu, gpa, sizeof(*gpa)) : outcome;
+}
+
+/* The region that VMCLEAR or VMPTRLD names: an address that fits, and not the VMXON region's. */
+static enum outcome region_operand(struct vcpu *vcpu, u64 *gpa, enum rule address, enum rule vmxon)
+{
+	enum outcome outcome = OUTCOME_NONE;
+
+	if (unlikely(!insn_read_plainly(vcpu, gpa, 1)))
+		outcome = region_operand_slowly(vcpu, gpa);
+	if (unlikely(outcome != OUTCOME_NONE))
 		return outcome;
 	if (!insn_region_valid(*gpa))
 		return insn_fail(vcpu, address, *gpa);
@@ -204,7 +211,50 @@ static void write_row(struct vcpu *vcpu, const struct target *target, int row, u
 	}
 }
 
-static enum outcome vmread(struct vcpu *vcpu)
+/* ---- the short way: a register operand, the row is where it should be ---- */
+
+enum { WRITE_DOES_MORE = 2 };
+
+/*
+ * What may keep an access to a row from the short way, as bits of slot->elsewhere; a write besides: where
+ * more follows from it than a mark in `dirty`, or less, for the row is read-only.
+ */
+static const u16 obstacles[VMCS12_FIELD_COUNT] = {
+#define OBSTACLES(encoding, shadow, group)                                                                   \
+	(((group) & (GROUP_SEG | GROUP_RARE) ? ELSEWHERE_IN_02 : 0) |                                        \
+	 ((shadow) == SHADOW_RW ? ELSEWHERE_IN_SHADOW : 0) |                                                 \
+	 ((shadow) != SHADOW_NO || ((group) & (GROUP_HST | GROUP_WORD)) ||                                   \
+			  VMCS_FIELD_TYPE(encoding) == VMCS_TYPE_READ_ONLY                                   \
+		  ? WRITE_DOES_MORE                                                                          \
+		  : 0))
+#define F(encoding, name, flow, shadow, group) OBSTACLES(encoding, SHADOW_##shadow, GROUP_##group),
+#include "vmx/hw/vmcs_fields.def"
+#undef F
+};
+
+/* The register that is read into or written from, and the row. False: the long way. */
+static inline bool find_plainly(struct vcpu *vcpu, u32 more, unsigned int *row, unsigned int *gpr)
+{
+	const struct nested_vmcs *slot = vcpu->nested.current;
+	u64 encoding;
+	u32 info;
+
+	if (!insn_is_plain(vcpu) || unlikely(!slot))
+		return false;
+	info = (u32)vcpu_reg_past(vcpu, REG_EXIT_INSTRUCTION_INFO);
+	*gpr = INFO_REG1(info);
+	if (unlikely(!(info & INFO_REGISTER) || *gpr == GPR_RSP || info >> 28 == GPR_RSP) ||
+	    unlikely(vcpu_reg_past(vcpu, REG_SS_AR) & AR_DPL))
+		return false;
+	encoding = vcpu->gpr[info >> 28];
+	if (unlikely(encoding & ~(u64)VMCS12_ENCODING_BITS))
+		return false;
+	vcpu_trace(vcpu, 0)->subject = encoding;
+	*row = vmcs12_row_after[encoding / 2] - 1u;
+	return likely(*row < VMCS12_FIELD_COUNT) && likely(!(obstacles[*row] & (slot->elsewhere | more)));
+}
+
+static NOINLINE enum outcome vmread(struct vcpu *vcpu)
 {
 	enum outcome outcome;
 	struct target target;
@@ -234,6 +284,12 @@ static enum outcome vmread(struct vcpu *vcpu)
 
 enum outcome exit_vmread(struct vcpu *vcpu)
 {
+	unsigned int row, gpr;
+
+	if (likely(find_plainly(vcpu, 0, &row, &gpr))) {
+		vcpu->gpr[gpr] = *vmcs12_slot(&vcpu->nested.current->v12, row);
+		return insn_succeed_plainly(vcpu);
+	}
 	return insn_finish(vcpu, vmread(vcpu));
 }
 
@@ -260,7 +316,7 @@ static bool is_writable(int row)
 	       (caps12.misc & VMX_MISC_VMWRITE_ANY);
 }
 
-static enum outcome vmwrite(struct vcpu *vcpu)
+static NOINLINE enum outcome vmwrite(struct vcpu *vcpu)
 {
 	enum outcome outcome;
 	struct target target;
@@ -289,5 +345,18 @@ static enum outcome vmwrite(struct vcpu *vcpu)
 
 enum outcome exit_vmwrite(struct vcpu *vcpu)
 {
+	unsigned int row, gpr;
+
+	if (likely(find_plainly(vcpu, WRITE_DOES_MORE, &row, &gpr))) {
+		struct nested_vmcs *slot = vcpu->nested.current;
+		u64 *old = vmcs12_slot(&slot->v12, row);
+		u64 value = vmcs12_mask_width(vmcs12_fields[row].encoding, vcpu->gpr[gpr]);
+
+		if (*old != value) {
+			*old = value;
+			slot->dirty |= vmcs12_fields[row].group;
+		}
+		return insn_succeed_plainly(vcpu);
+	}
 	return insn_finish(vcpu, vmwrite(vcpu));
 }

@@ -15,6 +15,8 @@ struct l1_state;
 /* If `known`, VMWRITEs until debug_end_compare() only compare: the value must be there already. */
 void debug_begin_compare(bool known);
 void debug_end_compare(void);
+/* The field of the current VMCS holds what was not read. */
+void debug_known(enum vmcs_field field, u64 value);
 void debug_entry(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1);
 void debug_pushed(struct vcpu *vcpu, struct nested_vmcs *slot);
 #else
@@ -23,6 +25,9 @@ static inline void debug_begin_compare(bool known UNUSED)
 {
 }
 static inline void debug_end_compare(void)
+{
+}
+static inline void debug_known(enum vmcs_field field UNUSED, u64 value UNUSED)
 {
 }
 static inline void debug_entry(struct vcpu *vcpu UNUSED, struct nested_vmcs *slot UNUSED,

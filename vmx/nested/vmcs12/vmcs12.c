@@ -26,24 +26,22 @@ const struct vmcs12_field vmcs12_fields[VMCS12_FIELD_COUNT] = {
 #include "vmx/hw/vmcs_fields.def"
 #undef F
 
-/*
- * Bits of an encoding: access type 0, index 9:1, type 11:10, width 14:13.  No
- * index is above 63, so width, type and six bits of index make a dense key.
- */
-#define KEY_BITS 0x6c7eu
-#define KEY(encoding)                                                                                        \
-	((((encoding) >> 5) & 0x300u) | (((encoding) >> 4) & 0xc0u) | (((encoding) >> 1) & 0x3fu))
-
-/* Row + 1 of a key; 0: no such field.  An encoding that stands in the table twice does not compile. */
-static const u8 row_of_key[1024] = {
-#define F(encoding, name, flow, shadow, group) [KEY(encoding)] = V12_##name + 1,
-#include "vmx/hw/vmcs_fields.def"
-#undef F
-};
+u8 vmcs12_row_after[VMCS12_ENCODINGS];
 static_assert(VMCS12_FIELD_COUNT < 255, "a row fits a byte");
-#define F(encoding, name, flow, shadow, group) static_assert(((encoding) & ~KEY_BITS) == 0, #name);
+
+/* An encoding that stands in the table twice does not compile. */
+UNUSED static void find_twins(u32 encoding)
+{
+	switch (encoding) {
+#define F(encoding, name, flow, shadow, group)                                                               \
+	case encoding:                                                                                       \
+		static_assert(!((encoding) & ~VMCS12_ENCODING_BITS), #name);                                 \
+		break;
 #include "vmx/hw/vmcs_fields.def"
 #undef F
+	default: break;
+	}
+}
 
 #define AR_FIRST VMCS_guest_es_ar
 #define AR_LAST VMCS_guest_tr_ar
@@ -79,6 +77,7 @@ void vmcs12_init(void)
 	rare_count = entry_row_count = 0;
 	for (unsigned int row = 0; row < VMCS12_FIELD_COUNT; row++) {
 		row_exists[row] = vmcs_field_exists(vmcs12_fields[row].encoding) || is_always_there(row);
+		vmcs12_row_after[vmcs12_fields[row].encoding / 2] = row_exists[row] ? (u8)(row + 1) : 0;
 		if (row_exists[row] && is_saved_rarely(row))
 			rare_rows[rare_count++] = (u8)row;
 		if (vmcs_field_exists(vmcs12_fields[row].encoding) &&
@@ -96,16 +95,6 @@ const u8 *vmcs12_entry_rows(unsigned int *count)
 void vmcs12_set_access_rights_mask(u32 mask)
 {
 	WRITE_ONCE(access_rights_mask, mask);
-}
-
-int vmcs12_find(u32 encoding)
-{
-	unsigned int row;
-
-	if (encoding & ~KEY_BITS)
-		return -1;
-	row = row_of_key[KEY(encoding)];
-	return row && row_exists[row - 1] ? (int)row - 1 : -1;
 }
 
 u64 vmcs12_enum(void)

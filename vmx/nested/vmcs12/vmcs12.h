@@ -95,8 +95,17 @@ static inline u64 vmcs12_value(const struct vmcs12 *v12, unsigned int index)
 					    __builtin_offsetof(struct vmcs12, vpid)))[index];
 }
 
+/* Bits of an encoding but the access type, bit 0: a table of half of them is small enough. */
+#define VMCS12_ENCODING_BITS 0x7ffeu
+#define VMCS12_ENCODINGS (VMCS12_ENCODING_BITS / 2 + 1)
+/* By encoding / 2: row + 1 of a field that this processor has, or 0. Constant after vmcs12_init(). */
+extern u8 vmcs12_row_after[VMCS12_ENCODINGS];
+
 /* Row of an encoding (full access form), or -1: unknown to Socle or absent on this processor. */
-int vmcs12_find(u32 encoding);
+static inline int vmcs12_find(u32 encoding)
+{
+	return encoding & ~VMCS12_ENCODING_BITS ? -1 : (int)vmcs12_row_after[encoding / 2] - 1;
+}
 
 /* VMCS_ENUM for L1: the highest index of any field that L1 has, in bits 9:1. */
 u64 vmcs12_enum(void);
