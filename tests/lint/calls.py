@@ -20,7 +20,8 @@ from multiprocessing.pool import ThreadPool
 import rooms
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-FLAGS = ("-std=gnu11", "-O0", "-fomit-frame-pointer", "-ffreestanding", "-mno-red-zone", "-mgeneral-regs-only", "-fno-pie", "-I.", "-w",
+FLAGS = ("-std=gnu11", "-O0", "-fomit-frame-pointer",
+         "-ffreestanding", "-mno-red-zone", "-mgeneral-regs-only", "-fno-pie", "-I.", "-w",
          "-fcallgraph-info")
 NODE = re.compile(r'^node: \{ title: "([^"]+)" label: "[^"\\]*\\n([^":]+):\d+:\d+[^"]*"( shape : ellipse)?', re.M)
 EDGE = re.compile(r'^edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"', re.M)

@@ -8,10 +8,11 @@ REFLECT, EPT02 = "vmx/nested/exit/reflect.c", "vmx/nested/ept/ept02.c"
 
 MUTANTS = [
     Mutant("quick-walk-user-page", WALK,
-           [("\tif (user || ((access & WALK_WRITE)", "\tif (((access & WALK_WRITE)")], None, "insn: places", model="tigerlake"),
+           [("(met->all & (PTE_P | PTE_A | PTE_U)) ==", "(met->all & (PTE_P | PTE_A)) ==")],
+           "guest_mem: plain_reads_are_full_walks"),
     Mutant("quick-walk-reserved", WALK,
-           [("\t\tif ((entry & need) != need || (entry & reserved))", "\t\tif ((entry & need) != need)")],
-           None, "insn: places", model="tigerlake"),
+           [("(PTE_P | PTE_A) && !(met->any & reserved));", "(PTE_P | PTE_A));")],
+           "guest_mem: plain_reads_are_full_walks"),
     Mutant("vmclear-inactive-keeps-launched", INSN_VMCS,
            [("\t\tguest_mem_write(vcpu, GPA(gpa + offsetof(struct vmcs12, launched)), &clear, sizeof(clear));",
              "\t\t(void)clear;")], "insn: vmclear_of_an_inactive_vmcs_clears_it"),

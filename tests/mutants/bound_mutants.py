@@ -97,7 +97,7 @@ MUTANTS = [
            "msr: nothing_is_laid_over_memory"),
     # entries that fail late
     Mutant("lost-bit-of-debugctl-stays", "vmx/l1/late.c",
-           [("\tvmcs_write(VMCS_guest_debugctl, taken);\n",
+           [("\tvcpu_set_debugctl(vcpu, taken);\n",
              "")],
            "msr: a_lost_bit_of_debugctl_is_mended"),
     Mutant("any-late-failure-again", "vmx/l1/late.c",

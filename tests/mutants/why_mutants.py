@@ -21,7 +21,7 @@ MUTANTS = [
     Mutant("untold-not-counted", EXPLAIN,
            [("REFUSED_ABORT)) {\n\t\texplain->untold++;", "REFUSED_ABORT)) {")], "explain: a_rule_is_told_once"),
     Mutant("field-not-traced", VMCS,
-           [("\tvcpu_trace(vcpu, 0)->subject = encoding;\n", "")], "explain: the_writer_is_named"),
+           [("\tvcpu_trace(vcpu, 0)->subject = encoding;\n\t*row =", "\t*row =")], "explain: the_writer_is_named"),
     Mutant("wrong-bits-turned-round", WORDS,
            [("add_bits(text, kind, wrong & want, '1');", "add_bits(text, kind, wrong & want, '0');")],
            "explain: a_rule_is_told_once"),

@@ -21,6 +21,7 @@
 #include "vmx/monitor/monitor.h"
 #include "vmx/monitor/step.h"
 #include "vmx/hw/caps.h"
+#include "vmx/hw/exits.h"
 #include "vmx/l1/vm.h"
 #include "vmx/hw/vmx_cpu.h"
 
@@ -57,9 +58,20 @@ u64 machine_field(u32 field)
 	return fake_get(fake_current_vmcs(), field);
 }
 
+/* Of these two, the guest's WRMSR exits, and so L0 knows of it. */
+static void note_known(struct vmcs *vmcs, u32 field, u64 value)
+{
+	if (field == VMCS_guest_pat)
+		vmcs->pat = value;
+	if (field == VMCS_guest_debugctl)
+		vmcs->debugctl = value;
+}
+
 void machine_set_field(u32 field, u64 value)
 {
 	fake_set(fake_current_vmcs(), field, value);
+	if (machine_vcpu && machine_vcpu->vmcs && machine_vcpu->vmcs->region.v == fake_current_vmcs())
+		note_known(machine_vcpu->vmcs, field, value);
 }
 
 u64 machine_field01(u32 field)
@@ -75,6 +87,14 @@ bool machine_in_l2(void)
 /* What the processor leaves in the VMCS when the guest exits. */
 static void put_exit(const struct machine_exit *e)
 {
+	u64 blocked = machine_field(VMCS_guest_interruptibility) & INTERRUPTIBILITY_MOV_SS;
+
+	/* An instruction's own exit: the guest was active, and nothing was pending but behind MOV SS. */
+	if (exit_facts(e->reason & 0xffff) & FACT_INSN) {
+		machine_set_field(VMCS_guest_activity_state, ACTIVITY_ACTIVE);
+		if (!blocked)
+			machine_set_field(VMCS_guest_pending_debug, 0);
+	}
 	machine_set_field(VMCS_exit_reason, e->reason);
 	machine_set_field(VMCS_exit_qualification, e->qualification);
 	machine_set_field(VMCS_exit_instruction_length, e->length ? e->length : 3);

@@ -10,6 +10,7 @@
 #include "kernel/msr.h"
 #include "kernel/x86.h"
 #include "tests/unit/l2_support.h"
+#include "vmx/hw/exits.h"
 
 enum { EXITS = 1500 };
 
@@ -139,7 +140,8 @@ static struct {
 static u64 value_of(unsigned int row)
 {
 	switch (row) {
-	case V12_guest_interruptibility: return rnd() % 2 ? INTERRUPTIBILITY_NMI : 0;
+	case V12_guest_interruptibility:
+		return rnd() % 2 ? 0 : rnd() % 2 ? INTERRUPTIBILITY_NMI : INTERRUPTIBILITY_MOV_SS;
 	case V12_guest_activity_state: return rnd() % 2 ? ACTIVITY_HLT : ACTIVITY_ACTIVE;
 	case V12_guest_pending_debug: return rnd() % 16;
 	case V12_guest_rflags: return RFLAGS_FIXED1 | some_of(RFLAGS_IF | RFLAGS_TF | 0x8d5);
@@ -171,6 +173,16 @@ static void let_l2_run(void)
 		    row == V12_guest_debugctl || row == V12_guest_pat)
 			machine_set_field(vmcs12_fields[row].encoding, left[row] = value_of(row));
 	machine_set_field(VMCS_preemption_timer_value, left[V12_preemption_timer_value] = (u32)rnd());
+}
+
+/* What an exit by an instruction leaves: machine.c. */
+static void settle_for(const struct machine_exit *e)
+{
+	if (!(exit_facts(e->reason) & FACT_INSN))
+		return;
+	left[V12_guest_activity_state] = ACTIVITY_ACTIVE;
+	if (!(left[V12_guest_interruptibility] & INTERRUPTIBILITY_MOV_SS))
+		left[V12_guest_pending_debug] = 0;
 }
 
 static struct machine_exit choose_exit(void)
@@ -303,11 +315,13 @@ static void one_exit(unsigned int n)
 	old.debugctl = R(guest_debugctl);
 	old.timer = R(preemption_timer_value);
 	old.entry_controls = R(entry_controls);
+	machine_set_field(VMCS_guest_dr7, rnd() % 2 ? DR7_RESET : 0x455);
 	assert_int_equal(l1_enter(n ? EXIT_VMRESUME : EXIT_VMLAUNCH), 0);
 	if (!machine_in_l2())
 		fail_msg("exit %u: the entry failed: %llx, %llx", n, (unsigned long long)R(exit_reason),
 			 (unsigned long long)R(exit_qualification));
 	let_l2_run();
+	settle_for(&e);
 	machine_exit(&e);
 	assert_false(machine_in_l2());
 	rip = machine_field01(VMCS_guest_rip);

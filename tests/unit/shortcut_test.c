@@ -12,6 +12,7 @@
 #include "kernel/x86.h"
 #include "tests/unit/l2_support.h"
 #include "vmx/exit.h"
+#include "vmx/l1/vm.h"
 #include "vmx/guest/vcpu.h"
 #include "vmx/l1/exit_msr.h"
 #include "vmx/nested/ept/vpid.h"
@@ -243,7 +244,8 @@ static void short_entries_write_what_changed(void **state UNUSED)
 		assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
 		assert_true(machine_in_l2());
 		assert_int_equal(machine_field(rows[i].field), value);
-		EXIT_NOW(.reason = EXIT_CPUID);
+		/* No instruction's own exit, which clears what is pending. */
+		EXIT_NOW(.reason = EXIT_TRIPLE_FAULT);
 		assert_int_equal(l1_vmread(rows[i].field, &found), 0);
 		assert_int_equal(found, value);
 	}
@@ -456,6 +458,59 @@ static void what_l0_writes_is_pushed(void **state UNUSED)
 	assert_int_equal(R(guest_cr0), l2_v12()->guest_cr0);
 }
 
+/* What L0 does not read again it knows, for WRMSR of it exits: of L1, and of L2 whatever L1's bitmap says. */
+static void known_msrs_exit(void **state UNUSED)
+{
+	static const u32 known[] = { MSR_IA32_PAT, MSR_IA32_DEBUGCTL, MSR_IA32_SYSENTER_CS,
+				     MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP };
+	const u8 *writes = (const u8 *)machine_vcpu->vm->msr_bitmap01 + 0x800;
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		assert_true(writes[known[i] / 8] & BIT(known[i] % 8));
+}
+
+/* L1's CPUID at `rip`, with these flags and this blocking. */
+static void skip_at(u64 rip, u64 rflags, u64 interruptibility)
+{
+	machine_set_field(VMCS_guest_rip, rip);
+	machine_set_field(VMCS_guest_rflags, rflags);
+	machine_set_field(VMCS_guest_interruptibility, interruptibility);
+	EXIT_NOW(.reason = EXIT_CPUID, .length = 2);
+}
+
+static void skips_have_their_consequences(void **state UNUSED)
+{
+	skip_at(0x1000, RFLAGS_FIXED1, 0);
+	assert_int_equal(machine_field(VMCS_guest_rip), 0x1002);
+	assert_int_equal(machine_field(VMCS_guest_pending_debug), 0);
+	skip_at(0x1000, RFLAGS_FIXED1 | RFLAGS_TF, 0);
+	assert_int_equal(machine_field(VMCS_guest_rip), 0x1002);
+	assert_int_equal(machine_field(VMCS_guest_pending_debug), PENDING_DEBUG_BS);
+	skip_at(0x1000, RFLAGS_FIXED1 | RFLAGS_RF, 0);
+	assert_int_equal(machine_field(VMCS_guest_rflags), RFLAGS_FIXED1);
+	skip_at(0x1000, RFLAGS_FIXED1, INTERRUPTIBILITY_STI | INTERRUPTIBILITY_NMI);
+	assert_int_equal(machine_field(VMCS_guest_interruptibility), INTERRUPTIBILITY_NMI);
+	skip_at(0x1000, RFLAGS_FIXED1, INTERRUPTIBILITY_MOV_SS);
+	assert_int_equal(machine_field(VMCS_guest_interruptibility), 0);
+	/* Outside 64-bit mode RIP has 32 bits. */
+	machine_set_field(VMCS_guest_cs_ar, 0xc09b);
+	skip_at(0xffffffff, RFLAGS_FIXED1, 0);
+	assert_int_equal(machine_field(VMCS_guest_rip), 1);
+	machine_set_field(VMCS_guest_cs_ar, 0xa09b);
+	skip_at(0xffffffff, RFLAGS_FIXED1, 0);
+	assert_true(machine_field(VMCS_guest_rip) == 0x100000001);
+}
+
+/* A field that L1 writes without an exit, read by an instruction that exits all the same. */
+static void fields_are_fetched_for_long_accesses(void **state UNUSED)
+{
+	start();
+	W(guest_rsp, 0x1234);
+	machine_vcpu->gpr[GPR_RDX] = VMCS_guest_rsp;
+	EXIT_NOW(.reason = EXIT_VMREAD, .info = BIT(10) | GPR_RBX << 3 | (u32)GPR_RDX << 28);
+	assert_int_equal(machine_vcpu->gpr[GPR_RBX], 0x1234);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -475,6 +530,9 @@ int main(void)
 		MACHINE_TEST_BOTH(vpids_are_flushed_when_l1_says_so),
 		MACHINE_TEST_BOTH(host_msrs_are_loaded_where_they_are_new),
 		MACHINE_TEST_BOTH(what_l0_writes_is_pushed),
+		MACHINE_TEST_BOTH(known_msrs_exit),
+		MACHINE_TEST_BOTH(skips_have_their_consequences),
+		MACHINE_TEST_BOTH(fields_are_fetched_for_long_accesses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,8 @@
 #ifndef VMX_EXIT_CR_H
 #define VMX_EXIT_CR_H
 
+#include "kernel/hw/cpu.h"
+#include "kernel/x86.h"
 #include "vmx/guest/vcpu.h"
 
 /* L1's CR0 and CR4 as L1 wrote them (vmcs01 current). */
@@ -33,6 +35,11 @@ void cr_update_masks(struct vcpu *vcpu);
 u64 cr_l1_cr4_allowed(void);
 /* The real CR0's CD and NW become those of `value`: VM entries and exits leave them alone. */
 void cr_set_cache_bits(u64 value);
+/* What they are there now. */
+static inline u64 cr_cache_bits(void)
+{
+	return read_cr0() & (CR0_CD | CR0_NW);
+}
 /* Bits that the processor needs in CR0 while any guest runs; an unrestricted guest may clear PE and PG. */
 u64 cr0_forced(void);
 

@@ -98,17 +98,17 @@ static bool write_efer(struct vcpu *vcpu, u64 value)
 	return true;
 }
 
-static bool write_pat(u64 value)
+static bool write_pat(struct vcpu *vcpu, u64 value)
 {
 	if (!pat_is_valid(value))
 		return false;
-	vmcs_write(VMCS_guest_pat, value);
+	vcpu_set_pat(vcpu, value);
 	return true;
 }
 
 /* The processor is asked again: L1 can take features away (IA32_TSX_CTRL), and an entry of L1 must not fail.
  */
-static bool write_debugctl(u64 value)
+static bool write_debugctl(struct vcpu *vcpu, u64 value)
 {
 	bool valid;
 
@@ -120,7 +120,7 @@ static bool write_debugctl(u64 value)
 	valid = wrmsr_safe(MSR_IA32_DEBUGCTL, value & ~(u64)DEBUGCTL_EFFECTIVE);
 	wrmsr(MSR_IA32_DEBUGCTL, 0);
 	if (valid)
-		vmcs_write(VMCS_guest_debugctl, value);
+		vcpu_set_debugctl(vcpu, value);
 	return valid;
 }
 
@@ -257,8 +257,8 @@ bool msr_write(struct vcpu *vcpu, u32 index, u64 value)
 	case MSR_IA32_EFER: return write_efer(vcpu, value);
 	case MSR_IA32_FS_BASE: return write_base(vcpu, REG_FS_BASE, value);
 	case MSR_IA32_GS_BASE: return write_base(vcpu, REG_GS_BASE, value);
-	case MSR_IA32_PAT: return write_pat(value);
-	case MSR_IA32_DEBUGCTL: return write_debugctl(value);
+	case MSR_IA32_PAT: return write_pat(vcpu, value);
+	case MSR_IA32_DEBUGCTL: return write_debugctl(vcpu, value);
 	case MSR_IA32_SYSENTER_CS: vmcs_write(VMCS_guest_sysenter_cs, (u32)value); return true;
 	case MSR_IA32_SYSENTER_ESP: return write_linear(VMCS_guest_sysenter_esp, value);
 	case MSR_IA32_SYSENTER_EIP: return write_linear(VMCS_guest_sysenter_eip, value);

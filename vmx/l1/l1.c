@@ -197,8 +197,8 @@ void l1_start(struct vcpu *vcpu, const struct l1_start *start)
 {
 	write_controls01(vcpu);
 	vcpu_write_host_state(vcpu);
-	vmcs_write(VMCS_guest_pat, rdmsr(MSR_IA32_PAT));
-	vmcs_write(VMCS_guest_debugctl, 0);
+	vcpu_set_pat(vcpu, rdmsr(MSR_IA32_PAT));
+	vcpu_set_debugctl(vcpu, 0);
 	vmcs_write(VMCS_guest_sysenter_cs, 0);
 	vmcs_write(VMCS_guest_sysenter_esp, 0);
 	vmcs_write(VMCS_guest_sysenter_eip, 0);

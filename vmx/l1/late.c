@@ -19,17 +19,17 @@ bool late_machine_check_is_l1s(void)
 }
 
 /*
- * L1 writes IA32_DEBUGCTL of vmcs01 by a WRMSR that does not exit, and can change afterwards which bits
- * are valid (RTM's, by IA32_TSX_CTRL). It is the only such field. The bits that the processor does not
- * take any more are cleared, as they are in the register of a processor that has lost the feature.
+ * L1 can change which bits of IA32_DEBUGCTL are valid after it has written it (RTM's, by IA32_TSX_CTRL, whose
+ * WRMSR does not exit). It is the only such field of vmcs01. The bits that the processor does not take any
+ * more are cleared, as they are in the register of a processor that has lost the feature.
  */
-static bool mend_debugctl(void)
+static bool mend_debugctl(struct vcpu *vcpu)
 {
 	u64 value = vmcs_read(VMCS_guest_debugctl), taken = msr_debugctl_taken(value);
 
 	if (taken == value)
 		return false;
-	vmcs_write(VMCS_guest_debugctl, taken);
+	vcpu_set_debugctl(vcpu, taken);
 	log_debug("IA32_DEBUGCTL of L1 was %llx, is %llx", (unsigned long long)value,
 		  (unsigned long long)taken);
 	return true;
@@ -38,7 +38,7 @@ static bool mend_debugctl(void)
 bool late_mend(struct vcpu *vcpu)
 {
 	switch (vcpu->exit_reason & 0xffff) {
-	case EXIT_ENTRY_FAIL_GUEST: return mend_debugctl();
+	case EXIT_ENTRY_FAIL_GUEST: return mend_debugctl(vcpu);
 	case EXIT_ENTRY_FAIL_MCE:
 		if (!late_machine_check_is_l1s())
 			return false;

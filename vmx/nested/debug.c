@@ -45,6 +45,11 @@ void debug_end_compare(void)
 	percpu_this()->vmcs_comparing = false;
 }
 
+void debug_known(enum vmcs_field field, u64 value)
+{
+	vmcs_compare(field, value);
+}
+
 /* vmcs02 has been made ready by little; everything that merge.c would write must be there. */
 void debug_entry(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1)
 {
@@ -61,6 +66,7 @@ void debug_entry(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_st
 	slot->last.cr0_shadow = slot->last.cr4_shadow = ~slot->last.cr0_shadow;
 	slot->last.tpr_threshold = slot->last.entry_controls = ~0ull;
 	slot->last.eptp = 0;
+	slot->vmcs02.pat = slot->vmcs02.debugctl = ~0ull;
 	percpu_this()->vmcs_comparing = true;
 	merge_vmcs02(vcpu, slot, l1);
 	regcache_flush(&slot->vmcs02.cache);

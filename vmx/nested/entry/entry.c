@@ -107,10 +107,12 @@ static struct l1_state l1_state_read(struct vcpu *vcpu, const struct vmcs12 *v12
 		l1.efer = vcpu_reg_hot(vcpu, REG_EFER);
 	if (!v12_has_entry(v12, ENTRY_LOAD_DEBUG)) {
 		l1.dr7 = vcpu_reg_hot(vcpu, REG_DR7);
-		l1.debugctl = vmcs_read(VMCS_guest_debugctl);
+		l1.debugctl = vcpu_debugctl(vcpu);
 	}
-	if (!v12_has_entry(v12, ENTRY_LOAD_PAT))
-		l1.pat = vmcs_read(VMCS_guest_pat);
+	/* The exit loads DR7, which L1 changes without one: it need not, if it is seen to be what it loads.
+	 */
+	vcpu->nested.dr7_is_reset = l1.dr7 == DR7_RESET;
+	l1.pat = vcpu_pat(vcpu);
 	return l1;
 }
 
@@ -222,9 +224,15 @@ static COLD u64 perf_global_valid(struct vcpu *vcpu)
 	return valid;
 }
 
-/* What rare checks ask of L1's processor: CPUID exits are slow, so only where vmcs12 has the feature. */
-static void describe_processor(struct vcpu *vcpu, const struct vmcs12 *v12, struct check_env *env)
+/*
+ * What rare checks ask of L1's processor: CPUID exits are slow, so only where vmcs12 has the feature. Its
+ * answer depends on vmcs01.
+ */
+static COLD void describe_processor(struct vcpu *vcpu, const struct vmcs12 *v12, struct check_env *env)
 {
+	struct vmcs *back = vcpu->vmcs;
+
+	vcpu_load_vmcs(vcpu, &vcpu->vmcs01);
 	if (v12_has_exit(v12, EXIT_LOAD_PERF_GLOBAL) || v12_has_entry(v12, ENTRY_LOAD_PERF_GLOBAL))
 		env->perf_global_valid = perf_global_valid(vcpu);
 	if (v12->guest_pending_debug & PENDING_DEBUG_BLD)
@@ -232,42 +240,49 @@ static void describe_processor(struct vcpu *vcpu, const struct vmcs12 *v12, stru
 			cpuid_l1(vcpu, CPUID_LEAF_EXTENDED_FEATURES, 0).ecx & CPUID_7_ECX_BUS_LOCK_DETECT;
 	if (v12->guest_pending_debug & PENDING_DEBUG_RTM)
 		env->has_rtm = cpuid_l1(vcpu, CPUID_LEAF_EXTENDED_FEATURES, 0).ebx & CPUID_7_EBX_RTM;
+	vcpu_load_vmcs(vcpu, back);
+}
+
+struct check_env entry_env(struct vcpu *vcpu, const struct nested_vmcs *slot)
+{
+	const struct vmcs12 *v12 = &slot->v12;
+	struct check_env env = {
+		.caps = &caps12,
+		.l1_long_mode = vcpu->nested.l1_long_mode,
+		.vmcs_link_self = slot->gpa,
+		.context = vcpu,
+		.read = read_l1,
+	};
+
+	if (unlikely(v12_has_exit(v12, EXIT_LOAD_PERF_GLOBAL) || v12_has_entry(v12, ENTRY_LOAD_PERF_GLOBAL) ||
+		     (v12->guest_pending_debug & (PENDING_DEBUG_BLD | PENDING_DEBUG_RTM))))
+		describe_processor(vcpu, v12, &env);
+	return env;
 }
 
 /* All groups that L1 wrote are checked, then merged. Where it fails L1 goes on: vmcs01 is loaded. */
 static NOINLINE enum outcome enter_fully(struct vcpu *vcpu, struct nested_vmcs *slot,
-					 const struct check_env *env, const struct l1_state *l1, bool launch)
+					 const struct l1_state *l1, bool launch)
 {
+	struct check_env env = entry_env(vcpu, slot);
 	u32 stale = stale_groups(slot);
 
-	if (!check_before_load(vcpu, slot, env, stale)) {
+	if (!check_before_load(vcpu, slot, &env, stale)) {
 		vcpu_load_vmcs(vcpu, &vcpu->vmcs01);
 		return insn_fail_entry(vcpu);
 	}
-	if (!check_state(vcpu, slot, env, stale)) {
+	if (!check_state(vcpu, slot, &env, stale)) {
 		vcpu_load_vmcs(vcpu, &vcpu->vmcs01);
 		return outcome_entry_failure(vcpu, EXIT_ENTRY_FAIL_GUEST, vcpu->nested.failure.qualification);
 	}
 	return commit(vcpu, slot, l1, launch);
 }
 
-static inline struct check_env env_of(struct vcpu *vcpu, const struct nested_vmcs *slot)
-{
-	return (struct check_env){
-		.caps = &caps12,
-		.l1_long_mode = vcpu->nested.l1_long_mode,
-		.vmcs_link_self = slot ? slot->gpa : NO_VMCS,
-		.context = vcpu,
-		.read = read_l1,
-	};
-}
-
 u32 entry_judge(struct vcpu *vcpu, const struct nested_vmcs *slot, struct check_failure *failures)
 {
-	struct check_env env = env_of(vcpu, slot);
+	struct check_env env = entry_env(vcpu, slot);
 	u32 count = 0;
 
-	describe_processor(vcpu, &slot->v12, &env);
 	count += !check_controls(&slot->v12, &env, &failures[count]);
 	count += !check_host(&slot->v12, &env, &failures[count]);
 	count += !check_guest(&slot->v12, &env, &failures[count]);
@@ -277,7 +292,6 @@ u32 entry_judge(struct vcpu *vcpu, const struct nested_vmcs *slot, struct check_
 enum outcome nested_enter(struct vcpu *vcpu, bool launch)
 {
 	struct nested_vmcs *slot = vcpu->nested.current;
-	struct check_env env = env_of(vcpu, slot);
 	struct l1_state l1;
 
 	/* SDM: VMfailInvalid if there is no current VMCS, or if it is a shadow VMCS. */
@@ -294,9 +308,8 @@ enum outcome nested_enter(struct vcpu *vcpu, bool launch)
 	/* Of vmcs01, which is left with the next line; what decides is in no row that L1 writes without an
 	 * exit. */
 	l1 = l1_state_read(vcpu, &slot->v12);
-	describe_processor(vcpu, &slot->v12, &env);
 	shadow_pull_for_entry(vcpu, slot);
-	if (likely(!launch) && likely(entry_fast(vcpu, slot, &env, &l1)))
+	if (likely(!launch) && likely(entry_fast(vcpu, slot, &l1)))
 		return OUTCOME_RESUME;
-	return enter_fully(vcpu, slot, &env, &l1, launch);
+	return enter_fully(vcpu, slot, &l1, launch);
 }

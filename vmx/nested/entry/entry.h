@@ -7,6 +7,7 @@
 #define VMX_NESTED_ENTRY_ENTRY_H
 
 #include "vmx/guest/vcpu.h"
+#include "vmx/nested/entry/check.h"
 
 /* VMLAUNCH or VMRESUME of L1, whose permission has been checked. OUTCOME_RESUME: L2 is what runs next. */
 enum outcome nested_enter(struct vcpu *vcpu, bool launch);
@@ -18,6 +19,8 @@ enum outcome nested_enter(struct vcpu *vcpu, bool launch);
 u32 entry_judge(struct vcpu *vcpu, const struct nested_vmcs *slot, struct check_failure *failures);
 /* An INIT that was held while L1 was in VMX root operation ends L2. */
 enum outcome nested_take_init(struct vcpu *vcpu);
+/* What the checks of this vmcs12 are made against. Any VMCS is current, and stays so. */
+struct check_env entry_env(struct vcpu *vcpu, const struct nested_vmcs *slot);
 /* From L1 to L2: vmcs02 becomes current, and L2 what runs next. */
 void entry_switch(struct vcpu *vcpu, struct nested_vmcs *slot);
 

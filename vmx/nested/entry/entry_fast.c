@@ -16,6 +16,7 @@
 #include "vmx/nested/entry/entry.h"
 #include "vmx/nested/entry/io_bitmaps.h"
 #include "vmx/nested/entry/merge.h"
+#include "vmx/nested/vmcs12/caps12.h"
 #include "vmx/nested/vmcs12/debug.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
 
@@ -30,6 +31,9 @@
 #define UNCHECKED_PLACES                                                                                     \
 	(PLACE(guest_rip) | PLACE(guest_rsp) | PLACE(host_rsp) | PLACE(proc_controls) |                      \
 	 PLACE(preemption_timer_value) | PLACE(guest_intr_status) | PLACE(guest_pml_index))
+
+/* Of these, what nearly every entry changes. */
+#define USUAL_PLACES (PLACE(guest_rip) | PLACE(guest_rsp) | PLACE(host_rsp))
 
 void entry_fast_prepare(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
@@ -46,41 +50,59 @@ void entry_fast_prepare(struct vcpu *vcpu, struct nested_vmcs *slot)
 }
 
 /* SDM "Checks on Guest RIP, RFLAGS, and SSP", of RIP. */
-static bool rip_valid(const struct vmcs12 *v12, const struct check_env *env)
+static inline bool rip_valid(const struct vmcs12 *v12)
 {
-	u64 above = v12->guest_rip >> env->caps->linear_bits;
+	u64 above = v12->guest_rip >> caps12.linear_bits;
 
+	if (likely(!(v12->guest_rip >> 32)))
+		return true;
 	if (!v12_has_entry(v12, ENTRY_IA32E_GUEST) || !(v12->guest_cs_ar & AR_L))
-		return !(v12->guest_rip >> 32);
-	return above == 0 || above == ~0ull >> env->caps->linear_bits;
+		return false;
+	return above == 0 || above == ~0ull >> caps12.linear_bits;
 }
 
-static bool is_valid(const struct nested_vmcs *slot, const struct check_env *env)
+static NOINLINE bool hot_state_valid(struct vcpu *vcpu, const struct nested_vmcs *slot)
 {
-	const struct vmcs12 *v12 = &slot->v12;
+	struct check_env env = entry_env(vcpu, slot);
 	struct check_failure ignored;
 
-	/* The processor's comparison with memory that L1 and L2 write. */
-	if (unlikely(v12_has_proc(v12, PROC_TPR_SHADOW) && v12->tpr_threshold))
-		return check_event_injection(v12, env, &ignored) && check_guest_hot(v12, env, &ignored);
-	if (likely(!(slot->changed & ~UNCHECKED_PLACES)))
-		return rip_valid(v12, env);
-	return check_event_injection(v12, env, &ignored) && check_guest_hot(v12, env, &ignored);
+	return check_event_injection(&slot->v12, &env, &ignored) &&
+	       check_guest_hot(&slot->v12, &env, &ignored);
 }
 
-static bool changed_little(const struct vcpu *vcpu, const struct nested_vmcs *slot)
+static inline bool is_valid(struct vcpu *vcpu, const struct nested_vmcs *slot)
 {
 	const struct vmcs12 *v12 = &slot->v12;
+
+	if (unlikely(slot->changed & ~UNCHECKED_PLACES))
+		return hot_state_valid(vcpu, slot);
+	/* The processor's comparison with memory that L1 and L2 write. */
+	if (unlikely(v12_has_proc(v12, PROC_TPR_SHADOW) && v12->tpr_threshold))
+		return hot_state_valid(vcpu, slot);
+	return likely(rip_valid(v12));
+}
+
+/* CR0.CD and NW are the register's own: the entry leaves them as L1 has them now. */
+static inline bool cache_bits_stand(const struct vmcs12 *v12)
+{
+	return !((cr_cache_bits() ^ v12->guest_cr0) & (CR0_CD | CR0_NW));
+}
+
+static inline bool changed_little(const struct nested_vmcs *slot)
+{
+	const struct vmcs12 *v12 = &slot->v12;
+	u64 changed = slot->changed;
 	u32 proc = ((u32)v12->proc_controls ^ slot->last.proc12) & ~(u32)PROC_INTERRUPT_WINDOW;
 	bool nmi = (v12->entry_intr_info & (INTR_INFO_VALID | INTR_INFO_TYPE)) ==
 		   (INTR_INFO_VALID | INTR_TYPE_NMI << INTR_INFO_TYPE_SHIFT);
 
-	return slot->fast && slot->same_in_02 && !(slot->dirty & ~(u32)(GROUP_HOT | GROUPS_SINGLE)) &&
-	       !(slot->changed & ~FAST_PLACES) && !proc && !nmi && !vcpu->nested.init_pending &&
-	       !(v12->guest_rflags & RFLAGS_VM);
+	if (!slot->fast || !slot->same_in_02 || (slot->dirty & ~(u32)(GROUP_HOT | GROUPS_SINGLE)) ||
+	    (v12->guest_rflags & RFLAGS_VM))
+		return false;
+	return likely(!(changed & ~USUAL_PLACES)) || (!(changed & ~FAST_PLACES) && !proc && !nmi);
 }
 
-static void write_state(const struct nested_vmcs *slot)
+static inline void write_state(const struct nested_vmcs *slot)
 {
 	const struct vmcs12 *v12 = &slot->v12;
 	u64 changed = slot->changed;
@@ -92,35 +114,38 @@ static void write_state(const struct nested_vmcs *slot)
 	} while (0)
 	PUT(guest_rip);
 	PUT(guest_rsp);
+	if (v12_has_pin(v12, PIN_PREEMPTION_TIMER))
+		vmcs_write_fast(VMCS_preemption_timer_value, v12->preemption_timer_value);
+	if (likely(!(changed & ~USUAL_PLACES)))
+		return;
 	PUT(guest_rflags);
 	PUT(guest_interruptibility);
 	PUT(guest_cr3);
 #undef PUT
-	if (v12_has_pin(v12, PIN_PREEMPTION_TIMER))
-		vmcs_write_fast(VMCS_preemption_timer_value, v12->preemption_timer_value);
 	if ((changed & PLACE(guest_intr_status)) && v12_has_proc2(v12, PROC2_VIRTUAL_INTERRUPT))
 		vmcs_write_fast(VMCS_guest_intr_status, v12->guest_intr_status);
 }
 
-bool entry_fast(struct vcpu *vcpu, struct nested_vmcs *slot, const struct check_env *env,
-		const struct l1_state *l1)
+bool entry_fast(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1)
 {
 	struct vmcs12 *v12 = &slot->v12;
-	u64 cr0 = cr_loaded_cr0(v12->guest_cr0);
 
-	if (unlikely(!changed_little(vcpu, slot) || cr0 != v12->guest_cr0 || !is_valid(slot, env)))
+	if (unlikely(!changed_little(slot) || !cache_bits_stand(v12) || vcpu->nested.init_pending ||
+		     !is_valid(vcpu, slot)))
 		return false;
 	entry_switch(vcpu, slot);
 	/* What it knows is of the last exit. */
 	regcache_reset(&slot->vmcs02.cache);
 	write_state(slot);
 	merge_by_control(vcpu, slot, l1);
-	if ((u32)v12->proc_controls != slot->last.proc12)
-		merge_proc_controls(vcpu, slot);
-	if (unlikely(slot->dirty & GROUPS_SINGLE))
-		merge_single_groups(vcpu, slot, slot->dirty);
-	if (v12->entry_intr_info & INTR_INFO_VALID)
-		merge_injection(vcpu, v12);
+	if (unlikely((slot->changed & ~USUAL_PLACES) | (slot->dirty & GROUPS_SINGLE))) {
+		if ((u32)v12->proc_controls != slot->last.proc12)
+			merge_proc_controls(vcpu, slot);
+		if (slot->dirty & GROUPS_SINGLE)
+			merge_single_groups(vcpu, slot, slot->dirty);
+		if (v12->entry_intr_info & INTR_INFO_VALID)
+			merge_injection(vcpu, v12);
+	}
 	bitmaps_merge(vcpu, slot);
 	io_bitmaps_merge(vcpu, slot);
 	merge_translation(vcpu, slot);

@@ -12,7 +12,6 @@
 void entry_fast_prepare(struct vcpu *vcpu, struct nested_vmcs *slot);
 /* The short way, if L1 has changed little. False: nothing has been done. The shadow VMCS is current, or
  * vmcs01. */
-bool entry_fast(struct vcpu *vcpu, struct nested_vmcs *slot, const struct check_env *env,
-		const struct l1_state *l1);
+bool entry_fast(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1);
 
 #endif

@@ -261,10 +261,10 @@ void merge_by_control(struct vcpu *vcpu, struct nested_vmcs *slot, const struct 
 	if (!known || !v12_has_entry(v12, ENTRY_LOAD_DEBUG) || !v12_has_exit(v12, EXIT_SAVE_DEBUG)) {
 		vcpu_set_reg(vcpu, REG_DR7,
 			     v12_has_entry(v12, ENTRY_LOAD_DEBUG) ? loaded_dr7(v12->guest_dr7) : l1->dr7);
-		vmcs_write(VMCS_guest_debugctl, guest_debugctl(v12, l1));
+		vcpu_set_debugctl(vcpu, guest_debugctl(v12, l1));
 	}
 	if (!known || !v12_has_entry(v12, ENTRY_LOAD_PAT) || !v12_has_exit(v12, EXIT_SAVE_PAT))
-		vmcs_write(VMCS_guest_pat, v12_has_entry(v12, ENTRY_LOAD_PAT) ? v12->guest_pat : l1->pat);
+		vcpu_set_pat(vcpu, v12_has_entry(v12, ENTRY_LOAD_PAT) ? v12->guest_pat : l1->pat);
 }
 
 /*

@@ -98,7 +98,12 @@ static enum outcome exit_decide(struct vcpu *vcpu)
 
 enum outcome nested_exit(struct vcpu *vcpu)
 {
-	enum outcome outcome = exit_decide(vcpu);
+	enum outcome outcome;
+
+	/* Most exits: L1 wants it, and there is nothing else to it. */
+	if (likely(nested_exit_is_plain(vcpu) && nested_l1_wants(vcpu)) && likely(nested_exit_is_plain(vcpu)))
+		return nested_reflect_plainly(vcpu);
+	outcome = exit_decide(vcpu);
 
 	return unlikely(outcome == OUTCOME_REFLECT) ? nested_end_l2(vcpu, outcome) : outcome;
 }

@@ -88,12 +88,10 @@ static void load_known_msrs(struct vcpu *vcpu, struct nested_vmcs *slot, const s
 		vmcs_write_fast(VMCS_guest_sysenter_cs, v12->host_sysenter_cs);
 		vmcs_write_fast(VMCS_guest_sysenter_esp, v12->host_sysenter_esp);
 		vmcs_write_fast(VMCS_guest_sysenter_eip, v12->host_sysenter_eip);
-		if (v12_has_exit(v12, EXIT_LOAD_PAT))
-			vmcs_write_fast(VMCS_guest_pat, v12->host_pat);
 	}
 	debug_end_compare();
-	if (!v12_has_exit(v12, EXIT_LOAD_PAT))
-		vmcs_write_fast(VMCS_guest_pat, inherited->pat);
+	debug_known(VMCS_guest_pat, vcpu_pat(vcpu));
+	vcpu_set_pat(vcpu, v12_has_exit(v12, EXIT_LOAD_PAT) ? v12->host_pat : inherited->pat);
 	vcpu->nested.host_known = slot;
 }
 
@@ -116,7 +114,8 @@ static void load_host_registers(struct vcpu *vcpu, struct nested_vmcs *slot,
 	if (vcpu_reg(vcpu, REG_EFER) != efer)
 		cr_set_efer(vcpu, efer);
 	cr_set_l1_cr0(vcpu, cr_loaded_cr0(v12->host_cr0));
-	vmcs_write_fast(VMCS_guest_debugctl, 0);
+	vcpu_set_debugctl(vcpu, 0);
+	debug_known(VMCS_guest_debugctl, 0);
 	load_known_msrs(vcpu, slot, inherited);
 	if (v12_has_exit(v12, EXIT_LOAD_PERF_GLOBAL))
 		msr_write(vcpu, MSR_IA32_PERF_GLOBAL_CTRL, v12->host_perf_global_ctrl);
@@ -127,12 +126,16 @@ static void load_host_registers(struct vcpu *vcpu, struct nested_vmcs *slot,
 /* SDM: "Loading Host RIP, RSP, RFLAGS, and SSP" and "Updating Non-Register State". */
 static void load_host_execution(struct vcpu *vcpu, const struct vmcs12 *v12, bool nmi_blocked)
 {
+	/* L1's last exit was by VMLAUNCH or VMRESUME, without MOV-SS blocking, and since then nobody has
+	 * written vmcs01: FACT_INSN. */
+	debug_known(VMCS_guest_activity_state, ACTIVITY_ACTIVE);
+	debug_known(VMCS_guest_pending_debug, 0);
+	if (!vcpu->nested.dr7_is_reset)
+		LOAD(DR7, DR7_RESET);
+	debug_known(VMCS_guest_dr7, DR7_RESET);
 	LOAD(RIP, v12->host_rip);
 	LOAD(RSP, v12->host_rsp);
 	LOAD(RFLAGS, RFLAGS_FIXED1);
-	LOAD(ACTIVITY, ACTIVITY_ACTIVE);
-	LOAD(PENDING_DEBUG, 0);
-	LOAD(DR7, DR7_RESET);
 	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, nmi_blocked ? INTERRUPTIBILITY_NMI : 0);
 }
 

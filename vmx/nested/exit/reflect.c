@@ -16,6 +16,7 @@
 #include "vmx/guest/outcome.h"
 #include "vmx/guest/vcpu.h"
 #include "vmx/hw/caps.h"
+#include "vmx/hw/exits.h"
 #include "vmx/nested/entry/msr_area.h"
 #include "vmx/nested/entry/timer.h"
 #include "vmx/nested/entry/tpr.h"
@@ -24,6 +25,7 @@
 #include "vmx/nested/exit/leave.h"
 #include "vmx/nested/explain/fail.h"
 #include "vmx/nested/vmcs12/caps12.h"
+#include "vmx/nested/vmcs12/debug.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
 #include "vmx/l1/exit_msr.h"
 
@@ -69,10 +71,11 @@ static void save_by_control(struct vcpu *vcpu, struct nested_vmcs *slot, u64 efe
 
 	if (v12_has_exit(v12, EXIT_SAVE_DEBUG)) {
 		v12->guest_dr7 = vcpu_reg_hot(vcpu, REG_DR7);
-		v12->guest_debugctl = vmcs_read(VMCS_guest_debugctl);
+		v12->guest_debugctl = vcpu_debugctl(vcpu);
+		debug_known(VMCS_guest_debugctl, v12->guest_debugctl);
 	}
 	if (v12_has_exit(v12, EXIT_SAVE_PAT))
-		v12->guest_pat = vmcs_read(VMCS_guest_pat);
+		v12->guest_pat = vcpu_pat(vcpu);
 	if (v12_has_exit(v12, EXIT_SAVE_EFER))
 		v12->guest_efer = efer;
 	if (v12_has_exit(v12, EXIT_SAVE_PREEMPTION_TIMER) && v12_has_pin(v12, PIN_PREEMPTION_TIMER))
@@ -87,20 +90,37 @@ static u64 interruptibility_at_exit(const struct nested_vmcs *slot, u64 now)
 	return slot->last.nmi_blocked ? now | INTERRUPTIBILITY_NMI : now;
 }
 
+/* What an exit saves of the register cache's; a plain one has none of them in the cache but RIP. */
+#define SAVED_REGS                                                                                           \
+	(BIT(REG_RSP) | BIT(REG_RFLAGS) | BIT(REG_CR0) | BIT(REG_CR3) | BIT(REG_CR4) | BIT(REG_CS_AR) |      \
+	 BIT(REG_SS_AR) | BIT(REG_ACTIVITY) | BIT(REG_INTERRUPTIBILITY) | BIT(REG_PENDING_DEBUG) |           \
+	 BIT(REG_EFER) | BIT(REG_IDT_VECTORING_INFO))
+
+/*
+ * A field of vmcs02 that is being left: what the cache knows, be it dirty, else the VMCS. The cache learns
+ * nothing. Plain exits are counted together: counters.plain_exits.
+ */
+static ALWAYS_INLINE u64 saved_reg(struct vcpu *vcpu, enum reg reg, bool plain)
+{
+	const struct reg_batch batch = vcpu_reg_batch(vcpu);
+
+	return plain ? regcache_read_past(batch.cache, reg) : reg_batch_peek(&batch, reg);
+}
+
 /*
  * SDM "Saving Guest State".  CR0 and CR4 of vmcs02 are L2's own: L0 may
  * intercept their bits, but never runs L2 with other ones.  PDPTEs mean
  * something only with EPT12 and PAE paging, and are "undefined" otherwise:
  * then L1's values stay.  Returns L2's IA32_EFER.
+ * Of a `plain` exit, FACT_INSN says what need not be read.
  */
-static u64 save_guest_state(struct vcpu *vcpu, struct nested_vmcs *slot)
+static ALWAYS_INLINE u64 save_guest_state(struct vcpu *vcpu, struct nested_vmcs *slot, bool plain)
 {
 	struct vmcs12 *v12 = &slot->v12;
-	const struct reg_batch batch = vcpu_reg_batch(vcpu);
-	u64 efer;
+	u64 efer, interruptibility;
 
-#define GET(reg) reg_batch_peek(&batch, REG_##reg)
-	KEEP(guest_rip, GET(RIP));
+#define GET(reg) saved_reg(vcpu, REG_##reg, plain)
+	KEEP(guest_rip, plain ? regcache_value(&slot->vmcs02.cache, REG_RIP) : GET(RIP));
 	KEEP(guest_rsp, GET(RSP));
 	KEEP(guest_rflags, GET(RFLAGS));
 	KEEP(guest_cr0, GET(CR0));
@@ -108,11 +128,17 @@ static u64 save_guest_state(struct vcpu *vcpu, struct nested_vmcs *slot)
 	KEEP(guest_cr4, GET(CR4));
 	KEEP(guest_cs_ar, GET(CS_AR));
 	KEEP(guest_ss_ar, GET(SS_AR));
-	KEEP(guest_activity_state, GET(ACTIVITY));
-	KEEP(guest_interruptibility, interruptibility_at_exit(slot, GET(INTERRUPTIBILITY)));
+	KEEP(guest_activity_state, plain ? ACTIVITY_ACTIVE : GET(ACTIVITY));
+	interruptibility = GET(INTERRUPTIBILITY);
+	KEEP(guest_interruptibility, interruptibility_at_exit(slot, interruptibility));
 	if (unlikely(slot->last.nmi_blocked))
 		slot->changed |= PLACE(guest_interruptibility);
-	v12->guest_pending_debug = GET(PENDING_DEBUG);
+	v12->guest_pending_debug =
+		plain && likely(!(interruptibility & INTERRUPTIBILITY_MOV_SS)) ? 0 : GET(PENDING_DEBUG);
+	if (plain) {
+		debug_known(VMCS_guest_activity_state, ACTIVITY_ACTIVE);
+		debug_known(VMCS_guest_pending_debug, v12->guest_pending_debug);
+	}
 	efer = GET(EFER);
 #undef GET
 	if (v12_has_proc2(v12, PROC2_EPT) && (v12->guest_cr0 & CR0_PG) && (v12->guest_cr4 & CR4_PAE) &&
@@ -134,13 +160,10 @@ static u64 save_guest_state(struct vcpu *vcpu, struct nested_vmcs *slot)
 }
 
 /* vmcs02 is current: what L1 takes over from L2. */
-static struct inherited inherit_from_l2(const struct vmcs12 *v12, u64 efer)
+static inline struct inherited inherit_from_l2(const struct vcpu *vcpu, u64 efer)
 {
-	struct inherited inherited = { .efer = efer };
-
-	if (!v12_has_exit(v12, EXIT_LOAD_PAT))
-		inherited.pat = vmcs_read(VMCS_guest_pat);
-	return inherited;
+	debug_known(VMCS_guest_pat, vcpu_pat(vcpu));
+	return (struct inherited){ .efer = efer, .pat = vcpu_pat(vcpu) };
 }
 
 /*
@@ -148,13 +171,16 @@ static struct inherited inherit_from_l2(const struct vmcs12 *v12, u64 efer)
  * do not affect it".  With virtual NMIs the blocking that L2 knows is not
  * L1's, and NMIs were not blocked; without them it is the same one.
  */
-static bool nmi_blocked_after(const struct vmcs12 *v12, const struct exit_record *record)
+static inline bool nmi_blocked_after(const struct vmcs12 *v12, const struct exit_record *record)
 {
-	if (record->reason == EXIT_EXCEPTION_NMI &&
+	if (record && record->reason == EXIT_EXCEPTION_NMI &&
 	    (record->intr_info & INTR_INFO_TYPE) >> INTR_INFO_TYPE_SHIFT == INTR_TYPE_NMI)
 		return true;
 	return !v12_has_pin(v12, PIN_VIRTUAL_NMIS) && (v12->guest_interruptibility & INTERRUPTIBILITY_NMI);
 }
+
+/* A row of exit information gets a value, likewise. */
+#define TELL(field, value) KEEP(field, (u64)(value))
 
 /* SDM: "Recording VM-Exit Information and Updating VM-Entry Control Fields".  Guest state has been saved. */
 static void save_record(struct vcpu *vcpu, struct nested_vmcs *slot, const struct exit_record *record)
@@ -162,13 +188,6 @@ static void save_record(struct vcpu *vcpu, struct nested_vmcs *slot, const struc
 	struct vmcs12 *v12 = &slot->v12;
 	u64 vectoring;
 
-#define TELL(field, value)                                                                                   \
-	do {                                                                                                 \
-		if (v12->field != (value)) {                                                                 \
-			v12->field = (value);                                                                \
-			slot->to_push |= PLACE(field);                                                       \
-		}                                                                                            \
-	} while (0)
 	TELL(exit_reason, record->reason);
 	TELL(exit_qualification, record->qualification);
 	TELL(exit_intr_info, record->intr_info);
@@ -190,10 +209,31 @@ static void save_record(struct vcpu *vcpu, struct nested_vmcs *slot, const struc
 	TELL(idt_vectoring_info, vectoring);
 	if (unlikely((vectoring & INTR_INFO_VALID) && (vectoring & INTR_INFO_ERROR_CODE)))
 		TELL(idt_vectoring_error_code, vcpu_reg_hot(vcpu, REG_IDT_VECTORING_ERROR_CODE));
-#undef TELL
 }
 
-enum outcome nested_reflect(struct vcpu *vcpu, const struct exit_record *record)
+/* The same of a plain exit: exit_record_hardware() and save_record() in one. */
+static inline void save_plain_record(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	struct vmcs12 *v12 = &slot->v12;
+	u32 facts = exit_facts_table[vcpu->exit_reason];
+
+	TELL(exit_reason, vcpu->exit_reason);
+	TELL(exit_qualification, facts & FACT_QUAL ? vcpu_reg_hot(vcpu, REG_EXIT_QUALIFICATION) : 0);
+	TELL(exit_intr_info, 0);
+	TELL(exit_instruction_length, vcpu_reg_hot(vcpu, REG_EXIT_INSTRUCTION_LENGTH));
+	if (facts & (FACT_INFO | FACT_LINEAR)) {
+		if (facts & FACT_INFO)
+			TELL(exit_instruction_info, vcpu_reg_hot(vcpu, REG_EXIT_INSTRUCTION_INFO));
+		if (facts & FACT_LINEAR)
+			TELL(guest_linear_address, vcpu_reg_hot(vcpu, REG_GUEST_LINEAR_ADDRESS));
+	}
+	TELL(entry_intr_info, v12->entry_intr_info & ~INTR_INFO_VALID);
+	TELL(idt_vectoring_info, 0);
+	debug_known(VMCS_idt_vectoring_info, 0);
+}
+
+/* `record` NULL: a plain exit. */
+static ALWAYS_INLINE enum outcome reflect(struct vcpu *vcpu, const struct exit_record *record)
 {
 	struct nested_vmcs *slot = vcpu->nested.current;
 	struct vmcs12 *v12 = &slot->v12;
@@ -201,14 +241,17 @@ enum outcome nested_reflect(struct vcpu *vcpu, const struct exit_record *record)
 
 	ASSERT(vcpu->nested.in_l2 && vcpu->vmcs == &slot->vmcs02);
 	vcpu->nested.counters.reflections++;
-	inherited = inherit_from_l2(v12, save_guest_state(vcpu, slot));
-	save_record(vcpu, slot, record);
+	inherited = inherit_from_l2(vcpu, save_guest_state(vcpu, slot, !record));
+	if (record)
+		save_record(vcpu, slot, record);
+	else
+		save_plain_record(vcpu, slot);
 	inherited.nmi_blocked = nmi_blocked_after(v12, record);
 	if (v12->exit_msr_store_count &&
 	    msr_area_store(vcpu, v12->exit_msr_store_addr, (u32)v12->exit_msr_store_count))
 		return nested_vmx_abort(vcpu, slot, VMX_ABORT_STORE_MSR);
 	/* L2 went to long mode by itself, but L1 is to be a 32-bit host. */
-	if ((inherited.efer & EFER_LMA) && !v12_has_exit(v12, EXIT_HOST_64))
+	if (unlikely(!v12_has_exit(v12, EXIT_HOST_64)) && (inherited.efer & EFER_LMA))
 		return nested_vmx_abort(vcpu, slot, VMX_ABORT_HOST_LONG_MODE);
 	nested_leave_l2(vcpu);
 	/*
@@ -220,6 +263,26 @@ enum outcome nested_reflect(struct vcpu *vcpu, const struct exit_record *record)
 	return nested_load_host_state(vcpu, slot, &inherited);
 }
 
+enum outcome nested_reflect(struct vcpu *vcpu, const struct exit_record *record)
+{
+	return reflect(vcpu, record);
+}
+
+bool nested_exit_is_plain(const struct vcpu *vcpu)
+{
+	const struct vmcs *vmcs02 = vcpu->vmcs;
+
+	return vcpu->exit_reason < EXIT_REASON_COUNT && (exit_facts_table[vcpu->exit_reason] & FACT_INSN) &&
+	       !(vcpu->attention | (vmcs02->state ^ VMCS_LAUNCHED) |
+		 regcache_has_any(&vmcs02->cache, SAVED_REGS));
+}
+
+enum outcome nested_reflect_plainly(struct vcpu *vcpu)
+{
+	vcpu->counters.plain_exits++;
+	return reflect(vcpu, NULL);
+}
+
 /* ---- entries that failed ---- */
 
 /* vmcs01 is current: no state of L2's has been loaded, L1 keeps its own. */
@@ -227,7 +290,7 @@ static struct inherited inherit_from_l1(struct vcpu *vcpu)
 {
 	return (struct inherited){
 		.efer = vcpu_reg_hot(vcpu, REG_EFER),
-		.pat = vmcs_read(VMCS_guest_pat),
+		.pat = vcpu_pat(vcpu),
 	};
 }
 
@@ -266,7 +329,7 @@ COLD enum outcome nested_entry_failure(struct vcpu *vcpu, u32 reason, u64 qualif
 	slot->v12.exit_qualification = qualification;
 	slot->to_push |= PLACE(exit_reason) | PLACE(exit_qualification);
 	if (loaded)
-		inherited = inherit_from_l2(&slot->v12, vcpu_reg(vcpu, REG_EFER));
+		inherited = inherit_from_l2(vcpu, vcpu_reg(vcpu, REG_EFER));
 	cancel_entry(vcpu, slot);
 	if (!loaded)
 		inherited = inherit_from_l1(vcpu);

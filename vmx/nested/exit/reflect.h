@@ -11,6 +11,12 @@
 
 /* L2 ends: vmcs02 -> vmcs12, L1's host state -> vmcs01, MSR lists; a failure there is a VMX abort. */
 enum outcome nested_reflect(struct vcpu *vcpu, const struct exit_record *record);
+/*
+ * The same of the exit in hand, if it is a plain one: an instruction's (FACT_INSN), nothing waits, and nobody
+ * has read or written what an exit saves.
+ */
+bool nested_exit_is_plain(const struct vcpu *vcpu);
+enum outcome nested_reflect_plainly(struct vcpu *vcpu);
 /* The same for a VM entry that fails after the control and host checks (reasons 33, 34 with bit 31): guest
  * state is not saved. vmcs01 or vmcs02 may be loaded.  */
 enum outcome nested_entry_failure(struct vcpu *vcpu, u32 reason, u64 qualification);
