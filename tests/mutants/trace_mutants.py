@@ -3,6 +3,7 @@
 from mutant import Mutant
 
 TRACE, RING, OUT, CRASH = "vmx/guest/exit_trace.c", "kernel/log_ring.c", "vmx/read_out.c", "vmx/crash.c"
+SHOW = "vmx/monitor/show_trace.c"
 READ, SLICES = "tools/trace/read.py", "tools/trace/slices.py"
 
 MUTANTS = [
@@ -32,6 +33,9 @@ MUTANTS = [
     Mutant("crash-shows-any-stack", CRASH,
            [("\tif (!frame.rsp || frame.rsp >= top || top - frame.rsp > STACK_BYTES_MAX)\n", "\tif (!top)\n")],
            "trace: a_panic_tells_it"),
+    Mutant("log-shows-all", SHOW, [("\tskip = lines - MIN(lines, wanted);\n", "\tskip = 0;\n")], "monitor: the_log_is_shown"),
+    Mutant("trace-dumps-more", SHOW, [("end - MIN(end - first, count); i < end", "first; i < end && count")],
+           "monitor: the_trace_is_dumped"),
     Mutant("trace-tool-believes-all", READ, [("        if not is_sound(event):\n", "        if False:\n")],
            host="test_trace: test_what_is_no_event"),
     Mutant("trace-tool-counts-twice", READ, [("newest[event.exit, event.number] = event",

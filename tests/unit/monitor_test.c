@@ -510,13 +510,54 @@ static void the_last_exits_are_listed(void **state UNUSED)
 	assert_non_null(strstr(said, "-1 L1 PREEMPTION_TIMER "));
 }
 
+/* With trace=: lines for socle-trace, of complete events; a pause keeps what there was. */
+static void the_trace_is_dumped(void **state UNUSED)
+{
+	static char before[sizeof(said)];
+
+	for (int i = 0; i < 4; i++)
+		EXIT_NOW(.reason = EXIT_CPUID, .length = 2);
+	assert_non_null(strstr(type("trace dump 2\r"), "trace: form 1 build-id "));
+	assert_non_null(strstr(said, "\ntrace: 0 "));
+	assert_null(strstr(strstr(strstr(said, "\ntrace: 0 ") + 1, "\ntrace: 0 ") + 1, "\ntrace: 0 "));
+	assert_non_null(strstr(type("trace off\r"), "running> "));
+	strcpy(before, strstr(type("trace dump\r"), "trace: form"));
+	EXIT_NOW(.reason = EXIT_CPUID, .length = 2);
+	assert_string_equal(strstr(type("trace dump\r"), "trace: form"), before);
+	/* the last exits in brief go on */
+	assert_non_null(strstr(type("trace 8\r"), "L1 CPUID"));
+	type("trace on\r");
+	EXIT_NOW(.reason = EXIT_CPUID, .length = 2);
+	assert_string_not_equal(strstr(type("trace dump\r"), "trace: form"), before);
+}
+
+static void without_trace_nothing_is_dumped(void **state UNUSED)
+{
+	assert_non_null(strstr(type("trace dump\r"), "trace: form 1 "));
+	assert_null(strstr(said, "trace: 0 "));
+	assert_non_null(strstr(type("trace on\r"), "error: say trace=on"));
+}
+
+static void the_log_is_shown(void **state UNUSED)
+{
+	log_info("first of three");
+	log_info("second of three");
+	log_info("third of three");
+	assert_non_null(strstr(type("log 2\r"), "second of three"));
+	assert_non_null(strstr(said, "third of three"));
+	assert_null(strstr(said, "first of three"));
+	assert_non_null(strstr(type("log\r"), "first of three"));
+	assert_null(strstr(type("log 0\r"), "of three"));
+}
+
 /* Each is answered by how it is said. */
 static void what_is_said_wrongly_is_refused(void **state UNUSED)
 {
-	static const char *const lines[] = { "msr\r",	     "msr 100000000\r", "io 10000\r",  "io 80.x\r",
-					     "io 80 100\r",  "trace x\r",	"trace 1 2\r", "ept 13 0\r",
-					     "ept 01\r",     "walk\r",		"walk g\r",    "x/1z 0\r",
-					     "x/1q gpa:g\r", "x/1q\r" };
+	static const char *const lines[] = {
+		"msr\r",       "msr 100000000\r", "io 10000\r",	  "io 80.x\r",	"io 80 100\r", "trace x\r",
+		"trace 1 2\r", "trace dump x\r",  "log x\r",	  "ept 13 0\r", "ept 01\r",    "walk\r",
+		"walk g\r",    "x/1z 0\r",	  "x/1q gpa:g\r", "x/1q\r"
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
 		if (!strstr(type(lines[i]), "error: "))
@@ -622,6 +663,9 @@ int main(void)
 		WITH(broken_rules_are_marked),
 		WITH(tables_are_walked),
 		WITH(the_last_exits_are_listed),
+		MACHINE_TEST_BEFORE(the_trace_is_dumped, "monitor=com2 trace=4K", plug),
+		WITH(without_trace_nothing_is_dumped),
+		WITH(the_log_is_shown),
 		WITH(what_is_said_wrongly_is_refused),
 		WITH(stop_holds_until_go),
 		WITH(ports_are_written_on_request_alone),
