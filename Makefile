@@ -200,7 +200,7 @@ EPOCH = $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null ||
 kit: setup-dist
 	@$(MAKE) --no-print-directory elf guest-tests
 	@SOURCE_DATE_EPOCH=$(EPOCH) $(PYTHON) tools/kit/pack.py --build $(O) --version $(or $(KIT_VERSION),$(VERSION)) \
-		$(if $(KIT_MODELS),--models $(KIT_MODELS))
+		$(if $(KIT_MODELS),--models $(KIT_MODELS)) $(if $(KIT_IMAGES),--images $(KIT_IMAGES))
 
 # What a release consists of; Debian packages.
 dist: setup-dist
@@ -325,7 +325,7 @@ help:
 #h                        (RULES=FILE says what may differ; docs/compare.md)
 #h   make kit             build/socle-kit-*.tar.gz: the guest tests for any machine that gives its guests VMX, with a runner
 #h                        (tools/kit/README.md; the first time some minutes, to ask the bare processor; KIT_MODELS=haswell
-#h                        for fewer models than four)
+#h                        for fewer models than four, KIT_IMAGES=basic for fewer images)
 #h   make dist            a release: image, symbols, ISO, man page, checksums; the same sources make the same bytes
 #h   make deb             Debian packages, socle and socle-tools, into build/deb
 #h   make site            build/site/html: README.md and docs/ as pages, with pictures

@@ -87,7 +87,9 @@ class Platform:
             return run(None, folder, command=command, **settings)
         name = "/boot/%s.elf" % image.name
         if self.accel == "socle":
-            commands = ["multiboot2 /boot/socle.elf" + quoted(self.args.options), "module2 " + name + quoted(words)]
+            # as text, for a mode of pixels is what the VGA BIOS of Debian's Bochs 2.7 does not survive; multiboot2 sets it, too
+            commands = ["multiboot2 /boot/socle.elf" + quoted(self.args.options), "set gfxpayload=text",
+                        "module2 " + name + quoted(words)]
         else:
             commands = ["multiboot " + name + quoted(words)]
         commands = ["terminal_output serial", "echo '%s'" % machine.BOOT_MARKER, *commands, "boot"]
