@@ -70,6 +70,7 @@ static void short_entries_are_checked(void **state UNUSED)
 	W(tpr_threshold, 3);
 	fake_memory[M_SPARE + 0x20000 + 0x80] = 0x40;
 	settle();
+	refuse(VMCS_guest_rip, BIT(60), 0);
 	fake_memory[M_SPARE + 0x20000 + 0x80] = 0x20;
 	assert_int_equal(l1_enter(EXIT_VMRESUME), VMXERR_ENTRY_CONTROLS);
 }
