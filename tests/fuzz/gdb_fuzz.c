@@ -26,6 +26,7 @@ static u32 at_end;
 static u8 scratch, sum;
 static u32 digits; /* of the reply's checksum that are still to come */
 static bool in_reply;
+static bool is_open; /* the port's speed has been set */
 
 /* Behind the input gdb goes away, as often as it takes. */
 static u8 next_byte(void)
@@ -85,7 +86,7 @@ static bool port_out(u16 port, unsigned int size, u32 value)
 	(void)size;
 	if (port == UART_PORT + 7)
 		scratch = (u8)value;
-	if (port != UART_PORT)
+	if (port != UART_PORT || !is_open)
 		return true;
 	if (digits) {
 		digits--;
@@ -115,6 +116,7 @@ static void start(void)
 	machine_init("gdb=com2");
 	fake_port_in = port_in;
 	fake_port_out = port_out;
+	is_open = true;
 	l1_run_l2();
 	fake_snapshot();
 	started = true;
