@@ -4,16 +4,13 @@ import re
 
 import pytest
 from conftest import boot, guest_image, show
-from test_monitor import SETTINGS, Monitored, results, value
-
-STOPPED = rb"(stopped|running)> $"
+from monitored import SETTINGS, Monitored, results, value
 
 
 def await_stop(run, command):
     """What is said when the guest has come to what `command` waits for."""
-    run.terminal.send(command + "\r")
-    run.terminal.expect(rb"\n((?:breakpoint|step)[^\r\n]*)\r?\nstopped> $")
-    return run.terminal.match.group(1).decode("ascii")
+    run.type(command + "\r")
+    return run.expect(r"\n((?:breakpoint|step:)[^\n]*)\nstopped> $").group(1)
 
 
 def registers(run):
@@ -26,8 +23,8 @@ def test_break_and_step(level, counter, test, cpus):
     args = "tests=" + test
     bare = boot(guest_image("monitored"), l1_args=args, bare=True, cpus=cpus, **SETTINGS)
     run = Monitored("break-%d" % level, args, cpus=cpus)
-    run.terminal.expect(STOPPED)
-    assert run.began.wait(120)
+    run.expect(r"running> $")
+    run.await_line(" begins")
     assert run.ask("stop")[1] == "stopped"
     run.ask("cpu 0")
     here = value(registers(run), "rip")
