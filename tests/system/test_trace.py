@@ -240,6 +240,7 @@ def test_the_page_says_where_the_cost_is(recorded):
     trip = next(row for row in page["trips"] if row[0] == "CPUID")
     # INVEPT, six VMWRITEs that are not shadowed, VMRESUME, and VMREADs
     assert trip[1] == str(ROUNDS) and float(trip[2]) >= 8 and "INVEPT 1.00" in trip[6], trip
-    assert [row[1] for row in page["places"][1:3]] == ["vmwrite", "vmread"], page["places"][:4]
+    # VMRESUME beside them: what each costs is Socle's to change
+    assert {"vmwrite", "vmread"} < {row[1] for row in page["places"][1:4]}, page["places"][:4]
     assert ["L1", "forget_translations", str(ROUNDS)] in [row[:3] for row in page["places"]]
     assert ["L1", "VMWRITE", "host_tr_selector"] in [row[:3] for row in page["kinds"][1:13]], page["kinds"]
