@@ -421,10 +421,15 @@ static void socle_speaks_as_the_port_was(void **state UNUSED)
 	/* and is asked with DLAB set */
 	l1_out(UART_MCR, 0);
 	l1_out(UART_LCR, 0x83);
+	l1_out(UART_DATA, 0x60);
 	switch_over();
 	assert_non_null(strstr(terminal(), "the monitor's"));
 	assert_int_equal(U.lcr, 0x83);
-	assert_int_equal(U.divisor, 1);
+	assert_int_equal(U.divisor, 0x60);
+	assert_int_equal(U.count, 0);
+	/* what stands in the divisor has not been typed */
+	assert_null(strchr(terminal(), '`'));
+	assert_int_equal(U.wrong, 0);
 }
 
 /* A new speed of L1's is Socle's too. */
