@@ -58,6 +58,16 @@ static inline enum hw_vmx_result hw_vmptrld(u64 pa)
 	return hw_vmx_result_make(cf, zf);
 }
 
+/* The same of an address in memory, where only success matters: one flag condition. */
+static inline bool hw_vmptrld_ok(const u64 *pa)
+{
+	bool ok;
+
+	HW_COUNT(VMPTRLD);
+	__asm__ volatile("vmptrld %1" : "=@cca"(ok) : "m"(*pa) : "memory");
+	return ok;
+}
+
 static inline enum hw_vmx_result hw_vmread(u64 field, u64 *value)
 {
 	bool cf, zf;

@@ -78,7 +78,7 @@ SEEDS = [
     Mutant("role-without-smep", "mm/guest_walk.c", [("(cr4 & CR4_SMEP ? WALK_SMEP : 0)", "0u")],
            "walk: the_role_has_every_bit"),
     Mutant("host-pdptes-not-loaded", HOST,
-           [("\tif (vcpu_is_pae_paging(vcpu) && guest_load", "\tif (vcpu_is_long_mode(vcpu) && guest_load")],
+           [("\tif (unlikely(host_pae_paging(v12)) && guest_load", "\tif (vcpu_is_long_mode(vcpu) && guest_load")],
            None, "legacy: exit_changes_pae"),
     # L2's own role, while L0 handles its writes.
     Mutant("l1s-bits-of-cr4-given-to-l2", "vmx/nested/entry/guest2.c",

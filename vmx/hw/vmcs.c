@@ -30,6 +30,6 @@ void vmcs_clear(struct vmcs *vmcs)
 
 void vmcs_load(struct vmcs *vmcs)
 {
-	if (unlikely(hw_vmptrld(vmcs->region.v) != HW_VMX_OK))
+	if (unlikely(!hw_vmptrld_ok(&vmcs->region.v)))
 		panic("VMPTRLD of %llx failed", (unsigned long long)vmcs->region.v);
 }

@@ -77,6 +77,14 @@ void cr_set_l1_cr0(struct vcpu *vcpu, u64 value)
 	vcpu->l1.cr0_shadow = value;
 }
 
+void cr_show_l1(struct vcpu *vcpu, u64 cr0, u64 cr4)
+{
+	if (unlikely(vcpu->l1.cr0_shadow != cr0))
+		vmcs_write(VMCS_cr0_read_shadow, vcpu->l1.cr0_shadow = cr0);
+	if (unlikely(vcpu->l1.cr4_shadow != cr4))
+		vmcs_write(VMCS_cr4_read_shadow, vcpu->l1.cr4_shadow = cr4);
+}
+
 void cr_set_l1_cr4(struct vcpu *vcpu, u64 value)
 {
 	ASSERT(vcpu->vmcs == &vcpu->vmcs01);

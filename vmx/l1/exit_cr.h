@@ -24,6 +24,8 @@ void cr_set_l1_cr0(struct vcpu *vcpu, u64 value);
  */
 u64 cr_loaded_cr0(u64 field);
 void cr_set_l1_cr4(struct vcpu *vcpu, u64 value);
+/* The second half of both: vmcs01's guest fields have been written, CR0.CD and NW are the register's. */
+void cr_show_l1(struct vcpu *vcpu, u64 cr0, u64 cr4);
 /* IA32_EFER of the guest that runs now, with the VM-entry control "IA-32e mode guest" following LMA. */
 void cr_set_efer(struct vcpu *vcpu, u64 value);
 /*

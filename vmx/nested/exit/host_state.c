@@ -17,6 +17,7 @@
 #include "vmx/nested/exit/leave.h"
 #include "vmx/nested/vmcs12/debug.h"
 #include "vmx/nested/vmcs12/shadow.h"
+#include "vmx/hw/caps.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
 #include "vmx/l1/exit_cr.h"
 #include "vmx/l1/exit_msr.h"
@@ -36,8 +37,8 @@
 
 /* What of L1's the cache of vmcs01 may go on to know over an exit of L2's: all that LOAD() does not write. */
 #define KEPT_REGS                                                                                            \
-	(BIT(REG_CR0) | BIT(REG_CR3) | BIT(REG_CR4) | BIT(REG_EFER) | BIT(REG_INTERRUPTIBILITY) |            \
-	 BIT(REG_PDPTE0) | BIT(REG_PDPTE1) | BIT(REG_PDPTE2) | BIT(REG_PDPTE3))
+	(BIT(REG_EFER) | BIT(REG_INTERRUPTIBILITY) | BIT(REG_PDPTE0) | BIT(REG_PDPTE1) | BIT(REG_PDPTE2) |   \
+	 BIT(REG_PDPTE3))
 
 /* A null selector makes a data segment unusable; FS and GS keep their base even then. */
 static u32 data_rights(u64 selector)
@@ -96,24 +97,24 @@ static void load_known_msrs(struct vcpu *vcpu, struct nested_vmcs *slot, const s
 }
 
 /*
- * SDM "Loading Host Control Registers, Debug Registers, and MSRs".  CR4 and
- * EFER before CR0: who looks at CR0.PG finds the mode complete.
+ * SDM "Loading Host Control Registers, Debug Registers, and MSRs".
  */
 static void load_host_registers(struct vcpu *vcpu, struct nested_vmcs *slot,
 				const struct inherited *inherited)
 {
 	const struct vmcs12 *v12 = &slot->v12;
-	u64 efer = inherited->efer & ~(EFER_LMA | EFER_LME);
+	u64 efer = inherited->efer & ~(EFER_LMA | EFER_LME), cr0 = cr_loaded_cr0(v12->host_cr0);
 
 	if (v12_has_exit(v12, EXIT_HOST_64))
 		efer |= EFER_LMA | EFER_LME;
 	if (v12_has_exit(v12, EXIT_LOAD_EFER))
 		efer = v12->host_efer;
-	vcpu_set_reg(vcpu, REG_CR3, v12->host_cr3);
-	cr_set_l1_cr4(vcpu, v12->host_cr4);
-	if (vcpu_reg(vcpu, REG_EFER) != efer)
+	LOAD(CR3, v12->host_cr3);
+	LOAD(CR4, v12->host_cr4 | vmx_caps.cr4_fixed0);
+	LOAD(CR0, cr0 | cr0_forced());
+	cr_show_l1(vcpu, cr0, v12->host_cr4);
+	if (vcpu_reg_hot(vcpu, REG_EFER) != efer)
 		cr_set_efer(vcpu, efer);
-	cr_set_l1_cr0(vcpu, cr_loaded_cr0(v12->host_cr0));
 	vcpu_set_debugctl(vcpu, 0);
 	debug_known(VMCS_guest_debugctl, 0);
 	load_known_msrs(vcpu, slot, inherited);
@@ -137,6 +138,12 @@ static void load_host_execution(struct vcpu *vcpu, const struct vmcs12 *v12, boo
 	LOAD(RSP, v12->host_rsp);
 	LOAD(RFLAGS, RFLAGS_FIXED1);
 	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, nmi_blocked ? INTERRUPTIBILITY_NMI : 0);
+}
+
+/* A host in VMX operation has paging on, and its mode is that of the control. */
+static bool host_pae_paging(const struct vmcs12 *v12)
+{
+	return !v12_has_exit(v12, EXIT_HOST_64) && (v12->host_cr4 & CR4_PAE);
 }
 
 static COLD enum rule abort_rule(enum vmx_abort code)
@@ -191,7 +198,7 @@ enum outcome nested_load_host_state(struct vcpu *vcpu, struct nested_vmcs *slot,
 	load_host_registers(vcpu, slot, inherited);
 	load_host_execution(vcpu, v12, inherited->nmi_blocked);
 	/* SDM "Checking and Loading Host Page-Directory-Pointer-Table Entries". */
-	if (vcpu_is_pae_paging(vcpu) && guest_load_pdptes(vcpu, v12->host_cr3) != OUTCOME_NONE)
+	if (unlikely(host_pae_paging(v12)) && guest_load_pdptes(vcpu, v12->host_cr3) != OUTCOME_NONE)
 		return nested_vmx_abort(vcpu, slot, VMX_ABORT_HOST_PDPTE);
 	if (v12->exit_msr_load_count &&
 	    msr_area_load(vcpu, v12->exit_msr_load_addr, (u32)v12->exit_msr_load_count, false))

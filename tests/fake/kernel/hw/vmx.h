@@ -13,6 +13,11 @@ enum hw_vmx_result hw_vmxon(u64 pa);
 void hw_vmcall(u32 number, u32 argument);
 enum hw_vmx_result hw_vmclear(u64 pa);
 enum hw_vmx_result hw_vmptrld(u64 pa);
+static inline bool hw_vmptrld_ok(const u64 *pa)
+{
+	return hw_vmptrld(*pa) == HW_VMX_OK;
+}
+
 enum hw_vmx_result hw_vmread(u64 field, u64 *value);
 enum hw_vmx_result hw_vmwrite(u64 field, u64 value);
 
