@@ -102,8 +102,11 @@ def test_each_command(shared, firmware):
     run.expect("stopped> $")
     run.type("\x1b[A\r")
     run.expect("4000 pin_controls")
-    run.type("reset\r")
-    run.expect("socle: Socle .* a microhypervisor" if shared else "socle: monitor; try help")
+    if firmware == "uefi":  # OVMF does not come through a reset on this emulator (tests/deviations.md)
+        assert run.ask("go") == ([], "running")
+    else:
+        run.type("reset\r")
+        run.expect("socle: Socle .* a microhypervisor" if shared else "socle: monitor; try help")
     run.end()
 
 
@@ -174,18 +177,19 @@ def test_nobody_can_tell():
 
 
 def test_beside_linux():
-    """Linux' KVM as L1 runs L2s: stopped in one of them, looked at, and all ends well."""
+    """Linux' KVM as L1 runs L2s: stopped in front of one of them, looked at, and all ends well."""
     what, settings = l1.linux("selftest", "bochs", "ivy_bridge")
     run = Monitored("linux", "", what=what, options=l1.SOCLE_OPTIONS, model="ivy_bridge", **settings)
     run.await_line("L1 STEP selftest")
-    for _ in range(200):
-        assert run.ask("stop") == ([], "stopped")
-        if " L2 " in run.ask("cpus")[0][0]:
-            break
-        assert run.ask("go") == ([], "running")
+    assert run.ask("stop") == ([], "stopped")
+    assert run.ask("break exit VMRESUME")[0][0] == "1 exit VMRESUME l0"
+    run.type("go\r")
+    run.expect(r"\nbreakpoint 1: cpu 0, L1 at [0-9a-f]+, exit VMRESUME; L2 goes on at [0-9a-f]+\nstopped> $")
+    assert " L2 " in run.ask("cpus")[0][0]
     first = run.ask("regs")[0]
     assert first[0] == "cpu 0: L2, which runs" and run.ask("regs")[0] == first
     assert any(line.startswith("4012 ") for line in run.ask("vmcs 12 ctl")[0])
+    assert run.ask("break delete 1")[1] == "stopped"
     assert run.ask("go") == ([], "running")
     result = run.end()
     assert result.having("^L1 STEP selftest rc=0") and result.having("^L1 DONE"), show(result)

@@ -351,6 +351,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		MACHINE_TEST_BOTH(each_reason_defines_its_fields),
+		/* no exit is a plain one then */
+		MACHINE_TEST(each_reason_defines_its_fields, "trace=on"),
 		MACHINE_TEST_BOTH(an_ept_violation_has_two_addresses),
 		MACHINE_TEST(error_codes_of_a_delivery, "shadow-vmcs=off"),
 		MACHINE_TEST(the_resume_flag_of_an_emulated_access, "intercept=cr"),

@@ -235,7 +235,7 @@ static void make_tables(struct fake_random *rng)
 	l1_write64(P_WALK + 4 * PAGE_SIZE, VALUE);
 }
 
-static void plain_reads_are_full_walks(void **state UNUSED)
+static void walk_all(bool large_pages)
 {
 	u64 before[4], plain, full;
 	struct fake_random rng = { 7 };
@@ -243,6 +243,7 @@ static void plain_reads_are_full_walks(void **state UNUSED)
 
 	/* L1's usual range of RAM is the one that was looked up last. */
 	assert_int_equal(read_at(M_SPARE, &full), OUTCOME_NONE);
+	vmx_caps.has_guest_1g = large_pages;
 	machine_set_field(VMCS_guest_cr3, P_WALK);
 	for (unsigned int n = 0; n < WALKS; n++) {
 		make_tables(&rng);
@@ -259,6 +260,18 @@ static void plain_reads_are_full_walks(void **state UNUSED)
 			assert_true(before[level] == l1_read64(P_WALK + level * PAGE_SIZE));
 	}
 	assert_true(said > WALKS / 4);
+}
+
+static void plain_reads_are_full_walks(void **state UNUSED)
+{
+	assert_true(vmx_caps.has_guest_1g);
+	walk_all(true);
+}
+
+static void plain_reads_are_full_walks_without_large_pages(void **state UNUSED)
+{
+	walk_all(false);
+	vmx_caps.has_guest_1g = true;
 }
 
 static void plain_reads_meet_no_breakpoint(void **state UNUSED)
@@ -288,6 +301,7 @@ int main(void)
 		MACHINE_TEST(protection_keys, ""),
 		MACHINE_TEST(ept12_stops_accesses, ""),
 		MACHINE_TEST(plain_reads_are_full_walks, ""),
+		MACHINE_TEST(plain_reads_are_full_walks_without_large_pages, ""),
 		MACHINE_TEST(plain_reads_meet_no_breakpoint, ""),
 	};
 

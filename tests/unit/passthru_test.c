@@ -39,7 +39,7 @@ static void memory_is_found_at_its_own_address(void **state)
 
 static void add_high_memory(void)
 {
-	memmap_add(HIGH_RAM, 4ull << 30, MEMMAP_USABLE);
+	memmap_add(HIGH_RAM, (4ull << 30) + SIZE_2M, MEMMAP_USABLE);
 	memmap_add_window(HIGH_WINDOW, SIZE_2M);
 	memmap_add_window(REMAPPING_UNIT, PAGE_SIZE);
 	memmap_add_window(HIGH_WINDOW + 2 * SIZE_1G, 4 * SIZE_2M);
@@ -68,6 +68,7 @@ static void every_window_is_cut_out(void **state)
 				       HIGH_WINDOW + 2 * SIZE_1G - 1,
 				       HIGH_WINDOW + 2 * SIZE_1G + 4 * SIZE_2M };
 	struct ept01_mapping found;
+	u64 end;
 
 	(void)state;
 	machine_more_memory = NULL;
@@ -83,6 +84,12 @@ static void every_window_is_cut_out(void **state)
 		/* beside the unit there is device memory */
 		assert_true(memmap_is_ram(outside[i], 1) == (outside[i] >> 28 != 0xf));
 	}
+	/* behind RAM: the gigabyte in which RAM ends has smaller chunks */
+	end = ALIGN_UP(memmap_ram_end(), SIZE_2M);
+	assert_true(end > SIZE_4G && end % SIZE_1G);
+	assert_true(vm_ept01_lookup(GPA(end), &found));
+	assert_int_equal(found.hpa, end);
+	assert_true(found.size < SIZE_1G);
 }
 
 /* The entry that ends the walk from the root that an EPT pointer names. */

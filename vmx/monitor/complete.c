@@ -111,8 +111,8 @@ static void list(const struct place *place)
 		}
 		if (used)
 			text[used++] = ' ';
-		memcpy(text + used, name, length);
-		used += length;
+		for (size_t at = 0; at < length; at++)
+			text[used++] = name[at];
 	}
 	output("%.*s", (int)used, text);
 }

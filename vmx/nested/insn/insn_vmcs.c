@@ -167,6 +167,7 @@ static inline bool find_target(struct vcpu *vcpu, struct target *target)
 	*target = (struct target){ .slot = vcpu->nested.current, .gpa = NO_VMCS };
 	if (likely(!vcpu->nested.in_l2))
 		return target->slot;
+	ASSERT(target->slot);
 	target->gpa = target->slot->v12.vmcs_link_pointer;
 	target->slot = slot_find(vcpu, target->gpa);
 	return target->gpa != NO_VMCS;

@@ -29,19 +29,16 @@ const struct vmcs12_field vmcs12_fields[VMCS12_FIELD_COUNT] = {
 u8 vmcs12_row_after[VMCS12_ENCODINGS];
 static_assert(VMCS12_FIELD_COUNT < 255, "a row fits a byte");
 
-/* An encoding that stands in the table twice does not compile. */
-UNUSED static void find_twins(u32 encoding)
-{
-	switch (encoding) {
-#define F(encoding, name, flow, shadow, group)                                                               \
-	case encoding:                                                                                       \
-		static_assert(!((encoding) & ~VMCS12_ENCODING_BITS), #name);                                 \
-		break;
+#define F(encoding, name, flow, shadow, group) static_assert(!((encoding) & ~VMCS12_ENCODING_BITS), #name);
 #include "vmx/hw/vmcs_fields.def"
 #undef F
-	default: break;
-	}
-}
+
+/* An encoding that stands in the table twice does not compile. */
+enum {
+#define F(encoding, name, flow, shadow, group) ROW_OF_##encoding,
+#include "vmx/hw/vmcs_fields.def"
+#undef F
+};
 
 #define AR_FIRST VMCS_guest_es_ar
 #define AR_LAST VMCS_guest_tr_ar
