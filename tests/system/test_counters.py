@@ -58,7 +58,7 @@ def test_register_cache(model, options):
     assert max(grown(*rdmsr, "CR3")) <= 2
     assert near(grown(*rdmsr, "RFLAGS")[0], LOOPS) and grown(*rdmsr, "RFLAGS")[0] <= grown(*rdmsr, "exits")
 
-    # exits that are reflected: each shows L1 the CR3 of L2, which is there already at the next entry
+    # exits that are reflected: each saves the CR3 of L2, which is there already at the next entry; L1's goes by no cache
     for before, after in ((counts[4], counts[5]), (counts[5], counts[6])):
         exits = grown(before, after, "L2 CPUID")
         assert exits == LOOPS
@@ -66,7 +66,7 @@ def test_register_cache(model, options):
         walks = grown(before, after, "L1 VMPTRLD") + grown(before, after, "L1 VMCLEAR") + grown(before, after, "L1 VMXON")
         reads, writes = grown(before, after, "CR3")
         assert near(reads, exits) or near(reads, exits + walks)
-        assert near(writes, exits)
+        assert writes <= ONCE
         # one VMREAD of RFLAGS an exit, and not one less: after a switch of VMCS nothing is there from before
         flags = grown(before, after, "RFLAGS")[0]
         assert exits + walks <= flags <= grown(before, after, "exits")

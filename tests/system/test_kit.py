@@ -19,7 +19,7 @@ import results  # noqa: E402
 import suite  # noqa: E402
 
 # Images that are not in the kit: their results depend on every capability, or they print none.
-LEFT_OUT = {"fuzzentry", "fuzzrun", "monitored", "traced"} | ALONE
+LEFT_OUT = {"fuzzentry", "fuzzrun", "traced"} | ALONE
 
 
 def test_every_image_is_in_the_kit():
