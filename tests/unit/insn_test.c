@@ -267,10 +267,18 @@ static void privilege_comes_first(void **state UNUSED)
 	}
 	l1_start_vmx();
 	machine_set_field(VMCS_guest_ss_ar, 0xc0f3);
+	/* The first operand cannot be read, the second can, and names a region that VMPTRLD would take. */
+	l1_write64(M_OPERAND, M_VMCS(0));
+	l1_write64(M_OPERAND + 8, 0);
+	machine_vcpu->gpr[GPR_RCX] = 2;
 	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
 		EXIT_NOW(.reason = reasons[i], .qualification = BIT(47));
 		assert_int_equal(machine_pending() & 0xff, VEC_GP);
+		EXIT_NOW(.reason = reasons[i], .qualification = M_OPERAND,
+			 .info = INFO_MEMORY | GPR_RCX << 28);
+		assert_int_equal(machine_pending() & 0xff, VEC_GP);
 	}
+	assert_null(machine_vcpu->nested.current);
 }
 
 static void vmcall_in_root_fails_with_1(void **state UNUSED)

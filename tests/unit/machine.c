@@ -197,7 +197,6 @@ void machine_init(const char *options_line)
 
 /* ---- VMX instructions ---- */
 
-#define INFO_MEMORY (2u << 7 | 3u << 15 | 1u << 22 | 1u << 27)
 #define INFO_REGISTERS(reg1, reg2) (1u << 10 | (u32)(reg1) << 3 | (u32)(reg2) << 28)
 
 static int outcome(bool was_l2)
