@@ -32,8 +32,7 @@ static void decode(struct vcpu *vcpu, const u64 *raw, struct gate *gate)
 	gate->real = !vcpu_is_protected(vcpu);
 	gate->selector = (u16)(raw[0] >> 16);
 	gate->offset = raw[0] & 0xffff;
-	if (gate->real)
-		return;
+	/* of real mode no more has been read, and these are 0 */
 	gate->type = RIGHTS(raw[0]) & (AR_TYPE | AR_S);
 	gate->dpl = (RIGHTS(raw[0]) & AR_DPL) >> AR_DPL_SHIFT;
 	gate->present = RIGHTS(raw[0]) & AR_P;

@@ -50,9 +50,9 @@ static bool walk_linear(struct vcpu *vcpu, u64 address, u32 access, struct walk_
 
 	if (vcpu_is_long_mode(vcpu) && !is_canonical(address, cr4 & CR4_LA57 ? 57 : 48))
 		return false;
-	if (vcpu_is_pae_paging(vcpu))
-		for (unsigned int i = 0; i < ARRAY_SIZE(walk.pdpte); i++)
-			walk.pdpte[i] = vcpu_reg(vcpu, (enum reg)(REG_PDPTE0 + i));
+	/* a walk looks at them in PAE paging alone */
+	for (unsigned int i = 0; i < ARRAY_SIZE(walk.pdpte); i++)
+		walk.pdpte[i] = vcpu_reg(vcpu, (enum reg)(REG_PDPTE0 + i));
 	return guest_walk(&walk, address, access | WALK_AC, page) == WALK_OK;
 }
 
@@ -60,13 +60,10 @@ COLD bool look_linear(struct vcpu *vcpu, u64 address, u32 access, void *to, size
 {
 	u8 *at = to;
 
+	/* outside IA-32e mode the walk looks at 32 bits of the address */
 	while (length) {
-		size_t part;
 		struct walk_page page;
-
-		if (!vcpu_is_long_mode(vcpu))
-			address = (u32)address;
-		part = MIN(length, PAGE_SIZE - address % PAGE_SIZE);
+		size_t part = MIN(length, PAGE_SIZE - address % PAGE_SIZE);
 		if (!walk_linear(vcpu, address, access, &page) ||
 		    (at && !look_physical(vcpu, page.gpa, at, part)))
 			return false;
