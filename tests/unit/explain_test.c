@@ -9,6 +9,7 @@
 #include "kernel/pace.h"
 #include "kernel/x86.h"
 #include "tests/unit/machine.h"
+#include "vmx/nested/explain/explain.h"
 #include "vmx/nested/explain/rules.h"
 
 static void texts_are_those_of_the_tables(void **state)
@@ -50,6 +51,37 @@ static unsigned int told(const char *what)
 	for (const char *at = fake_log(); (at = strstr(at, what)); at++)
 		count++;
 	return count;
+}
+
+/* A field of a segment's stands for that of the segment at hand, as many as the rule has. */
+static void others_are_of_the_segment_at_hand(void **state)
+{
+	static const u16 own[][2] = { { V12_guest_es_selector, V12_guest_gs_selector },
+				      { V12_guest_es_base, V12_guest_gs_base },
+				      { V12_guest_es_limit, V12_guest_gs_limit },
+				      { V12_guest_es_ar, V12_guest_gs_ar } };
+	unsigned int moved = 0;
+
+	(void)state;
+	for (unsigned int rule = 0; rule < RULE_COUNT; rule++) {
+		unsigned int field = rule_rows[rule].field;
+		struct check_failure first = { .rule = (u16)rule, .field = (u16)field }, of_gs = first;
+
+		/* GS is the fifth behind ES */
+		of_gs.field = (u16)(field + 5);
+		for (unsigned int n = 0; n <= RULE_OTHERS; n++) {
+			unsigned int other = rule_other(&first, n), expected = other;
+
+			for (unsigned int i = 0; i < ARRAY_SIZE(own); i++)
+				if (other == own[i][0]) {
+					expected = own[i][1];
+					moved++;
+				}
+			assert_int_equal(rule_other(&of_gs, n), expected);
+			assert_true(n < RULE_OTHERS || other == RULE_NO_FIELD);
+		}
+	}
+	assert_true(moved >= 8);
 }
 
 #define REFUSED_7 "VMLAUNCH at 0x"
@@ -101,6 +133,11 @@ static void an_entry_that_succeeds_tells_nothing(void **state)
 	assert_int_equal(told(" refused: "), 1);
 	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
 	assert_true(machine_in_l2());
+	assert_int_equal(told(" refused: "), 1);
+	/* what is noted where nothing is wrong is no rule */
+	fake_pass_time();
+	machine_vcpu->nested.failure = (struct check_failure){ .rule = RULE_COUNT, .field = RULE_NO_FIELD };
+	explain_refusal(machine_vcpu);
 	assert_int_equal(told(" refused: "), 1);
 }
 
@@ -191,6 +228,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(texts_are_those_of_the_tables),
+		cmocka_unit_test(others_are_of_the_segment_at_hand),
 		MACHINE_TEST_BOTH(a_rule_is_told_once),
 		MACHINE_TEST(all_are_told, "explain=all"),
 		MACHINE_TEST(an_entry_that_succeeds_tells_nothing, "explain=all"),

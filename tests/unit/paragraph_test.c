@@ -8,8 +8,10 @@
 #include <string.h>
 
 #include "kernel/msr.h"
+#include "kernel/pace.h"
 #include "kernel/x86.h"
 #include "tests/unit/l2_support.h"
+#include "vmx/nested/explain/explain.h"
 
 static size_t before;
 
@@ -58,6 +60,12 @@ static void instructions_that_are_refused(void **state UNUSED)
 	     "  field  encoding 4403: exit_reason\n"
 	     "  rule   this processor has the field (VMX Instruction Reference)\n"
 	     "  vmcs   0x21000\n");
+	l1_vmwrite(1, 1);
+	said("cpu 0: VMWRITE at 0x20000f refused: VM-instruction error 12\n"
+	     "  field  encoding 1: vpid\n"
+	     "  rule   this processor has the field (VMX Instruction Reference)\n"
+	     "  vmcs   0x21000\n");
+	at(0x20000f);
 	l1_vmread(0x123456789, &value);
 	said("cpu 0: VMREAD at 0x20000f refused: VM-instruction error 12\n"
 	     "  field  encoding 123456789\n"
@@ -142,6 +150,43 @@ static void entries_that_fail(void **state UNUSED)
 	     "  write  VMWRITE of the field at 0x300000, 1 exits ago\n");
 }
 
+/* The field is written by halves, read, and other fields' accesses come between. */
+static void the_writer_is_a_vmwrite_of_the_field(void **state UNUSED)
+{
+	prepare();
+	at(0x201000);
+	l1_vmwrite(VMCS_vmcs_link_pointer + 1, 0x12345678);
+	R(vmcs_link_pointer);
+	R(guest_rip);
+	W(guest_rip, 0x400000);
+	l1_enter(EXIT_VMLAUNCH);
+	said("cpu 0: VMLAUNCH at 0x20100c failed: exit reason 33, qualification 4, guest state\n"
+	     "  field  vmcs_link_pointer (2800) = 12345678ffffffff\n"
+	     "  rule   the link pointer is all ones, or of a page within the width (Checks on Guest "
+	     "Non-Register State)\n"
+	     "  wrong  bits 11:0, 42:41, 44, 46, 50, 53:52, 57, 60 must be 0\n"
+	     "  vmcs   0x21000\n"
+	     "  write  VMWRITE of the field at 0x201000, 4 exits ago\n");
+}
+
+/* Five other fields decide: they are all named, and no more. */
+static void as_many_others_as_there_can_be(void **state UNUSED)
+{
+	l2_run_pae();
+	EXIT_NOW(.reason = EXIT_CPUID);
+	W(guest_pdpte0, 3);
+	before = strlen(fake_log());
+	l1_enter(EXIT_VMRESUME);
+	said("cpu 0: VMRESUME at 0x300003 failed: exit reason 33, qualification 2, guest state\n"
+	     "  field  guest_pdpte0 (280a) = 3\n"
+	     "  with   entry_controls = 91fb, proc_controls = 840061f2, proc2_controls = 82, guest_cr0 = "
+	     "80010031, guest_cr4 = 2020\n"
+	     "  rule   a present PDPTE has no reserved bit (Checks on Guest Page-Directory-Pointer-Table "
+	     "Entries)\n"
+	     "  vmcs   0x21000\n"
+	     "  write  VMWRITE of the field at 0x300000, 1 exits ago\n");
+}
+
 static void entries_that_fail_late(void **state UNUSED)
 {
 	prepare();
@@ -211,6 +256,51 @@ static void abort_by_the_load_list(void **state UNUSED)
 	     "  vmcs   0x21000\n");
 }
 
+/* Of a list of the last abort's nothing is left to tell. */
+static void abort_by_mode(void **state UNUSED)
+{
+	l1_run_l2();
+	l2_v12()->exit_controls &= ~(u64)EXIT_HOST_64;
+	before = strlen(fake_log());
+	EXIT_NOW(.reason = EXIT_CPUID);
+	said("cpu 0: VMX abort at an exit of L2: L1's processor is shut down, only INIT or a reset wakes it\n"
+	     "  rule   indicator 6: an IA-32e mode guest has a 64-bit host (VMX Aborts)\n"
+	     "  exit   reason 10 (CPUID), of L2 at 0x400000\n"
+	     "  vmcs   0x21000\n");
+}
+
+static void abort_behind_a_failed_entry(void **state UNUSED)
+{
+	l2_prepare_lists(0, 0, 1);
+	l2_put_msr(P_LOAD, 0, MSR_IA32_FS_BASE, 0, 0x1234);
+	W(guest_rflags, 0);
+	W(guest_rip, 0x401000);
+	before = strlen(fake_log());
+	l1_enter(EXIT_VMLAUNCH);
+	l2_assert_aborted(VMX_ABORT_LOAD_MSR);
+	assert_non_null(
+		strstr(fake_log() + before, "  exit   reason 33 (ENTRY_FAIL_GUEST), of L2 at 0x401000\n"));
+}
+
+/* One comes though another paragraph has just been written, and is not told again whatever explain= says. */
+static void an_abort_is_told_at_once_and_once(void **state UNUSED)
+{
+	static const char told[] = "VMX abort at an exit of L2";
+	const char *found;
+
+	pace_init();
+	prepare();
+	assert_int_equal(l1_enter(EXIT_VMRESUME), VMXERR_VMRESUME_NOT_LAUNCHED);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	l2_v12()->exit_controls &= ~(u64)EXIT_HOST_64;
+	EXIT_NOW(.reason = EXIT_CPUID);
+	found = strstr(fake_log(), told);
+	assert_non_null(found);
+	fake_pass_time();
+	explain_abort(machine_vcpu, machine_vcpu->nested.current, RULE_abort_mode);
+	assert_null(strstr(found + 1, told));
+}
+
 static void accesses_that_ept_stops(void **state UNUSED)
 {
 	l2_run_pae();
@@ -255,9 +345,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		MACHINE_TEST(instructions_that_are_refused, "explain=all shadow-vmcs=off"),
 		MACHINE_TEST(entries_that_fail, "explain=all shadow-vmcs=off"),
+		MACHINE_TEST(the_writer_is_a_vmwrite_of_the_field, "explain=all shadow-vmcs=off"),
+		MACHINE_TEST(as_many_others_as_there_can_be, "explain=all shadow-vmcs=off"),
 		MACHINE_TEST(entries_that_fail_late, "explain=all shadow-vmcs=off"),
 		MACHINE_TEST(abort_by_the_store_list, "explain=all shadow-vmcs=off"),
 		MACHINE_TEST(abort_by_the_load_list, "explain=all shadow-vmcs=off"),
+		MACHINE_TEST(abort_by_mode, "explain=all shadow-vmcs=off"),
+		MACHINE_TEST(abort_behind_a_failed_entry, "explain=all shadow-vmcs=off"),
+		MACHINE_TEST(an_abort_is_told_at_once_and_once, "explain=all shadow-vmcs=off"),
 		MACHINE_TEST(accesses_that_ept_stops, "explain=all shadow-vmcs=off"),
 	};
 

@@ -94,6 +94,7 @@ static void wrong_bits_in_words(void **state)
 		{ V12_guest_rip, 3ull << 62, ~0ull, 0, "bits 63:62 must be 0" },
 		{ V12_guest_rip, 0x1b, ~0ull, 0, "bits 1:0, 4:3 must be 0" },
 		{ V12_guest_rip, 7, 7, 7, "" },
+		{ V12_pin_controls, BIT(32), ~0ull, 0, "bit 32 must be 0" },
 		{ V12_proc_controls, 0, 0x18000, 0x18000,
 		  "bits 15 (CR3-load exiting), 16 (CR3-store exiting) must be 1" },
 		{ V12_proc2_controls, 0x3, 0x3, 0, "bits 0 (virtualize APIC accesses), 1 (EPT) must be 0" },

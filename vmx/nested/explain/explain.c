@@ -37,8 +37,6 @@ static COLD bool begin(struct vcpu *vcpu, struct paragraph *p, enum rule rule)
 {
 	struct explain *explain = &vcpu->nested.explain;
 
-	if (options.explain == EXPLAIN_OFF)
-		return false;
 	/* After an abort nothing may come any more that could tell it later. */
 	if (!explain_is_open(vcpu, rule) ||
 	    (!pace_allows(&explain->next) && rule_rows[rule].outcome != REFUSED_ABORT)) {
@@ -73,8 +71,6 @@ static u64 rip_of_l1(struct vcpu *vcpu)
 {
 	u64 rip = 0;
 
-	if (vcpu->vmcs == &vcpu->vmcs01)
-		return vcpu_reg(vcpu, REG_RIP);
 	regcache_knows(&vcpu->vmcs01.cache, REG_RIP, &rip);
 	return rip;
 }
