@@ -42,6 +42,18 @@ static void cr0_and_cr4_by_mask_and_shadow(void **state UNUSED)
 	assert_false(wants(EXIT_CR_ACCESS, QUAL_CLTS));
 }
 
+/* One that neither asks for is L1's; with L0's wish it is L0's, unless L1 asks. */
+static void the_timer_by_control_and_wish(void **state UNUSED)
+{
+	l1_run_l2();
+	for (u32 n = 0; n < 4; n++) {
+		machine_vcpu->wish.timer_ticks = n & 1 ? 1000 : 0;
+		l2_v12()->pin_controls = caps12.pin.allowed0 | (n & 2 ? PIN_PREEMPTION_TIMER : 0);
+		assert_int_equal(wants(EXIT_PREEMPTION_TIMER, 0), n != 1);
+	}
+	machine_vcpu->wish.timer_ticks = 0;
+}
+
 static void lmsw_by_its_own_rule(void **state UNUSED)
 {
 	l1_run_l2();
@@ -232,6 +244,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		MACHINE_TEST(cr0_and_cr4_by_mask_and_shadow, ""),
+		MACHINE_TEST(the_timer_by_control_and_wish, ""),
 		MACHINE_TEST(lmsw_by_its_own_rule, ""),
 		MACHINE_TEST(cr3_by_controls_and_targets, ""),
 		MACHINE_TEST(cr8_by_controls, ""),

@@ -78,6 +78,20 @@ static void an_aborted_cpu_can_be_entered(void **state UNUSED)
 		assert_int_equal(machine_field01(VMCS_guest_pdpte0 + 2 * n), 0);
 }
 
+/* The same memory behind a host in 32-bit paging: nobody looks for PDPTEs there. */
+static void a_host_without_pae_has_no_pdptes(void **state UNUSED)
+{
+	l1_run_l2();
+	l2_v12()->exit_controls = (l2_v12()->exit_controls & ~(EXIT_HOST_64 | EXIT_LOAD_EFER));
+	l2_v12()->host_cr3 = P_EPT;
+	l2_v12()->host_cr4 = CR4_VMXE | CR4_PSE;
+	l1_write64(P_EPT, ~0ull);
+	machine_set_field(VMCS_guest_efer, 0);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_false(machine_in_l2() || machine_vcpu->nested.aborted);
+	assert_int_equal(machine_field(VMCS_guest_cr4), CR4_VMXE | CR4_PSE);
+}
+
 /* SDM "VMX Aborts": only a reset wakes the processor, whatever activity state an exit has saved. */
 static void nothing_wakes_an_aborted_cpu(void **state UNUSED)
 {
@@ -101,6 +115,7 @@ int main(void)
 		MACHINE_TEST_BOTH(host_state_is_loaded),
 		MACHINE_TEST(long_mode_over_a_32_bit_host_aborts, ""),
 		MACHINE_TEST_BOTH(an_aborted_cpu_can_be_entered),
+		MACHINE_TEST_BOTH(a_host_without_pae_has_no_pdptes),
 		MACHINE_TEST_BOTH(nothing_wakes_an_aborted_cpu),
 	};
 

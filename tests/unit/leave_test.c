@@ -313,6 +313,21 @@ static void left_by_one_way(void **state UNUSED)
 		assert_entered_as_before(proc, 8);
 }
 
+/* The same with nothing else begun: the refusal is not the threshold's, and the event is in vmcs02 alone. */
+static void an_event_goes_with_a_refused_entry(void **state UNUSED)
+{
+	const struct vmcs *vmcs02;
+
+	l1_run_l2();
+	vmcs02 = &machine_vcpu->nested.current->vmcs02;
+	machine_refusals = 1;
+	machine_refusal = VMXERR_ENTRY_CONTROLS;
+	requeue_event();
+	assert_false(machine_in_l2());
+	assert_false(vmcs02->injecting);
+	assert_false(fake_get(vmcs02->region.v, VMCS_entry_intr_info) & INTR_INFO_VALID);
+}
+
 /* After an L2 with EPT12 one without, and the other way round: neither's tables have a trace of the other's
  * step.
  */
@@ -433,6 +448,7 @@ int main(void)
 {
 	static struct combination combinations[2 * BEGUN_COUNT * WAY_COUNT];
 	const struct CMUnitTest others[] = {
+		MACHINE_TEST_BOTH(an_event_goes_with_a_refused_entry),
 		MACHINE_TEST_BOTH(another_l2_finds_no_step),
 		MACHINE_TEST(an_init_ends_a_step_of_l1s, ""),
 		MACHINE_TEST_BOTH(l0_compares_with_the_threshold),

@@ -26,6 +26,54 @@ static void new_pdptes_survive_a_reflected_exit(void **state UNUSED)
 	assert_int_equal(machine_field(VMCS_guest_pdpte2), 0x7001);
 }
 
+/*
+ * SDM "Saving Segment Registers and Descriptor-Table Registers" and what follows: PDPTEs are saved with EPT
+ * and in PAE paging, whatever else EFER and CR4 hold; else L1's stay.
+ */
+static void an_exit_saves_them_in_pae_paging_alone(void **state UNUSED)
+{
+	static const struct {
+		u64 cr0, cr4, efer;
+		bool ept, saved;
+	} rows[] = { { CR0_PG, CR4_PAE, 0, true, true },
+		     { CR0_PG, CR4_PAE, EFER_NXE, true, true },
+		     { CR0_PG, CR4_PSE, 0, true, false },
+		     { 0, CR4_PAE, 0, true, false },
+		     { CR0_PG, CR4_PAE, EFER_LME | EFER_LMA, true, false },
+		     { CR0_PG, CR4_PAE, 0, false, false } };
+
+	l2_run_pae();
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		u64 cr0 = machine_field(VMCS_guest_cr0);
+
+		/* L2 has brought itself there */
+		machine_set_field(VMCS_guest_cr0, (cr0 & ~CR0_PG) | rows[i].cr0);
+		machine_set_field(VMCS_guest_cr4, CR4_VMXE | rows[i].cr4);
+		machine_set_field(VMCS_guest_efer, rows[i].efer);
+		l2_v12_to_write()->proc2_controls = rows[i].ept ? PROC2_EPT | PROC2_UNRESTRICTED_GUEST : 0;
+		for (u32 n = 0; n < 4; n++) {
+			(&l2_v12_to_write()->guest_pdpte0)[n] = 0x10001 + n;
+			machine_set_field(VMCS_guest_pdpte0 + 2 * n, 0x20001 + n);
+		}
+		EXIT_NOW(.reason = EXIT_CPUID);
+		assert_int_equal(R(guest_pdpte0), rows[i].saved ? 0x20001 : 0x10001);
+		assert_int_equal(R(guest_pdpte1), rows[i].saved ? 0x20002 : 0x10002);
+		assert_int_equal(R(guest_pdpte2), rows[i].saved ? 0x20003 : 0x10003);
+		assert_int_equal(R(guest_pdpte3), rows[i].saved ? 0x20004 : 0x10004);
+		W(guest_cr0, cr0);
+		W(guest_cr4, CR4_VMXE | CR4_PAE);
+		W(guest_efer, 0);
+		W(entry_controls, caps12.entry.allowed0 | ENTRY_LOAD_EFER);
+		W(proc2_controls, PROC2_EPT | PROC2_UNRESTRICTED_GUEST);
+		W(guest_pdpte0, 1);
+		W(guest_pdpte1, 0x1001);
+		W(guest_pdpte2, 0x1001);
+		W(guest_pdpte3, 0x1001);
+		assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+		assert_true(machine_in_l2());
+	}
+}
+
 /* SDM "Page-Directory-Pointer-Table Registers": PAE, PGE, PSE and SMEP load them, SMAP and TSD do not. */
 static void pdptes_load_by_these_bits_of_cr4(void **state UNUSED)
 {
@@ -106,6 +154,7 @@ static void an_unmapped_pdpte_page_is_l1s_violation(void **state UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		MACHINE_TEST_BOTH(an_exit_saves_them_in_pae_paging_alone),
 		MACHINE_TEST(pdptes_load_by_these_bits_of_cr4, "intercept=cr"),
 		MACHINE_TEST(new_pdptes_survive_a_reflected_exit, "intercept=cr"),
 		MACHINE_TEST(new_pdptes_survive_a_reflected_exit, "intercept=cr shadow-vmcs=off"),
