@@ -49,6 +49,7 @@ static void run_with(u32 proc, u64 a)
 	l1_write_valid_vmcs();
 	W(proc_controls, R(proc_controls) | proc);
 	W(io_bitmap_a, a);
+	W(msr_bitmap, P_MSR);
 	W(io_bitmap_b, P_IO_B);
 	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
 	assert_true(machine_in_l2());
@@ -132,6 +133,30 @@ static void whose_exit(u64 qualification, bool is_l1s)
 		assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
 }
 
+/* A breakpoint on a port or an MSR: each slot's words are closed, its controls are written anew, and no more.
+ */
+static void all_that_is_open_is_closed(void **state UNUSED)
+{
+	struct nested_vmcs *slots = machine_vcpu->nested.slots, *slot;
+	static u8 behind[sizeof(struct nested_vmcs)];
+
+	run_with(PROC_IO_BITMAPS | PROC_MSR_BITMAPS, P_IO_A);
+	slot = machine_vcpu->nested.current;
+	assert_true(l2_uses_msr_of_word(P_MSR, 5));
+	assert_true(opens(0x9011, 1));
+	assert_true(slot->msr_opened_count && slot->io_opened_count);
+	assert_true(slot->io_page[0x1011 / 64] != ~0ull);
+	slot->dirty = 0;
+	memcpy(behind, &slots[NESTED_VMCS_COUNT], sizeof(behind));
+	nested_close_bitmaps(machine_vcpu);
+	assert_memory_equal(&slots[NESTED_VMCS_COUNT], behind, sizeof(behind));
+	assert_false(slot->msr_opened_count || slot->io_opened_count);
+	for (unsigned int i = 0; i < PAGE_SIZE / sizeof(u64); i++)
+		assert_true(slot->msr_bitmap02[i] == ~0ull && slot->io_page[i] == ~0ull);
+	assert_int_equal(slot->dirty, GROUP_CTL);
+	assert_int_equal(slots[NESTED_VMCS_COUNT - 1].dirty & GROUP_CTL, GROUP_CTL);
+}
+
 static void exits_with_l0_in_the_high_half(void **state UNUSED)
 {
 	run_with(PROC_IO_BITMAPS, P_IO_A);
@@ -161,6 +186,7 @@ int main(void)
 		MACHINE_TEST_BEFORE(without_bitmaps_nothing_opens, "", want_high),
 		MACHINE_TEST_BEFORE(many_words, "", want_high),
 		MACHINE_TEST_BEFORE(many_words, "log=info", want_both),
+		MACHINE_TEST_BEFORE(all_that_is_open_is_closed, "", want_both),
 		MACHINE_TEST_BEFORE(exits_with_l0_in_the_high_half, "", want_high),
 		MACHINE_TEST_BEFORE(exits_with_l0_in_the_low_half, "", want_low),
 	};

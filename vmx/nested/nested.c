@@ -22,7 +22,6 @@
 
 static void init_slot(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
-	slot->gpa = NO_VMCS;
 	slot->page02 = page_alloc();
 	bitmaps_init_slot(slot);
 	io_bitmaps_init_slot(slot);
