@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOOLS = os.path.dirname(HERE)
@@ -30,6 +31,7 @@ import suite  # noqa: E402
 MODELS = ("ivy_bridge", "haswell", "skylake_x", "tigerlake")
 MODULES = ("kit/suite.py", "kit/boot.py", "kit/results.py", "kit/report.py", "machine.py", "page.py")
 SECONDS = 600
+QUIET_SECONDS = 2  # what is there from the last time comes sooner, and is not told
 
 
 def guest_elf(build, name):
@@ -42,6 +44,11 @@ def test_names(elf):
     return [line.split()[2][len("entry_"):] for line in listed.splitlines() if line.split()[2].startswith("entry_")]
 
 
+def boots_folder(build):
+    """Where the boots of this process have their images and logs."""
+    return os.path.join(build, "kit", "boots-%d" % os.getpid())
+
+
 def bare_lines(build, one, model):
     """The console of the image on the bare processor, from the last time if nothing has changed."""
     elf = guest_elf(build, one.name)
@@ -51,7 +58,8 @@ def bare_lines(build, one, model):
     if os.path.exists(kept):
         with open(kept, encoding="utf-8") as file:
             return json.load(file)
-    with tempfile.TemporaryDirectory(prefix="socle-kit-") as folder:
+    os.makedirs(boots_folder(build), exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=boots_folder(build)) as folder:
         iso = images.make_iso(os.path.join(folder, "bare.iso"), l1=elf, l1_args=one.words, bare=True)
         result = machine.run_image(iso, machine="bochs", model=model, cpus=one.cpus, mem=boot.MEM, ips=20_000_000,
                                    timeout=SECONDS, folder=folder)
@@ -65,12 +73,33 @@ def bare_lines(build, one, model):
     return lines
 
 
+def all_bare_lines(build, chosen, models):
+    """{(image, model): its console}; a line for each boot, for all of them take minutes."""
+    consoles, start = {}, time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
+        jobs = {pool.submit(bare_lines, build, one, model): (one.name, model) for one in chosen for model in models}
+        try:
+            for job in concurrent.futures.as_completed(jobs):
+                consoles[jobs[job]] = job.result()
+                if time.monotonic() - start > QUIET_SECONDS:
+                    print("  BARE    %s on %s (%d of %d)" % (*jobs[job], len(consoles), len(jobs)), flush=True)
+        except machine.MachineError:
+            pool.shutdown(cancel_futures=True)
+            raise
+        except KeyboardInterrupt:
+            # the boots under way would be waited for; the emulators die with this process
+            print("\nkit: interrupted; what the bare processor has said is kept", file=sys.stderr, flush=True)
+            shutil.rmtree(boots_folder(build), ignore_errors=True)
+            os._exit(130)
+    if os.path.isdir(boots_folder(build)) and not os.listdir(boots_folder(build)):
+        os.rmdir(boots_folder(build))
+    return consoles
+
+
 def reference_of(build, models, version, names=None):
     """What suite.Reference reads. names: these images, not all; `basic` must be one of them."""
     chosen = [one for one in suite.IMAGES if names is None or one.name in names]
-    with concurrent.futures.ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
-        jobs = {(one.name, model): pool.submit(bare_lines, build, one, model) for one in chosen for model in models}
-        consoles = {key: job.result() for key, job in jobs.items()}
+    consoles = all_bare_lines(build, chosen, models)
     data = {"version": version, "images": {},
             "models": {model: suite.capabilities(consoles["basic", model]) for model in models}}
     for one in chosen:
