@@ -310,6 +310,12 @@ def test_what_cannot_be_read(why, tmp_path):
         assert done.returncode == 2 and done.stderr.count("\n") == 1 and not done.stdout, (text, options, done)
 
 
+def test_help(why):
+    for option in ("--help", "-h"):
+        done = why("", option)
+        assert done.returncode == 0 and done.stdout.startswith("usage: vmcs-why ") and not done.stderr, done
+
+
 def test_what_is_missing_is_said(why):
     done = why("guest_rflags=0\n")
     assert done.returncode == 1

@@ -210,6 +210,8 @@ int main(int argc, char **argv)
 
 	if (argc == 3 && !strcmp(argv[1], "--error"))
 		return say_error(argv[2]);
+	if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")))
+		return puts(usage) < 0;
 	caps_any(&caps);
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--json")) {
