@@ -6,5 +6,6 @@ html_theme = "alabaster"
 html_theme_options = {"description": "A hypervisor for hypervisors", "page_width": "68em", "fixed_sidebar": True,
                       "body_max_width": "none"}
 html_show_copyright = html_show_sphinx = False
+html_static_path = ["_static"]  # custom.css, which the theme looks for
 myst_heading_anchors = 4
 exclude_patterns = []

@@ -30,7 +30,7 @@ def main():
         width, height, width, height))
     print("<!-- SPDX-License-Identifier: MIT. Made by tools/site/console.py of a run. -->")
     print('<rect width="100%" height="100%" rx="8" fill="#1c2226"/>')
-    print('<g font-family="ui-monospace, Menlo, Consolas, monospace" font-size="12" xml:space="preserve">')
+    print('<g font-family="ui-monospace, Menlo, Consolas, monospace" font-size="12" style="white-space: pre">')
     for number, line in enumerate(lines):
         print('<text x="12" y="%d" fill="%s">%s</text>' % (number * 16 + 24, colour_of(line), html.escape(line)))
     print("</g>\n</svg>")

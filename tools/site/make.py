@@ -59,6 +59,8 @@ def main():
     shutil.rmtree(out, ignore_errors=True)
     os.makedirs(os.path.join(pages, "pictures"))
     shutil.copy(os.path.join(HERE, "conf.py"), pages)
+    os.makedirs(os.path.join(pages, "_static"))
+    shutil.copy(os.path.join(HERE, "custom.css"), os.path.join(pages, "_static"))
     for dot in glob.glob(os.path.join(ROOT, "docs", "pictures", "*.dot")):
         name = os.path.basename(dot)[:-4]
         subprocess.run(["dot", "-Tsvg", "-o", os.path.join(pages, "pictures", name + ".svg"), dot], check=True)
