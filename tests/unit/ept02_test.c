@@ -141,6 +141,43 @@ static void test_absent_pages_of_one_instruction(void **state)
 	model_free();
 }
 
+/*
+ * So many tables that their descriptions end where a page ends: nothing behind is anybody's. One EPT02 has
+ * all of them, and gives them back from the first to the last and on from the first.
+ */
+#define FULL_PAGES_OF_TABLES 512
+
+static void test_reclaim_comes_round(void **state)
+{
+	struct ept02_cache *cache;
+	struct ept02_root *root;
+	u32 table, hands = 0, last;
+
+	(void)state;
+	static_assert(FULL_PAGES_OF_TABLES * sizeof(struct ept02_table) % PAGE_SIZE == 0, "nothing is left");
+	model_cpu_count = 1;
+	model_build(9, FULL_PAGES_OF_TABLES, 2048);
+	model_cpu = 0;
+	cache = model_vcpus[0].nested.ept;
+	assert_int_equal(cache->count, FULL_PAGES_OF_TABLES);
+	root = cache->active;
+	for (u32 i = 0; hands < 3; i = (i + 1) % EPT_ENTRIES) {
+		last = cache->hand;
+		if (ept02_is_filled(&cache->tables[root->table], i))
+			continue;
+		table = ept02_table_get(cache, root, root->table);
+		cache->tables[table].level = 3;
+		cache->tables[table].parent = root->table;
+		cache->tables[table].index = (u16)i;
+		ept02_set_link(cache, root->table, i, ept02_phys(cache, table) | EPT_RWX);
+		assert_true(cache->hand < cache->count);
+		hands += cache->hand < last;
+	}
+	model_check_cache(cache);
+	model_free();
+	model_cpu_count = MODEL_CPUS;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -151,6 +188,7 @@ int main(void)
 		cmocka_unit_test(test_flags_lose_no_write),
 		cmocka_unit_test(test_beyond_the_walk),
 		cmocka_unit_test(test_absent_pages_of_one_instruction),
+		cmocka_unit_test(test_reclaim_comes_round),
 	};
 	int failed;
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "kernel/cmdline.h"
 #include "kernel/panic.h"
@@ -90,12 +91,28 @@ void panic(const char *fmt, ...)
 	abort();
 }
 
+/* A page behind each allocation is nobody's: who reads or writes there dies. */
+#define GUARDS 16
+
+static void *guards[GUARDS];
+static unsigned int guard_count;
+
 void *page_alloc_contig(size_t count)
 {
-	void *pages = aligned_alloc(PAGE_SIZE, count * PAGE_SIZE);
+	u8 *pages = aligned_alloc(PAGE_SIZE, (count + 1) * PAGE_SIZE);
 
+	CHECK(guard_count < GUARDS, "too many allocations");
 	memset(pages, 0, count * PAGE_SIZE);
+	guards[guard_count] = pages + count * PAGE_SIZE;
+	CHECK(!mprotect(guards[guard_count++], PAGE_SIZE, PROT_NONE), "a page behind pages");
 	return pages;
+}
+
+static void open_guards(void)
+{
+	while (guard_count)
+		CHECK(!mprotect(guards[--guard_count], PAGE_SIZE, PROT_READ | PROT_WRITE),
+		      "a page behind pages");
 }
 
 /* Only the page of ones is a single one. */
@@ -1047,6 +1064,7 @@ void model_build(u64 seed, u64 tables, u32 share)
 
 void model_free(void)
 {
+	open_guards();
 	for (model_cpu = 0; model_cpu < model_cpu_count; model_cpu++) {
 		struct ept02_cache *cache = model_vcpus[model_cpu].nested.ept;
 

@@ -5,8 +5,10 @@
  */
 #include "tests/unit/cmocka_all.h"
 
+#include "kernel/msr.h"
 #include "kernel/x86.h"
 #include "tests/unit/l2_support.h"
+#include "vmx/hw/caps.h"
 #include "vmx/nested/ept/ept.h"
 
 #define P_PML4 P_EPT
@@ -20,27 +22,34 @@
 #define BASE 0x40000000ull
 #define FRAME (M_SPARE + 0x400000)
 #define LARGE 0x1000000ull
+#define ROM_TABLE 0xfffff000ull
 
 #define RD EPT_READ
 #define RX (EPT_READ | EPT_EXEC)
 #define RWX EPT_RWX
+#define U EPT_USER_EXEC
 #define A EPT_ACCESSED
 #define D EPT_DIRTY
 #define GONE 0
 
-static void run_on_ept(u64 flags)
+static void run_on_ept_with(u64 flags, u64 proc2)
 {
 	l1_start_vmx();
 	l1_load_vmcs(0);
 	l1_write_valid_vmcs();
-	l1_write64(P_PML4, P_PDPT | RWX | A);
+	l1_write64(P_PML4, P_PDPT | RWX | U | A);
 	l1_write64(P_PDPT, RWX | EPT_LEAF | WB | A | D);
-	l1_write64(P_PDPT + 8, P_PD | RWX | A);
-	l1_write64(P_PD, P_PT | RWX | A);
+	l1_write64(P_PDPT + 8, P_PD | RWX | U | A);
+	l1_write64(P_PD, P_PT | RWX | U | A);
 	W(ept_pointer, P_PML4 | 3 << EPTP_WALK_SHIFT | MEMTYPE_WB | flags);
-	W(proc2_controls, PROC2_EPT | PROC2_UNRESTRICTED_GUEST);
+	W(proc2_controls, PROC2_EPT | PROC2_UNRESTRICTED_GUEST | proc2);
 	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
 	assert_true(machine_in_l2());
+}
+
+static void run_on_ept(u64 flags)
+{
+	run_on_ept_with(flags, 0);
 }
 
 static void invept(void)
@@ -61,6 +70,8 @@ static u64 allowed(u64 gpa)
 {
 	u64 entry = machine_field(VMCS_ept_pointer), all = RWX;
 
+	if (v12_has_proc2(l2_v12(), PROC2_MODE_BASED_EXECUTE))
+		all |= U;
 	for (unsigned int level = 4; level > 0; level--) {
 		entry = l1_read64((entry & EPT_ADDRESS) + ept_index(gpa, level) * 8);
 		all &= entry;
@@ -142,6 +153,24 @@ static const struct change links[] = {
 	{ LARGE | RWX | WB | EPT_LEAF | A | D, LARGE | RD | WB | EPT_LEAF | A | D, EPTV_WRITE, RD },
 	{ LARGE | RWX | WB | EPT_LEAF | A | D, P_PT | RWX | A | D, EPTV_WRITE, GONE },
 	{ LARGE | RWX | WB | EPT_LEAF | A | D, (LARGE << 1) | RWX | WB | EPT_LEAF | A | D, EPTV_WRITE, GONE },
+	/* nothing but what it is has changed: the page was a table, or will be one */
+	{ LARGE | RWX | A, LARGE | RWX | A | EPT_LEAF, EPTV_WRITE, GONE },
+	{ LARGE | RWX | A | EPT_LEAF, LARGE | RWX | A, EPTV_WRITE, GONE },
+};
+
+/* With the mode-based control user mode's permission is one like others, of links and of leaves. */
+static const struct change leaves_by_mode[] = {
+	{ FRAME | RWX | U | WB, FRAME | RWX | U | WB, EPTV_WRITE, RWX | U },
+	{ FRAME | RWX | U | WB, FRAME | RWX | WB, EPTV_WRITE, RWX },
+	{ FRAME | RWX | U | WB, FRAME | RD | U | WB, EPTV_WRITE, RD | U },
+	{ FRAME | RD | U | WB, FRAME | RD | WB, EPTV_READ, RD },
+	{ FRAME | RWX | WB, FRAME | RWX | U | WB, EPTV_WRITE, RWX },
+};
+
+static const struct change links_by_mode[] = {
+	{ P_PT | RWX | U, P_PT | RWX | U, EPTV_WRITE, RWX | U },
+	{ P_PT | RWX | U, P_PT | RWX, EPTV_WRITE, RWX },
+	{ P_PT | RWX | U, P_PT | RD | U, EPTV_WRITE, RD | U },
 };
 
 static const struct change links_with_flags[] = {
@@ -156,7 +185,21 @@ static void a_leaf_changes(void **state UNUSED)
 	run_on_ept(0);
 	each_change(leaves, ARRAY_SIZE(leaves), P_PT + 20 * 8, BASE + 20 * PAGE_SIZE);
 	l1_write64(P_PT + 20 * 8, FRAME | RWX | WB);
+	l1_write64(LARGE + 20 * 8, FRAME | RWX | WB);
 	each_change(links, ARRAY_SIZE(links), P_PD, BASE + 20 * PAGE_SIZE);
+}
+
+static void processor_with_mode_based_execute(void)
+{
+	fake_msr_set(MSR_IA32_VMX_EPT_VPID_CAP, fake_msr_get(MSR_IA32_VMX_EPT_VPID_CAP) | EPT_CAP_ADVANCED);
+}
+
+static void a_leaf_changes_by_mode(void **state UNUSED)
+{
+	run_on_ept_with(0, PROC2_MODE_BASED_EXECUTE);
+	each_change(leaves_by_mode, ARRAY_SIZE(leaves_by_mode), P_PT + 20 * 8, BASE + 20 * PAGE_SIZE);
+	l1_write64(P_PT + 20 * 8, FRAME | RWX | U | WB);
+	each_change(links_by_mode, ARRAY_SIZE(links_by_mode), P_PD, BASE + 20 * PAGE_SIZE);
 }
 
 static void a_leaf_changes_with_flags(void **state UNUSED)
@@ -185,6 +228,42 @@ static void a_full_run(void **state UNUSED)
 			assert_int_equal(allowed(BASE + i * PAGE_SIZE),
 					 (changed >= 1 && i == 5) || (changed == 2 && i == 63) ? 0 : RWX);
 	}
+}
+
+/* A run of links that are as they were: each leads to tables that are looked at all the same. */
+static void a_full_run_of_links(void **state UNUSED)
+{
+	run_on_ept(0);
+	for (u64 i = 0; i < 64; i++)
+		l1_write64(P_PD + i * 8, P_PT | RWX | A);
+	l1_write64(P_PT + 20 * 8, FRAME | RWX | WB);
+	for (u64 i = 0; i < 64; i++)
+		touch(BASE + i * SIZE_2M + 20 * PAGE_SIZE, EPTV_WRITE);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	l1_write64(P_PT + 20 * 8, 0);
+	invept();
+	for (u64 i = 0; i < 64; i++)
+		assert_int_equal(allowed(BASE + i * SIZE_2M + 20 * PAGE_SIZE), 0);
+}
+
+/* A table of L1's in ROM has no flags to set, and no neighbours; after an INVEPT it is read anew. */
+static void a_table_in_rom(void **state UNUSED)
+{
+	run_on_ept(EPTP_AD);
+	for (u64 i = 0; i < 512; i++)
+		l1_write64(ROM_TABLE + i * 8, (FRAME + i * PAGE_SIZE) | RWX | WB);
+	l1_write64(P_PD, ROM_TABLE | RWX | A);
+	touch(BASE + 20 * PAGE_SIZE, EPTV_READ);
+	assert_int_equal(allowed(BASE + 20 * PAGE_SIZE) & RD, RD);
+	assert_int_equal(allowed(BASE + 21 * PAGE_SIZE), 0);
+	touch(BASE + 20 * PAGE_SIZE, EPTV_WRITE);
+	assert_int_equal(allowed(BASE + 20 * PAGE_SIZE), RWX);
+	assert_int_equal(l1_read64(ROM_TABLE + 20 * 8), (FRAME + 20 * PAGE_SIZE) | RWX | WB);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	invept();
+	assert_int_equal(allowed(BASE + 20 * PAGE_SIZE), 0);
+	touch(BASE + 20 * PAGE_SIZE, EPTV_WRITE);
+	assert_int_equal(allowed(BASE + 20 * PAGE_SIZE), RWX);
 }
 
 /* Single-context INVEPT goes by the address of the root, and leaves others' entries. */
@@ -239,14 +318,32 @@ static void many_pointers_in_turn(void **state UNUSED)
 		EXIT_NOW(.reason = EXIT_CPUID);
 	}
 	assert_int_equal(nested_resources(machine_vcpu).ept02_roots, wanted);
+	/* nothing is left of those that went: each root has its one table */
+	assert_int_equal(nested_resources(machine_vcpu).ept02_tables, wanted);
+	/* and when all have gone there is room for others */
+	nested_ept01_changed(machine_vcpu);
+	assert_int_equal(nested_resources(machine_vcpu).ept02_roots, 0);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(nested_resources(machine_vcpu).ept02_roots, 1);
+	/* a pointer names one of them, or none */
+	assert_true(ept02_is_in_use(machine_vcpu, machine_field(VMCS_ept_pointer)));
+	assert_false(ept02_is_in_use(machine_vcpu, machine_field(VMCS_ept_pointer) + PAGE_SIZE));
+	assert_false(ept02_is_in_use(machine_vcpu, 0));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		MACHINE_TEST(a_leaf_changes, ""),
+		MACHINE_TEST(a_leaf_changes, "ept-large=off"),
 		MACHINE_TEST(a_leaf_changes_with_flags, ""),
+		MACHINE_TEST(a_leaf_changes_with_flags, "ept-large=off"),
+		MACHINE_TEST_BEFORE(a_leaf_changes_by_mode, "", processor_with_mode_based_execute),
+		MACHINE_TEST_BEFORE(a_leaf_changes_by_mode, "ept-large=off",
+				    processor_with_mode_based_execute),
 		MACHINE_TEST(a_full_run, ""),
+		MACHINE_TEST(a_full_run_of_links, ""),
+		MACHINE_TEST(a_table_in_rom, ""),
 		MACHINE_TEST(one_context, ""),
 		MACHINE_TEST(many_pointers_in_turn, ""),
 	};

@@ -137,6 +137,7 @@ static void test_invvpid(void **state)
 	vpid02_invvpid(&vcpu, INVVPID_SINGLE, 1, 0);
 	assert_int_equal(flushes[a], 1);
 	assert_int_equal(flush_count, 1);
+	assert_int_equal(keep_globals_count, 0);
 	vpid02_invvpid(&vcpu, INVVPID_ADDRESS, 2, 0x1234);
 	assert_int_equal(flushes[b], 1);
 	assert_int_equal(flushed_address, 0x1234);

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which EPT02 an L2 runs on when VMCSs take turns on one CPU, and when all that the last entry knew still
+ * holds: L2s of one VPID, and a processor whose VPIDs Socle does not use, for there an entry may find that
+ * nothing has to be looked up. SDM: "EPT Translation Mechanism", "Caching Translation Information".
+ */
+#include "tests/unit/cmocka_all.h"
+
+#include "kernel/msr.h"
+#include "kernel/x86.h"
+#include "tests/unit/l2_support.h"
+#include "vmx/l1/vm.h"
+#include "vmx/nested/ept/ept.h"
+
+#define WB (MEMTYPE_WB << EPT_MEMTYPE_SHIFT)
+#define TRANSLATED (EPTV_LINEAR_VALID | EPTV_TRANSLATED)
+#define BASE 0x40000000ull
+
+/* Each EPT12 has four tables of its own, and maps the page at BASE to one of its own. */
+#define TABLES(n) (P_EPT + (n)*0x4000ull)
+#define FRAME(n) (M_SPARE + 0x400000 + (n)*PAGE_SIZE)
+#define LEAF_OF(n) (TABLES(n) + 0x3000)
+#define NO_EPT 9u
+
+static u64 pointer(unsigned int n)
+{
+	return TABLES(n) | 3 << EPTP_WALK_SHIFT | MEMTYPE_WB;
+}
+
+static void make_tables(unsigned int n)
+{
+	l1_write64(TABLES(n), (TABLES(n) + 0x1000) | EPT_RWX);
+	l1_write64(TABLES(n) + 0x1000, EPT_RWX | EPT_LEAF | WB);
+	l1_write64(TABLES(n) + 0x1008, (TABLES(n) + 0x2000) | EPT_RWX);
+	l1_write64(TABLES(n) + 0x2000, LEAF_OF(n) | EPT_RWX);
+	l1_write64(LEAF_OF(n), FRAME(n) | EPT_RWX | WB);
+}
+
+/* What the VMCS that is current says of EPT. */
+static void choose(unsigned int ept)
+{
+	if (ept == NO_EPT) {
+		W(proc2_controls, R(proc2_controls) & ~(u64)(PROC2_EPT | PROC2_UNRESTRICTED_GUEST));
+		return;
+	}
+	W(ept_pointer, pointer(ept));
+	W(proc2_controls, R(proc2_controls) | PROC2_EPT | PROC2_UNRESTRICTED_GUEST);
+}
+
+/* VMCSs 0 to `count` - 1 have run once, each with the EPT12 of its number, all with one VPID. */
+static void start(unsigned int count)
+{
+	l1_start_vmx();
+	for (unsigned int n = 0; n < 8; n++)
+		make_tables(n);
+	for (unsigned int n = 0; n < count; n++) {
+		l1_load_vmcs(n);
+		l1_write_valid_vmcs();
+		W(vpid, 5);
+		W(proc2_controls, PROC2_VPID);
+		choose(n);
+		assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+		assert_true(machine_in_l2());
+		EXIT_NOW(.reason = EXIT_CPUID);
+	}
+}
+
+static void resume(void)
+{
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_true(machine_in_l2());
+}
+
+static void turn_to(unsigned int n)
+{
+	assert_int_equal(l1_memory_insn(EXIT_VMPTRLD, M_VMCS(n)), 0);
+	resume();
+}
+
+/* Where L2's page at BASE leads by the tables that it runs on; 0: nowhere yet. */
+static u64 leads_to(u64 gpa)
+{
+	u64 entry = machine_field(VMCS_ept_pointer);
+
+	for (unsigned int level = 4; level > 0; level--) {
+		entry = l1_read64((entry & EPT_ADDRESS) + ept_index(gpa, level) * 8);
+		if (!(entry & EPT_RWX) || (level > 1 && (entry & EPT_LEAF)))
+			break;
+	}
+	return entry & EPT_RWX ? entry & EPT_ADDRESS : 0;
+}
+
+/* L2 runs on the tables of this EPT12 and of no other, and what it touches there becomes part of them. */
+static void assert_runs_on(unsigned int ept)
+{
+	if (ept == NO_EPT) {
+		assert_int_equal(machine_field(VMCS_ept_pointer), vm.ept01_pointer);
+		return;
+	}
+	assert_true(!leads_to(BASE) || leads_to(BASE) == FRAME(ept));
+	EXIT_NOW(.reason = EXIT_EPT_VIOLATION, .qualification = EPTV_READ | TRANSLATED,
+		 .guest_physical = BASE);
+	assert_true(machine_in_l2());
+	assert_int_equal(leads_to(BASE), FRAME(ept));
+}
+
+static void leave(void)
+{
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_false(machine_in_l2());
+}
+
+static void in_turn(void **state UNUSED)
+{
+	static const unsigned int turns[] = { 0, 0, 1, 0, 2, 2, 1, 1, 0, 3, 0, 3, 3, 1 };
+
+	start(4);
+	assert_int_equal(l1_memory_insn(EXIT_VMPTRLD, M_VMCS(3)), 0);
+	choose(NO_EPT);
+	for (size_t i = 0; i < 3 * ARRAY_SIZE(turns); i++) {
+		unsigned int n = turns[i % ARRAY_SIZE(turns)];
+
+		turn_to(n);
+		/* in every second round nothing is touched: what an entry finds is what the last one left */
+		if (i / ARRAY_SIZE(turns) != 1)
+			assert_runs_on(n == 3 ? NO_EPT : n);
+		leave();
+	}
+}
+
+/* Nothing but the EPT pointer, or a control that shapes the tables, changes between two entries. */
+static void l1_chooses_another(void **state UNUSED)
+{
+	static const unsigned int chosen[] = { 0, 1, 2, 2, NO_EPT, 2, NO_EPT, NO_EPT, 0 };
+
+	start(1);
+	for (size_t i = 0; i < ARRAY_SIZE(chosen); i++) {
+		choose(chosen[i]);
+		resume();
+		assert_runs_on(chosen[i]);
+		leave();
+		resume();
+		assert_runs_on(chosen[i]);
+		leave();
+	}
+}
+
+static void processor_with_mode_based_execute(void)
+{
+	fake_msr_set(MSR_IA32_VMX_EPT_VPID_CAP, fake_msr_get(MSR_IA32_VMX_EPT_VPID_CAP) | EPT_CAP_ADVANCED);
+}
+
+static void mode_based_execute(void **state UNUSED)
+{
+	start(1);
+	l1_write64(TABLES(0), (TABLES(0) + 0x1000) | EPT_PERMISSIONS);
+	l1_write64(TABLES(0) + 0x1008, (TABLES(0) + 0x2000) | EPT_PERMISSIONS);
+	l1_write64(TABLES(0) + 0x2000, LEAF_OF(0) | EPT_PERMISSIONS);
+	l1_write64(LEAF_OF(0), FRAME(0) | EPT_READ | EPT_USER_EXEC | WB);
+	for (unsigned int i = 0; i < 4; i++) {
+		u64 control = i & 1 ? PROC2_MODE_BASED_EXECUTE : 0;
+
+		W(proc2_controls, (R(proc2_controls) & ~(u64)PROC2_MODE_BASED_EXECUTE) | control);
+		resume();
+		EXIT_NOW(.reason = EXIT_EPT_VIOLATION, .qualification = EPTV_FETCH | EPTV_USER | TRANSLATED,
+			 .guest_physical = BASE);
+		assert_int_equal(machine_in_l2(), i & 1);
+		if (i & 1)
+			leave();
+	}
+}
+
+/* L1 repairs one L2's violation, and another L2 runs in between: each gets its own entries. */
+static void a_repair_meets_its_own_tables(void **state UNUSED)
+{
+	start(2);
+	for (unsigned int between = 0; between < 2; between++) {
+		assert_int_equal(l1_invalidate(EXIT_INVEPT, INVEPT_ALL, 0, 0), 0);
+		l1_write64(LEAF_OF(0), 0);
+		turn_to(0);
+		EXIT_NOW(.reason = EXIT_EPT_VIOLATION, .qualification = EPTV_READ | TRANSLATED,
+			 .guest_physical = BASE);
+		assert_false(machine_in_l2());
+		l1_write64(LEAF_OF(0), FRAME(0) | EPT_RWX | WB);
+		if (between) {
+			turn_to(1);
+			assert_true(!leads_to(BASE) || leads_to(BASE) == FRAME(1));
+			leave();
+		}
+		turn_to(0);
+		assert_int_equal(leads_to(BASE), between ? 0 : FRAME(0));
+		assert_runs_on(0);
+		leave();
+	}
+}
+
+/*
+ * All EPT02s go, and one is made again in its old place with another root table. A VMCS that named it before
+ * finds it there by its hint, with the pointer that it has now.
+ */
+static void made_again_with_another_root_table(void **state UNUSED)
+{
+	u64 before, now;
+
+	start(3);
+	assert_int_equal(l1_memory_insn(EXIT_VMPTRLD, M_VMCS(1)), 0);
+	choose(0);
+	turn_to(1);
+	leave();
+	turn_to(0);
+	before = machine_field(VMCS_ept_pointer);
+	leave();
+	/* two others are made first, and go: the list of free tables has another order */
+	nested_ept01_changed(machine_vcpu);
+	assert_int_equal(l1_memory_insn(EXIT_VMPTRLD, M_VMCS(2)), 0);
+	for (unsigned int n = 2; n < 4; n++) {
+		choose(n);
+		resume();
+		leave();
+	}
+	nested_ept01_changed(machine_vcpu);
+	turn_to(1);
+	now = machine_field(VMCS_ept_pointer);
+	assert_int_not_equal(now, before);
+	leave();
+	turn_to(0);
+	assert_int_equal(machine_field(VMCS_ept_pointer), now);
+	assert_runs_on(0);
+}
+
+#define MACHINE_TEST_VPID(test) MACHINE_TEST(test, "vpid=on"), MACHINE_TEST(test, "vpid=off")
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		MACHINE_TEST_VPID(in_turn),
+		MACHINE_TEST_VPID(l1_chooses_another),
+		MACHINE_TEST_BEFORE(mode_based_execute, "vpid=on", processor_with_mode_based_execute),
+		MACHINE_TEST_BEFORE(mode_based_execute, "vpid=off", processor_with_mode_based_execute),
+		MACHINE_TEST_VPID(a_repair_meets_its_own_tables),
+		MACHINE_TEST_VPID(made_again_with_another_root_table),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
