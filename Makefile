@@ -75,7 +75,7 @@ $(addprefix $(O)/vmx/nested/,nested.o insn/insn.o): CFLAGS += -O2
 $(addprefix $(O)/vmx/nested/,entry/msr_area.o entry/timer.o vmcs12/addresses.o): CFLAGS += -Os
 $(O)/vmx/nested/explain/%.o: CFLAGS += -Os
 $(O)/vmx/nested/entry/check_host.o $(O)/vmx/nested/entry/check_guest_segments.o $(O)/vmx/nested/entry/check_controls.o \
-	$(addprefix $(O)/vmx/nested/,vmcs12/caps12.o entry/check.o ept/ve.o debug.o) $(addprefix $(O)/vmx/,l1/mtrr.o l1/passthru.o guest/watch.o guest/store_decode.o) \
+	$(addprefix $(O)/vmx/nested/,vmcs12/caps12.o entry/check.o entry/check_event.o entry/judge.o ept/ve.o debug.o) $(addprefix $(O)/vmx/,l1/mtrr.o l1/passthru.o guest/watch.o guest/store_decode.o) \
 	$(O)/kernel/pace.o $(O)/mm/memmap.o: CFLAGS += -Os
 
 # The folder is written into the debug information, and so into the build id: under this name it is the same everywhere.
@@ -136,11 +136,11 @@ uninstall:
 
 -include $(OBJECTS:.o=.d)
 
-# "Why did my VM entry fail?" for anybody's VMCS dump: the hypervisor's own checks, on the host. The folder seam/ stands for one
-# header, by which they go on behind a rule that is broken.
+# "Why did my VM entry fail?" for anybody's VMCS dump: the hypervisor's own checks, on the host, which all go
+# on behind a rule that is broken.
 HOST_CC ?= gcc
 include tools/vmcs_why/sources.mk
-WHY_FLAGS := -std=gnu11 -O1 -g -fno-strict-aliasing -Itools/vmcs_why/seam -Itests/fake -I. $(WARNINGS)
+WHY_FLAGS := -std=gnu11 -O1 -g -fno-strict-aliasing '-DCHECK_STOP(failed)=(void)(failed)' -Itests/fake -I. $(WARNINGS)
 
 # One command compiles all of it: whatever header changes, it is made anew.
 WHY_HEADERS := $(shell find tools/vmcs_why tests/fake vmx kernel mm -name '*.h' -o -name '*.def')

@@ -30,6 +30,10 @@ MUTANTS = [
     Mutant("monitor-spoilt-line-runs", LINE, [("bool taken = !line->spoilt,", "bool taken = true,")],
            "monitor: what_is_not_whole_is_refused"),
     Mutant("monitor-number-wraps", LINE, [(" || sum > (UINT64_MAX - digit) / base", "")], "monitor: numbers"),
+    Mutant("monitor-first-broken-rule-alone", "vmx/nested/entry/check.c", [("\tif (failure != &in_hand)\n", "\tif (1)\n")],
+           "monitor: broken_rules_are_marked"),
+    Mutant("entry-goes-on-behind-a-rule", "vmx/nested/entry/check.c",
+           [("\tif (failure != &in_hand)\n\t\treturn false;\n", "")], "monitor: broken_rules_are_marked"),
     Mutant("monitor-reads-what-is-no-ram", MEMORY, [("\treturn page;\n", "\treturn true;\n")],
            "monitor: commands_look_at_l1"),
 ]

@@ -444,14 +444,26 @@ static void why_tells_the_last_refusal(void **state UNUSED)
 /* What the next entry would fail by, before L1 tries. */
 static void broken_rules_are_marked(void **state UNUSED)
 {
+	u64 cr0, tr;
+
 	l1_start_vmx();
 	l1_load_vmcs(0);
 	l1_write_valid_vmcs();
+	cr0 = R(guest_cr0);
+	tr = R(host_tr_selector);
 	assert_null(strstr(type("vmcs 12\r"), "broken"));
 	W(cr3_target_count, 5);
 	W(host_cs_selector, 0);
+	W(host_tr_selector, 3);
 	W(guest_rflags, 0);
+	W(guest_cr0, CR0_PG);
+	W(guest_activity_state, 7);
 	assert_non_null(strstr(type("vmcs 12 6820\r"), "broken: 400a cr3_target_count"));
+	/* not the first of each part alone, and a field once */
+	assert_non_null(strstr(said, "broken: 0c0c host_tr_selector"));
+	assert_non_null(strstr(said, "broken: 6800 guest_cr0"));
+	assert_null(strstr(strstr(said, "broken: 6800 guest_cr0") + 1, "broken: 6800 guest_cr0"));
+	assert_non_null(strstr(said, "broken: 4826 guest_activity_state"));
 	assert_non_null(strstr(said, "broken: 0c02 host_cs_selector"));
 	assert_non_null(strstr(said, "broken: 6820 guest_rflags"));
 	assert_non_null(strstr(said, "6820 guest_rflags 0\r\n  broken\r\n  rule   "));
@@ -459,9 +471,13 @@ static void broken_rules_are_marked(void **state UNUSED)
 	assert_null(strstr(type("vmcs 12 host_ss\r"), "  rule"));
 	/* it has not been tried, and L1 sees nothing of it */
 	assert_non_null(strstr(type("why\r"), "no VM entry and no VMX instruction"));
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 7);
 	W(cr3_target_count, 0);
 	W(host_cs_selector, 8);
+	W(host_tr_selector, tr);
 	W(guest_rflags, 2);
+	W(guest_cr0, cr0);
+	W(guest_activity_state, 0);
 	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
 	assert_null(strstr(type("vmcs 12\r"), "broken"));
 }

@@ -150,18 +150,15 @@ static bool is_wanted(const struct vmcs12_field *field, const char *word)
 	       contains(field->name, word);
 }
 
-/* The rules that vmcs12 breaks, so that the next entry fails by the first of them. */
-struct broken {
-	struct check_failure failures[ENTRY_STAGES];
-	u32 count;
-};
+/* The rules that vmcs12 breaks, so that the next entry fails by the first of them. NULL: not asked. */
+static const struct check_failures *broken;
 
 /* Under the field, in the words of explain=; those of no field by themselves. */
-static void show_broken(const struct broken *broken, u32 field)
+static void show_broken(u32 field)
 {
 	char buffer[512];
 
-	for (u32 i = 0; i < broken->count; i++) {
+	for (u32 i = 0; broken && i < broken->count; i++) {
 		const struct check_failure *failure = &broken->failures[i];
 		struct text text = { buffer, sizeof(buffer), 0 };
 
@@ -174,13 +171,26 @@ static void show_broken(const struct broken *broken, u32 field)
 	}
 }
 
-static void list_broken(const struct broken *broken)
+/* Each field once, in the order of the checks. */
+static bool is_listed(u32 failure)
 {
-	for (u32 i = 0; i < broken->count; i++)
-		if (broken->failures[i].field < VMCS12_FIELD_COUNT)
-			output("broken: %04x %s", vmcs12_fields[broken->failures[i].field].encoding,
-			       vmcs12_fields[broken->failures[i].field].name);
-	show_broken(broken, RULE_NO_FIELD);
+	for (u32 i = 0; i < failure; i++)
+		if (broken->failures[i].field == broken->failures[failure].field)
+			return true;
+	return false;
+}
+
+static void list_broken(void)
+{
+	for (u32 i = 0; broken && i < broken->count; i++) {
+		u32 field = broken->failures[i].field;
+
+		if (field < VMCS12_FIELD_COUNT && !is_listed(i))
+			output("broken: %04x %s", vmcs12_fields[field].encoding, vmcs12_fields[field].name);
+	}
+	if (broken && broken->more)
+		output("broken: %u rules more", broken->more);
+	show_broken(RULE_NO_FIELD);
 }
 
 /* Of vmcs12, with what vmcs02 has there if that is something else. */
@@ -200,7 +210,6 @@ static void show_field(const struct view *view, const struct vmcs12_field *field
 bool command_vmcs(struct vcpu *vcpu, const struct words *words)
 {
 	const char *wanted = words->count > 2 ? words->word[2] : NULL;
-	struct broken broken = { .count = 0 };
 	enum view_kind kind;
 	struct view view;
 
@@ -213,14 +222,18 @@ bool command_vmcs(struct vcpu *vcpu, const struct words *words)
 	       kind == VIEW_01	    ? what_runs(vcpu)
 	       : view.v12->launched ? "launched"
 				    : "clear");
+	broken = NULL;
 	/* While L2 runs it has been entered: there its guest state is what L1 left. */
-	if (kind == VIEW_12 && !vcpu->nested.in_l2)
-		broken.count = entry_judge(vcpu, vcpu->nested.current, broken.failures);
-	list_broken(&broken);
+	if (kind == VIEW_12 && !vcpu->nested.in_l2) {
+		struct check_env env = entry_env(vcpu, vcpu->nested.current);
+
+		broken = check_all(&vcpu->nested.current->v12, &env);
+	}
+	list_broken();
 	for (unsigned int i = 0; i < VMCS12_FIELD_COUNT; i++)
 		if (is_wanted(&vmcs12_fields[i], wanted)) {
 			show_field(&view, &vmcs12_fields[i]);
-			show_broken(&broken, i);
+			show_broken(i);
 		}
 	view_end(&view);
 	return true;

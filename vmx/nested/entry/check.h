@@ -11,6 +11,7 @@
 #include "vmx/hw/caps.h"
 #include "vmx/hw/vmx.h"
 #include "vmx/nested/entry/require.h"
+#include "vmx/nested/vmcs12/vmcs12.h"
 
 struct check_env {
 	const struct vmx_caps *caps; /* caps12 */
@@ -30,6 +31,28 @@ bool check_guest_hot(const struct vmcs12 *v12, const struct check_env *env,
 bool check_controls(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure);
 bool check_host(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure);
 bool check_guest(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure);
+
+/*
+ * All rules that a vmcs12 breaks, each as if what others ensure were so: judge.c. On the CPU whose turn it is
+ * while the machine stands still; until the next call.
+ */
+#define CHECK_FAILURES_MAX 64u
+struct check_failures {
+	struct check_failure
+		failures[CHECK_FAILURES_MAX]; /* in the order of the checks: the first is an entry's */
+	u32 count, more;		      /* `more`: for which there was no room */
+};
+const struct check_failures *check_all(const struct vmcs12 *v12, const struct check_env *env);
+
+/* check.c, for judge.c: checks that are given this failure go on behind each rule that is broken, and their
+ * failures are collected from now on. */
+struct check_failure *check_collect(void);
+const struct check_failures *check_collected(void);
+
+static inline bool is_ia32e(const struct vmcs12 *v12)
+{
+	return v12_has_entry(v12, ENTRY_IA32E_GUEST);
+}
 
 /* Bits of an address that are 0: those beyond the processor's physical-address width. */
 static inline u64 beyond_width(const struct check_env *env)
@@ -65,7 +88,13 @@ static inline bool is_valid_s_cet(u64 value)
 	       (value & (CET_SUPPRESS | CET_TRACKER)) != (CET_SUPPRESS | CET_TRACKER);
 }
 
-/* check_guest_segments.c, for check_guest.c. */
+/* For check_controls.c and check_guest.c: check_event.c, check_guest_hot.c, check_guest_segments.c. */
+bool check_tpr_threshold(const struct vmcs12 *v12, const struct check_env *env,
+			 struct check_failure *failure);
+bool check_nmi(const struct vmcs12 *v12, struct check_failure *failure);
+bool check_injection(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure);
+bool check_rip_rflags(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure);
+bool check_non_register(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure);
 bool check_segments(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure);
 bool check_tables(const struct vmcs12 *v12, const struct check_env *env, struct check_failure *failure);
 

@@ -278,17 +278,6 @@ static NOINLINE enum outcome enter_fully(struct vcpu *vcpu, struct nested_vmcs *
 	return commit(vcpu, slot, l1, launch);
 }
 
-u32 entry_judge(struct vcpu *vcpu, const struct nested_vmcs *slot, struct check_failure *failures)
-{
-	struct check_env env = entry_env(vcpu, slot);
-	u32 count = 0;
-
-	count += !check_controls(&slot->v12, &env, &failures[count]);
-	count += !check_host(&slot->v12, &env, &failures[count]);
-	count += !check_guest(&slot->v12, &env, &failures[count]);
-	return count;
-}
-
 enum outcome nested_enter(struct vcpu *vcpu, bool launch)
 {
 	struct nested_vmcs *slot = vcpu->nested.current;

@@ -11,12 +11,6 @@
 
 /* VMLAUNCH or VMRESUME of L1, whose permission has been checked. OUTCOME_RESUME: L2 is what runs next. */
 enum outcome nested_enter(struct vcpu *vcpu, bool launch);
-/*
- * For the monitor: the first rule that this vmcs12 breaks as it is now, of each of controls, host state and
- * guest state. How many there are, in `failures`, which has room for ENTRY_STAGES. Nothing changes.
- */
-#define ENTRY_STAGES 3u
-u32 entry_judge(struct vcpu *vcpu, const struct nested_vmcs *slot, struct check_failure *failures);
 /* An INIT that was held while L1 was in VMX root operation ends L2. */
 enum outcome nested_take_init(struct vcpu *vcpu);
 /* What the checks of this vmcs12 are made against. Any VMCS is current, and stays so. */

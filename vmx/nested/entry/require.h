@@ -7,7 +7,6 @@
 #ifndef VMX_NESTED_REQUIRE_H
 #define VMX_NESTED_REQUIRE_H
 
-#include "vmx/nested/entry/stop.h"
 #include "vmx/nested/explain/rules.h"
 
 /* A segment's rule: its field is so many rows further. */
@@ -16,12 +15,21 @@
 /*
  * Says in `failure` that `rule` (RULE_OF() for a segment) is broken: with the field of its row and its value.
  * Of that the bits of `mask` should have been those of `want`; all 0 or all 1 in check_fail_clear() and
- * _set(). Always false.
+ * _set(). False: the check ends with it; true: all broken rules are wanted, and it goes on to the next.
  */
 bool check_fail(struct check_failure *failure, const struct vmcs12 *v12, u32 rule);
 bool check_fail_bits(struct check_failure *failure, const struct vmcs12 *v12, u32 rule, u64 mask, u64 want);
 bool check_fail_clear(struct check_failure *failure, const struct vmcs12 *v12, u32 rule, u64 mask);
 bool check_fail_set(struct check_failure *failure, const struct vmcs12 *v12, u32 rule, u64 mask);
+
+/* Files on the way of each entry, whose code is shorter if it always ends, have another one. */
+#ifndef CHECK_STOP
+#define CHECK_STOP(failed)                                                                                   \
+	do {                                                                                                 \
+		if (!(failed))                                                                               \
+			return false;                                                                        \
+	} while (0)
+#endif
 
 /* The value of the rule's own field. */
 #define RULE_VALUE(rule) (vmcs12_value(v12, (unsigned int)RULE_FIELD_##rule))
