@@ -112,7 +112,8 @@ static void add_calls(struct vcpu *vcpu, struct text *text)
 
 /* ---- guesses ---- */
 
-/* The exception that came first, by the instruction at RIP; NULL: it does not say. */
+/* The exception that came first, by the instruction at RIP, behind whose bytes there are zeros; NULL: it does
+ * not say. */
 static const char *guess_by_code(const u8 *bytes, unsigned int count)
 {
 	if (!count)
@@ -121,7 +122,7 @@ static const char *guess_by_code(const u8 *bytes, unsigned int count)
 		return "#BP, for INT3 is at RIP";
 	if (bytes[0] == 0xcd)
 		return "an INT n, which is at RIP";
-	if (count > 1 && bytes[0] == 0x0f && (bytes[1] == 0x0b || bytes[1] == 0xb9 || bytes[1] == 0xff))
+	if (bytes[0] == 0x0f && (bytes[1] == 0x0b || bytes[1] == 0xb9 || bytes[1] == 0xff))
 		return "#UD, for UD2 (or UD0, UD1) is at RIP";
 	return NULL;
 }
@@ -162,7 +163,7 @@ COLD void triple_fault_describe(struct vcpu *vcpu, struct text *text)
 		char name[4];
 	} vectors[] = { { VEC_DF, "#DF" }, { VEC_GP, "#GP" }, { VEC_PF, "#PF" } };
 	const char *flaw_of_df = NULL;
-	u8 bytes[CODE_BYTES];
+	u8 bytes[CODE_BYTES] = { 0 };
 	unsigned int count;
 
 	add_registers(vcpu, text);
