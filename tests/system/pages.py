@@ -3,6 +3,7 @@
 it says. In a block `text output`, … stands for any characters; alone on a line, for any lines."""
 import os
 import re
+import shutil
 import subprocess
 
 from conftest import BUILD, ROOT
@@ -31,10 +32,12 @@ def shown(wanted, said):
     return None if anywhere or at == len(said) else "(the end)"
 
 
-def write(name, text):
-    path = os.path.join(ROOT, name)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w", encoding="utf-8") as file:
+def write(page, name, text):
+    """As a reader would: into a folder that a command of the page has made, under a name that the page says in its text."""
+    with open(os.path.join(ROOT, "docs", page), encoding="utf-8") as file:
+        prose = re.sub(r"^```\S.*\n(?:.*\n)*?```$", "", file.read(), flags=re.M)
+    assert "`%s`" % name in prose, "%s does not say that a file is called %s" % (page, name)
+    with open(os.path.join(ROOT, name), "w", encoding="utf-8") as file:
         file.write(text)
 
 
@@ -49,10 +52,12 @@ def run(text):
 
 def execute(name):
     output = []
+    for folder in {os.path.dirname(file) for file in re.findall(r"c file=(\S+)", " ".join(kind for kind, _ in blocks(name)))}:
+        shutil.rmtree(os.path.join(ROOT, folder), ignore_errors=True)
     for kind, text in blocks(name):
         file = re.match(r"c file=(\S+)", kind)
         if file:
-            write(file.group(1), text)
+            write(name, file.group(1), text)
         elif kind == "sh run":
             output = run(text)
         elif kind == "text output":
