@@ -97,6 +97,8 @@ def nested_vmx_reason():
                 return "kvm_intel is loaded with nested=N (modprobe kvm_intel nested=1)"
     except OSError:
         return "the module kvm_intel is not loaded"
+    if not os.path.exists("/dev/kvm"):
+        return "/dev/kvm is not here (a container must be given it)"
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return "/dev/kvm is not ours to open (group kvm)"
     if not shutil.which("qemu-system-x86_64"):
@@ -122,7 +124,8 @@ def first_file(what, package, *paths):
     for path in paths:
         if os.path.exists(path):
             return path
-    raise MachineError("no %s found (package %s); run tools/setup.sh" % (what, package))
+    setup = "; run tools/setup.sh" if os.path.exists(os.path.join(TOOLS, "setup.sh")) else ""
+    raise MachineError("no %s found (package %s)%s" % (what, package, setup))
 
 
 def find_bochs(model=None):

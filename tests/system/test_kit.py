@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import xml.etree.ElementTree
@@ -178,10 +179,66 @@ def check_saved_consoles(kit):
 
 WRONG = (
     (("run", "--accel", "bochs", "--only", "nosuch"), "--only nosuch: there is no such image or test"),
-    (("run", "--accel", "bochs", "--model", "pentium9"), "MODEL=pentium9"),
+    (("run", "--accel", "bochs", "--only", ""), "--only : there is no such image or test"),
+    (("run", "--accel", "bochs", "--only"), "--only: expected at least one argument"),
+    (("run", "--accel", "bochs", "--model", "pentium9"), "--model pentium9: say one of"),
+    (("run", "--accel", "xen"), "--accel: invalid choice: 'xen'"),
+    (("run", "--accel", "socle", "--machine", "tcg"), "--machine: invalid choice: 'tcg'"),
+    (("run", "--accel", "bochs", "--cpus", "0"), "--cpus: 0: say a number, 1 or more"),
+    (("run", "--accel", "bochs", "--timeout", "soon"), "--timeout: soon: say a number, 1 or more"),
+    (("run", "--accel", "bochs", "--out", "/proc/here"), "--out /proc/here: No such file or directory; name a folder"),
+    (("run", "--accel", "bochs", "--out", "socle-kit-0.1/LICENSE"), "--out socle-kit-0.1/LICENSE: File exists"),
     (("report", "/nowhere"), "has no console of an image"),
-    (("report", ".", "--reference", "x"), "has no console"),
+    # before the tests run, which may take hours
+    (("run", "--accel", "bochs", "--reference", "x"), "--reference x: say one of haswell"),
+    (("report", ".", "--reference", "x"), "--reference x: say one of haswell"),
 )
+
+
+MISSING = (
+    (("bochs",), "no emulator: say BOCHS=/path/to/bochs, or install the package bochs"),
+    *(((("kvm",), "--accel kvm: "), (("kvm",), "--accel bochs wants none"),
+       (("socle", "--machine", "kvm"), "--machine kvm: no nested VT-x here: ")) if machine.nested_vmx_reason() else
+      ((("kvm", "--qemu", "/nowhere/qemu"), "--qemu /nowhere/qemu: there is no such program"),)),
+)
+
+
+def check_missing(kit):
+    """Each thing that this machine may lack is named, with what can be done about it."""
+    none = {"PATH": "/nowhere", "BOCHS": "/nowhere/bochs", "HOME": "/nowhere"}
+    for arguments, said in MISSING:
+        done = subprocess.run([sys.executable, str(kit / "socle-kit"), "run", "--accel", *arguments], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, check=False, text=True, env=none, cwd=str(kit.parent))
+        assert done.returncode == 2 and said in done.stdout and "Traceback" not in done.stdout, done.stdout
+
+
+def emulators(folder):
+    """The processes that run in it or below."""
+    found = []
+    for number in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.readlink("/proc/%s/cwd" % number).startswith(str(folder) + "/"):
+                found.append(number)
+        except OSError:
+            pass
+    return found
+
+
+def check_interrupted(kit):
+    """Ctrl-C in a boot: no success, no emulator left, and no earlier report that looks like this run's."""
+    (kit.parent / "cut").mkdir(exist_ok=True)
+    (kit.parent / "cut" / "report.txt").write_text("an earlier one")
+    process = subprocess.Popen([str(kit / "socle-kit"), "run", "--accel", "bochs", "--only", "basic", "--out", "cut"],
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=str(kit.parent),
+                               env={"PATH": os.environ["PATH"], "BOCHS": machine.find_bochs(), "HOME": "/nowhere"})
+    assert "basic" in process.stdout.readline()
+    while not emulators(kit.parent / "cut"):
+        assert process.poll() is None, process.stdout.read()
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate()
+    assert process.returncode == 2 and said.endswith("socle-kit: interrupted\n") and "Traceback" not in said, said
+    assert not (kit.parent / "cut" / "report.txt").exists()
+    assert not emulators(kit.parent / "cut")
 
 
 def test_as_its_users_do(tmp_path):
@@ -192,3 +249,5 @@ def test_as_its_users_do(tmp_path):
     for arguments, said in WRONG:
         code, output = run(kit, *arguments)
         assert code == 2 and said in output and "Traceback" not in output, output
+    check_missing(kit)
+    check_interrupted(kit)

@@ -12,6 +12,7 @@ import machine
 PLACE = b"#socle-kit-boot-commands"
 PLACE_SIZE = 4096
 ACCELS = ("kvm", "bochs", "socle")
+MACHINES = ("auto", "kvm", "bochs")
 MEM = 512
 
 
@@ -62,8 +63,11 @@ class Platform:
         if accel == "kvm":
             self.machine = "kvm"
             reason = machine.nested_vmx_reason()
-            if reason and not (reason.startswith("qemu-") and shutil.which(self.qemu)):
-                raise machine.MachineError("--accel kvm: %s" % reason)
+            if reason and not reason.startswith("qemu-"):
+                raise machine.MachineError("--accel kvm: %s; it wants a machine whose KVM has nested VT-x: --accel bochs wants "
+                                           "none" % reason)
+            if not shutil.which(self.qemu):
+                raise machine.MachineError("--qemu %s: there is no such program (package qemu-system-x86)" % self.qemu)
         else:
             self.machine = machine.choose_machine("bochs" if accel == "bochs" else args.machine)
         if self.machine == "bochs":

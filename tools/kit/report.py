@@ -11,6 +11,7 @@ import suite
 
 COLOURS = {"pass": "good", "variant": "good", "alone": "good", "skip": "none"}
 LINES_MAX = 40
+NAMES = ("report.txt", "report.json", "report.xml", "report.html")
 
 
 def quoteattr(text):
@@ -55,7 +56,12 @@ class Report:
                 lines.append("%-8s %s.%s%s" % (outcome.kind, outcome.image, outcome.test,
                                                " (%s)" % outcome.note if outcome.note else ""))
                 lines += ["         %s %s" % pair for pair in results.difference(outcome)[:LINES_MAX]]
-        return "\n".join(lines + ["", self.verdict()])
+        return "\n".join(lines + ["measured    " + line for line in self.costs()] + ["", self.verdict()])
+
+    def costs(self):
+        """What the images say that only measure."""
+        names = tuple(one.name + " " for one in suite.IMAGES if not one.results)
+        return [line for line in self.measured if line.startswith(names)]
 
     def json(self):
         return json.dumps({
@@ -135,7 +141,7 @@ class Report:
         page.write(path, "Nested VMX: " + self.platform, body)
 
     def write(self, folder):
-        for name, text in (("report.txt", self.text()), ("report.json", self.json()), ("report.xml", self.junit())):
+        for name, text in zip(NAMES, (self.text(), self.json(), self.junit())):
             with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
                 file.write(text + "\n")
-        self.html(os.path.join(folder, "report.html"))
+        self.html(os.path.join(folder, NAMES[-1]))
