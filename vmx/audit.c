@@ -42,7 +42,7 @@ u64 audit_resource(struct vcpu *vcpu, u32 index)
 		nested.vpids,
 		nested.steps,
 		vcpu->l1.ept01_step.count,
-		vcpu->nested.in_l2 || vcpu->nested.init_pending || vcpu->pending_valid,
+		vcpu->guest->level == 2 || vcpu->nested.init_pending || vcpu->pending_valid,
 		passthru_tables_used(),
 	};
 

@@ -107,9 +107,9 @@ void crash_report(void)
 	log_error("CPU %u, %s current, exit %s (%x), %s", vcpu->cpu->id,
 		  vcpu->vmcs == &vcpu->vmcs01 ? "vmcs01" : "vmcs02",
 		  exit_reason_name(vcpu->exit_reason & 0xffff), vcpu->exit_reason,
-		  vcpu->nested.in_l2   ? "L2 ran"
-		  : vcpu->nested.vmxon ? "L1 ran in VMX operation"
-				       : "L1 ran");
+		  vcpu->guest->level == 2 ? "L2 ran"
+		  : vcpu->nested.vmxon	  ? "L1 ran in VMX operation"
+					  : "L1 ran");
 	log_error("  rip %llx rsp %llx cr0 %llx cr3 %llx cr4 %llx efer %llx", LL(vcpu_reg(vcpu, REG_RIP)),
 		  LL(vcpu_reg(vcpu, REG_RSP)), LL(vcpu_reg(vcpu, REG_CR0)), LL(vcpu_reg(vcpu, REG_CR3)),
 		  LL(vcpu_reg(vcpu, REG_CR4)), LL(vcpu_reg(vcpu, REG_EFER)));
@@ -119,7 +119,7 @@ void crash_report(void)
 		  LL(vcpu_reg(vcpu, REG_SS_AR)), LL(vcpu_reg(vcpu, REG_ACTIVITY)),
 		  LL(vcpu_reg(vcpu, REG_INTERRUPTIBILITY)));
 	dump_general(vcpu);
-	if (vcpu->nested.in_l2)
+	if (vcpu->guest->level == 2)
 		dump_l1(&vcpu->nested.current->v12);
 	dump_trace(vcpu);
 	dump_events(vcpu);

@@ -91,8 +91,6 @@ enum outcome exit_exception(struct vcpu *vcpu)
 	}
 	event_restore_nmi_blocking(vcpu,
 				   (info & INTR_INFO_NMI_UNBLOCKING) && (info & INTR_INFO_VECTOR) != VEC_DF);
-	if ((info & INTR_INFO_VECTOR) == VEC_PF && !vcpu->nested.in_l2)
-		write_cr2(vcpu_reg(vcpu, REG_EXIT_QUALIFICATION));
 	return redeliver(vcpu, info);
 }
 
@@ -148,16 +146,15 @@ enum outcome exit_triple_fault(struct vcpu *vcpu)
 /* The debug call is Socle's own, for L1's ring 0: its applications must not keep L0 busy. */
 static bool is_debug_call(struct vcpu *vcpu)
 {
-	return (u32)vcpu->gpr[GPR_RAX] == DEBUG_CALL_MAGIC && !vcpu->nested.in_l2 &&
-	       (options.counters || !vcpu_cpl(vcpu));
+	return (u32)vcpu->gpr[GPR_RAX] == DEBUG_CALL_MAGIC && (options.counters || !vcpu_cpl(vcpu));
 }
 
-/* SDM "VMCALL": outside VMX operation #UD. */
+/* L1's: an L2's is L1's exit, always. SDM "VMCALL": outside VMX operation #UD. */
 enum outcome exit_vmcall(struct vcpu *vcpu)
 {
 	if (is_debug_call(vcpu))
 		return debug_call(vcpu);
-	if (vcpu->nested.vmxon && !vcpu->nested.in_l2)
+	if (vcpu->nested.vmxon)
 		return nested_vmcall(vcpu);
 	return outcome_ud(vcpu);
 }

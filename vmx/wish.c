@@ -27,6 +27,8 @@ void wish_set_pf(struct vcpu *vcpu, struct pf_intercept wish)
 	l1_write_exceptions(vcpu);
 	vcpu_load_vmcs(vcpu, back);
 	nested_update_intercepts(vcpu);
+	if (vcpu->guest->write_exceptions)
+		vcpu->guest->write_exceptions(vcpu);
 }
 
 void wish_alternate_pf(struct vcpu *vcpu)

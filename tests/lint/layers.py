@@ -5,14 +5,14 @@
     vmx -> vmx/gdb -> vmx/monitor -> vmx/nested -> vmx/l1 -> vmx/guest -> vmx/hw -> boot -> drivers -> mm -> kernel -> kernel/hw
 
 kernel/main.c includes everything and nothing includes it. vmx/nested includes neither kernel/hw nor drivers. No include
-cycles between headers. The register cache's bits are its own file's. The order of the rooms is in rooms.py; docs/design.md
-draws it and says why.
+cycles between headers. The register cache's bits are its own file's. Who asks which guest runs is a list. It and the order
+of the rooms are in rooms.py; docs/design.md draws it and says why.
 """
 import os
 import re
 import sys
 
-from rooms import PICTURE, ROOMS as LAYERS, may_include
+from rooms import PICTURE, ROOMS as LAYERS, may_ask_who_runs, may_include, may_tell_the_level
 
 DESIGN = "docs/design.md"
 ROOT_FILES = ("kernel/main.c",)
@@ -22,6 +22,9 @@ FORBIDDEN = {room: ("kernel/hw", "drivers") for room in LAYERS if room.startswit
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)', re.M)
 ASSEMBLY = re.compile(r"\b(?:__asm__|asm)\b\s*(?:volatile|__volatile__|goto|inline)?\s*\(")
 CACHE_BITS = re.compile(r"\bcache(?:\.|->)(?:available|dirty)\b")
+WHO_RUNS = re.compile(r"\bnested(?:\.|->)in_l2\b|[!=]= &(?:l[12]_guest|\w+->vmcs01)\b")
+ASSERTION = re.compile(r"\b(?:static_)?assert\(.*|\bASSERT\(.*")
+LEVEL = re.compile(r"\bguest->level\b")
 COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
 
 
@@ -90,6 +93,15 @@ def find_cycle(graph):
     return None
 
 
+def who_runs_faults(path, text):
+    """Rule 2 of docs/design.md, "The guest that runs now": nobody asks which one it is."""
+    text = ASSERTION.sub("", text)
+    if WHO_RUNS.search(text) and not may_ask_who_runs(path):
+        yield "%s: asks whether L2 runs: what differs is data of struct guest" % path
+    if LEVEL.search(text) and not may_tell_the_level(path):
+        yield "%s: acts on the guest's level: what differs is data of struct guest" % path
+
+
 def main():
     os.chdir(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
     sources, faults, graph = read_sources(), [], {}
@@ -110,6 +122,7 @@ def main():
             faults.append("%s: inline assembly outside of kernel/hw" % path)
         if CACHE_BITS.search(text) and not path.startswith("vmx/hw/regcache."):
             faults.append("%s: a bit of the register cache outside of vmx/hw/regcache.*" % path)
+        faults += who_runs_faults(path, text)
     cycle = find_cycle(graph)
     if cycle:
         faults.append("include cycle: " + " -> ".join(cycle))

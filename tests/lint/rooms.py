@@ -39,6 +39,30 @@ CIRCLES = {
     ("vmx/nested/entry/entry", "vmx/nested/entry/entry_fast"): "the short way ends in the same switch to L2 as the long one",
 }
 
+# "Does L2 run?" is asked by the run loop and answered by the switch between L1 and L2, and nobody else: what differs
+# between the two is data of struct guest. A file, or a header with its .c: why.
+ASKS_WHO_RUNS = {
+    "vmx/run": "the run loop",
+    "vmx/inject": "the run loop's own: events into L1, or by L1's controls into L2",
+    "vmx/nested/state": "where it is written down",
+    "vmx/nested/entry/entry": "the switch to L2",
+    "vmx/nested/exit/leave": "the switch to L1",
+    "vmx/nested/explain/explain": "where L1's RIP is to be had",
+    "vmx/crash": "a report says which VMCS is current",
+    "vmx/monitor/show_cpu": "so does the monitor",
+}
+# struct guest's level is told to a person, and nobody acts on it: rooms, and units elsewhere.
+TELLS_THE_LEVEL = ("vmx/monitor", "vmx/gdb", "vmx/crash", "vmx/audit", "vmx/guest/exit_trace", "vmx/l1/sleep",
+                   "vmx/l1/sleep_page", "vmx/l1/pm_config")
+
+
+def may_ask_who_runs(path):
+    return unit_of(path) in ASKS_WHO_RUNS
+
+
+def may_tell_the_level(path):
+    return unit_of(path) in TELLS_THE_LEVEL or room_of(path) in TELLS_THE_LEVEL
+
 
 def may_call(source, target):
     return (source, target) in UPWARD

@@ -23,7 +23,7 @@ MUTANTS = [
            [("\t\tif (vcpu->pending.type == INTR_TYPE_NMI)\n\t\t\tvcpu_set_reg(vcpu, REG_INTERRUPTIBILITY,\n"
              "\t\t\t\t     vcpu_reg(vcpu, REG_INTERRUPTIBILITY) | INTERRUPTIBILITY_NMI);\n", "")],
            "event: an_exception_in_an_nmis_delivery_to_l2"),
-    Mutant("eptp-list-index-512", INSN,
+    Mutant("eptp-list-index-512", "vmx/nested/entry/guest2.c",
            [("\tif (index >= EPTP_LIST_LENGTH)", "\tif (index > EPTP_LIST_LENGTH)")], "exit: vmfunc_switches_epts"),
     Mutant("xss-unchecked", MSR,
            [("return !(value & ~CPUID_XSS_OFFERED) && wrmsr_safe(index, value);", "return wrmsr_safe(index, value);")],

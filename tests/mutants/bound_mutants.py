@@ -63,8 +63,7 @@ MUTANTS = [
            None, "hostile: cost_ept"),
     # the debug call
     Mutant("debug-call-of-programs", "vmx/exit.c",
-           [("\t       (options.counters || !vcpu_cpl(vcpu));",
-             "\t       true;")],
+           [(" && (options.counters || !vcpu_cpl(vcpu));", ";")],
            "msr: the_debug_call_is_ring_0s", "hostile: cost_user_call"),
     # MSRs
     Mutant("uc-lock-disable-passes", MSR,

@@ -49,7 +49,7 @@ RIP = [
     Mutant("eip-never-wraps", "vmx/guest/event.c",
            [("\treturn vcpu_is_64bit(vcpu) ? rip : (u32)rip;", "\t(void)vcpu;\n\treturn rip;")],
            "l1: eip_ends_at_4_gib"),
-    Mutant("eptp-index-by-control", "vmx/nested/insn/insn.c",
+    Mutant("eptp-index-by-control", "vmx/nested/entry/guest2.c",
            [("\tif (caps12.proc2.allowed1 & PROC2_VE)\n", "\tif (v12_has_proc2(&slot->v12, PROC2_VE))\n")],
            None, "shadowing: eptp_switching", model="tigerlake"),
 ]

@@ -17,7 +17,7 @@ MUTANTS = [
            [("\tmemset(absent->scratch, 0xff, PAGE_SIZE);\n", "")],
            None, "storm: storm"),
     Mutant("ept02-kept-over-vmxoff", "vmx/nested/ept/ept02.c",
-           [("if (root != cache->active || !vcpu->nested.in_l2) {", "if (root != cache->active) {")],
+           [("\tdrop(vcpu->nested.ept, NULL);\n", "\tdrop(vcpu->nested.ept, vcpu->nested.ept->active);\n")],
            "exit: vmxoff_cancels_everything", "storm: storm"),
     Mutant("steps-of-l2-half-ended", "vmx/nested/ept/ept02_absent.c",
            [("\tfor (u32 i = 0; i < cache->step_count; i++)\n\t\tundo(vcpu, &cache->steps[i]);\n\tept01_step_end(vcpu);",

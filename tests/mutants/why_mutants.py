@@ -32,7 +32,7 @@ MUTANTS = [
              "ept12_walk(vcpu, &role, l2gpa.v, 0, &walk) != EPT12_OK)"),
             ("\tu64 *where[EPT_LEVELS_MAX + 1];\n\tstruct ept12_role role;", "\tstruct ept12_role role;")],
            "triple_fault: l2s_is_explained"),
-    Mutant("look-without-ept12", LOOK, [("if (vcpu->nested.in_l2 && !nested_look(vcpu, L2GPA(address), &gpa))", "if (false)")],
+    Mutant("look-without-ept12", LOOK, [("if (vcpu->guest->look && !vcpu->guest->look(vcpu, address, &gpa))", "if (false)")],
            "triple_fault: l2s_is_explained"),
     Mutant("look-at-devices", LOOK, [("\treturn page;", "\treturn true;")], "triple_fault: each_flaw_is_found"),
     Mutant("look-beyond-the-page", LOOK, [("part = MIN(length, PAGE_SIZE - address % PAGE_SIZE);", "part = length;")],

@@ -751,13 +751,15 @@ static u32 role_index(const struct nested_vmcs *slot)
 	abort();
 }
 
+static const struct guest model_guest = { .level = 2, .uses_ept02 = true };
+
 static void enter(unsigned int slot)
 {
 	struct processor *p = &processors[model_cpu];
 
 	p->slot = &slots[model_cpu][slot];
 	model_vcpus[model_cpu].nested.current = p->slot;
-	model_vcpus[model_cpu].nested.in_l2 = true;
+	model_vcpus[model_cpu].guest = &model_guest;
 	p->eptp = ept02_pointer(&model_vcpus[model_cpu], p->slot);
 	check_structure_caches();
 }

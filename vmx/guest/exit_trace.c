@@ -131,7 +131,7 @@ NOINLINE void exit_trace_entry(struct vcpu *vcpu)
 	u32 failed = vcpu->exit_reason >> 31;
 
 	static_assert(TRACE_THEN_L2 == 2 && TRACE_ENTRY_FAILURE == 4, "bits 1 and 2");
-	event->flags = (u8)((event->flags & TRACE_TO_L1) | (u32)vcpu->nested.in_l2 << 1 | failed << 2);
+	event->flags = (u8)((event->flags & TRACE_TO_L1) | (vcpu->guest->level == 2) << 1 | failed << 2);
 	count_to_here(event);
 	event->entry_tsc = rdtsc();
 }

@@ -16,9 +16,13 @@ struct vcpu;
 
 /* All members: constant.  The functions: this CPU's guest, whose VMCS is current. */
 struct guest {
-	unsigned int level; /* 1 or 2 */
+	/* 1 or 2, for who says it to a person (monitor, gdb, trace, log), and nobody else:
+	 * tests/lint/rooms.py. */
+	unsigned int level;
 	/* guest_translate() (guest_mem.h); NULL: the guest's physical addresses are L1's. */
 	enum outcome (*translate)(struct vcpu *vcpu, u64 address, u64 access, gpa_t *gpa);
+	/* The same as it stands: nothing is set on the way, nobody gets an exit. False: nothing is there. */
+	bool (*look)(struct vcpu *vcpu, u64 address, gpa_t *gpa);
 	/* Primary controls that the guest's own hypervisor has set in its VMCS; NULL: it has none. */
 	u32 (*proc_of_owner)(struct vcpu *vcpu);
 	/*
@@ -38,6 +42,15 @@ struct guest {
 	u64 (*cr0_owned)(struct vcpu *vcpu);
 	u64 (*cr4_owned)(struct vcpu *vcpu);
 	u64 (*cr0_fixed)(struct vcpu *vcpu);
+	/* The current VMCS's exception bitmap, after L0's own wish has changed; NULL: vmcs01's is all there
+	 * is. */
+	void (*write_exceptions)(struct vcpu *vcpu);
+	/* VMFUNC that exits; NULL: the guest has none. */
+	enum outcome (*vmfunc)(struct vcpu *vcpu);
+	/* VMREAD and VMWRITE reach the VMCS that the link pointer of the guest's own VMCS names. */
+	bool accesses_shadow_vmcs;
+	/* The current VMCS may hold the active EPT02's pointer (nested.ept). */
+	bool uses_ept02;
 };
 
 #endif

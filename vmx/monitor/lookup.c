@@ -27,7 +27,7 @@ bool lookup_has_level(struct vcpu *vcpu, unsigned int level)
 {
 	const struct nested_vmcs *slot = vcpu->nested.current;
 
-	return level == 1 || (level == 2 && (vcpu->nested.in_l2 || (slot && slot->entered)));
+	return level == 1 || (level == 2 && (vcpu->guest->level == 2 || (slot && slot->entered)));
 }
 
 static bool read_l1(struct vcpu *vcpu, u64 gpa, void *to, size_t length)

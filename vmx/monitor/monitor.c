@@ -199,7 +199,7 @@ enum outcome exit_preemption_timer(struct vcpu *vcpu)
 {
 	if (!vcpu->wish.timer_ticks)
 		panic("exit that nobody asked for: the preemption timer's");
-	if (vcpu->nested.in_l2)
+	if (vcpu->guest->level == 2)
 		nested_timer_again(vcpu);
 	else
 		vmcs_write(VMCS_preemption_timer_value, vcpu->wish.timer_ticks);

@@ -18,7 +18,7 @@
 
 static const char *what_runs(const struct vcpu *vcpu)
 {
-	return vcpu->nested.in_l2 ? "L2" : vcpu->nested.vmxon ? "L1 in VMX operation" : "L1";
+	return vcpu->guest->level == 2 ? "L2" : vcpu->nested.vmxon ? "L1 in VMX operation" : "L1";
 }
 
 /* What another CPU's cache holds, if it does: it stands still. */
@@ -96,7 +96,7 @@ static void show_host_state(const struct view *view)
 
 bool command_regs(struct vcpu *vcpu, const struct words *words)
 {
-	bool in_l2 = vcpu->nested.in_l2, l2 = in_l2;
+	bool in_l2 = vcpu->guest->level == 2, l2 = in_l2;
 	struct view view;
 
 	if (words->count > 2)
@@ -224,7 +224,7 @@ bool command_vmcs(struct vcpu *vcpu, const struct words *words)
 				    : "clear");
 	broken = NULL;
 	/* While L2 runs it has been entered: there its guest state is what L1 left. */
-	if (kind == VIEW_12 && !vcpu->nested.in_l2) {
+	if (kind == VIEW_12 && vcpu->guest->level == 1) {
 		struct check_env env = entry_env(vcpu, vcpu->nested.current);
 
 		broken = check_all(&vcpu->nested.current->v12, &env);

@@ -115,7 +115,7 @@ static bool to_l1(struct vcpu *vcpu, u64 address, u64 *gpa)
 	struct ept_walk walk = { .vcpu = vcpu, .l1s = true, .silent = true };
 
 	*gpa = address;
-	if (!vcpu->nested.in_l2 || !v12_has_proc2(&slot->v12, PROC2_EPT))
+	if (vcpu->guest->level == 1 || !v12_has_proc2(&slot->v12, PROC2_EPT))
 		return true;
 	walk.eptp = slot->v12.ept_pointer;
 	return walk_ept(&walk, address, gpa);
@@ -177,11 +177,11 @@ bool command_walk(struct vcpu *vcpu, const struct words *words)
 
 	if (words->count != 2 || !line_hex(words->word[1], UINT64_MAX, &address))
 		return false;
-	output("%s, cr3 %llx", vcpu->nested.in_l2 ? "L2" : "L1", LL(vcpu_reg(vcpu, REG_CR3)));
+	output("%s, cr3 %llx", vcpu->guest->level == 2 ? "L2" : "L1", LL(vcpu_reg(vcpu, REG_CR3)));
 	switch (walk_linear(&reader, address, &page)) {
 	case WALK_OK:
 		output("%llx is gpa %llx, page of %llx", LL(address), LL(page.gpa), LL(page.size));
-		if (vcpu->nested.in_l2 && to_l1(vcpu, page.gpa, &gpa))
+		if (vcpu->guest->level == 2 && to_l1(vcpu, page.gpa, &gpa))
 			output("which is L1's %llx", LL(gpa));
 		break;
 	case WALK_FAULT: output("%llx is not mapped: #PF, error code %x", LL(address), page.pfec); break;

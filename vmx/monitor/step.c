@@ -87,7 +87,7 @@ static bool entry_has_failed(struct vcpu *vcpu)
 	if (vcpu->nested.counters.entry_failures != d->entry_failures)
 		return true;
 	return d->exit_level == 1 && (reason == EXIT_VMLAUNCH || reason == EXIT_VMRESUME) &&
-	       !vcpu->nested.in_l2 && linear_rip(vcpu) == d->exit_next;
+	       vcpu->guest->level == 1 && linear_rip(vcpu) == d->exit_next;
 }
 
 static void judge_steps(struct debugged *d, u8 level, u64 rip, bool mtf)

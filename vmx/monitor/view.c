@@ -22,13 +22,13 @@ bool view_begin(struct view *view, struct vcpu *vcpu, enum view_kind kind)
 	}
 	if (slot) {
 		view->v12 = &slot->v12;
-		view->has_02 = slot->entered || vcpu->nested.in_l2;
+		view->has_02 = slot->entered || vcpu->guest->level == 2;
 	}
 	if (kind == VIEW_02 && !view->has_02) {
 		output("error: there is no vmcs02 of it: L1 has not entered it");
 		return false;
 	}
-	if (kind == VIEW_12 && !vcpu->nested.in_l2)
+	if (kind == VIEW_12 && vcpu->guest->level == 1)
 		newest_fetch(vcpu, slot);
 	vcpu_load_vmcs(vcpu, kind != VIEW_01 && view->has_02 ? &slot->vmcs02 : &vcpu->vmcs01);
 	/* What waits in the cache is what the guest has. */

@@ -3,17 +3,22 @@
  * An L2 as the guest that runs now, by the vmcs12 that is current: its addresses
  * go through EPT12, L1 keeps bits of CR0 and CR4 from it.  CR0 and CR4 of vmcs02
  * are L2's own: L0 may intercept their bits, but never runs L2 with other ones.
- * SDM: "Guest/Host Masks and Read Shadows for CR0 and CR4", "Unrestricted Guests".
+ * SDM: "Guest/Host Masks and Read Shadows for CR0 and CR4", "Unrestricted Guests", "VM Functions".
  */
 #include "vmx/nested/entry/guest2.h"
 
 #include "vmx/hw/caps.h"
 #include "vmx/l1/exit_cr.h"
 #include "mm/addr.h"
+#include "vmx/guest/guest_mem.h"
 #include "vmx/guest/outcome.h"
 #include "vmx/guest/vcpu.h"
 #include "vmx/nested/entry/io_bitmaps.h"
+#include "vmx/nested/entry/merge.h"
 #include "vmx/nested/ept/ept12.h"
+#include "vmx/nested/ept/eptp.h"
+#include "vmx/nested/vmcs12/caps12.h"
+#include "vmx/nested/vmcs12/exit_record.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
 
 static const struct vmcs12 *v12_of(struct vcpu *vcpu)
@@ -24,6 +29,11 @@ static const struct vmcs12 *v12_of(struct vcpu *vcpu)
 static enum outcome translate(struct vcpu *vcpu, u64 address, u64 access, gpa_t *gpa)
 {
 	return nested_translate(vcpu, L2GPA(address), access, gpa);
+}
+
+static bool look(struct vcpu *vcpu, u64 address, gpa_t *gpa)
+{
+	return nested_look(vcpu, L2GPA(address), gpa);
 }
 
 static u32 proc_of_owner(struct vcpu *vcpu)
@@ -79,9 +89,48 @@ static u64 cr0_fixed(struct vcpu *vcpu)
 	return v12_has_proc2(v12_of(vcpu), PROC2_UNRESTRICTED_GUEST) ? cr0_forced() : vmx_caps.cr0_fixed0;
 }
 
+static void write_exceptions(struct vcpu *vcpu)
+{
+	merge_exception_bitmap(vcpu, vcpu->nested.current);
+}
+
+#define EPTP_LIST_LENGTH 512
+
+/* SDM "EPTP Switching": false if the function is to cause a VM exit instead. */
+static bool switch_eptp(struct vcpu *vcpu)
+{
+	struct nested_vmcs *slot = vcpu->nested.current;
+	u32 index = (u32)vcpu->gpr[GPR_RCX];
+	u64 eptp;
+
+	if (index >= EPTP_LIST_LENGTH)
+		return false;
+	guest_mem_read(vcpu, GPA(slot->v12.eptp_list_addr + 8 * index), &eptp, sizeof(eptp));
+	if (!eptp12_valid(eptp, &caps12))
+		return false;
+	slot->v12.ept_pointer = eptp;
+	/* "If the processor supports the 1-setting of EPT-violation #VE", whatever the control is. */
+	if (caps12.proc2.allowed1 & PROC2_VE)
+		slot->v12.eptp_index = index;
+	merge_translation(vcpu, slot);
+	return true;
+}
+
+/* A function that L1 has enabled. */
+static enum outcome vmfunc(struct vcpu *vcpu)
+{
+	struct exit_record record;
+
+	if ((u32)vcpu->gpr[GPR_RAX] == VMFUNC_EPTP_SWITCHING && switch_eptp(vcpu))
+		return OUTCOME_SKIP;
+	record = exit_record_hardware(vcpu);
+	return outcome_reflect(vcpu, &record);
+}
+
 const struct guest l2_guest = {
 	.level = 2,
 	.translate = translate,
+	.look = look,
 	.proc_of_owner = proc_of_owner,
 	.open_ports = io_bitmaps_open,
 	.cr0 = cr0,
@@ -91,4 +140,8 @@ const struct guest l2_guest = {
 	.cr0_owned = cr0_owned,
 	.cr4_owned = cr4_owned,
 	.cr0_fixed = cr0_fixed,
+	.write_exceptions = write_exceptions,
+	.vmfunc = vmfunc,
+	.accesses_shadow_vmcs = true,
+	.uses_ept02 = true,
 };

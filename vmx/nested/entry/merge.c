@@ -107,8 +107,6 @@ void nested_update_intercepts(struct vcpu *vcpu)
 {
 	for (unsigned int i = 0; i < NESTED_VMCS_COUNT; i++)
 		vcpu->nested.slots[i].dirty |= GROUP_CTL | GROUP_CUT;
-	if (vcpu->nested.in_l2)
-		merge_exception_bitmap(vcpu, vcpu->nested.current);
 }
 
 /* Bits of CR0 and CR4 that L0 masks in L2: all with intercept=cr, else those of features that L1 is not

@@ -29,8 +29,8 @@ struct pf_intercept merge_pf(struct pf_intercept l0, struct pf_intercept l1);
 bool pf_intercept_wants(struct pf_intercept p, u32 pfec);
 
 /*
- * After L0's wishes changed (intercept=), or the exception bitmap of vmcs01: each slot merges its controls
- * anew at its next entry. If an L2 runs, its exception bitmap is written at once.
+ * After L0's wishes changed (intercept=): each slot merges its controls anew at its next entry. Of an L2 that
+ * runs, struct guest's write_exceptions() writes the exception bitmap at once.
  */
 void nested_update_intercepts(struct vcpu *vcpu);
 

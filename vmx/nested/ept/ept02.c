@@ -235,24 +235,32 @@ void ept02_invept(struct vcpu *vcpu, u64 type, u64 eptp)
 	}
 }
 
-void ept02_drop_all(struct vcpu *vcpu)
+/* All but `kept`, which vmcs02 may be running on: that one is only emptied. */
+static void drop(struct ept02_cache *cache, const struct ept02_root *kept)
 {
-	struct ept02_cache *cache = vcpu->nested.ept;
-
 	cache->under.size = 0;
 	for (unsigned int i = 0; i < cache->root_limit; i++) {
 		struct ept02_root *root = &cache->roots[i];
 
 		if (!root->used)
 			continue;
-		/* vmcs02 may be running on the active root, so that one is only emptied. */
-		if (root != cache->active || !vcpu->nested.in_l2) {
+		if (root != kept) {
 			ept02_root_free(cache, root);
 			continue;
 		}
 		ept02_empty_table(cache, root->table);
 		tlb_flush_ept(root->pointer);
 	}
+}
+
+void ept02_drop_all(struct vcpu *vcpu)
+{
+	drop(vcpu->nested.ept, NULL);
+}
+
+void nested_ept01_changed(struct vcpu *vcpu)
+{
+	drop(vcpu->nested.ept, vcpu->guest->uses_ept02 ? vcpu->nested.ept->active : NULL);
 }
 
 void ept02_count(const struct vcpu *vcpu, struct nested_resources *out)
@@ -263,9 +271,4 @@ void ept02_count(const struct vcpu *vcpu, struct nested_resources *out)
 		out->ept02_roots += cache->roots[i].used;
 	out->ept02_tables = cache->count - cache->free_count;
 	out->steps = cache->step_count;
-}
-
-void nested_ept01_changed(struct vcpu *vcpu)
-{
-	ept02_drop_all(vcpu);
 }

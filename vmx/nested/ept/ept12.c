@@ -298,17 +298,16 @@ static enum outcome reflect_fault(struct vcpu *vcpu, const struct ept12_fault *f
 
 enum outcome nested_translate(struct vcpu *vcpu, l2gpa_t l2gpa, u64 access, gpa_t *gpa)
 {
-	const struct vmcs12 *v12;
+	const struct vmcs12 *v12 = &vcpu->nested.current->v12;
 	struct ept12_fault fault;
 	enum ept12_result result;
 	struct ept12_role role;
 	struct ept12_walk walk;
 
-	if (!vcpu->nested.in_l2 || !v12_has_proc2(&vcpu->nested.current->v12, PROC2_EPT)) {
+	if (!v12_has_proc2(v12, PROC2_EPT)) {
 		*gpa = GPA(l2gpa.v);
 		return OUTCOME_NONE;
 	}
-	v12 = &vcpu->nested.current->v12;
 	role = ept12_role_of(v12);
 	access = ept12_access(&role, access);
 	result = ept12_walk(vcpu, &role, l2gpa.v, ept12_need(&role, access), &walk);

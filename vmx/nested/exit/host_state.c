@@ -14,7 +14,6 @@
 #include "vmx/guest/outcome.h"
 #include "vmx/guest/vcpu.h"
 #include "vmx/nested/entry/msr_area.h"
-#include "vmx/nested/exit/leave.h"
 #include "vmx/nested/vmcs12/debug.h"
 #include "vmx/nested/vmcs12/shadow.h"
 #include "vmx/hw/caps.h"
@@ -171,8 +170,6 @@ COLD enum outcome nested_vmx_abort(struct vcpu *vcpu, struct nested_vmcs *slot, 
 	vcpu->pending_valid = false;
 	vcpu->nmi_pending = false;
 	vcpu->nested.aborted = true;
-	if (vcpu->nested.in_l2)
-		nested_leave_l2(vcpu);
 	/* What an exit outside PAE paging left there is "undefined"; an entry to a host that has it checks
 	 * them. */
 	for (enum reg reg = REG_PDPTE0; reg <= REG_PDPTE3; reg++)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The one way out of L2. Whoever leaves vmcs02 (an exit that is L1's, an entry
- * that failed late or by the processor, a VMX abort) ends here what L0 has
- * begun for it, while it is still current. What L1 gets is reflect.c's and
+ * The switch from L2 to L1: the one way out of L2. Whoever leaves vmcs02 (an
+ * exit that is L1's, an entry that failed late or by the processor, a VMX
+ * abort) ends here what L0 has begun for it, while it is still current. What L1 gets is reflect.c's and
  * host_state.c's.
  * SDM: "VM Exits", "VM-Entry Failures During or After Loading Guest State", "VMX Aborts".
  *
@@ -59,4 +59,24 @@ void nested_leave_l2(struct vcpu *vcpu)
 	vcpu->guest = &l1_guest;
 	shadow_push(vcpu, vcpu->nested.current);
 	vcpu_load_vmcs(vcpu, &vcpu->vmcs01);
+}
+
+COLD void nested_cancel_entry(struct vcpu *vcpu)
+{
+	struct nested_vmcs *slot = vcpu->nested.current;
+
+	if (!vcpu->nested.in_l2)
+		return;
+	if (slot->last.launching)
+		slot->v12.launched = 0;
+	/*
+	 * An event that L1 injected is still in vmcs12. An NMI or a machine check that L0 wanted to inject on
+	 * its own account must now go to L1.
+	 */
+	if (vcpu->pending_valid && !(slot->v12.entry_intr_info & INTR_INFO_VALID)) {
+		vcpu->nmi_pending |= vcpu->pending.type == INTR_TYPE_NMI;
+		vcpu->machine_check_pending |= vcpu->pending.vector == VEC_MC;
+	}
+	vcpu->pending_valid = false;
+	nested_leave_l2(vcpu);
 }

@@ -9,14 +9,13 @@
 #include "mm/guest_walk.h"
 #include "vmx/guest/guest_mem.h"
 #include "vmx/hw/caps.h"
-#include "vmx/nested/ept/ept12.h"
 
 COLD bool look_physical(struct vcpu *vcpu, u64 address, void *to, size_t length)
 {
 	gpa_t gpa = GPA(address);
 	const u8 *page;
 
-	if (vcpu->nested.in_l2 && !nested_look(vcpu, L2GPA(address), &gpa))
+	if (vcpu->guest->look && !vcpu->guest->look(vcpu, address, &gpa))
 		return false;
 	page = guest_mem_page(vcpu, GPA(ALIGN_DOWN(gpa.v, PAGE_SIZE)));
 	if (page)

@@ -232,6 +232,14 @@ static inline void save_plain_record(struct vcpu *vcpu, struct nested_vmcs *slot
 	debug_known(VMCS_idt_vectoring_info, 0);
 }
 
+/* An exit that cannot be completed. L2 ends first: an abort is L1's. */
+static COLD enum outcome abort_exit(struct vcpu *vcpu, struct nested_vmcs *slot, enum vmx_abort code)
+{
+	vcpu->pending_valid = false;
+	nested_leave_l2(vcpu);
+	return nested_vmx_abort(vcpu, slot, code);
+}
+
 /* `record` NULL: a plain exit. */
 static ALWAYS_INLINE enum outcome reflect(struct vcpu *vcpu, const struct exit_record *record)
 {
@@ -239,7 +247,7 @@ static ALWAYS_INLINE enum outcome reflect(struct vcpu *vcpu, const struct exit_r
 	struct vmcs12 *v12 = &slot->v12;
 	struct inherited inherited;
 
-	ASSERT(vcpu->nested.in_l2 && vcpu->vmcs == &slot->vmcs02);
+	ASSERT(vcpu->vmcs == &slot->vmcs02);
 	vcpu->nested.counters.reflections++;
 	inherited = inherit_from_l2(vcpu, save_guest_state(vcpu, slot, !record));
 	if (record)
@@ -249,10 +257,10 @@ static ALWAYS_INLINE enum outcome reflect(struct vcpu *vcpu, const struct exit_r
 	inherited.nmi_blocked = nmi_blocked_after(v12, record);
 	if (v12->exit_msr_store_count &&
 	    msr_area_store(vcpu, v12->exit_msr_store_addr, (u32)v12->exit_msr_store_count))
-		return nested_vmx_abort(vcpu, slot, VMX_ABORT_STORE_MSR);
+		return abort_exit(vcpu, slot, VMX_ABORT_STORE_MSR);
 	/* L2 went to long mode by itself, but L1 is to be a 32-bit host. */
 	if (unlikely(!v12_has_exit(v12, EXIT_HOST_64)) && (inherited.efer & EFER_LMA))
-		return nested_vmx_abort(vcpu, slot, VMX_ABORT_HOST_LONG_MODE);
+		return abort_exit(vcpu, slot, VMX_ABORT_HOST_LONG_MODE);
 	nested_leave_l2(vcpu);
 	/*
 	 * L1 expects of a VM exit that the processor keeps the branch predictions of its guests from it; to
@@ -294,25 +302,6 @@ static struct inherited inherit_from_l1(struct vcpu *vcpu)
 	};
 }
 
-/* The entry that vmcs02 was made for did not happen. */
-static COLD void cancel_entry(struct vcpu *vcpu, struct nested_vmcs *slot)
-{
-	if (!vcpu->nested.in_l2)
-		return;
-	if (slot->last.launching)
-		slot->v12.launched = 0;
-	/*
-	 * The entry failed. An event that L1 injected is still in vmcs12. An NMI or a machine check that L0
-	 * wanted to inject on its own account must now go to L1.
-	 */
-	if (vcpu->pending_valid && !(slot->v12.entry_intr_info & INTR_INFO_VALID)) {
-		vcpu->nmi_pending |= vcpu->pending.type == INTR_TYPE_NMI;
-		vcpu->machine_check_pending |= vcpu->pending.vector == VEC_MC;
-	}
-	vcpu->pending_valid = false;
-	nested_leave_l2(vcpu);
-}
-
 /*
  * "Only the exit reason and the exit qualification are recorded; the valid bit
  * of the VM-entry interruption information is not cleared, no guest state and
@@ -322,7 +311,7 @@ static COLD void cancel_entry(struct vcpu *vcpu, struct nested_vmcs *slot)
 COLD enum outcome nested_entry_failure(struct vcpu *vcpu, u32 reason, u64 qualification)
 {
 	struct nested_vmcs *slot = vcpu->nested.current;
-	bool loaded = vcpu->nested.in_l2 && (reason & 0xffff) == EXIT_ENTRY_FAIL_MSR;
+	bool loaded = (reason & 0xffff) == EXIT_ENTRY_FAIL_MSR;
 	struct inherited inherited;
 
 	slot->v12.exit_reason = reason | EXIT_REASON_ENTRY_FAILURE;
@@ -330,7 +319,7 @@ COLD enum outcome nested_entry_failure(struct vcpu *vcpu, u32 reason, u64 qualif
 	slot->to_push |= PLACE(exit_reason) | PLACE(exit_qualification);
 	if (loaded)
 		inherited = inherit_from_l2(vcpu, vcpu_reg(vcpu, REG_EFER));
-	cancel_entry(vcpu, slot);
+	nested_cancel_entry(vcpu);
 	if (!loaded)
 		inherited = inherit_from_l1(vcpu);
 	inherited.nmi_blocked = vcpu_reg(vcpu, REG_INTERRUPTIBILITY) & INTERRUPTIBILITY_NMI;
@@ -354,11 +343,11 @@ COLD enum outcome nested_hardware_failure(struct vcpu *vcpu, u32 reason, u64 qua
 COLD enum outcome nested_hardware_vmfail(struct vcpu *vcpu, u32 error)
 {
 	/* L0's own part of vmcs02 is never at fault. */
-	ASSERT(vcpu->nested.in_l2 && error == VMXERR_ENTRY_CONTROLS);
+	ASSERT(error == VMXERR_ENTRY_CONTROLS);
 	if (tpr_relax(vcpu))
 		return OUTCOME_RESUME;
 	note_hardware_failure(vcpu);
 	explain_late(vcpu, vcpu->nested.current, RULE_late_controls, 0, error);
-	cancel_entry(vcpu, vcpu->nested.current);
+	nested_cancel_entry(vcpu);
 	return insn_fail(vcpu, RULE_late_controls, 0);
 }

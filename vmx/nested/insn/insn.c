@@ -17,14 +17,11 @@
 #include "vmx/guest/outcome.h"
 #include "vmx/guest/vcpu.h"
 #include "vmx/nested/entry/entry.h"
-#include "vmx/nested/entry/merge.h"
 #include "vmx/nested/ept/ept02.h"
-#include "vmx/nested/ept/eptp.h"
 #include "vmx/nested/ept/vpid.h"
 #include "vmx/nested/explain/fail.h"
 #include "vmx/guest/handlers.h"
 #include "vmx/nested/vmcs12/caps12.h"
-#include "vmx/nested/vmcs12/exit_record.h"
 #include "vmx/nested/vmcs12/shadow.h"
 #include "vmx/nested/vmcs12/slots.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
@@ -183,7 +180,7 @@ static void leave_vmx(struct vcpu *vcpu)
 	if (!nested->vmxon)
 		return;
 	/* VMXOFF by L2 exits to L1, so that L2 never runs here. */
-	ASSERT(!nested->in_l2 && vcpu->vmcs == &vcpu->vmcs01);
+	ASSERT(vcpu->vmcs == &vcpu->vmcs01);
 	slot_make_current(vcpu, NULL);
 	for (unsigned int i = 0; i < NESTED_VMCS_COUNT; i++)
 		if (nested->slots[i].gpa != NO_VMCS)
@@ -255,38 +252,11 @@ enum outcome nested_vmcall(struct vcpu *vcpu)
 	return insn_finish(vcpu, outcome == OUTCOME_NONE ? insn_fail(vcpu, RULE_vmcall_root, 0) : outcome);
 }
 
-#define EPTP_LIST_LENGTH 512
-
-/* SDM "EPTP Switching": false if the function is to cause a VM exit instead. */
-static bool switch_eptp(struct vcpu *vcpu)
-{
-	struct nested_vmcs *slot = vcpu->nested.current;
-	u32 index = (u32)vcpu->gpr[GPR_RCX];
-	u64 eptp;
-
-	if (index >= EPTP_LIST_LENGTH)
-		return false;
-	guest_mem_read(vcpu, GPA(slot->v12.eptp_list_addr + 8 * index), &eptp, sizeof(eptp));
-	if (!eptp12_valid(eptp, &caps12))
-		return false;
-	slot->v12.ept_pointer = eptp;
-	/* "If the processor supports the 1-setting of EPT-violation #VE", whatever the control is. */
-	if (caps12.proc2.allowed1 & PROC2_VE)
-		slot->v12.eptp_index = index;
-	merge_translation(vcpu, slot);
-	return true;
-}
-
 /* A function of L2's that L1 has enabled; L1 itself is in VMX root operation or outside, where VMFUNC is #UD.
  */
 enum outcome exit_vmfunc(struct vcpu *vcpu)
 {
-	struct exit_record record;
-
-	if (!vcpu->nested.in_l2)
+	if (!vcpu->guest->vmfunc)
 		return insn_finish(vcpu, insn_fail(vcpu, RULE_vmfunc_root, 0));
-	if ((u32)vcpu->gpr[GPR_RAX] == VMFUNC_EPTP_SWITCHING && switch_eptp(vcpu))
-		return OUTCOME_SKIP;
-	record = exit_record_hardware(vcpu);
-	return outcome_reflect(vcpu, &record);
+	return vcpu->guest->vmfunc(vcpu);
 }

@@ -69,7 +69,7 @@ enum outcome insn_write_operand(struct vcpu *vcpu, const void *from, size_t leng
  */
 static inline bool insn_is_wide(struct vcpu *vcpu)
 {
-	return likely(!vcpu->nested.in_l2) ? vcpu->nested.l1_long_mode : vcpu_is_long_mode(vcpu);
+	return likely(vcpu->nested.mode == NESTED_ROOT_64) || vcpu_is_long_mode(vcpu);
 }
 /* The register operand of bits 31:28, as wide as the mode has it. */
 static inline u64 insn_register_operand(struct vcpu *vcpu)

@@ -165,7 +165,7 @@ struct target {
 static inline bool find_target(struct vcpu *vcpu, struct target *target)
 {
 	*target = (struct target){ .slot = vcpu->nested.current, .gpa = NO_VMCS };
-	if (likely(!vcpu->nested.in_l2))
+	if (likely(!vcpu->guest->accesses_shadow_vmcs))
 		return target->slot;
 	ASSERT(target->slot);
 	target->gpa = target->slot->v12.vmcs_link_pointer;
