@@ -5,14 +5,14 @@
     vmx -> vmx/gdb -> vmx/monitor -> vmx/nested -> vmx/l1 -> vmx/guest -> vmx/hw -> boot -> drivers -> mm -> kernel -> kernel/hw
 
 kernel/main.c includes everything and nothing includes it. vmx/nested includes neither kernel/hw nor drivers. No include
-cycles between headers. The register cache's bits are its own file's. Who asks which guest runs is a list. It and the order
-of the rooms are in rooms.py; docs/design.md draws it and says why.
+cycles between headers. The register cache's bits are its own file's, and so is what is known of vmcs02. Who asks which guest
+runs is a list. It and the order of the rooms are in rooms.py; docs/design.md draws it and says why.
 """
 import os
 import re
 import sys
 
-from rooms import PICTURE, ROOMS as LAYERS, may_ask_who_runs, may_include, may_tell_the_level
+from rooms import KNOWN02, PICTURE, ROOMS as LAYERS, may_ask_who_runs, may_include, may_tell_the_level, unit_of
 
 DESIGN = "docs/design.md"
 ROOT_FILES = ("kernel/main.c",)
@@ -25,6 +25,7 @@ CACHE_BITS = re.compile(r"\bcache(?:\.|->)(?:available|dirty)\b")
 WHO_RUNS = re.compile(r"\bnested(?:\.|->)in_l2\b|[!=]= &(?:l[12]_guest|\w+->vmcs01)\b")
 ASSERTION = re.compile(r"\b(?:static_)?assert\(.*|\bASSERT\(.*")
 LEVEL = re.compile(r"\bguest->level\b")
+KNOWN = re.compile(r"->known\.")
 COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
 
 
@@ -100,6 +101,8 @@ def who_runs_faults(path, text):
         yield "%s: asks whether L2 runs: what differs is data of struct guest" % path
     if LEVEL.search(text) and not may_tell_the_level(path):
         yield "%s: acts on the guest's level: what differs is data of struct guest" % path
+    if KNOWN.search(text) and unit_of(path) != KNOWN02:
+        yield "%s: slot->known outside of %s.h" % (path, KNOWN02)
 
 
 def main():

@@ -13,6 +13,7 @@
 #include "kernel/x86.h"
 #include "tests/unit/l2_support.h"
 #include "vmx/l1/vm.h"
+#include "vmx/nested/vmcs12/known02.h"
 
 enum {
 	ENTRIES = 2500,
@@ -263,7 +264,7 @@ static void check_controls02(const struct vmcs12 *v12, u64 proc2)
 	if (!(v12->proc_controls & PROC_IO_BITMAPS))
 		assert_int_equal(writes02(VMCS_io_bitmap_a) + writes02(VMCS_io_bitmap_b), 0);
 	if (options.vpid)
-		assert_true(machine_field(VMCS_vpid) == machine_vcpu->nested.current->last.vpid &&
+		assert_true(machine_field(VMCS_vpid) == known02_vpid(machine_vcpu->nested.current) &&
 			    machine_field(VMCS_vpid) > VPID_L1 && machine_field(VMCS_vpid) < 0x8000);
 	else
 		assert_int_equal(writes02(VMCS_vpid), 0);
@@ -332,7 +333,7 @@ static void check_injected(const struct vmcs12 *v12)
 	if ((info & INTR_INFO_VALID) && (info & INTR_INFO_TYPE) == INTR_TYPE_SOFT_INTERRUPT << 8)
 		IS(entry_instruction_length, v12->entry_instruction_length);
 	IS(guest_interruptibility, v12->guest_interruptibility & ~(nmi ? (u64)INTERRUPTIBILITY_NMI : 0));
-	is("NMI blocking till the exit", machine_vcpu->nested.current->last.nmi_blocked,
+	is("NMI blocking till the exit", machine_vcpu->nested.current->nmi_blocked,
 	   blocks && (nmi || (v12->guest_interruptibility & INTERRUPTIBILITY_NMI)));
 }
 

@@ -7,6 +7,7 @@
 #include "vmx/guest/vcpu.h"
 #include "vmx/nested/entry/merge.h"
 #include "vmx/nested/vmcs12/debug.h"
+#include "vmx/nested/vmcs12/known02.h"
 #include "vmx/nested/vmcs12/shadow.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
 
@@ -63,9 +64,7 @@ void debug_entry(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_st
 	slot->changed = 0;
 	/* Fields that L1 has not asked for since the last exit are in vmcs02 alone. */
 	slot->dirty = slot->rare_in_02 ? GROUP_ALL & ~(u32)(GROUP_SEG | GROUP_RARE) : GROUP_ALL;
-	slot->last.cr0_shadow = slot->last.cr4_shadow = ~slot->last.cr0_shadow;
-	slot->last.tpr_threshold = slot->last.entry_controls = ~0ull;
-	slot->last.eptp = 0;
+	known02_forget(slot);
 	slot->vmcs02.pat = slot->vmcs02.debugctl = ~0ull;
 	percpu_this()->vmcs_comparing = true;
 	merge_vmcs02(vcpu, slot, l1);

@@ -71,14 +71,12 @@ struct nested_vmcs {
 	u32 timer_beyond; /* ticks of L1's preemption timer when vmcs02's is at 0: timer.c */
 	bool tpr_relaxed; /* until L2 ends: tpr.c */
 	u16 vpid02;	  /* hardware VPID: vpid.c */
-	struct {	  /* merge.c: what vmcs02 holds, so that it is not written again */
-		u64 cr0_shadow, cr4_shadow, tpr_threshold, entry_controls, eptp;
-		u64 efer; /* as the last exit saved it */
-		u16 vpid;
-		u32 proc12;	  /* L1's primary controls that were merged */
-		bool launching;	  /* the entry was a VMLAUNCH: a late failure leaves the state "clear" */
-		bool nmi_blocked; /* until L2 ends: L1 has "NMI exiting" without "virtual NMIs" */
-	} last;
+	bool launching;	  /* the entry was a VMLAUNCH: a late failure leaves the state "clear" */
+	bool nmi_blocked; /* until L2 ends: L1 has "NMI exiting" without "virtual NMIs" */
+	struct {	  /* vmcs12/known02.h alone */
+		u64 cr0_shadow, cr4_shadow, tpr_threshold, entry_controls, eptp, vpid, efer;
+		u32 proc12;
+	} known;
 	struct ept02_root *ept02; /* NULL: L2 runs on EPT01, or none chosen yet */
 	/* vmcs02's own MSR-store list, of one entry, in use while L1's list has that MSR: msr_area.c. The
 	 * processor writes it. */

@@ -26,6 +26,7 @@
 #include "vmx/nested/vmcs12/caps12.h"
 #include "vmx/nested/vmcs12/debug.h"
 #include "vmx/nested/vmcs12/shadow.h"
+#include "vmx/nested/vmcs12/known02.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
 #include "vmx/l1/exit_msr.h"
 #include "vmx/l1/exit_cpu.h"
@@ -52,7 +53,7 @@ static u32 stale_groups(struct nested_vmcs *slot)
 {
 	u32 stale;
 
-	if (((u32)slot->v12.proc_controls ^ slot->last.proc12) & ~(u32)PROC_INTERRUPT_WINDOW)
+	if (known02_changed_proc(slot) & ~(u32)PROC_INTERRUPT_WINDOW)
 		slot->dirty |= GROUP_WORD;
 	if (slot->dirty & GROUP_WORD)
 		slot->dirty |= GROUP_CTL;
@@ -162,11 +163,12 @@ static bool loads_pdptes(const struct vmcs12 *v12)
 	return !v12_has_proc2(v12, PROC2_EPT) && v12_pae_paging(v12);
 }
 
-void entry_switch(struct vcpu *vcpu, struct nested_vmcs *slot)
+void entry_switch(struct vcpu *vcpu, struct nested_vmcs *slot, bool launch)
 {
 	vcpu_load_vmcs(vcpu, &slot->vmcs02);
 	vcpu->nested.in_l2 = true;
 	vcpu->guest = &l2_guest;
+	slot->launching = launch;
 	vcpu->nested.counters.entries++;
 }
 
@@ -180,12 +182,11 @@ static enum outcome commit(struct vcpu *vcpu, struct nested_vmcs *slot, const st
 	/* What can still fail must find vmcs12 whole: the list may write fields that live in vmcs02 only. */
 	if (v12->entry_msr_load_count || loads_pdptes(v12))
 		nested_sync_rare(vcpu, slot);
-	entry_switch(vcpu, slot);
+	entry_switch(vcpu, slot, launch);
 	merge_vmcs02(vcpu, slot, l1);
 	debug_entry(vcpu, slot, l1);
 	slot->dirty = 0;
 	slot->same_in_02 = false;
-	slot->last.launching = launch;
 	/* SDM: without EPT, "the PDPTEs are loaded from memory"; a bad one is caught by check_guest, unless
 	 * L1 raced. */
 	if (loads_pdptes(v12) && guest_load_pdptes(vcpu, v12->guest_cr3) != OUTCOME_NONE)

@@ -16,6 +16,6 @@ enum outcome nested_take_init(struct vcpu *vcpu);
 /* What the checks of this vmcs12 are made against. Any VMCS is current, and stays so. */
 struct check_env entry_env(struct vcpu *vcpu, const struct nested_vmcs *slot);
 /* From L1 to L2: vmcs02 becomes current, and L2 what runs next. */
-void entry_switch(struct vcpu *vcpu, struct nested_vmcs *slot);
+void entry_switch(struct vcpu *vcpu, struct nested_vmcs *slot, bool launch);
 
 #endif

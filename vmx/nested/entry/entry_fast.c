@@ -18,6 +18,7 @@
 #include "vmx/nested/entry/merge.h"
 #include "vmx/nested/vmcs12/caps12.h"
 #include "vmx/nested/vmcs12/debug.h"
+#include "vmx/nested/vmcs12/known02.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
 
 /* Rows that this file writes to vmcs02, or that only L0 looks at. */
@@ -92,7 +93,7 @@ static inline bool changed_little(const struct nested_vmcs *slot)
 {
 	const struct vmcs12 *v12 = &slot->v12;
 	u64 changed = slot->changed;
-	u32 proc = ((u32)v12->proc_controls ^ slot->last.proc12) & ~(u32)PROC_INTERRUPT_WINDOW;
+	u32 proc = known02_changed_proc(slot) & ~(u32)PROC_INTERRUPT_WINDOW;
 	bool nmi = (v12->entry_intr_info & (INTR_INFO_VALID | INTR_INFO_TYPE)) ==
 		   (INTR_INFO_VALID | INTR_TYPE_NMI << INTR_INFO_TYPE_SHIFT);
 
@@ -133,13 +134,13 @@ bool entry_fast(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_sta
 	if (unlikely(!changed_little(slot) || !cache_bits_stand(v12) || vcpu->nested.init_pending ||
 		     !is_valid(vcpu, slot)))
 		return false;
-	entry_switch(vcpu, slot);
+	entry_switch(vcpu, slot, false);
 	/* What it knows is of the last exit. */
 	regcache_reset(&slot->vmcs02.cache);
 	write_state(slot);
 	merge_by_control(vcpu, slot, l1);
 	if (unlikely((slot->changed & ~USUAL_PLACES) | (slot->dirty & GROUPS_SINGLE))) {
-		if ((u32)v12->proc_controls != slot->last.proc12)
+		if (known02_changed_proc(slot))
 			merge_proc_controls(vcpu, slot);
 		if (slot->dirty & GROUPS_SINGLE)
 			merge_single_groups(vcpu, slot, slot->dirty);
@@ -152,7 +153,6 @@ bool entry_fast(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_sta
 	slot->dirty = 0;
 	slot->changed = 0;
 	slot->same_in_02 = false;
-	slot->last.launching = false;
 	debug_entry(vcpu, slot, l1);
 	return true;
 }

@@ -19,6 +19,7 @@
 #include "vmx/nested/ept/eptp.h"
 #include "vmx/nested/vmcs12/caps12.h"
 #include "vmx/nested/vmcs12/exit_record.h"
+#include "vmx/nested/vmcs12/known02.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
 
 static const struct vmcs12 *v12_of(struct vcpu *vcpu)
@@ -59,8 +60,7 @@ static void set_cr0(struct vcpu *vcpu, u64 value)
 
 	cr_set_cache_bits(value);
 	vcpu_set_reg(vcpu, REG_CR0, value);
-	slot->last.cr0_shadow = (slot->v12.cr0_read_shadow & mask12) | (value & ~mask12);
-	vmcs_write(VMCS_cr0_read_shadow, slot->last.cr0_shadow);
+	known02_set_cr0_shadow(slot, (slot->v12.cr0_read_shadow & mask12) | (value & ~mask12));
 }
 
 static void set_cr4(struct vcpu *vcpu, u64 value)
@@ -69,8 +69,7 @@ static void set_cr4(struct vcpu *vcpu, u64 value)
 	u64 mask12 = slot->v12.cr4_guest_host_mask;
 
 	vcpu_set_reg(vcpu, REG_CR4, value);
-	slot->last.cr4_shadow = (slot->v12.cr4_read_shadow & mask12) | (value & ~mask12);
-	vmcs_write(VMCS_cr4_read_shadow, slot->last.cr4_shadow);
+	known02_set_cr4_shadow(slot, (slot->v12.cr4_read_shadow & mask12) | (value & ~mask12));
 }
 
 static u64 cr0_owned(struct vcpu *vcpu)

@@ -22,6 +22,7 @@
 #include "vmx/nested/ept/ept02.h"
 #include "vmx/nested/ept/vpid.h"
 #include "vmx/nested/vmcs12/addresses.h"
+#include "vmx/nested/vmcs12/known02.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
 #include "vmx/hw/tlb.h"
 #include "vmx/l1/exit_cr.h"
@@ -136,7 +137,7 @@ static u32 proc_controls(struct vcpu *vcpu, const struct nested_vmcs *slot)
 void merge_proc_controls(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	vmcs_write(VMCS_proc_controls, proc_controls(vcpu, slot));
-	slot->last.proc12 = (u32)slot->v12.proc_controls;
+	known02_merged_proc(slot);
 }
 
 static NOINLINE void merge_controls(struct vcpu *vcpu, struct nested_vmcs *slot)
@@ -172,10 +173,8 @@ static void merge_cr_shadows(struct nested_vmcs *slot)
 	u64 cr0 = (cr_loaded_cr0(v12->guest_cr0) & ~mask0) | (v12->cr0_read_shadow & mask0);
 	u64 cr4 = (v12->guest_cr4 & ~mask4) | (v12->cr4_read_shadow & mask4);
 
-	if (!slot->entered || slot->last.cr0_shadow != cr0)
-		vmcs_write(VMCS_cr0_read_shadow, slot->last.cr0_shadow = cr0);
-	if (!slot->entered || slot->last.cr4_shadow != cr4)
-		vmcs_write(VMCS_cr4_read_shadow, slot->last.cr4_shadow = cr4);
+	known02_set_cr0_shadow(slot, cr0);
+	known02_set_cr4_shadow(slot, cr4);
 }
 
 /* A bit that L0 masks for itself reads as L2 wrote it: merge_cr_shadows(). */
@@ -254,7 +253,7 @@ void merge_by_control(struct vcpu *vcpu, struct nested_vmcs *slot, const struct 
 	bool known = slot->same_in_02 && !(slot->dirty & (GROUP_RARE | GROUP_WORD));
 	u64 efer = guest_efer(v12, l1);
 
-	if (!slot->same_in_02 || slot->last.efer != efer)
+	if (!known02_has_efer(slot, efer))
 		vcpu_set_reg(vcpu, REG_EFER, efer);
 	if (!known || !v12_has_entry(v12, ENTRY_LOAD_DEBUG) || !v12_has_exit(v12, EXIT_SAVE_DEBUG)) {
 		vcpu_set_reg(vcpu, REG_DR7,
@@ -354,12 +353,10 @@ static void merge_each_entry(struct vcpu *vcpu, struct nested_vmcs *slot)
 	const struct vmcs12 *v12 = &slot->v12;
 	u64 entry = caps_control(vmx_caps.entry, MERGED(WORD_ENTRY, v12->entry_controls, 0));
 
-	if (!slot->entered || slot->last.entry_controls != entry)
-		vmcs_write(VMCS_entry_controls, slot->last.entry_controls = entry);
+	known02_set_entry_controls(slot, entry);
 	/* Once in any case: what the field holds before is nobody's. */
-	if (!slot->entered ||
-	    (v12_has_proc(v12, PROC_TPR_SHADOW) && slot->last.tpr_threshold != v12->tpr_threshold))
-		vmcs_write(VMCS_tpr_threshold, slot->last.tpr_threshold = v12->tpr_threshold);
+	if (!slot->entered || v12_has_proc(v12, PROC_TPR_SHADOW))
+		known02_set_tpr_threshold(slot, v12->tpr_threshold);
 	if (v12_has_proc2(v12, PROC2_VIRTUAL_INTERRUPT))
 		vmcs_write(VMCS_guest_intr_status, v12->guest_intr_status);
 	if (unlikely(vcpu->wish.timer_ticks))
@@ -368,7 +365,7 @@ static void merge_each_entry(struct vcpu *vcpu, struct nested_vmcs *slot)
 		vmcs_write(VMCS_preemption_timer_value, v12->preemption_timer_value);
 	if (unlikely(v12->exit_msr_store_count || slot->stores_time))
 		msr_area_merge(vcpu, slot);
-	slot->last.nmi_blocked = blocks_nmis(v12);
+	slot->nmi_blocked = blocks_nmis(v12);
 	if (v12->entry_intr_info & INTR_INFO_VALID)
 		merge_injection(vcpu, v12);
 }
@@ -387,13 +384,12 @@ static void merge_constant(struct vcpu *vcpu, struct nested_vmcs *slot)
 void merge_vmcs02(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1)
 {
 	u32 dirty = slot->entered ? slot->dirty : GROUP_ALL;
-	u32 proc12 = (u32)slot->v12.proc_controls;
 
 	if (!slot->entered)
 		merge_constant(vcpu, slot);
 	if (dirty & GROUP_CTL)
 		merge_controls(vcpu, slot);
-	if (!slot->entered || (dirty & GROUP_CTL) || proc12 != slot->last.proc12)
+	if (!slot->entered || (dirty & GROUP_CTL) || known02_changed_proc(slot))
 		merge_proc_controls(vcpu, slot);
 	if (unlikely(dirty & (GROUPS_SINGLE | GROUP_CTL)))
 		merge_single_groups(vcpu, slot, dirty);
@@ -422,8 +418,7 @@ void merge_translation(struct vcpu *vcpu, struct nested_vmcs *slot)
 		return;
 	eptp = ept02_pointer(vcpu, slot);
 	vpid = vpid02_for_entry(vcpu, slot);
-	if (!slot->entered || slot->last.eptp != eptp)
-		vmcs_write(VMCS_ept_pointer, slot->last.eptp = eptp);
-	if (tlb_uses_vpid() && (!slot->entered || slot->last.vpid != vpid))
-		vmcs_write(VMCS_vpid, slot->last.vpid = vpid);
+	known02_set_eptp(slot, eptp);
+	if (tlb_uses_vpid())
+		known02_set_vpid(slot, vpid);
 }

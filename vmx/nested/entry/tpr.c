@@ -17,6 +17,7 @@
 #include "mm/addr.h"
 #include "vmx/guest/outcome.h"
 #include "vmx/guest/vcpu.h"
+#include "vmx/nested/vmcs12/known02.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
 
 #define QUAL_MOV_TO_CR8 8u /* access type 0 and the register's number */
@@ -43,7 +44,7 @@ COLD bool tpr_relax(struct vcpu *vcpu)
 	    v12_has_proc2(v12, PROC2_APIC_ACCESS | PROC2_VIRTUAL_INTERRUPT))
 		return false;
 	slot->tpr_relaxed = true;
-	vmcs_write(VMCS_tpr_threshold, slot->last.tpr_threshold = 0);
+	known02_set_tpr_threshold(slot, 0);
 	vmcs_write(VMCS_proc_controls, vmcs_read(VMCS_proc_controls) | PROC_CR8_LOAD_EXITING);
 	tpr_prepare(slot);
 	return true;

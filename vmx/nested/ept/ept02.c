@@ -21,6 +21,7 @@
 #include "vmx/nested/ept/ve.h"
 #include "vmx/nested/vmcs12/caps12.h"
 #include "vmx/nested/vmcs12/exit_record.h"
+#include "vmx/nested/vmcs12/known02.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
 
 #define SYNC_SHARE 2048 /* entries compared at once: about what ten violations cost */
@@ -71,7 +72,7 @@ bool ept02_stands(struct vcpu *vcpu, struct nested_vmcs *slot)
 	if (!v12_has_proc2(&slot->v12, PROC2_EPT))
 		return !root;
 	role = ept12_role_of(&slot->v12);
-	return root && root->used && !root->stale && root->pointer == slot->last.eptp &&
+	return root && root->used && !root->stale && root->pointer == known02_eptp(slot) &&
 	       same_role(&root->role, &role);
 }
 

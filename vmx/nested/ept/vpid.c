@@ -9,6 +9,7 @@
 
 #include "mm/page_alloc.h"
 #include "vmx/guest/vcpu.h"
+#include "vmx/nested/vmcs12/known02.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
 #include "vmx/hw/tlb.h"
 #include "vmx/l1/vm.h"
@@ -107,8 +108,9 @@ bool vpid02_stands(struct vcpu *vcpu, struct nested_vmcs *slot)
 
 	if (!tlb_uses_vpid())
 		return true;
-	return v12_has_proc2(&slot->v12, PROC2_VPID) && i < VPID_COUNT && slot->last.vpid == slot->vpid02 &&
-	       map->entry[i].vpid12 == (u16)slot->v12.vpid && map->entry[i].last_used == map->clock;
+	return v12_has_proc2(&slot->v12, PROC2_VPID) && i < VPID_COUNT &&
+	       known02_vpid(slot) == slot->vpid02 && map->entry[i].vpid12 == (u16)slot->v12.vpid &&
+	       map->entry[i].last_used == map->clock;
 }
 
 /* L1's operands are checked. A VPID that has no hardware VPID has no mappings. */

@@ -153,7 +153,7 @@ static bool nmi_is_l1s(struct vcpu *vcpu)
 	if (!v12_has_pin(v12, PIN_NMI_EXITING))
 		return false;
 	return v12_has_pin(v12, PIN_VIRTUAL_NMIS) ||
-	       !(vcpu->nested.current->last.nmi_blocked ||
+	       !(vcpu->nested.current->nmi_blocked ||
 		 (vcpu_reg(vcpu, REG_INTERRUPTIBILITY) & INTERRUPTIBILITY_NMI));
 }
 

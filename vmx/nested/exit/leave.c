@@ -67,7 +67,7 @@ COLD void nested_cancel_entry(struct vcpu *vcpu)
 
 	if (!vcpu->nested.in_l2)
 		return;
-	if (slot->last.launching)
+	if (slot->launching)
 		slot->v12.launched = 0;
 	/*
 	 * An event that L1 injected is still in vmcs12. An NMI or a machine check that L0 wanted to inject on

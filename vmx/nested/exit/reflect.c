@@ -26,6 +26,7 @@
 #include "vmx/nested/explain/fail.h"
 #include "vmx/nested/vmcs12/caps12.h"
 #include "vmx/nested/vmcs12/debug.h"
+#include "vmx/nested/vmcs12/known02.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
 #include "vmx/l1/exit_msr.h"
 
@@ -42,14 +43,9 @@
 		}                                                                                            \
 	} while (0)
 
-static u64 with_lma(u64 entry_controls, bool lma)
-{
-	return (entry_controls & ~ENTRY_IA32E_GUEST) | (lma ? ENTRY_IA32E_GUEST : 0);
-}
-
 /*
  * "The value of IA32_EFER.LMA is stored into the 'IA-32e mode guest' control",
- * in vmcs02 by the processor: merge.c must know what stands there.
+ * in vmcs02 by the processor.
  */
 static void save_lma(struct nested_vmcs *slot, u64 efer)
 {
@@ -58,7 +54,7 @@ static void save_lma(struct nested_vmcs *slot, u64 efer)
 	if (caps12.misc & VMX_MISC_STORES_LMA)
 		slot->v12.entry_controls = with_lma(slot->v12.entry_controls, lma);
 	if (vmx_caps.misc & VMX_MISC_STORES_LMA)
-		slot->last.entry_controls = with_lma(slot->last.entry_controls, lma);
+		known02_exit_stored_lma(slot, lma);
 }
 
 /*
@@ -87,7 +83,7 @@ static void save_by_control(struct vcpu *vcpu, struct nested_vmcs *slot, u64 efe
 /* vmcs02 has virtual NMIs, which IRET unblocks; with "NMI exiting" alone, blocking outlasts L2's IRETs. */
 static u64 interruptibility_at_exit(const struct nested_vmcs *slot, u64 now)
 {
-	return slot->last.nmi_blocked ? now | INTERRUPTIBILITY_NMI : now;
+	return slot->nmi_blocked ? now | INTERRUPTIBILITY_NMI : now;
 }
 
 /* What an exit saves of the register cache's; a plain one has none of them in the cache but RIP. */
@@ -131,7 +127,7 @@ static ALWAYS_INLINE u64 save_guest_state(struct vcpu *vcpu, struct nested_vmcs 
 	KEEP(guest_activity_state, plain ? ACTIVITY_ACTIVE : GET(ACTIVITY));
 	interruptibility = GET(INTERRUPTIBILITY);
 	KEEP(guest_interruptibility, interruptibility_at_exit(slot, interruptibility));
-	if (unlikely(slot->last.nmi_blocked))
+	if (unlikely(slot->nmi_blocked))
 		slot->changed |= PLACE(guest_interruptibility);
 	v12->guest_pending_debug =
 		plain && likely(!(interruptibility & INTERRUPTIBILITY_MOV_SS)) ? 0 : GET(PENDING_DEBUG);
@@ -155,7 +151,7 @@ static ALWAYS_INLINE u64 save_guest_state(struct vcpu *vcpu, struct nested_vmcs 
 	save_lma(slot, efer);
 	slot->rare_in_02 = true;
 	slot->same_in_02 = true;
-	slot->last.efer = efer;
+	known02_exit_stored_efer(slot, efer);
 	return efer;
 }
 

@@ -164,7 +164,7 @@ COLD void explain_refusal(struct vcpu *vcpu)
 static const char *entry_name(struct vcpu *vcpu, const struct nested_vmcs *slot)
 {
 	u32 reason = vcpu->exit_reason & 0xffff;
-	bool launch = slot->last.launching;
+	bool launch = slot->launching;
 
 	/* A late failure comes when vmcs02 has been tried, and may have exited. */
 	if (reason == EXIT_VMLAUNCH || reason == EXIT_VMRESUME)
