@@ -86,6 +86,12 @@ static void enum_is_the_highest_index(void **state UNUSED)
 	assert_int_equal(vmcs12_enum(), highest);
 }
 
+static void remove_fields_of_high_index(void)
+{
+	fake_remove_field(VMCS_exit2_controls);
+	fake_remove_field(VMCS_tsc_multiplier);
+}
+
 static void remove_fields(void)
 {
 	fake_remove_field(VMCS_tsc_multiplier);
@@ -103,6 +109,13 @@ static void an_absent_field_is_unsupported(void **state UNUSED)
 	assert_int_equal(l1_vmwrite(VMCS_guest_s_cet, 0), VMXERR_UNSUPPORTED_FIELD);
 	assert_int_equal(l1_vmread(0x6fff, &value), VMXERR_UNSUPPORTED_FIELD);
 	assert_int_equal(l1_vmread(BIT(32) | VMCS_guest_rip, &value), VMXERR_UNSUPPORTED_FIELD);
+	/* nor does anybody fetch it with the rest of L2's state */
+	l1_write_valid_vmcs();
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	machine_set_field(VMCS_guest_gs_base, 0x7000);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_int_equal(l1_vmread(VMCS_guest_gs_base, &value), 0);
+	assert_int_equal(value, 0x7000);
 }
 
 static void remove_fields_that_kvm_lacks(void)
@@ -199,6 +212,7 @@ int main(void)
 		cmocka_unit_test(widths_truncate),
 		cmocka_unit_test(slots_address_members),
 		MACHINE_TEST(enum_is_the_highest_index, ""),
+		MACHINE_TEST_BEFORE(enum_is_the_highest_index, "", remove_fields_of_high_index),
 		MACHINE_TEST_BEFORE(an_absent_field_is_unsupported, "shadow-vmcs=off", remove_fields),
 		MACHINE_TEST_BEFORE(an_absent_field_is_unsupported, "shadow-vmcs=on", remove_fields),
 		MACHINE_TEST_BEFORE(fields_of_smm_are_always_there, "", remove_fields_that_kvm_lacks),
