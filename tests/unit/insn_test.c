@@ -295,8 +295,16 @@ static void privilege_comes_first(void **state UNUSED)
 				       EXIT_VMWRITE, EXIT_VMXOFF,  EXIT_VMLAUNCH, EXIT_VMRESUME,
 				       EXIT_INVEPT,  EXIT_INVVPID, EXIT_VMCALL };
 
+	/* L0 has read of L1's memory before: it knows the quickest way there. */
+	l1_start_vmx();
+	assert_int_equal(l1_vmxoff(), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
 		EXIT_NOW(.reason = reasons[i], .qualification = BIT(47));
+		if ((machine_pending() & 0xff) != VEC_UD)
+			fail_msg("exit %u: %x", reasons[i], machine_pending());
+		/* with an operand that can be read it is no other */
+		EXIT_NOW(.reason = reasons[i], .qualification = M_OPERAND,
+			 .info = INFO_MEMORY | GPR_RCX << 28);
 		if ((machine_pending() & 0xff) != VEC_UD)
 			fail_msg("exit %u: %x", reasons[i], machine_pending());
 	}
@@ -314,6 +322,79 @@ static void privilege_comes_first(void **state UNUSED)
 		assert_int_equal(machine_pending() & 0xff, VEC_GP);
 	}
 	assert_null(machine_vcpu->nested.current);
+}
+
+/* VMREAD and VMWRITE of registers, with a VMCS that has the field: not from ring 3. */
+static void no_field_from_ring_3(void **state UNUSED)
+{
+	u64 value;
+
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	assert_int_equal(l1_vmwrite(VMCS_tsc_offset, 0x1111), 0);
+	for (unsigned int ring = 1; ring < 4; ring++) {
+		machine_set_field(VMCS_guest_ss_ar, 0xc093 | ring << 5);
+		machine_vcpu->gpr[GPR_RDX] = VMCS_tsc_offset;
+		machine_vcpu->gpr[GPR_RBX] = 0x2222;
+		EXIT_NOW(.reason = EXIT_VMREAD, .info = INFO_REGISTERS(GPR_RBX, GPR_RDX));
+		assert_int_equal(machine_pending() & 0xff, VEC_GP);
+		assert_int_equal(machine_vcpu->gpr[GPR_RBX], 0x2222);
+		EXIT_NOW(.reason = EXIT_VMWRITE, .info = INFO_REGISTERS(GPR_RBX, GPR_RDX));
+		assert_int_equal(machine_pending() & 0xff, VEC_GP);
+	}
+	machine_set_field(VMCS_guest_ss_ar, 0xc093);
+	assert_int_equal(l1_vmread(VMCS_tsc_offset, &value), 0);
+	assert_int_equal(value, 0x1111);
+}
+
+/* RSP is the VMCS's, whatever stands in its place among the other registers. */
+static void rsp_as_an_operand(void **state UNUSED)
+{
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	assert_int_equal(l1_vmwrite(VMCS_tsc_offset, 0x1111), 0);
+	machine_vcpu->gpr[GPR_RSP] = 0x5555;
+	machine_vcpu->gpr[GPR_RDX] = VMCS_tsc_offset;
+	EXIT_NOW(.reason = EXIT_VMREAD, .info = INFO_REGISTERS(GPR_RSP, GPR_RDX));
+	assert_int_equal(machine_field(VMCS_guest_rsp), 0x1111);
+	machine_set_field(VMCS_guest_rsp, 0x3333);
+	EXIT_NOW(.reason = EXIT_VMWRITE, .info = INFO_REGISTERS(GPR_RSP, GPR_RDX));
+	machine_vcpu->gpr[GPR_RBX] = 0;
+	machine_vcpu->gpr[GPR_RSP] = VMCS_vpid;
+	machine_set_field(VMCS_guest_rsp, VMCS_tsc_offset);
+	EXIT_NOW(.reason = EXIT_VMREAD, .info = INFO_REGISTERS(GPR_RBX, GPR_RSP));
+	assert_int_equal(machine_vcpu->gpr[GPR_RBX], 0x3333);
+	machine_vcpu->gpr[GPR_RBX] = 0x4444;
+	EXIT_NOW(.reason = EXIT_VMWRITE, .info = INFO_REGISTERS(GPR_RBX, GPR_RSP));
+	assert_int_equal(machine_vcpu->nested.current->v12.tsc_offset, 0x4444);
+}
+
+/* Each operand is read where this instruction has it, by whatever part of the address. */
+static void operands_here_and_there(void **state UNUSED)
+{
+	static const struct {
+		u64 displacement, base;
+		u32 info;
+	} forms[] = {
+		{ 0x11008, 0, INFO_MEMORY },
+		{ 8, 0x12000, (INFO_MEMORY & ~BIT(27)) | GPR_RSI << 23 },
+		{ 0x11008, 0, INFO_MEMORY },
+		{ 0x1000, 0x12010, (INFO_MEMORY & ~(BIT(27) | BIT(22))) | GPR_RSI << 23 | GPR_RDI << 18 },
+		{ 0x13000, 0, (INFO_MEMORY & ~(3u << 7)) | 1u << 7 }, /* 32-bit addresses */
+	};
+	u64 current;
+
+	l1_start_vmx();
+	machine_vcpu->gpr[GPR_RDI] = 0;
+	for (unsigned int n = 0; n < ARRAY_SIZE(forms); n++) {
+		machine_vcpu->gpr[GPR_RSI] = forms[n].base;
+		l1_write32(M_VMCS(n), VMCS12_REVISION);
+		l1_write64(forms[n].displacement + forms[n].base, M_VMCS(n));
+		EXIT_NOW(.reason = EXIT_VMPTRLD, .qualification = forms[n].displacement,
+			 .info = forms[n].info);
+		assert_int_equal(l1_vmptrst(&current), 0);
+		assert_int_equal(current, M_VMCS(n));
+	}
 }
 
 static void vmcall_in_root_fails_with_1(void **state UNUSED)
@@ -344,6 +425,9 @@ int main(void)
 		MACHINE_TEST_BOTH(entries_fail_in_order),
 		MACHINE_TEST_BOTH(invept_and_invvpid_check_their_operands),
 		MACHINE_TEST_BOTH(privilege_comes_first),
+		MACHINE_TEST_BOTH(no_field_from_ring_3),
+		MACHINE_TEST_BOTH(rsp_as_an_operand),
+		MACHINE_TEST_BOTH(operands_here_and_there),
 		MACHINE_TEST_BOTH(vmcall_in_root_fails_with_1),
 	};
 

@@ -197,8 +197,6 @@ void machine_init(const char *options_line)
 
 /* ---- VMX instructions ---- */
 
-#define INFO_REGISTERS(reg1, reg2) (1u << 10 | (u32)(reg1) << 3 | (u32)(reg2) << 28)
-
 static int outcome(bool was_l2)
 {
 	u32 injected = machine_pending();

@@ -46,8 +46,9 @@
 
 /* Where things are in L1's memory. */
 #define M_OPERAND 0x10000
-/* The VM-exit instruction information of a memory operand whose address is the displacement. */
+/* The VM-exit instruction information of a memory operand whose address is the displacement; of registers. */
 #define INFO_MEMORY (2u << 7 | 3u << 15 | 1u << 22 | 1u << 27)
+#define INFO_REGISTERS(reg1, reg2) (1u << 10 | (u32)(reg1) << 3 | (u32)(reg2) << 28)
 #define M_VMXON 0x20000
 #define M_VMCS(n) (0x21000u + (n)*0x1000u)
 #define M_SPARE 0x100000 /* the test's own, to 0x1000000 */
