@@ -782,14 +782,21 @@ static void all_broken_rules(void **state)
 	assert_int_equal(check_all(&v12, &env)->count, 0);
 	v12.guest_ds_ar &= ~1ull;
 	v12.guest_gs_ar &= ~1ull;
+	v12.guest_rip = BIT(60);
 	v12.guest_rflags = 0;
+	v12.entry_intr_info =
+		INTR_INFO_VALID | INTR_TYPE_HARD_EXCEPTION << INTR_INFO_TYPE_SHIFT | BIT(20) | 40;
 	v12.host_cs_selector = 0;
 	all = check_all(&v12, &env);
-	assert_true(is_told(all, V12_host_cs_selector, all->failures[0].rule));
-	assert_int_equal(all->failures[0].field, V12_host_cs_selector);
+	assert_int_equal(all->failures[0].field, V12_entry_intr_info);
+	assert_true(is_told(all, V12_entry_intr_info, RULE_event_exception_vector));
+	assert_true(is_told(all, V12_entry_intr_info, RULE_event_reserved));
+	assert_true(is_told(all, V12_host_cs_selector, all->failures[1].rule));
+	assert_int_equal(all->failures[1].field, V12_host_cs_selector);
 	assert_true(is_told(all, V12_guest_ds_ar, RULE_data_accessed));
 	assert_true(is_told(all, V12_guest_gs_ar, RULE_data_accessed));
 	assert_false(is_told(all, V12_guest_es_ar, RULE_data_accessed));
+	assert_true(is_told(all, V12_guest_rip, RULE_guest_rip_64));
 	assert_true(is_told(all, V12_guest_rflags, RULE_rflags_bit_1));
 	count = all->count;
 	assert_int_equal(all->more, 0);
