@@ -237,44 +237,21 @@ static inline void cpu_cli(void)
 	asm volatile("cli" : : : "memory");
 }
 
-static inline u8 inb(u16 port)
-{
-	u8 value;
-
-	asm volatile("inb %1, %0" : "=a"(value) : "Nd"(port) : "memory");
-	return value;
-}
-
-static inline void outb(u16 port, u8 value)
-{
-	asm volatile("outb %0, %1" : : "a"(value), "Nd"(port) : "memory");
-}
-
-static inline u16 inw(u16 port)
-{
-	u16 value;
-
-	asm volatile("inw %1, %0" : "=a"(value) : "Nd"(port) : "memory");
-	return value;
-}
-
-static inline void outw(u16 port, u16 value)
-{
-	asm volatile("outw %0, %1" : : "a"(value), "Nd"(port) : "memory");
-}
-
-static inline u32 inl(u16 port)
-{
-	u32 value;
-
-	asm volatile("inl %1, %0" : "=a"(value) : "Nd"(port) : "memory");
-	return value;
-}
-
-static inline void outl(u16 port, u32 value)
-{
-	asm volatile("outl %0, %1" : : "a"(value), "Nd"(port) : "memory");
-}
+#define CPU_PORT(suffix, type)                                                                               \
+	static inline type in##suffix(u16 port)                                                              \
+	{                                                                                                    \
+		type value;                                                                                  \
+		asm volatile("in" #suffix " %1, %0" : "=a"(value) : "Nd"(port) : "memory");                  \
+		return value;                                                                                \
+	}                                                                                                    \
+	static inline void out##suffix(u16 port, type value)                                                 \
+	{                                                                                                    \
+		asm volatile("out" #suffix " %0, %1" : : "a"(value), "Nd"(port) : "memory");                 \
+	}
+CPU_PORT(b, u8)
+CPU_PORT(w, u16)
+CPU_PORT(l, u32)
+#undef CPU_PORT
 
 /*
  * OUT of AL, AX or EAX (`size` 1, 2 or 4) with these general registers, by instruction encoding, in the
