@@ -21,6 +21,8 @@ def test_storm(name):
     done = [int(number) for number in re.findall(r"^INFO storm bursts=\d+ ops=(\d+)", result.text(), re.M)]
     assert done and done[-1] >= wanted, show(result)
     assert result.having("^INFO storm alive") and result.having("^SUMMARY 1 passed, 0 failed"), show(result)
+    # each VMX abort is excused by a bad list (storm.c); half of the CPUs gone that way are too many
+    assert len(result.having("^INFO storm abort=")) <= settings["cpus"] // 2, show(result)
     if "machine" in arguments:
         assert result.having("would sleep by PM1a_CNT") and result.having("would move the chipset's"), show(result)
     # it was one: guests ran, and the CPUs were hit
