@@ -2,15 +2,16 @@
 """Wrong Socles that no test noticed once; each names the test that does now."""
 from mutant import Mutant
 
-WALK, CR, MSR = "vmx/guest/guest_mem.c", "vmx/l1/exit_cr.c", "vmx/l1/exit_msr.c"
-EVENT, INSN, INSN_VMCS = "vmx/nested/exit/event.c", "vmx/nested/insn/insn.c", "vmx/nested/insn/insn_vmcs.c"
+LINEAR = "vmx/guest/guest_linear.c"
+CR, MSR = "vmx/l1/exit_cr.c", "vmx/l1/exit_msr.c"
+EVENT, INSN_VMCS = "vmx/nested/exit/event.c", "vmx/nested/insn/insn_vmcs.c"
 REFLECT, EPT02 = "vmx/nested/exit/reflect.c", "vmx/nested/ept/ept02.c"
 
 MUTANTS = [
-    Mutant("quick-walk-user-page", WALK,
+    Mutant("quick-walk-user-page", LINEAR,
            [("(met->all & (PTE_P | PTE_A | PTE_U)) ==", "(met->all & (PTE_P | PTE_A)) ==")],
            "guest_mem: plain_reads_are_full_walks"),
-    Mutant("quick-walk-reserved", WALK,
+    Mutant("quick-walk-reserved", LINEAR,
            [("(PTE_P | PTE_A) && !(met->any & reserved));", "(PTE_P | PTE_A));")],
            "guest_mem: plain_reads_are_full_walks"),
     Mutant("vmclear-inactive-keeps-launched", INSN_VMCS,

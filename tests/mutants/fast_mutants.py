@@ -2,6 +2,9 @@
 """What is not done at each entry and exit, left out where it must be done."""
 from mutant import Mutant
 
+LINEAR = "vmx/guest/guest_linear.c"
+FIELD = "vmx/nested/insn/insn_field.c"
+STATE = "vmx/nested/entry/merge_state.c"
 BITMAPS, MERGE, ENTRY = "vmx/nested/entry/bitmaps.c", "vmx/nested/entry/merge.c", "vmx/nested/entry/entry.c"
 FAST, SHADOW, REFLECT = "vmx/nested/entry/entry_fast.c", "vmx/nested/vmcs12/shadow.c", "vmx/nested/exit/reflect.c"
 
@@ -49,7 +52,7 @@ MUTANTS = [
     Mutant("failure-not-pushed", REFLECT, [("\tslot->to_push |= PLACE(exit_reason) | PLACE(exit_qualification);\n",
              "")],
            "entry: control_words_are_checked_against_the_state"),
-    Mutant("vmwrite-of-l0s-not-pushed", "vmx/nested/insn/insn_vmcs.c", [("\t\tshadow_push(vcpu, slot);\n", "")],
+    Mutant("vmwrite-of-l0s-not-pushed", FIELD, [("\t\tshadow_push(vcpu, slot);\n", "")],
            "shortcut: what_l0_writes_is_pushed"),
     Mutant("vectoring-not-pushed", "vmx/nested/exit/reflect.c",
            [("\t\tslot->to_push |= PLACE(idt_vectoring_info) |",
@@ -60,15 +63,15 @@ MUTANTS = [
     Mutant("efer-of-the-exit-is-forgotten", "vmx/nested/vmcs12/known02.h",
            [("return slot->same_in_02 && slot->known.efer == efer;", "return slot->same_in_02 && (efer | 1);")],
            "merge_model: entries_are_merged_as_described"),
-    Mutant("debug-controls-kept-without-the-save", MERGE,
+    Mutant("debug-controls-kept-without-the-save", STATE,
            [("!v12_has_entry(v12, ENTRY_LOAD_DEBUG) || !v12_has_exit(v12, EXIT_SAVE_DEBUG)",
              "!v12_has_entry(v12, ENTRY_LOAD_DEBUG)")],
            "shortcut: what_is_not_saved_is_loaded_anew"),
-    Mutant("pat-kept-without-the-save", MERGE,
+    Mutant("pat-kept-without-the-save", STATE,
            [("!v12_has_entry(v12, ENTRY_LOAD_PAT) || !v12_has_exit(v12, EXIT_SAVE_PAT)",
              "!v12_has_entry(v12, ENTRY_LOAD_PAT)")],
            "shortcut: what_is_not_saved_is_loaded_anew"),
-    Mutant("pdptes-of-l1-kept-out", MERGE, [("(slot->dirty & (GROUP_COOL | GROUP_MODE | GROUP_WORD))",
+    Mutant("pdptes-of-l1-kept-out", STATE, [("(slot->dirty & (GROUP_COOL | GROUP_MODE | GROUP_WORD))",
              "(slot->dirty & GROUP_WORD)")],
            "merge_model: entries_are_merged_as_described"),
     Mutant("vpid-stands-after-invvpid", "vmx/nested/ept/vpid.c",
@@ -79,7 +82,7 @@ MUTANTS = [
            "shortcut: rows_that_count_from_now_on"),
     Mutant("host-msrs-known-after-a-wrmsr", "vmx/l1/exit_msr.c", [("\tvcpu->nested.host_known = NULL;\n", "")],
            "shortcut: host_msrs_are_loaded_where_they_are_new"),
-    Mutant("host-msrs-known-after-a-vmwrite", "vmx/nested/insn/insn_vmcs.c", [("\t\tvcpu->nested.host_known = NULL;\n",
+    Mutant("host-msrs-known-after-a-vmwrite", FIELD, [("\t\tvcpu->nested.host_known = NULL;\n",
              "\t\t(void)slot;\n")],
            "shortcut: host_msrs_are_loaded_where_they_are_new"),
     Mutant("host-msrs-known-of-any-slot", "vmx/nested/exit/host_state.c",
@@ -123,16 +126,16 @@ MUTANTS = [
            [("likely(!(vcpu_reg_past(vcpu, REG_SS_AR) & AR_DPL)) &&\n\t       likely(vmx_operand_plain",
              "likely(vmx_operand_plain")],
            "insn: privilege_comes_first"),
-    Mutant("plain-access-of-rows-in-vmcs02", "vmx/nested/insn/insn_vmcs.c",
+    Mutant("plain-access-of-rows-in-vmcs02", FIELD,
            [("? ELSEWHERE_IN_02 : 0)", "? 0 : 0)")], "reflect: all_guest_state_is_saved"),
-    Mutant("plain-access-of-rows-in-the-shadow", "vmx/nested/insn/insn_vmcs.c",
+    Mutant("plain-access-of-rows-in-the-shadow", FIELD,
            [("? ELSEWHERE_IN_SHADOW : 0)", "? 0 : 0)")], "shortcut: fields_are_fetched_for_long_accesses"),
-    Mutant("plain-write-of-host-state", "vmx/nested/insn/insn_vmcs.c",
+    Mutant("plain-write-of-host-state", FIELD,
            [("((group) & (GROUP_HST | GROUP_WORD)) ||", "((group) & GROUP_WORD) ||")],
            "shortcut: host_msrs_are_loaded_where_they_are_new"),
-    Mutant("plain-read-past-nxe", "vmx/guest/guest_mem.c",
+    Mutant("plain-read-past-nxe", LINEAR,
            [("if (unlikely(met.any & PTE_NX) &&", "if (false &&")], "guest_mem: plain_reads_are_full_walks"),
-    Mutant("plain-read-past-breakpoints", "vmx/guest/guest_mem.c",
+    Mutant("plain-read-past-breakpoints", LINEAR,
            [("unlikely(vcpu_reg_past(vcpu, REG_DR7) & DR7_ENABLES) ||",
              "false ||")], "guest_mem: plain_reads_meet_no_breakpoint"),
     Mutant("cpuid-leaf-not-filtered", "vmx/l1/exit_cpu.c", [("#define AS_THEY_ARE (BIT(2) |",

@@ -8,12 +8,15 @@ left out, a comparison with its edge moved or turned, one side of an &&, ||, & o
 Not touched: assertions, what is only said (log_*, explain), constants, labels, the bodies of macros.
 
 A mutant's key is a hash of its file's name (without the folder), function, kind and text (blanks aside), with a number
-where the same text stands there more than once: it outlives all changes around it, and a move to another folder.
+where the same text stands there more than once: it outlives all changes around it, and a move to another folder. A file
+that is renamed, or cut out of another, has a line in CAME_FROM, and its mutants keep their keys and their verdicts.
 """
 import hashlib
 import os
 import re
 
+# The name under which a file's mutants have their keys, for what is called otherwise now.
+CAME_FROM = {"merge_state.c": "merge.c", "insn_field.c": "insn_vmcs.c", "guest_linear.c": "guest_mem.c"}
 TOKEN = re.compile(r"""(?P<space>\s+|/\*.*?\*/|//[^\n]*|(?<=\n)[ \t]*\#(?:\\\n|[^\n])*)|
 (?P<word>[A-Za-z_]\w*)|(?P<number>\d[\w.]*)|
 (?P<string>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|(?P<op>->|\+\+|--|<<=|>>=|<=|>=|==|!=|&&|\|\||<<|>>|[-+*/%&|^]=|\.\.\.|.)""",
@@ -52,9 +55,10 @@ class File:
         self.mutants, self.unknown, self.function, self.statement, self.at = [], [], "", "", 0
         self.tokens = [(m.lastgroup, m.group(), m.start(), m.end()) for m in TOKEN.finditer(text) if m.lastgroup != "space"]
         self.output = self.whole_file()
-        seen = {}
+        seen, known_as = {}, os.path.basename(path)
+        known_as = CAME_FROM.get(known_as, known_as)
         for mutant in self.mutants:
-            name = "|".join((os.path.basename(path), mutant.function, mutant.kind, mutant.text, mutant.whole))
+            name = "|".join((known_as, mutant.function, mutant.kind, mutant.text, mutant.whole))
             seen[name] = seen.get(name, 0) + 1
             mutant.key = hashlib.sha1(("%s|%d" % (name, seen[name])).encode()).hexdigest()[:10]
 

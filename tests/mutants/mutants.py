@@ -16,6 +16,8 @@ import os
 
 from mutant import Mutant
 
+FIELD = "vmx/nested/insn/insn_field.c"
+STATE = "vmx/nested/entry/merge_state.c"
 REFLECT, MERGE, ENTRY = "vmx/nested/exit/reflect.c", "vmx/nested/entry/merge.c", "vmx/nested/entry/entry.c"
 RECORD, HOST, WANTED = "vmx/nested/vmcs12/exit_record.c", "vmx/nested/exit/host_state.c", "vmx/nested/exit/exit_wanted.c"
 OPERAND = "vmx/nested/exit/wanted_operand.c"
@@ -32,16 +34,16 @@ SEEDS = [
            [("\tif (v12_has_proc2(v12, PROC2_EPT) && (v12->guest_cr0 & CR0_PG) && (v12->guest_cr4 & CR4_PAE) &&\n"
              "\t    !(efer & EFER_LMA)) {\n", "\t{\n")],
            "merge: pdptes_only_when_they_mean_something", "invariants: pdpte_meaning"),
-    Mutant("pdptes-loaded-always", MERGE,
+    Mutant("pdptes-loaded-always", STATE,
            [("\tif (!v12_has_proc2(v12, PROC2_EPT) || !v12_pae_paging(v12) ||\n", "\tif (\n")],
            "merge: pdptes_only_when_they_mean_something"),
-    Mutant("pdptes-loaded-never", MERGE,
+    Mutant("pdptes-loaded-never", STATE,
            [("\tif (!v12_has_proc2(v12, PROC2_EPT) || !v12_pae_paging(v12) ||\n", "\tif (v12 ||\n")],
            "merge: pdptes_only_when_they_mean_something", "invariants: pdpte_meaning"),
-    Mutant("cr3-skipped-in-hlt", MERGE,
+    Mutant("cr3-skipped-in-hlt", STATE,
            [("\tSET(guest_cr3, CR3);\n", "\tif (v12->guest_activity_state != ACTIVITY_HLT)\n\t\tSET(guest_cr3, CR3);\n")],
            "entry: cr3_reaches_vmcs02_in_hlt_too", "invariants: cr3_in_hlt"),
-    Mutant("cr3-skipped-in-guest-mode", MERGE,
+    Mutant("cr3-skipped-in-guest-mode", STATE,
            [("\tSET(guest_cr3, CR3);\n", "\tif (!vcpu->nested.in_l2 || !slot->entered)\n\t\tSET(guest_cr3, CR3);\n")],
            "entry: cr3_reaches_vmcs02_in_hlt_too", "invariants: cr3_in_hlt"),
     Mutant("role-without-pae", "mm/guest_walk.c", [("(cr4 & CR4_PAE ? WALK_PAE : 0)", "(efer & EFER_LMA ? WALK_PAE : 0)")],
@@ -99,7 +101,7 @@ SEEDS = [
     Mutant("efer-of-l2-not-saved", REFLECT,
            [("\t\tv12->guest_efer = efer;", "\t\t(void)efer;")],
            None, "invariants: l2_role"),
-    Mutant("nxe-of-l2-not-merged", MERGE, [("\t\treturn v12->guest_efer;", "\t\treturn v12->guest_efer & ~EFER_NXE;")],
+    Mutant("nxe-of-l2-not-merged", STATE, [("\t\treturn v12->guest_efer;", "\t\treturn v12->guest_efer & ~EFER_NXE;")],
            None, "invariants: l2_role"),
     Mutant("long-mode-of-l2-not-saved", REFLECT,
            [("with_lma(slot->v12.entry_controls, lma);", "with_lma(slot->v12.entry_controls, !lma && lma);")],
@@ -265,7 +267,7 @@ OTHERS = [
            [("PIN, NMI_EXITING, 3, VMX_CONTROL, BOTH",
              "PIN, NMI_EXITING, 3, VMX_CONTROL, VMCS01")],
            "merge: l0s_minimum_is_there"),
-    Mutant("touched-field-not-written", "vmx/nested/insn/insn_vmcs.c", [("\tslot->dirty |= f->group;\n", "")],
+    Mutant("touched-field-not-written", FIELD, [("\tslot->dirty |= f->group;\n", "")],
            "merge: every_touched_field_is_written"),
     Mutant("shadowed-write-not-seen", "vmx/nested/vmcs12/shadow.c",
            [("\t*v12 = value;\n", "\t(void)v12;\n")], "insn: vmcs_lives_in_memory"),
@@ -519,8 +521,7 @@ OTHERS = [
            [("\tif (cpuid_level())\n\t\thw_vmcall", "\tif (0)\n\t\thw_vmcall")],
            "caps: a_level_is_one_more_than_that_below"),
     Mutant("rom-reads-as-ones", "vmx/guest/guest_mem.c",
-           [("\tif (!is_ram(vcpu, GPA(gpa), length) && !guest_mem_is_rom(GPA(gpa), length)) {",
-             "\tif (!is_ram(vcpu, GPA(gpa), length)) {")],
+           [(" && !guest_mem_is_rom(GPA(gpa), length)) {", ") {")],
            "pdpte: pdptes_may_lie_in_rom", "fuzzrun: fuzz_run", "intercept=cr,pf"),
     Mutant("bus-lock-bit-everywhere", "vmx/l1/exit_msr.c",
            [("\tif ((value & DEBUGCTL_BLD) &&", "\tif (0 && (value & DEBUGCTL_BLD) &&")],
@@ -544,7 +545,7 @@ OTHERS = [
     Mutant("longest-list-cut-by-one", "vmx/nested/entry/msr_area.c",
            [("\t\trule = i < max ? load_refused", "\t\trule = i + 1 < max ? load_refused")],
            None, "exits: msr_lists"),
-    Mutant("debugctl-of-l1-against-bs", MERGE,
+    Mutant("debugctl-of-l1-against-bs", STATE,
            [("\treturn (l1->debugctl & ~DEBUGCTL_BTF) | (v12->guest_debugctl & DEBUGCTL_BTF);", "\treturn l1->debugctl;")],
            "merge: debugctl_agrees_with_the_check_of_bs"),
     Mutant("debugctl-kept-at-exit", HOST, [("\tvcpu_set_debugctl(vcpu, 0);\n", "")],
@@ -614,13 +615,13 @@ OTHERS = [
     Mutant("shadowing-bit-15-ignored", OPERAND,
            [("return encoding >> 15 || bitmap_test", "return encoding >> 16 || bitmap_test")],
            None, "shadowing: shadow_bits"),
-    Mutant("vmwrite-operand-before-field", "vmx/nested/insn/insn_vmcs.c",
+    Mutant("vmwrite-operand-before-field", FIELD,
            [("\tif (!find_field(vcpu, &field))\n\t\treturn insn_fail(vcpu, RULE_field_unknown, insn_register_operand(vcpu));\n"
              "\tif (!is_writable", "\tif (!source_operand(vcpu, &value, &result))\n\t\treturn result;\n"
              "\tif (!find_field(vcpu, &field))\n"
              "\t\treturn insn_fail(vcpu, RULE_field_unknown, insn_register_operand(vcpu));\n\tif (!is_writable")],
            "linked: the_field_before_the_operand"),
-    Mutant("linked-vmcs-in-memory-shifted", "vmx/nested/insn/insn_vmcs.c",
+    Mutant("linked-vmcs-in-memory-shifted", FIELD,
            [("(u64)row * sizeof(u64));", "(u64)row * sizeof(u32));")],
            "linked: in_memory", "shadowing: shadow_fields"),
     Mutant("linear-address-of-strings-untold", "vmx/hw/exits.def",
@@ -668,7 +669,7 @@ OTHERS = [
            [("\tif (valid)\n\t\tvcpu_set_debugctl(",
              "\tvalid = true;\n\tif (valid)\n\t\tvcpu_set_debugctl(")],
            "caps: bits_that_the_processor_lacks_stay_out_of_the_vmcs"),
-    Mutant("cd-loaded-by-an-nmi-at-the-entry", MERGE,
+    Mutant("cd-loaded-by-an-nmi-at-the-entry", STATE,
            [("\tu64 cr0 = cr_loaded_cr0(v12->guest_cr0);\n",
              "\tu64 cr0 = cr_loaded_cr0(v12->guest_cr0) | (v12->guest_cr0 & CR0_NW);\n")],
            "nmi: an_nmi_at_the_entry_leaves_cd_and_nw_alone"),

@@ -2,6 +2,7 @@
 """Wrong Socles in what once no host test reached: a guest's memory, L2's CR0, what is told at a stop and by `check`."""
 from mutant import Mutant
 
+LINEAR = "vmx/guest/guest_linear.c"
 MEMORY, CR2, RUN = "vmx/guest/guest_mem.c", "vmx/nested/entry/guest2.c", "vmx/run.c"
 SHADOW, SHOW, EXIT = "vmx/nested/vmcs12/shadow.c", "vmx/monitor/show_memory.c", "vmx/exit.c"
 REPORT = "vmx/rehearsal.c"
@@ -9,28 +10,29 @@ REPORT = "vmx/rehearsal.c"
 MUTANTS = [
     Mutant("memory-second-page-lost", MEMORY, [("ok &= write_piece(vcpu, gpa.v + first,", "ok &= write_piece(vcpu, gpa.v,")],
            "guest_mem: two_pages_are_one_piece"),
-    Mutant("memory-span-lost", MEMORY, [("\tif (span.length[1])\n", "\tif (!span.length[1])\n")],
+    Mutant("memory-span-lost", LINEAR, [("\tif (span.length[1])\n", "\tif (!span.length[1])\n")],
            "guest_mem: two_pages_are_one_piece"),
     Mutant("memory-absent-half-is-there", MEMORY, [("\t\tok &= read_piece(", "\t\tok |= read_piece(")],
            "guest_mem: the_second_page_may_be_absent"),
     Mutant("memory-rom-has-no-end", MEMORY, [("return length <= ROM_LOW_END - gpa.v;", "return length;")],
            "guest_mem: where_rom_is"),
-    Mutant("memory-flags-of-64-bits-always", MEMORY, [("\tif (length == 4) {\n", "\tif (length == 5) {\n")],
+    Mutant("memory-flags-of-64-bits-always", LINEAR, [("\tif (length == 4) {\n", "\tif (length == 5) {\n")],
            "guest_mem: the_walk_sets_flags_in_32_bits"),
-    Mutant("memory-flags-in-rom", MEMORY, [("\tif (!is_ram(vcpu, gpa, length))\n\t\treturn WALK_UPDATE_DONE;\n", "")],
+    Mutant("memory-flags-in-rom", LINEAR,
+           [("\tif (!guest_mem_is_ram(vcpu, gpa, length))\n\t\treturn WALK_UPDATE_DONE;\n", "")],
            "guest_mem: tables_may_be_in_rom"),
-    Mutant("memory-linear-of-64-bits-always", MEMORY,
+    Mutant("memory-linear-of-64-bits-always", LINEAR,
            [("\t\tif (!wide)\n\t\t\tlinear = (u32)linear;\n", "\t\t(void)wide;\n")],
            "guest_mem: the_walk_sets_flags_in_32_bits"),
-    Mutant("memory-user-is-supervisor", MEMORY, [("vcpu_cpl(vcpu) == 3", "vcpu_cpl(vcpu) == 2")],
+    Mutant("memory-user-is-supervisor", LINEAR, [("vcpu_cpl(vcpu) == 3", "vcpu_cpl(vcpu) == 2")],
            "guest_mem: users_and_supervisors"),
-    Mutant("memory-smap-without-ac", MEMORY, [(" & RFLAGS_AC ? WALK_AC : 0", " & RFLAGS_AC ? 0 : WALK_AC")],
+    Mutant("memory-smap-without-ac", LINEAR, [(" & RFLAGS_AC ? WALK_AC : 0", " & RFLAGS_AC ? 0 : WALK_AC")],
            "guest_mem: users_and_supervisors"),
-    Mutant("memory-keys-ignored", MEMORY, [("walk->pkru = rdpkru();", "walk->pkru = 0;")], "guest_mem: protection_keys"),
-    Mutant("memory-linear-not-named", MEMORY,
+    Mutant("memory-keys-ignored", LINEAR, [("walk->pkru = rdpkru();", "walk->pkru = 0;")], "guest_mem: protection_keys"),
+    Mutant("memory-linear-not-named", LINEAR,
            [("vcpu->outcome.record.guest_linear = linear;", "vcpu->outcome.record.guest_linear = linear & 0;")],
            "guest_mem: ept12_stops_accesses"),
-    Mutant("memory-flags-of-l2-need-no-write", MEMORY,
+    Mutant("memory-flags-of-l2-need-no-write", LINEAR,
            [("EPTV_READ | EPTV_WRITE | EPTV_LINEAR_VALID, &gpa)", "EPTV_READ | EPTV_LINEAR_VALID, &gpa)")],
            "guest_mem: ept12_stops_accesses"),
     Mutant("l2-cr0-owned-bits-written", CR2,

@@ -2,18 +2,19 @@
 """Mutants of what registers hold: breakpoints that accesses of L0's meet, RIP behind an emulated instruction."""
 from mutant import Mutant
 
-WATCH, MEMORY = "vmx/guest/watch.c", "vmx/guest/guest_mem.c"
+LINEAR = "vmx/guest/guest_linear.c"
+WATCH = "vmx/guest/watch.c"
 TASK, TSS = "vmx/l1/task_switch.c", "vmx/l1/tss.c"
 
 WATCHES = [
-    Mutant("operands-not-watched", MEMORY,
+    Mutant("operands-not-watched", LINEAR,
            [("\tif (watch_is_on(vcpu) && (to || from) && !(access & WALK_FETCH))\n", "\tif (false)\n")],
            "watch: an_operand", "insn: watch_operand"),
-    Mutant("operands-of-l2-not-watched", MEMORY,
+    Mutant("operands-of-l2-not-watched", LINEAR,
            [("\tif (watch_is_on(vcpu) && (to || from) && !(access",
              "\tif (!vcpu->nested.in_l2 && watch_is_on(vcpu) && (to || from) && !(access")],
            None, "insn: watch_operand_l2"),
-    Mutant("reads-watched-as-writes", MEMORY,
+    Mutant("reads-watched-as-writes", LINEAR,
            [("\t\twatch_memory_enabled(vcpu, va.v, length, from);", "\t\twatch_memory_enabled(vcpu, va.v, length, true);")],
            None, "insn: watch_operand"),
     Mutant("watched-at-the-first-byte", WATCH, [("begin <= last)", "begin <= first && last)")],
@@ -64,7 +65,7 @@ LOADED = [
     Mutant("cr0-shadow-of-the-raw-field", "vmx/nested/entry/merge.c",
            [("\tu64 cr0 = (cr_loaded_cr0(v12->guest_cr0) & ~mask0)", "\tu64 cr0 = (v12->guest_cr0 & ~mask0)")],
            None, "exits: cr0_reserved", "intercept=cr"),
-    Mutant("dr7-loaded-raw", "vmx/nested/entry/merge.c",
+    Mutant("dr7-loaded-raw", "vmx/nested/entry/merge_state.c",
            [("\treturn (field & ~DR7_RESERVED0) | DR7_FIXED1;", "\treturn field;")],
            "entry: fields_that_are_not_loaded", "exits: odd_fields_held"),
 ]

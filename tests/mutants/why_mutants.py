@@ -2,7 +2,7 @@
 """Mutants of what explain= says, and how often."""
 from mutant import Mutant
 
-EXPLAIN, WORDS, VMCS = "vmx/nested/explain/explain.c", "vmx/nested/explain/words.c", "vmx/nested/insn/insn_vmcs.c"
+EXPLAIN, WORDS = "vmx/nested/explain/explain.c", "vmx/nested/explain/words.c"
 EPT02, LOOK, TRIPLE = "vmx/nested/ept/ept02.c", "vmx/nested/exit/look.c", "vmx/nested/exit/triple_fault.c"
 
 MUTANTS = [
@@ -18,7 +18,7 @@ MUTANTS = [
     Mutant("pause-while-it-is-told", EXPLAIN, [("\tpace_rest(&explain->next);\n", "")], "explain: the_pause_begins_at_the_end"),
     Mutant("untold-not-counted", EXPLAIN,
            [("REFUSED_ABORT)) {\n\t\texplain->untold++;", "REFUSED_ABORT)) {")], "explain: a_rule_is_told_once"),
-    Mutant("field-not-traced", VMCS,
+    Mutant("field-not-traced", "vmx/nested/insn/insn_field.c",
            [("\tvcpu_trace(vcpu, 0)->subject = encoding;\n\t*row =", "\t*row =")], "explain: the_writer_is_named"),
     Mutant("wrong-bits-turned-round", WORDS,
            [("add_bits(text, kind, wrong & want, '1');", "add_bits(text, kind, wrong & want, '0');")],

@@ -21,6 +21,16 @@ bool guest_mem_write(struct vcpu *vcpu, gpa_t gpa, const void *from, size_t leng
  */
 void *guest_mem_page(struct vcpu *vcpu, gpa_t gpa);
 
+/* L1's RAM. False is counted if it is a window's. */
+bool guest_mem_is_ram(struct vcpu *vcpu, gpa_t gpa, size_t length);
+/* The same of the range of it that was looked at last; false: guest_mem_is_ram() knows. */
+static inline bool guest_mem_is_usual_ram(const struct vcpu *vcpu, gpa_t gpa, size_t length)
+{
+	u64 offset = gpa.v - vcpu->l1.ram_base;
+
+	return likely(offset < vcpu->l1.ram_size && length <= vcpu->l1.ram_size - offset);
+}
+
 /* Firmware's ROM as a whole, which L0 reads for its guests as it reads RAM. */
 bool guest_mem_is_rom(gpa_t gpa, size_t length);
 

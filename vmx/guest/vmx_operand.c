@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The memory or register operand of a VMX instruction of L1's, from the exit's
- * instruction information, with the segment's checks. The page walk is guest_mem.c's.
+ * instruction information, with the segment's checks. The page walk is guest_linear.c's.
  * SDM: "Information for VM Exits Due to Instruction Execution"; volume 3 "Segment-Level Protection".
  */
 #include "vmx/guest/vmx_operand.h"

@@ -3,7 +3,7 @@
  * VMCS shadowing by the processor: which fields L1 reads and writes without
  * an exit, and their way between vmcs12 and the shadow VMCS of its slot.
  * Without shadowing, or with shadow-vmcs=off, every function here does nothing,
- * and all of L1's VMREADs and VMWRITEs come to insn_vmcs.c.
+ * and all of L1's VMREADs and VMWRITEs come to insn_field.c.
  * SDM: "VMCS Shadowing", "Virtual-Machine Control Structure Shadowing".
  *
  * Whoever writes a shadowed row of v12 while its slot may be active says so in
