@@ -43,7 +43,7 @@ class Platform:
     def __init__(self, model, options, bare):
         self.settings = dict(model=model, timeout=SECONDS, bare=bare)
         if not bare:
-            self.settings["options"] = ("explain=off " + options).strip()
+            self.settings["options"] = options
         self.files = [machine.find_bochs()] + ([] if bare else [conftest.ELF])
 
     def boot(self, name, args=""):

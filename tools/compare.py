@@ -49,9 +49,7 @@ def is_guest_test(path):
 def boot(args, chosen, bare, folder):
     """One of the two runs; its timeout is a result too."""
     os.makedirs(folder, exist_ok=True)
-    # Socle's paragraphs would stand in the middle of L1's lines
-    options = args.options if "explain=" in args.options else ("explain=off " + args.options).strip()
-    args = argparse.Namespace(**{**vars(args), "bare": bare, "options": options})
+    args = argparse.Namespace(**{**vars(args), "bare": bare, "options": image.silent(args.options)})
     iso, settings = run.make_image(args, chosen, folder)
     settings.update(cpus=args.cpus, mem=args.mem, firmware=args.firmware, model=args.model)
     try:

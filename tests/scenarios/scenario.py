@@ -15,6 +15,7 @@ sys.path[:0] = [os.path.join(ROOT, "tools"), os.path.join(ROOT, "tools", "kit")]
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import consoles  # noqa: E402
+import image  # noqa: E402
 import kvm  # noqa: E402
 import l1  # noqa: E402
 import machine  # noqa: E402
@@ -66,11 +67,10 @@ def boots(row, build, bare):
     else:
         what["modules"] = [image_path(name, build) for name in row.modules]
     if row.on_kvm:
-        made = kvm.kit_cpio(build, row.model) if row.steps.startswith("kit:") else kvm.cpio(build, "explain=off " + row.options)
+        made = kvm.kit_cpio(build, row.model) if row.steps.startswith("kit:") else kvm.cpio(build, image.silent(row.options))
         what["modules"] = [*what["modules"], made]
         bare = True
-    # what Socle says in the middle of L1's lines cannot be compared
-    options = row.options if "explain=" in row.options else "explain=off " + row.options
+    options = image.silent(row.options)
     options += " " + l1.SOCLE_OPTIONS if row.steps else ""
     what.update(bare=bare, options="" if bare else options)
     return what, settings

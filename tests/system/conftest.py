@@ -43,11 +43,8 @@ def run_description(what, settings, folder):
 def boot(l1_image=None, l1_args="", modules=(), options="", bare=False, grub="", machine_name="bochs",
          timeout=BOOT_SECONDS, run=RUN_ID, **settings):
     """The machine.Result of a boot so described; done once in a test run (or for another `run`)."""
-    # what Socle says in the middle of L1's lines cannot be compared: only tests of explain= let it speak
-    if not bare and "explain=" not in options:
-        options = (options + " explain=off").strip()
-    what = {"l1": l1_image, "l1_args": l1_args, "modules": list(modules), "options": options, "bare": bare,
-            "grub": grub}
+    what = {"l1": l1_image, "l1_args": l1_args, "modules": list(modules),
+            "options": options if bare else image.silent(options), "bare": bare, "grub": grub}
     settings.update(machine=machine_name, timeout=timeout)
     key = hashlib.sha256(json.dumps([what, settings], sort_keys=True).encode()).hexdigest()[:16]
     folder = os.path.join(RUNS, key)

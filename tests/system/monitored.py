@@ -27,7 +27,7 @@ class Monitored:
         tty.setraw(self.theirs)
         self.shared = shared
         self.text, self.at, self.lines = "", 0, queue.Queue()
-        options = ("monitor=com1 " if shared else "monitor=com2 ") + "explain=off " + options
+        options = image.silent(("monitor=com1 " if shared else "monitor=com2 ") + options)
         what = what or {"l1": guest_image("monitored"), "l1_args": l1_args}
         iso = image.make_iso(os.path.join(self.folder, "image.iso"), elf=ELF, options=options, **what)
         settings = {"com1" if shared else "com2": os.ttyname(self.theirs), "timeout": 180, "until": until, **SETTINGS,
