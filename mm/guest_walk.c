@@ -203,7 +203,7 @@ static enum walk_update set_flags(const struct guest_walk *walk, const struct pa
 
 		if (i + 1 == path->count && (access & WALK_WRITE))
 			value |= PTE_D;
-		if (value == step->entry)
+		if (value == step->entry || !walk->update)
 			continue;
 		done = walk->update(walk->context, step->gpa, step->entry, value, length);
 		if (done != WALK_UPDATE_DONE)

@@ -48,7 +48,10 @@ struct guest_walk {
 	void *context;
 	/* 4 or 8 bytes at a guest-physical address. */
 	bool (*read)(void *context, u64 gpa, void *to, size_t length);
-	/* Accessed and dirty flags: if the entry is still `old`, it becomes `value`. */
+	/*
+	 * Accessed and dirty flags: if the entry is still `old`, it becomes `value`. NULL: they stay as they
+	 * are, for a walk that only looks.
+	 */
 	enum walk_update (*update)(void *context, u64 gpa, u64 old, u64 value, size_t length);
 };
 

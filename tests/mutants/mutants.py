@@ -616,10 +616,11 @@ OTHERS = [
            [("return encoding >> 15 || bitmap_test", "return encoding >> 16 || bitmap_test")],
            None, "shadowing: shadow_bits"),
     Mutant("vmwrite-operand-before-field", FIELD,
-           [("\tif (!find_field(vcpu, &field))\n\t\treturn insn_fail(vcpu, RULE_field_unknown, insn_register_operand(vcpu));\n"
-             "\tif (!is_writable", "\tif (!source_operand(vcpu, &value, &result))\n\t\treturn result;\n"
-             "\tif (!find_field(vcpu, &field))\n"
-             "\t\treturn insn_fail(vcpu, RULE_field_unknown, insn_register_operand(vcpu));\n\tif (!is_writable")],
+           [("\toutcome = decode(vcpu, &target, &field);\n\tif (outcome != OUTCOME_NONE)\n\t\treturn outcome;\n"
+             "\tif (!is_writable",
+             "\toutcome = source_operand(vcpu, &value);\n\tif (outcome == OUTCOME_NONE)\n"
+             "\t\toutcome = decode(vcpu, &target, &field);\n\tif (outcome != OUTCOME_NONE)\n\t\treturn outcome;\n"
+             "\tif (!is_writable")],
            "linked: the_field_before_the_operand"),
     Mutant("linked-vmcs-in-memory-shifted", FIELD,
            [("(u64)row * sizeof(u64));", "(u64)row * sizeof(u32));")],

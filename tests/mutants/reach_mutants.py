@@ -28,7 +28,7 @@ MUTANTS = [
            "guest_mem: users_and_supervisors"),
     Mutant("memory-smap-without-ac", LINEAR, [(" & RFLAGS_AC ? WALK_AC : 0", " & RFLAGS_AC ? 0 : WALK_AC")],
            "guest_mem: users_and_supervisors"),
-    Mutant("memory-keys-ignored", LINEAR, [("walk->pkru = rdpkru();", "walk->pkru = 0;")], "guest_mem: protection_keys"),
+    Mutant("memory-keys-ignored", LINEAR, [("walk.pkru = rdpkru();", "walk.pkru = 0;")], "guest_mem: protection_keys"),
     Mutant("memory-linear-not-named", LINEAR,
            [("vcpu->outcome.record.guest_linear = linear;", "vcpu->outcome.record.guest_linear = linear & 0;")],
            "guest_mem: ept12_stops_accesses"),

@@ -66,24 +66,21 @@ static enum walk_update walk_update(void *opaque, u64 address, u64 old, u64 valu
 	return swapped ? WALK_UPDATE_DONE : WALK_UPDATE_CHANGED;
 }
 
-static void make_walk(struct vcpu *vcpu, struct guest_walk *walk)
+struct guest_walk guest_walk_as_it_stands(struct vcpu *vcpu)
 {
-	u64 cr4 = vcpu_reg(vcpu, REG_CR4);
-
-	*walk = (struct guest_walk){
-		.role = guest_walk_role(vcpu_reg(vcpu, REG_CR0), cr4, vcpu_reg(vcpu, REG_EFER)),
+	struct guest_walk walk = {
+		.role = guest_walk_role(vcpu_reg(vcpu, REG_CR0), vcpu_reg(vcpu, REG_CR4),
+					vcpu_reg(vcpu, REG_EFER)),
 		.cr3 = vcpu_reg(vcpu, REG_CR3),
 		.physical_bits = vmx_caps.physical_bits,
 		.has_1g = vmx_caps.has_guest_1g,
 		.context = vcpu,
-		.read = walk_read,
-		.update = walk_update,
 	};
+
 	if (vcpu_is_pae_paging(vcpu))
-		for (unsigned int i = 0; i < 4; i++)
-			walk->pdpte[i] = vcpu_reg(vcpu, (enum reg)(REG_PDPTE0 + i));
-	if (cr4 & CR4_PKE)
-		walk->pkru = rdpkru();
+		for (unsigned int i = 0; i < ARRAY_SIZE(walk.pdpte); i++)
+			walk.pdpte[i] = vcpu_reg(vcpu, (enum reg)(REG_PDPTE0 + i));
+	return walk;
 }
 
 static u32 access_of(struct vcpu *vcpu, bool write)
@@ -204,10 +201,13 @@ static enum outcome stopped_at(struct vcpu *vcpu, u64 linear)
 static enum outcome translate(struct vcpu *vcpu, u64 va, size_t length, u32 access, struct span *span)
 {
 	u64 ept_access = EPTV_LINEAR_VALID | EPTV_TRANSLATED | (access & WALK_WRITE ? EPTV_WRITE : EPTV_READ);
-	struct guest_walk walk;
+	struct guest_walk walk = guest_walk_as_it_stands(vcpu);
 	bool wide = vcpu_is_64bit(vcpu);
 
-	make_walk(vcpu, &walk);
+	walk.read = walk_read;
+	walk.update = walk_update;
+	if (vcpu_reg(vcpu, REG_CR4) & CR4_PKE)
+		walk.pkru = rdpkru();
 	span->length[0] = MIN(length, (size_t)(PAGE_SIZE - PAGE_OFFSET(va)));
 	span->length[1] = length - span->length[0];
 	for (unsigned int i = 0; i < 2 && span->length[i]; i++) {

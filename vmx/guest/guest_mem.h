@@ -9,6 +9,7 @@
 #define VMX_GUEST_MEM_H
 
 #include "mm/addr.h"
+#include "mm/guest_walk.h"
 #include "vmx/guest/vcpu.h"
 
 /* L1's guest-physical memory.  False: (some of it) was absent; reads gave ones there. */
@@ -57,6 +58,12 @@ enum outcome guest_linear_write(struct vcpu *vcpu, gva_t va, const void *from, s
  * long way has to say; nothing has changed. No data breakpoint is on either.
  */
 bool guest_read_plainly(struct vcpu *vcpu, u64 linear, u64 *to, u32 words);
+
+/*
+ * A walk by the paging of the guest that runs now, its own physical addresses in it; how its tables are read
+ * is the caller's to add. It sets no flag and knows no protection key.
+ */
+struct guest_walk guest_walk_as_it_stands(struct vcpu *vcpu);
 
 /* Only whether the access would fault. */
 enum outcome guest_linear_probe(struct vcpu *vcpu, gva_t va, size_t length, bool write);

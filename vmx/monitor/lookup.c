@@ -73,12 +73,6 @@ static bool read_entry(void *opaque, u64 address, void *to, size_t length)
 	return to_l1(space, address, &gpa) && read_l1(space->vcpu, gpa, to, length);
 }
 
-static enum walk_update keep_flags(void *opaque UNUSED, u64 address UNUSED, u64 old UNUSED, u64 value UNUSED,
-				   size_t length UNUSED)
-{
-	return WALK_UPDATE_DONE;
-}
-
 /* ---- the registers that shape the walk ---- */
 
 static void take_running(struct space *space)
@@ -145,7 +139,6 @@ static bool find(struct space *space, u64 linear, gpa_t *gpa)
 		.has_1g = vmx_caps.has_guest_1g,
 		.context = space,
 		.read = read_entry,
-		.update = keep_flags,
 	};
 	struct walk_page page;
 

@@ -142,30 +142,13 @@ static bool read_entry(void *opaque, u64 address, void *to, size_t length)
 	return true;
 }
 
-static enum walk_update keep_flags(void *opaque, u64 address, u64 old, u64 value, size_t length)
-{
-	(void)opaque, (void)address, (void)old, (void)value, (void)length;
-	return WALK_UPDATE_DONE;
-}
-
 /* A supervisor's read that SMAP does not stop. */
 static enum walk_result walk_linear(struct table_reader *reader, u64 address, struct walk_page *page)
 {
-	struct vcpu *vcpu = reader->vcpu;
-	struct guest_walk walk = {
-		.role = guest_walk_role(vcpu_reg(vcpu, REG_CR0), vcpu_reg(vcpu, REG_CR4),
-					vcpu_reg(vcpu, REG_EFER)),
-		.cr3 = vcpu_reg(vcpu, REG_CR3),
-		.physical_bits = vmx_caps.physical_bits,
-		.has_1g = vmx_caps.has_guest_1g,
-		.context = reader,
-		.read = read_entry,
-		.update = keep_flags,
-	};
+	struct guest_walk walk = guest_walk_as_it_stands(reader->vcpu);
 
-	if (vcpu_is_pae_paging(vcpu))
-		for (unsigned int i = 0; i < 4; i++)
-			walk.pdpte[i] = vcpu_reg(vcpu, (enum reg)(REG_PDPTE0 + i));
+	walk.context = reader;
+	walk.read = read_entry;
 	return guest_walk(&walk, address, WALK_AC, page);
 }
 

@@ -148,6 +148,21 @@ static inline bool find_plainly(struct vcpu *vcpu, u32 more, unsigned int *row, 
 	return likely(*row < VMCS12_FIELD_COUNT) && likely(!(obstacles[*row] & (slot->elsewhere | more)));
 }
 
+/* What both begin with: permission, the VMCS, the field. */
+static enum outcome decode(struct vcpu *vcpu, struct target *target, struct field *field)
+{
+	enum outcome outcome = insn_permitted(vcpu);
+
+	*field = (struct field){ .row = -1 };
+	if (outcome != OUTCOME_NONE)
+		return outcome;
+	if (!find_target(vcpu, target))
+		return insn_fail(vcpu, RULE_field_vmcs, 0);
+	if (!find_field(vcpu, field))
+		return insn_fail(vcpu, RULE_field_unknown, insn_register_operand(vcpu));
+	return OUTCOME_NONE;
+}
+
 static NOINLINE enum outcome vmread(struct vcpu *vcpu)
 {
 	enum outcome outcome;
@@ -157,13 +172,9 @@ static NOINLINE enum outcome vmread(struct vcpu *vcpu)
 	u32 info;
 	u64 value;
 
-	outcome = insn_permitted(vcpu);
+	outcome = decode(vcpu, &target, &field);
 	if (outcome != OUTCOME_NONE)
 		return outcome;
-	if (!find_target(vcpu, &target))
-		return insn_fail(vcpu, RULE_field_vmcs, 0);
-	if (!find_field(vcpu, &field))
-		return insn_fail(vcpu, RULE_field_unknown, insn_register_operand(vcpu));
 	value = read_row(vcpu, &target, field.row) >> (field.high ? 32 : 0);
 	wide = insn_is_wide(vcpu);
 	if (!wide)
@@ -217,13 +228,9 @@ static NOINLINE enum outcome vmwrite(struct vcpu *vcpu)
 	struct field field;
 	u64 value, old;
 
-	outcome = insn_permitted(vcpu);
+	outcome = decode(vcpu, &target, &field);
 	if (outcome != OUTCOME_NONE)
 		return outcome;
-	if (!find_target(vcpu, &target))
-		return insn_fail(vcpu, RULE_field_vmcs, 0);
-	if (!find_field(vcpu, &field))
-		return insn_fail(vcpu, RULE_field_unknown, insn_register_operand(vcpu));
 	if (!is_writable(field.row))
 		return insn_fail(vcpu, RULE_field_read_only, insn_register_operand(vcpu));
 	outcome = source_operand(vcpu, &value);
