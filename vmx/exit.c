@@ -52,7 +52,7 @@ enum outcome exit_undefined(struct vcpu *vcpu)
 	return outcome_ud(vcpu);
 }
 
-/* The guest's own exception, intercepted by L0's wish alone: it is given what it would have had. */
+/* Only L0 wished to intercept this exception of the guest's own: the guest gets it now, as it would have. */
 static enum outcome redeliver(struct vcpu *vcpu, u32 info)
 {
 	u8 vector = info & INTR_INFO_VECTOR;

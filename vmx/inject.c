@@ -21,7 +21,7 @@ static enum outcome queue_exception(struct vcpu *vcpu, const struct event *event
 
 	if (pair == PAIR_TRIPLE_FAULT)
 		return exit_triple_fault(vcpu);
-	/* The first event gives way; an NMI, whose delivery had begun, leaves its blocking behind. */
+	/* The first event is dropped. If it was an NMI, its delivery had begun, and NMIs stay blocked. */
 	if (vcpu->pending_valid && vcpu->pending.type == INTR_TYPE_NMI)
 		vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY,
 			     vcpu_reg(vcpu, REG_INTERRUPTIBILITY) | INTERRUPTIBILITY_NMI);

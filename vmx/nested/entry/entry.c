@@ -36,7 +36,7 @@ static bool read_l1(void *context, u64 gpa, void *to, size_t length)
 	return guest_mem_read(context, GPA(gpa), to, length);
 }
 
-/* Every entry that a check of check_*.c fails passes here. */
+/* Each entry that fails by a check of check_*.c is counted and explained here. */
 static COLD void note_failure(struct vcpu *vcpu, const struct nested_vmcs *slot)
 {
 	vcpu->nested.counters.entry_failures++;
@@ -110,7 +110,9 @@ static struct l1_state l1_state_read(struct vcpu *vcpu, const struct vmcs12 *v12
 		l1.dr7 = vcpu_reg_hot(vcpu, REG_DR7);
 		l1.debugctl = vcpu_debugctl(vcpu);
 	}
-	/* The exit loads DR7, which L1 changes without one: it need not, if it is seen to be what it loads.
+	/*
+	 * L1 changes DR7 without an exit. If it is seen here to be what an exit of L2 loads, that exit need
+	 * not load it.
 	 */
 	vcpu->nested.dr7_is_reset = l1.dr7 == DR7_RESET;
 	l1.pat = vcpu_pat(vcpu);
@@ -226,8 +228,8 @@ static COLD u64 perf_global_valid(struct vcpu *vcpu)
 }
 
 /*
- * What rare checks ask of L1's processor: CPUID exits are slow, so only where vmcs12 has the feature. Its
- * answer depends on vmcs01.
+ * What rare checks want to know of L1's processor. CPUID is slow under a hypervisor, so it is asked only
+ * where vmcs12 uses the feature. Its answer depends on vmcs01.
  */
 static COLD void describe_processor(struct vcpu *vcpu, const struct vmcs12 *v12, struct check_env *env)
 {
@@ -295,8 +297,10 @@ enum outcome nested_enter(struct vcpu *vcpu, bool launch)
 		return insn_fail(vcpu, RULE_launched, 0);
 	if (!launch && !slot->v12.launched)
 		return insn_fail(vcpu, RULE_not_launched, 0);
-	/* Of vmcs01, which is left with the next line; what decides is in no row that L1 writes without an
-	 * exit. */
+	/*
+	 * Read now, for the next line leaves vmcs01. L1 writes none of the fields that decide here by VMCS
+	 * shadowing.
+	 */
 	l1 = l1_state_read(vcpu, &slot->v12);
 	shadow_pull_for_entry(vcpu, slot);
 	if (likely(!launch) && likely(entry_fast(vcpu, slot, &l1)))

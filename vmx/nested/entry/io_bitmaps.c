@@ -22,7 +22,10 @@
 #define WORD_PORTS 64u
 #define WORDS (PAGE_SIZE / sizeof(u64))
 
-/* Where L1 names what is no RAM and L0 wants no port: all exit, and L1's bits are asked in software. */
+/*
+ * For a bitmap of L1's that is not in RAM, where L0 wants no port: every access exits, and software reads
+ * L1's bits.
+ */
 static u64 page_of_ones[WORDS] ALIGNED(PAGE_SIZE);
 
 void io_bitmaps_init_slot(struct nested_vmcs *slot)
@@ -47,7 +50,7 @@ static u64 l1_page(const struct vmcs12 *v12, unsigned int half)
 	return half ? v12->io_bitmap_b : v12->io_bitmap_a;
 }
 
-/* L1's page itself is in vmcs02; NULL: one of L0's is. */
+/* L1's own page, if vmcs02 may name it; NULL: vmcs02 names a page of L0's. */
 static const void *own_page(struct vcpu *vcpu, const struct vmcs12 *v12, unsigned int half)
 {
 	return ports_wanted_in(half) ? NULL : guest_mem_page(vcpu, GPA(l1_page(v12, half)));
@@ -126,7 +129,9 @@ bool io_bitmaps_are_l1s(struct vcpu *vcpu)
 	return own_page(vcpu, v12, first / PORT_HALF) && own_page(vcpu, v12, last / PORT_HALF);
 }
 
-/* Of any vmcs12 in the slot: what is open is read again at each entry. */
+/*
+ * Whichever vmcs12 is in the slot: the words that it opens from now on are read again at each of its entries.
+ */
 void io_bitmaps_close(struct nested_vmcs *slot)
 {
 	for (unsigned int i = 0; i < slot->io_opened_count; i++)
@@ -141,7 +146,9 @@ bool io_bitmaps_open(struct vcpu *vcpu, u16 port, unsigned int size)
 
 	if (!v12_has_proc(&slot->v12, PROC_IO_BITMAPS) || port + size > PORT_COUNT)
 		return false;
-	/* Of one access, up to two words, and none of them is closed again by the other. */
+	/*
+	 * One access opens up to two words. There must be room for both, or the second would close the first.
+	 */
 	if (slot->io_opened_count + 2 > IO_OPENED_MAX)
 		io_bitmaps_close(slot);
 	for (u32 at = port; at < port + size; at++) {

@@ -13,14 +13,14 @@ void io_bitmaps_init_slot(struct nested_vmcs *slot); /* at start, after ports_in
 u32 io_bitmaps_control(const struct vmcs12 *v12);
 /* The two addresses in vmcs02 (loaded): when L1's controls or addresses have changed. */
 void io_bitmaps_write(struct vcpu *vcpu, struct nested_vmcs *slot);
-/* Each entry: L1 may have written its pages since. */
+/* At each entry, for L1 may have written its pages since the last one. */
 void io_bitmaps_read_again(struct vcpu *vcpu, struct nested_vmcs *slot);
 static inline void io_bitmaps_merge(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	if (unlikely(slot->io_opened_count))
 		io_bitmaps_read_again(vcpu, slot);
 }
-/* All words are closed: they are opened anew, with L0's bits as they are now. */
+/* Closes all words. Accesses open them again, with L0's bits as they are then. */
 void io_bitmaps_close(struct nested_vmcs *slot);
 /*
  * Ports of an access of L2's that L1 does not want, and for which vmcs02 has an exit only because nobody has

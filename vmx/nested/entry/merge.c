@@ -31,7 +31,10 @@
 #define L1_SETS(word) CONTROLS_WITH(word, L0_ANY, L1_PASSED)
 #define L0_ADDS(word) CONTROLS_WITH(word, L0_BOTH, L1_ANY)
 
-/* L0 must be able to leave its own mark on what L1 is offered, and nothing that L1 is not offered passes. */
+/*
+ * What L0 always sets in vmcs02 must not be L1's to clear. What L1 is not offered never passes: the table's
+ * columns say so.
+ */
 #define KEEPS_L1S_SETTING(word)                                                                              \
 	_Static_assert(!CONTROLS_WITH(word, L0_BOTH, L1_PASSED),                                             \
 		       "a control that L0 always sets in vmcs02 is MERGED: L1's own setting is code's")
@@ -187,13 +190,15 @@ static NOINLINE void merge_intercepts(struct vcpu *vcpu, struct nested_vmcs *slo
 	vmcs_write(VMCS_cr4_guest_host_mask, v12->cr4_guest_host_mask | cr4_mask_l0(vcpu));
 }
 
-/* Groups without checks, a field or a few each. The TSC offset counts only with its control, which CTL has.
+/*
+ * Groups of one field or a few, on which no check depends. The TSC offset counts only with its control, which
+ * is of the group CTL.
  */
 void merge_single_groups(struct vcpu *vcpu, struct nested_vmcs *slot, u32 dirty)
 {
 	if (dirty & GROUP_CUT) {
 		merge_intercepts(vcpu, slot);
-		/* Bits that the masks did not hide until now. */
+		/* The read shadows hold bits that the old masks did not hide. */
 		if (slot->entered)
 			merge_cr_shadows(slot);
 	}
@@ -205,8 +210,8 @@ void merge_single_groups(struct vcpu *vcpu, struct nested_vmcs *slot, u32 dirty)
 
 /*
  * SDM "Blocking of NMIs": with "NMI exiting" and without "virtual NMIs" such blocking "remains in effect as
- * long as the logical processor is in VMX non-root operation", whatever IRET does; that by an injected NMI
- * too.
+ * long as the logical processor is in VMX non-root operation", whatever IRET does. An injected NMI begins
+ * such blocking too.
  */
 static bool blocks_nmis(const struct vmcs12 *v12)
 {
@@ -224,7 +229,7 @@ static void merge_each_entry(struct vcpu *vcpu, struct nested_vmcs *slot)
 	u64 entry = caps_control(vmx_caps.entry, MERGED(WORD_ENTRY, v12->entry_controls, 0));
 
 	known02_set_entry_controls(slot, entry);
-	/* Once in any case: what the field holds before is nobody's. */
+	/* In a new vmcs02 in any case: nobody has written the field yet. */
 	if (!slot->entered || v12_has_proc(v12, PROC_TPR_SHADOW))
 		known02_set_tpr_threshold(slot, v12->tpr_threshold);
 	if (v12_has_proc2(v12, PROC2_VIRTUAL_INTERRUPT))

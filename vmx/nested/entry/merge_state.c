@@ -53,8 +53,8 @@ static u64 loaded_dr7(u64 field)
 }
 
 /*
- * What the entry controls load or leave alone. Where L1 has the control that saves it as well, vmcs02 still
- * holds what v12 says.
+ * What an entry control loads or leaves alone. Where an exit control saves it as well, vmcs02 still holds
+ * what v12 says, and nothing is written.
  */
 void merge_by_control(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1)
 {
@@ -74,8 +74,9 @@ void merge_by_control(struct vcpu *vcpu, struct nested_vmcs *slot, const struct 
 }
 
 /*
- * What the registers hold behind the entry, not what the fields say: where L2 ends before the processor has
- * loaded them (a held NMI or INIT, a machine check, a failed list), this is what L1 finds saved.
+ * The registers are written as they will be behind the entry, which is not always what the fields say. L2 may
+ * end before the processor has loaded them (by a held NMI or INIT, a machine check, a failed list): then L1
+ * finds these values saved.
  */
 void merge_registers(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1)
 {
@@ -107,8 +108,8 @@ void merge_registers(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l
 }
 
 /*
- * SDM "Loading Page-Directory-Pointer-Table Entries": from the fields with
- * EPT; otherwise from memory, by entry.c.  Only when they mean something.
+ * SDM "Loading Page-Directory-Pointer-Table Entries": an entry to PAE paging loads them from the fields with
+ * EPT, otherwise from memory, which entry.c does. Elsewhere they mean nothing.
  */
 void merge_pdptes(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
@@ -134,8 +135,9 @@ void merge_injection(struct vcpu *vcpu, const struct vmcs12 *v12)
 	};
 	vcpu->pending_valid = true;
 	/*
-	 * L1 without virtual NMIs may inject an NMI while NMIs are blocked.  vmcs02 always has them,
-	 * and may not; the injection sets the blocking again.
+	 * Without virtual NMIs L1 may inject an NMI while NMIs are blocked. vmcs02 always has virtual NMIs,
+	 * and with them the processor refuses that. So the blocking is taken out; the injection sets it
+	 * again.
 	 */
 	if (vcpu->pending.type == INTR_TYPE_NMI)
 		vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY,

@@ -9,9 +9,12 @@
 #include "vmx/guest/vcpu.h"
 #include "vmx/hw/vmcs_field.h"
 
-/* vmcs02 is current and about to be entered, and L0 has a wish for the timer: the next of both. */
+/*
+ * vmcs02 is current and about to be entered, and L0 has a wish for the timer: it gets the shorter time of
+ * L1's and L0's.
+ */
 void timer_merge(struct vcpu *vcpu, struct nested_vmcs *slot);
-/* vmcs02 is about to be left, and L0 has a wish: what of its time has passed. */
+/* vmcs02 is about to be left, and L0 has a wish: notes how much of its time has passed. */
 void timer_leave(struct vcpu *vcpu);
 /* What L1's own timer has left, while vmcs02 is current and vmcs12 has one. */
 static inline u64 timer_left(const struct nested_vmcs *slot)

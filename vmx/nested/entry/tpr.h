@@ -21,7 +21,7 @@ bool tpr_relax(struct vcpu *vcpu);
 void tpr_restore(struct nested_vmcs *slot);
 /* An exit of L2's that L1 does not want, while tpr_is_l0s(). OUTCOME_NONE: it was no write to the TPR. */
 enum outcome tpr_emulate(struct vcpu *vcpu);
-/* Directly after the entry, for the virtual TPR is below its threshold. */
+/* True if an exit follows directly upon the entry, because the virtual TPR is below its threshold. */
 bool nested_exits_by_tpr(struct vcpu *vcpu, const struct vmcs12 *v12);
 
 #endif

@@ -110,7 +110,10 @@ static enum outcome combine_exceptions(struct vcpu *vcpu, const struct event *se
 	if (pair == PAIR_TRIPLE_FAULT)
 		return reflect_triple_fault(vcpu);
 	if (pair == PAIR_SERIAL) {
-		/* The first event gives way; an NMI leaves its blocking behind. */
+		/*
+		 * The first event is dropped. If it was an NMI, its delivery had begun, and NMIs stay
+		 * blocked.
+		 */
 		if (vcpu->pending.type == INTR_TYPE_NMI)
 			vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY,
 				     vcpu_reg(vcpu, REG_INTERRUPTIBILITY) | INTERRUPTIBILITY_NMI);
@@ -176,9 +179,9 @@ enum outcome nested_nmi(struct vcpu *vcpu)
 }
 
 /*
- * What an entry comes upon before a physical NMI, and the processor itself will do. SDM: "VM Exits Induced by
- * the TPR Threshold", "VMX-Preemption Timer Expiration", "Pending Debug Exceptions" after VM entry,
- * "NMI-Window Exiting".
+ * True if the processor itself will do something at the entry that comes before a physical NMI. SDM: "VM
+ * Exits Induced by the TPR Threshold", "VMX-Preemption Timer Expiration", "Pending Debug Exceptions" after VM
+ * entry, "NMI-Window Exiting".
  */
 bool nested_precedes_nmi(struct vcpu *vcpu)
 {

@@ -15,12 +15,17 @@ enum outcome nested_exception(struct vcpu *vcpu, const struct event *event, u64 
 /* A #PF of L2's with this error code is L1's exit, by bitmap, mask and match. */
 bool nested_wants_page_fault(struct vcpu *vcpu, u32 error_code);
 
-/* An exit of L2's by an NMI, or by the window that L0 opened for one: L1's, or held (nmi_pending). */
+/*
+ * An exit of L2's by an NMI, or by the window that L0 opened for one. The NMI becomes L1's exit, or it is
+ * held (nmi_pending).
+ */
 enum outcome nested_nmi(struct vcpu *vcpu);
-/* A held NMI before an entry of L2: L1's exit now, or looked at again as soon as it may come; else L2's own.
+/*
+ * Before an entry of L2, an NMI is held. It becomes L1's exit now, or L0 arranges to look again as soon as it
+ * may come; or it is L2's own.
  */
 enum outcome nested_held_nmi(struct vcpu *vcpu);
-/* What the processor finds at the entry comes before any NMI. */
+/* True if the processor will find something at the entry that comes before any NMI. */
 bool nested_precedes_nmi(struct vcpu *vcpu);
 
 /* After L0 emulated an instruction of L2 (RIP advanced): L1's monitor trap flag, if it is on. */

@@ -52,7 +52,10 @@ static enum outcome exit_taken_by_l0(struct vcpu *vcpu, u32 reason)
 	case EXIT_TRIPLE_FAULT: explain_l2_triple(vcpu, triple_fault_describe); return OUTCOME_NONE;
 	default: return OUTCOME_NONE;
 	}
-	/* An exception that the handling led to is the second one then. */
+	/*
+	 * The event whose delivery the exit broke off is pending again. An exception that the handling led to
+	 * is then the second of two.
+	 */
 	if (outcome != OUTCOME_REFLECT)
 		event_requeue_vectoring(vcpu);
 	return outcome;
@@ -68,13 +71,19 @@ static enum outcome exit_decide(struct vcpu *vcpu)
 	 */
 	if (unlikely(vcpu->nested.init_pending) && vcpu->exit_reason == EXIT_MTF)
 		return nested_take_init(vcpu);
-	/* Before anybody else looks: memory that is not there was made writable for one instruction. */
+	/*
+	 * Absent memory was made writable for one instruction, which is over. This is undone before anybody
+	 * else looks.
+	 */
 	if (unlikely(vcpu->vmcs->steps & STEP_ABSENT) && (vcpu->exit_reason & 0xffff) != EXIT_EPT_VIOLATION &&
 	    ept02_absent_finish(vcpu)) {
 		event_requeue_vectoring(vcpu);
 		return OUTCOME_RESUME;
 	}
-	/* A check that was left to the processor, or that Socle does not know, failed: L1 sees which. */
+	/*
+	 * The processor made a check that Socle leaves to it or does not know, and the entry failed by it. L1
+	 * is told by which.
+	 */
 	if (unlikely(vcpu->exit_reason & EXIT_REASON_ENTRY_FAILURE))
 		return nested_hardware_failure(vcpu, vcpu->exit_reason & 0xffff,
 					       vcpu_reg(vcpu, REG_EXIT_QUALIFICATION));
@@ -100,7 +109,7 @@ enum outcome nested_exit(struct vcpu *vcpu)
 {
 	enum outcome outcome;
 
-	/* Most exits: L1 wants it, and there is nothing else to it. */
+	/* Most exits are plain ones that L1 wants. */
 	if (likely(nested_exit_is_plain(vcpu) && nested_l1_wants(vcpu)) && likely(nested_exit_is_plain(vcpu)))
 		return nested_reflect_plainly(vcpu);
 	outcome = exit_decide(vcpu);

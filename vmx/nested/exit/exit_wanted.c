@@ -76,8 +76,9 @@ static bool wants_pml_full(struct vcpu *vcpu)
 	return v12_has_proc2(v12_current(vcpu), PROC2_PML);
 }
 
-/* EPT violations and misconfigurations: ept02_violation() has decided before anybody asks; what it leaves
- * over is L0's. */
+/*
+ * EPT violations and misconfigurations: ept02_violation() has given L1 what is L1's before anybody asks here.
+ */
 static bool wants_never(struct vcpu *vcpu UNUSED)
 {
 	return false;
@@ -198,9 +199,9 @@ bool nested_l1_asked(struct vcpu *vcpu)
 }
 
 /*
- * Does L1 want the exit in hand?  What L0 has no handler for is L1's
- * whatever the predicate says, and so is what only L1's own pages were asked
- * for: nobody else can have wanted it (another CPU may have changed a bitmap).
+ * Does L1 want the exit in hand? An exit for which L0 has no handler is L1's whatever the predicate says. So
+ * is one about which the processor asked nothing but L1's own pages: another CPU may have changed a bitmap
+ * since, but nobody else can have wanted the exit.
  */
 bool nested_l1_wants(struct vcpu *vcpu)
 {

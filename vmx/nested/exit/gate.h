@@ -10,7 +10,8 @@
 
 struct gate {
 	u64 at;		  /* linear */
-	bool found, real; /* the rest has been read; of real mode: nothing but where it leads */
+	bool found, real; /* found: the members below have been read; real: of real mode, in which a gate only
+			     says where it leads */
 	u16 selector;
 	u8 type; /* with S as bit 4 */
 	u8 dpl, ist;

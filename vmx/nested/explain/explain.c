@@ -37,7 +37,7 @@ static COLD bool begin(struct vcpu *vcpu, struct paragraph *p, enum rule rule)
 {
 	struct explain *explain = &vcpu->nested.explain;
 
-	/* After an abort nothing may come any more that could tell it later. */
+	/* An abort is told at once, for it may be the last thing that happens on this CPU. */
 	if (!explain_is_open(vcpu, rule) ||
 	    (!pace_allows(&explain->next) && rule_rows[rule].outcome != REFUSED_ABORT)) {
 		explain->untold++;
