@@ -7,6 +7,7 @@ import re
 import sys
 
 WIDTH, LINES = 112, 46
+NO_BREAK = "\N{NO-BREAK SPACE}"
 COLOURS = ((r"^socle: error|FAILED", "#ff8a80"), (r"^socle: ", "#80cbc4"),
            (r"^(L2|SELFTEST|\s+(real16|prot32|pae32|long64))", "#ffe082"), (r"^(-{9}|  )", "#b0bec5"), (r"", "#eceff1"))
 
@@ -23,6 +24,11 @@ def shortened(lines):
     return [line if len(line) <= WIDTH else line[:WIDTH - 1] + "\N{HORIZONTAL ELLIPSIS}" for line in lines]
 
 
+def text(line):
+    """As SVG's text; browsers no longer keep blanks for xml:space."""
+    return html.escape(re.sub("^ +|  +", lambda blanks: NO_BREAK * len(blanks.group()), line))
+
+
 def main():
     lines = shortened(sys.stdin.read().split("\n"))
     width, height = WIDTH * 7.25 + 24, len(lines) * 16 + 24
@@ -30,9 +36,9 @@ def main():
         width, height, width, height))
     print("<!-- SPDX-License-Identifier: MIT. Made by tools/site/console.py of a run. -->")
     print('<rect width="100%" height="100%" rx="8" fill="#1c2226"/>')
-    print('<g font-family="ui-monospace, Menlo, Consolas, monospace" font-size="12" style="white-space: pre">')
+    print('<g font-family="ui-monospace, Menlo, Consolas, monospace" font-size="12">')
     for number, line in enumerate(lines):
-        print('<text x="12" y="%d" fill="%s">%s</text>' % (number * 16 + 24, colour_of(line), html.escape(line)))
+        print('<text x="12" y="%d" fill="%s">%s</text>' % (number * 16 + 24, colour_of(line), text(line)))
     print("</g>\n</svg>")
 
 
