@@ -8,11 +8,13 @@
                                                                                  without a verdict
     generated.py [--files ...] list                                              what lives without a verdict
     generated.py some N                                                          N that were killed, by the commit's hash
-    generated.py keep                                                            killed.txt from the results
+    generated.py keep                                        killed.txt and killed_by_guests.txt from the results
 
 Results are kept in DIR/results.json by the mutants' keys, and a run goes on where the last one stopped; --again takes those
 that live once more. tests/mutants/verdicts.txt says of survivors why they may live; tests/mutants/killed.txt names those
-that the host tests have killed. The exit status is 1 if one lives without a verdict in a file that is held (HELD).
+that the host tests have killed, tests/mutants/killed_by_guests.txt those that the host tests leave alive and a guest test
+kills, with the line that differed; what has a verdict or stands there is not tried again by `host`. The exit status is 1 if one
+lives without a verdict in a file that is held (HELD).
 """
 import argparse
 import fcntl
@@ -31,6 +33,7 @@ from generated_host import Team
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 VERDICTS, KILLED = os.path.join(HERE, "verdicts.txt"), os.path.join(HERE, "killed.txt")
+KILLED_BY_GUESTS = os.path.join(HERE, "killed_by_guests.txt")
 FOREVER = 10 ** 9  # milliseconds
 # Files in which no mutant may live without a verdict: the list only grows.
 HELD = ("vmx/nested/entry/check", "vmx/nested/entry/merge", "vmx/nested/entry/bitmaps", "vmx/nested/entry/msr_area")
@@ -69,6 +72,11 @@ def lines_of(path):
 def verdicts():
     """{key: why it may live}"""
     return dict(line.split(" ", 1) for line in lines_of(VERDICTS))
+
+
+def killed_by_guests():
+    """{key: the image and the line that differed}"""
+    return dict(line.split(" ", 1) for line in lines_of(KILLED_BY_GUESTS))
 
 
 def killed_keys():
@@ -131,6 +139,21 @@ def some(build, count):
     return 1 if alive or len(chosen) < count else 0
 
 
+def keep_guests(build, results):
+    """killed_by_guests.txt: those that are still there, and that no host test kills by now."""
+    known = killed_by_guests()
+    with open(KILLED_BY_GUESTS, "w", encoding="utf-8") as file:
+        file.write("# SPDX-License-Identifier: MIT\n# Generated mutants that the host tests leave alive and a guest test "
+                   "kills: KEY IMAGE: the line that differed\n# (generated.py keep writes this).\n")
+        for mutant in build.mutants:
+            result = results.of.get(mutant.key, {})
+            said = result.get("guest", "")
+            if said.startswith("killed guest "):
+                known[mutant.key] = said[len("killed guest "):]
+            if mutant.key in known and result.get("host", "alive") == "alive":
+                file.write("%s %s\n" % (mutant.key, known[mutant.key]))
+
+
 def keep(build, results):
     """killed.txt: by file, those that are still there."""
     by_file = {}
@@ -151,12 +174,13 @@ def keep(build, results):
 
 def summary(chosen, results, show):
     why = verdicts()
-    alive = [m for m in chosen if lives(results, m) or m.key in why]
+    guests = killed_by_guests()
+    alive = [m for m in chosen if m.key not in guests and (lives(results, m) or m.key in why)]
     unsaid = [m for m in alive if m.key not in why]
     if show:
         for mutant in unsaid:
             print("%s  [%s tests]" % (title(mutant), results.of[mutant.key].get("reached")))
-    tried = [m for m in chosen if m.key in results.of or m.key in why]
+    tried = [m for m in chosen if m.key in results.of or m.key in why or m.key in guests]
     print("generated: %d killed, %d alive, %d with a verdict; %d not tried" % (
         len(tried) - len(alive), len(alive), len(alive) - len(unsaid), len(chosen) - len(tried)))
     held = [m for m in unsaid if m.path.startswith(HELD)]
@@ -193,15 +217,16 @@ def work(out, arguments):
     chosen = [m for prefix in arguments.files.split(",") for m in build.mutants if m.path.startswith(prefix)]
     if arguments.what == "keep":
         keep(build, results)
+        keep_guests(build, results)
         return 0
     if arguments.what == "host":
-        why = verdicts()
+        why = {**verdicts(), **killed_by_guests()}
         new = [m for m in chosen if m.key not in why and
                (m.key not in results.of or (lives(results, m) and
                                             (arguments.again or not results.of[m.key].get("whole", True))))]
         host(build, new, results, arguments.jobs, arguments.sanitize, arguments.budget)
     if arguments.what == "guest":
-        why = verdicts()
+        why = {**verdicts(), **killed_by_guests()}
         guest(build, [m for m in chosen if lives(results, m) and m.key not in why and
                       (arguments.again or "guest" not in results.of[m.key])],
               results, arguments.count, arguments.model, arguments.options)

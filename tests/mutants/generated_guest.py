@@ -38,7 +38,8 @@ class Guests:
     """Boots images under the Socle of an instrumented copy of the tree."""
 
     def __init__(self, build, model, options):
-        self.out, self.model, self.options, self.usual, self.isos = build.out, model, options, {}, {}
+        # What Socle says of a refusal would break lines of L1's, and is not what a guest test looks at.
+        self.out, self.model, self.options, self.usual, self.isos = build.out, model, ("explain=off " + options).strip(), {}, {}
         elf = os.path.join(self.out, "image")
         build.make("O=" + elf, "elf", "WHOLE=", "WARNINGS=-w")
         self.elf = os.path.join(elf, "socle.elf")
