@@ -11,6 +11,7 @@
 #include "kernel/cmdline.h"
 #include "mm/memmap.h"
 #include "tests/fake/fake.h"
+#include "tests/unit/bytes.h"
 
 #define RSDP 0xe0000u
 #define RSDT 0x80000u
@@ -20,16 +21,6 @@
 #define DSDT 0x84000u
 #define SSDT 0x85000u
 #define OTHER 0x86000u
-
-static u8 *mem(u64 pa)
-{
-	return fake_memory + pa;
-}
-
-static void put(u64 pa, u64 value, size_t bytes)
-{
-	memcpy(mem(pa), &value, bytes);
-}
 
 static void set_sum(u64 pa, u32 size, u32 at)
 {

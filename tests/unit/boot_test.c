@@ -16,6 +16,7 @@
 #include "kernel/cmdline_internal.h"
 #include "kernel/print.h"
 #include "tests/fake/fake.h"
+#include "tests/unit/bytes.h"
 
 #define INFO 0x10000u
 #define IMAGE 0x1000000u
@@ -23,21 +24,6 @@
 
 static struct boot_info info;
 static u32 at;
-
-static u8 *mem(u64 pa)
-{
-	return fake_memory + pa;
-}
-
-static void put32(u64 pa, u32 value)
-{
-	memcpy(mem(pa), &value, sizeof(value));
-}
-
-static void put64(u64 pa, u64 value)
-{
-	memcpy(mem(pa), &value, sizeof(value));
-}
 
 static int setup(void **state UNUSED)
 {

@@ -12,6 +12,7 @@
 #include "drivers/uart.h"
 #include "kernel/bits.h"
 #include "tests/fake/fake.h"
+#include "tests/unit/bytes.h"
 
 #define RSDT 0x80000u
 #define SPCR 0x81000u
@@ -201,11 +202,6 @@ static void l1s_divisor_stays(void **state UNUSED)
 	assert_int_equal(uart[0].divisor[0], 3);
 	assert_int_equal(uart[0].reg[3], 0x83);
 	assert_int_equal(uart[0].text[0], 'x');
-}
-
-static void put32(u64 pa, u32 value)
-{
-	memcpy(fake_memory + pa, &value, sizeof(value));
 }
 
 static void make_spcr(u8 interface, u8 space, u8 width, u64 address, u8 baud)

@@ -9,6 +9,7 @@
 #include "boot/l1.h"
 #include "kernel/cmdline.h"
 #include "tests/fake/fake.h"
+#include "tests/unit/bytes.h"
 
 #define IMAGE 0x1000000u
 #define IMAGE_BYTES (4 * 512 + 0x1000)
@@ -16,16 +17,6 @@
 
 static struct boot_info info;
 static struct l1_start start;
-
-static u8 *mem(u64 pa)
-{
-	return fake_memory + pa;
-}
-
-static void put(u64 pa, u64 value, size_t bytes)
-{
-	memcpy(mem(pa), &value, bytes);
-}
 
 static u64 get(u64 pa, size_t bytes)
 {

@@ -8,6 +8,7 @@
 #include "boot/l1.h"
 #include "boot/multiboot_tags.h"
 #include "tests/fake/fake.h"
+#include "tests/unit/bytes.h"
 
 #define INFO 0x10000u
 #define IMAGE 0x1000000u
@@ -18,11 +19,6 @@
 
 static struct boot_info info;
 static u32 at; /* where the next tag goes */
-
-static void put32(u64 pa, u32 value)
-{
-	memcpy(fake_memory + pa, &value, sizeof(value));
-}
 
 static u32 get32(u64 pa)
 {

@@ -17,6 +17,7 @@
 #include "mm/host_map.h"
 #include "mm/page_alloc.h"
 #include "tests/fake/fake.h"
+#include "tests/unit/bytes.h"
 #include "vmx/create.h"
 #include "vmx/hw/caps.h"
 #include "vmx/hw/vmx_cpu.h"
@@ -89,11 +90,6 @@ static struct roster roster;
 static struct srat srat;
 static struct l1_start start;
 static u64 at;
-
-static void put(u64 pa, u64 value, size_t bytes)
-{
-	memcpy(fake_memory + pa, &value, bytes);
-}
 
 static u64 tag_open(u32 type, u32 size)
 {

@@ -13,6 +13,7 @@
 #include "kernel/cmdline.h"
 #include "mm/memmap.h"
 #include "tests/fake/fake.h"
+#include "tests/unit/bytes.h"
 
 #define RSDP 0xe0000u
 #define RSDT 0x80000u
@@ -23,21 +24,6 @@
 #define SSDT 0x8c000u
 #define FADT_SIZE 276u
 #define HEADER 36u
-
-static u8 *mem(u64 pa)
-{
-	return fake_memory + pa;
-}
-
-static void put32(u64 pa, u32 value)
-{
-	memcpy(mem(pa), &value, sizeof(value));
-}
-
-static void put64(u64 pa, u64 value)
-{
-	memcpy(mem(pa), &value, sizeof(value));
-}
 
 static u8 sum_of(u64 pa)
 {

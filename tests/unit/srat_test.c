@@ -9,6 +9,7 @@
 #include "drivers/srat.h"
 #include "kernel/cmdline.h"
 #include "tests/fake/fake.h"
+#include "tests/unit/bytes.h"
 
 #define RSDP 0xe0000u
 #define RSDT 0x80000u
@@ -17,16 +18,6 @@
 static struct srat srat;
 static struct roster roster;
 static u32 used;
-
-static u8 *mem(u64 pa)
-{
-	return fake_memory + pa;
-}
-
-static void put(u64 pa, u64 value, size_t bytes)
-{
-	memcpy(mem(pa), &value, bytes);
-}
 
 static void begin(void)
 {
