@@ -59,7 +59,7 @@ struct ept12_role ept12_role_of(const struct vmcs12 *v12);
 /* Which bits make an entry bad: caps12 and the SDM, worked out once. Constant after ept12_init(). */
 struct ept12_rules {
 	u64 reserved[EPT_LEVELS_MAX + 1][2]; /* by level and "is a leaf": bits that must be 0 */
-	u32 permissions;		     /* bit n: bits 2:0 of an entry may be n */
+	u32 permissions;		     /* bit n: bits 2:0 of an entry may be n; never bit 0 */
 	u32 types;			     /* bit n: bits 5:3 of a leaf may be n */
 };
 extern struct ept12_rules ept12_rules;
@@ -79,10 +79,10 @@ static inline bool ept12_entry_valid(const struct ept12_role *role, u64 entry, u
 	u64 permissions =
 		role->user_exec && (entry & EPT_USER_EXEC) ? (entry & EPT_RWX) | EPT_EXEC : entry & EPT_RWX;
 
-	if (!permissions || !(ept12_rules.permissions & BIT(permissions)) ||
-	    (entry & ept12_rules.reserved[level][leaf]))
+	if (!(ept12_rules.permissions & BIT(permissions)) || (entry & ept12_rules.reserved[level][leaf]))
 		return false;
-	return !leaf || (ept12_rules.types & BIT((entry & EPT_MEMTYPE) >> EPT_MEMTYPE_SHIFT));
+	/* What is no leaf has bits 5:3 clear by now, as UC has. */
+	return ept12_rules.types & BIT((entry & EPT_MEMTYPE) >> EPT_MEMTYPE_SHIFT);
 }
 
 /* A table of L1's in place, or NULL if it is not RAM of L1's. What is RAM never changes: found once, known
@@ -242,10 +242,10 @@ static inline bool ept02_is_filled(const struct ept02_table *table, unsigned int
 	return table->filled[index / 64] & BIT(index % 64);
 }
 
-/* The table that a link leads to. */
+/* The table that a link leads to: besides its address a link has nothing but bits 11:0. */
 static inline u32 ept02_child(const struct ept02_cache *cache, u64 link)
 {
-	return (u32)(((link & EPT_ADDRESS) - cache->pages_phys) / PAGE_SIZE);
+	return (u32)((link - cache->pages_phys) / PAGE_SIZE);
 }
 
 static inline u64 ept02_permission_mask(const struct ept12_role *role)

@@ -22,7 +22,7 @@ static bool link_fits(struct ept02_cache *cache, u32 table, unsigned int index, 
 {
 	unsigned int level = cache->tables[table].level;
 	u64 link = ept02_entries(cache, table)[index];
-	u64 frame = EPT_ADDRESS | EPT_MEMTYPE | EPT_IGNORE_PAT | EPT_LEAF;
+	u64 frame = EPT_ADDRESS | EPT_MEMTYPE | EPT_IGNORE_PAT;
 	u64 source;
 
 	if (!ept02_is_filled(&cache->tables[table], index) || ept_is_leaf(link, level))
@@ -40,7 +40,10 @@ static bool link_fits(struct ept02_cache *cache, u32 table, unsigned int index, 
 	return true;
 }
 
-/* The link is there as it should be: nothing to do. */
+/*
+ * The link is there as it should be: nothing to do. Where there is none the entry is 0 and lacks permissions;
+ * and a leaf was made of an entry that L1 does not have any more, if it has a table there.
+ */
 static bool link_stands(struct ept02_cache *cache, const struct ept12_role *role, u32 table,
 			unsigned int index, const struct ept12_walk *walk)
 {
@@ -48,8 +51,7 @@ static bool link_stands(struct ept02_cache *cache, const struct ept12_role *role
 	u64 link = ept02_entries(cache, table)[index];
 	u64 permissions;
 
-	if (level <= walk->leaf || !ept02_is_filled(&cache->tables[table], index) ||
-	    ept_is_leaf(link, level) || ept02_snapshot(cache, table)[index] != walk->entry[level])
+	if (level <= walk->leaf || ept02_snapshot(cache, table)[index] != walk->entry[level])
 		return false;
 	permissions = ept02_permissions(role, walk->entry[level], false);
 	return (link & permissions) == permissions;
@@ -169,8 +171,7 @@ void ept02_fill(struct vcpu *vcpu, struct ept02_root *root, u64 l2gpa, const str
 			   under);
 	entry |= (under->hpa + (walk->gpa & (under->size - 1))) & ~(ept_span(target) - 1);
 	entry |= target > 1 ? EPT_LEAF : 0;
-	if (target == walk->leaf)
-		ept02_snapshot(cache, table)[index] = leaf12;
+	ept02_snapshot(cache, table)[index] = leaf12;
 	ept02_set_leaf(cache, table, index, entry);
 	/* The page of ones is nobody's neighbour, though L1 may name its address; and it is stepped, perhaps.
 	 * A closed page is open for a step alone, and L1 may have it at many addresses. */

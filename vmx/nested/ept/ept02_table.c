@@ -136,7 +136,8 @@ static void reclaim_within(struct ept02_cache *cache, struct ept02_root *root, u
 		const struct ept02_table *t = &cache->tables[table];
 
 		cache->hand = table + 1 < cache->count ? table + 1 : 0;
-		if (!t->level || t->parent == EPT02_NONE || is_above(cache, table, keep) || has_links(t))
+		/* All tables that this has not freed are in use, and their root is above `keep`. */
+		if (is_above(cache, table, keep) || has_links(t))
 			continue;
 		ept02_drop_entry(cache, t->parent, t->index);
 		wanted--;
