@@ -362,6 +362,74 @@ static void what_is_l1s_stays_l1s(void **state UNUSED)
 	said_not("breakpoint");
 }
 
+/* The step has this L2 in front of the page, which is open to it; and then it has not. */
+static void assert_closed_again(void)
+{
+	assert_true(machine_in_l2());
+	assert_false(is_stepped());
+	assert_false(here(L2_CODE) & EPT_EXEC);
+	assert_int_equal(permissions_in(vm.ept01_pointer, L2_CODE), EPT_READ | EPT_WRITE);
+}
+
+static void begin_step(void)
+{
+	VIOLATION(FETCH, L2_CODE);
+	assert_true(is_stepped());
+	assert_int_equal(here(L2_CODE), EPT_RWX);
+}
+
+static void leave_l2(void)
+{
+	EXIT_NOW(.reason = EXIT_HLT, .length = 1);
+	assert_false(machine_in_l2());
+	assert_false(is_stepped());
+	assert_int_equal(permissions_in(vm.ept01_pointer, L2_CODE), EPT_READ | EPT_WRITE);
+}
+
+/* However a step over a closed page ends, whoever comes next finds it closed; and open when nobody wants it.
+ */
+static void a_page_is_closed_again(void **state UNUSED)
+{
+	run_l2_with_ept();
+	uart_ask("break 400010\r");
+	uart_type("");
+	/* L2 is left in the middle of it */
+	begin_step();
+	leave_l2();
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_closed_again();
+	/* its VMCS is cleared and launched again */
+	begin_step();
+	leave_l2();
+	assert_int_equal(l1_memory_insn(EXIT_VMCLEAR, M_VMCS(0)), 0);
+	l1_load_vmcs(0);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_closed_again();
+	/* INVEPT between the two */
+	begin_step();
+	leave_l2();
+	assert_int_equal(l1_invalidate(EXIT_INVEPT, INVEPT_ALL, 0, 0), 0);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_closed_again();
+	/* another CPU has changed EPT01 meanwhile */
+	begin_step();
+	__atomic_fetch_or(&machine_vcpu->request, REQUEST_EPT01_CHANGED, __ATOMIC_RELEASE);
+	EXIT_NOW(.reason = EXIT_MTF);
+	assert_closed_again();
+	/* an exit that L0 handles itself */
+	begin_step();
+	EXIT_NOW(.reason = EXIT_PREEMPTION_TIMER);
+	assert_closed_again();
+	/* the breakpoint goes in the middle of it */
+	begin_step();
+	uart_ask("break delete all\r");
+	assert_int_equal(closed_count, 0);
+	assert_int_equal(permissions_at(L2_CODE), EPT_RWX);
+	VIOLATION(FETCH, L2_CODE);
+	assert_false(is_stepped());
+	assert_int_equal(here(L2_CODE), EPT_RWX);
+}
+
 static void an_l2_without_ept(void **state UNUSED)
 {
 	l1_run_l2();
@@ -602,6 +670,7 @@ int main(void)
 		WITH(a_step_is_not_l1s_exit),
 		WITH(an_instruction_of_l2s),
 		WITH(what_is_l1s_stays_l1s),
+		WITH(a_page_is_closed_again),
 		WITH(an_l2_without_ept),
 		WITH(the_other_level_passes),
 		WITH(a_watched_value),
