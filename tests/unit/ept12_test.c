@@ -477,11 +477,16 @@ static void which_violations_become_ve(void **state UNUSED)
 /* EPT01 has changed: what was made of it goes, whether L2 runs or not. */
 static void a_change_below_empties_it(void **state UNUSED)
 {
+	u64 flushes;
+
 	run_on_ept(0, 0);
 	violation(BASE, EPTV_READ);
 	assert_true(leaf02(BASE));
+	flushes = fake_invept_count;
 	nested_ept01_changed(machine_vcpu);
 	assert_int_equal(leaf02(BASE), 0);
+	assert_int_equal(fake_invept_count - flushes, 1);
+	assert_int_equal(fake_invept_last, machine_field(VMCS_ept_pointer));
 	violation(BASE, EPTV_READ);
 	assert_true(leaf02(BASE));
 	EXIT_NOW(.reason = EXIT_CPUID);
