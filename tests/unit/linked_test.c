@@ -11,7 +11,7 @@
 enum { P_BITMAPS = M_SPARE, SHADOW = 1 };
 
 #define UNMAPPED 0x7f0000000000
-#define INFO_MEMORY (2u << 7 | 3u << 15 | 1u << 22 | 1u << 27 | (u32)GPR_RCX << 28)
+#define INFO_MEMORY_RCX (INFO_MEMORY | (u32)GPR_RCX << 28)
 #define NO_FIELD 0x4ffe
 
 static void load_shadow(void)
@@ -66,10 +66,10 @@ static void accesses(bool active)
 	assert_int_equal(l2_read(VMCS_guest_es_selector), 0x4321);
 	/* in L2's memory */
 	machine_vcpu->gpr[GPR_RCX] = VMCS_guest_rip;
-	EXIT_NOW(.reason = EXIT_VMREAD, .qualification = M_SPARE + 0x5008, .info = INFO_MEMORY);
+	EXIT_NOW(.reason = EXIT_VMREAD, .qualification = M_SPARE + 0x5008, .info = INFO_MEMORY_RCX);
 	assert_int_equal(l1_read64(M_SPARE + 0x5008), 0xfedc);
 	l1_write64(M_SPARE + 0x5008, 0x777);
-	EXIT_NOW(.reason = EXIT_VMWRITE, .qualification = M_SPARE + 0x5008, .info = INFO_MEMORY);
+	EXIT_NOW(.reason = EXIT_VMWRITE, .qualification = M_SPARE + 0x5008, .info = INFO_MEMORY_RCX);
 	assert_int_equal(l2_read(VMCS_guest_rip), 0x777);
 	/* vmcs12 is another one, and L1 finds what L2 wrote */
 	EXIT_NOW(.reason = EXIT_CPUID);
@@ -97,7 +97,7 @@ static int faulting(u32 reason, u64 field)
 
 	machine_vcpu->gpr[GPR_RCX] = field;
 	machine_set_field(VMCS_guest_rflags, RFLAGS_FIXED1);
-	EXIT_NOW(.reason = reason, .qualification = UNMAPPED, .info = INFO_MEMORY);
+	EXIT_NOW(.reason = reason, .qualification = UNMAPPED, .info = INFO_MEMORY_RCX);
 	injected = machine_pending();
 	if (injected)
 		return L1_FAULT(injected & INTR_INFO_VECTOR);
