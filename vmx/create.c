@@ -31,7 +31,7 @@ static void choose_flushes(struct vcpu *vcpu)
 	if (has & CPUID_7_EDX_ARCH_CAPABILITIES)
 		arch = rdmsr(MSR_IA32_ARCH_CAPABILITIES);
 	if (has && ((has & CPUID_7_EDX_MD_CLEAR) || (arch & (ARCH_CAP_FB_CLEAR | ARCH_CAP_RFDS_CLEAR))))
-		vcpu->before_entry |= BEFORE_ENTRY_FLUSH;
+		vcpu->wish.flush_buffers = true;
 	vcpu->wish.flush_l1d =
 		(has & CPUID_7_EDX_L1D_FLUSH) && !(arch & (ARCH_CAP_RDCL_NO | ARCH_CAP_SKIP_L1DFL));
 }

@@ -148,7 +148,7 @@ static COLD void entry_of_l2_failed(struct vcpu *vcpu)
  * Before an entry for which something waits (vcpu->attention, vmcs->state). Events wait in vcpu->pending
  * until an entry has delivered them or an exit of their delivery gives them back.
  */
-static NOINLINE void prepare_unusual(struct vcpu *vcpu)
+static void prepare_unusual(struct vcpu *vcpu)
 {
 	struct vmcs *vmcs;
 
@@ -161,11 +161,18 @@ static NOINLINE void prepare_unusual(struct vcpu *vcpu)
 	vmcs = vcpu->vmcs;
 	if (vcpu->nmi_pending | vcpu->pending_valid | vmcs->injecting | vmcs->nmi_window)
 		inject_commit(vcpu);
-	regcache_flush(&vmcs->cache);
 	if (vcpu->before_entry & BEFORE_ENTRY_TRACE)
 		exit_trace_entry(vcpu);
+}
+
+/* Likewise, and of each VMCS with `flushes`, which alone is nothing unusual. */
+static NOINLINE void prepare_more(struct vcpu *vcpu)
+{
+	if (unlikely(vcpu->attention | (vcpu->vmcs->state ^ VMCS_LAUNCHED)))
+		prepare_unusual(vcpu);
+	regcache_flush(&vcpu->vmcs->cache);
 	/* Last: what L0 does behind it is in the buffers again. */
-	if ((vcpu->before_entry & BEFORE_ENTRY_FLUSH) && vcpu->nested.in_l2)
+	if (vcpu->vmcs->flushes)
 		verw(GDT_DATA);
 }
 
@@ -199,8 +206,8 @@ static COLD bool exited_strangely(struct vcpu *vcpu)
 /* Before every entry. Requests are the entry's to find. */
 static inline void prepare(struct vcpu *vcpu)
 {
-	if (unlikely(vcpu->attention | (vcpu->vmcs->state ^ VMCS_LAUNCHED)))
-		prepare_unusual(vcpu);
+	if (unlikely(vcpu->attention | (vcpu->vmcs->before ^ VMCS_LAUNCHED)))
+		prepare_more(vcpu);
 	regcache_flush(&vcpu->vmcs->cache);
 	HW_COUNT(ENTRY);
 }

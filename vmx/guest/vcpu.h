@@ -75,8 +75,7 @@ struct pf_intercept {
 	u32 mask, match;
 };
 
-#define BEFORE_ENTRY_FLUSH BIT(0) /* of the buffers, before L2: the processor needs it, and flush= is on */
-#define BEFORE_ENTRY_TRACE BIT(1)
+#define BEFORE_ENTRY_TRACE BIT(0)
 
 /* What L0 itself wants of every guest of this CPU, whichever runs. All members: this CPU only. */
 struct wish {
@@ -91,8 +90,9 @@ struct wish {
 	u32 timer_ticks;
 	bool nmi; /* NMIs, L1's too: nmi=monitor. Constant */
 	/* Constant: the processor has and needs it, and the option (ibpb=, flush=) is on. */
-	bool ibpb;	/* a barrier between L2 and L1 */
-	bool flush_l1d; /* before L2 */
+	bool ibpb;	    /* a barrier between L2 and L1 */
+	bool flush_l1d;	    /* before L2 */
+	bool flush_buffers; /* before L2, behind everything else: vmcs02's `flushes` */
 };
 
 #define CACHE_LINE 64

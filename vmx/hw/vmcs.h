@@ -38,8 +38,11 @@ struct vmcs {
 			bool nmi_window; /* NMI-window exiting is on, for an NMI that L0 holds:
 					    inject_commit() */
 			u8 steps;	 /* STEP_*: the monitor trap flag is on for these: event_set_step() */
+			bool flushes;	 /* the processor's buffers are flushed before each entry: constant */
+			u8 unused[3];
 		};
-		u32 state; /* all of these: VMCS_LAUNCHED alone is the usual one */
+		u32 state;  /* the first four: VMCS_LAUNCHED alone is the usual one */
+		u64 before; /* all of these, likewise: the entry */
 	};
 	struct regcache cache;
 	/*

@@ -26,6 +26,7 @@ static void init_slot(struct vcpu *vcpu, struct nested_vmcs *slot)
 	bitmaps_init_slot(slot);
 	io_bitmaps_init_slot(slot);
 	vmcs_init(&slot->vmcs02, slot->page02, &vcpu->counters.registers);
+	slot->vmcs02.flushes = vcpu->wish.flush_buffers;
 	shadow_init_slot(vcpu, slot);
 	slot_reset(slot);
 }
