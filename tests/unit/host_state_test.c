@@ -8,6 +8,7 @@
 #include "kernel/msr.h"
 #include "kernel/x86.h"
 #include "tests/unit/l2_support.h"
+#include "vmx/nested/entry/host_prepare.h"
 
 static void host_state_is_loaded(void **state UNUSED)
 {
@@ -53,6 +54,24 @@ static void host_state_is_loaded(void **state UNUSED)
 	assert_int_equal(machine_field(VMCS_guest_activity_state), 0);
 }
 
+/* Rights and control registers, which the entry has worked out, follow each VMWRITE of host state. */
+static void host_state_is_worked_out_again(void **state UNUSED)
+{
+	l1_run_l2();
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_int_equal(machine_field(VMCS_guest_gs_ar), AR_UNUSABLE);
+	for (u64 i = 0; i < 2; i++) {
+		u64 selector = i ? 0 : 0x30, cr4 = R(host_cr4) ^ CR4_TSD;
+
+		W(host_gs_selector, selector);
+		W(host_cr4, cr4);
+		assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+		EXIT_NOW(.reason = EXIT_CPUID);
+		assert_int_equal(machine_field(VMCS_guest_gs_ar), selector ? 0xc093 : AR_UNUSABLE);
+		assert_int_equal(machine_field(VMCS_guest_cr4), cr4);
+	}
+}
+
 /* L2 went to IA-32e mode by itself, which the controls of a 32-bit host could not say. */
 static void long_mode_over_a_32_bit_host_aborts(void **state UNUSED)
 {
@@ -84,7 +103,8 @@ static void a_host_without_pae_has_no_pdptes(void **state UNUSED)
 	l1_run_l2();
 	l2_v12()->exit_controls = (l2_v12()->exit_controls & ~(EXIT_HOST_64 | EXIT_LOAD_EFER));
 	l2_v12()->host_cr3 = P_EPT;
-	l2_v12()->host_cr4 = CR4_VMXE | CR4_PSE;
+	l2_v12_to_write()->host_cr4 = CR4_VMXE | CR4_PSE;
+	host_state_prepare(machine_vcpu->nested.current);
 	l1_write64(P_EPT, ~0ull);
 	machine_set_field(VMCS_guest_efer, 0);
 	EXIT_NOW(.reason = EXIT_CPUID);
@@ -113,6 +133,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		MACHINE_TEST_BOTH(host_state_is_loaded),
+		MACHINE_TEST_BOTH(host_state_is_worked_out_again),
 		MACHINE_TEST(long_mode_over_a_32_bit_host_aborts, ""),
 		MACHINE_TEST_BOTH(an_aborted_cpu_can_be_entered),
 		MACHINE_TEST_BOTH(a_host_without_pae_has_no_pdptes),

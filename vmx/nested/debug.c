@@ -14,6 +14,9 @@
 #ifdef DEBUG_SHORTCUTS
 
 #include "kernel/panic.h"
+#include "kernel/percpu.h"
+#include "kernel/string.h"
+#include "vmx/nested/entry/host_prepare.h"
 
 /* Of a read shadow only the bits count that the mask hides. */
 static u64 bits_that_count(enum vmcs_field field)
@@ -72,6 +75,19 @@ void debug_entry(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_st
 	percpu_this()->vmcs_comparing = false;
 	*slot = saved;
 	vcpu->pending = pending;
+}
+
+void debug_host_mode(u64 efer)
+{
+	ASSERT(!(vmcs_read(VMCS_entry_controls) & ENTRY_IA32E_GUEST) == !(efer & EFER_LMA));
+}
+
+void debug_host_ready(const struct nested_vmcs *slot)
+{
+	struct nested_vmcs now = *slot;
+
+	host_state_prepare(&now);
+	ASSERT(!memcmp(&now.host, &slot->host, sizeof(now.host)));
 }
 
 /* L1 is about to run: the shadow VMCS holds what v12 does, but for what L1 wrote there and nobody looked at.

@@ -77,6 +77,13 @@ struct nested_vmcs {
 		u64 cr0_shadow, cr4_shadow, tpr_threshold, entry_controls, eptp, vpid, efer;
 		u32 proc12;
 	} known;
+	/*
+	 * What an exit loads for L1, worked out of v12 when that was checked: host_state_prepare(). Rights of
+	 * segment registers; CR0 without CD and NW, which are the register's own.
+	 */
+	struct {
+		u64 cs_ar, ss_ar, ds_ar, es_ar, fs_ar, gs_ar, cr0, cr4;
+	} host;
 	struct ept02_root *ept02; /* NULL: L2 runs on EPT01, or none chosen yet */
 	/* vmcs02's own MSR-store list, of one entry, in use while L1's list has that MSR: msr_area.c. The
 	 * processor writes it. */

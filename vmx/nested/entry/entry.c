@@ -19,6 +19,7 @@
 #include "vmx/guest/vcpu.h"
 #include "vmx/nested/entry/check.h"
 #include "vmx/nested/entry/entry_fast.h"
+#include "vmx/nested/entry/host_prepare.h"
 #include "vmx/nested/entry/merge.h"
 #include "vmx/nested/entry/msr_area.h"
 #include "vmx/nested/entry/tpr.h"
@@ -76,10 +77,13 @@ static bool check_before_load(struct vcpu *vcpu, struct nested_vmcs *slot, const
 	}
 	/* L1's mode, with which the host's address-space size is compared, stays the same in VMX operation.
 	 */
-	if ((stale & (GROUP_WORD | GROUP_HST)) && !check_host(v12, env, f)) {
+	if (!(stale & (GROUP_WORD | GROUP_HST)))
+		return true;
+	if (!check_host(v12, env, f)) {
 		note_failure(vcpu, slot);
 		return false;
 	}
+	host_state_prepare(slot);
 	return true;
 }
 

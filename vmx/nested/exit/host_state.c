@@ -22,9 +22,8 @@
 #include "vmx/l1/exit_msr.h"
 #include "vmx/l1/l1.h"
 
-/* Access rights.  SDM: "Loading Host Segment and Descriptor-Table Registers". */
-#define HOST_AR_CODE (SEG_TYPE_CODE_RX_ACCESSED | AR_S | AR_P | AR_G)
-#define HOST_AR_DATA (SEG_TYPE_DATA_RW_ACCESSED | AR_S | AR_P | AR_DB | AR_G)
+/* SDM: "Loading Host Segment and Descriptor-Table Registers"; the other segments' rights are
+ * host_prepare.c's. */
 #define HOST_AR_TSS (SEG_TYPE_TSS_BUSY | AR_P)
 #define HOST_LIMIT_TSS 0x67
 
@@ -36,19 +35,12 @@
 
 /* What of L1's the cache of vmcs01 may go on to know over an exit of L2's: all that LOAD() does not write. */
 #define KEPT_REGS                                                                                            \
-	(BIT(REG_EFER) | BIT(REG_INTERRUPTIBILITY) | BIT(REG_PDPTE0) | BIT(REG_PDPTE1) | BIT(REG_PDPTE2) |   \
-	 BIT(REG_PDPTE3))
-
-/* A null selector makes a data segment unusable; FS and GS keep their base even then. */
-static u32 data_rights(u64 selector)
-{
-	return selector ? HOST_AR_DATA : AR_UNUSABLE;
-}
+	(BIT(REG_INTERRUPTIBILITY) | BIT(REG_PDPTE0) | BIT(REG_PDPTE1) | BIT(REG_PDPTE2) | BIT(REG_PDPTE3))
 
 /* SDM: "Loading Host Segment and Descriptor-Table Registers". */
-static void load_host_segments(const struct vmcs12 *v12)
+static inline void load_host_segments(const struct nested_vmcs *slot)
 {
-	u32 mode = v12_has_exit(v12, EXIT_HOST_64) ? AR_L : AR_DB;
+	const struct vmcs12 *v12 = &slot->v12;
 
 #define LOAD_SEGMENT(seg, selector, base, limit, rights)                                                     \
 	do {                                                                                                 \
@@ -57,14 +49,12 @@ static void load_host_segments(const struct vmcs12 *v12)
 		LOAD(seg##_LIMIT, limit);                                                                    \
 		LOAD(seg##_AR, rights);                                                                      \
 	} while (0)
-	LOAD_SEGMENT(CS, v12->host_cs_selector, 0, 0xffffffff, HOST_AR_CODE | mode);
-	LOAD_SEGMENT(SS, v12->host_ss_selector, 0, 0xffffffff, data_rights(v12->host_ss_selector));
-	LOAD_SEGMENT(DS, v12->host_ds_selector, 0, 0xffffffff, data_rights(v12->host_ds_selector));
-	LOAD_SEGMENT(ES, v12->host_es_selector, 0, 0xffffffff, data_rights(v12->host_es_selector));
-	LOAD_SEGMENT(FS, v12->host_fs_selector, v12->host_fs_base, 0xffffffff,
-		     data_rights(v12->host_fs_selector));
-	LOAD_SEGMENT(GS, v12->host_gs_selector, v12->host_gs_base, 0xffffffff,
-		     data_rights(v12->host_gs_selector));
+	LOAD_SEGMENT(CS, v12->host_cs_selector, 0, 0xffffffff, slot->host.cs_ar);
+	LOAD_SEGMENT(SS, v12->host_ss_selector, 0, 0xffffffff, slot->host.ss_ar);
+	LOAD_SEGMENT(DS, v12->host_ds_selector, 0, 0xffffffff, slot->host.ds_ar);
+	LOAD_SEGMENT(ES, v12->host_es_selector, 0, 0xffffffff, slot->host.es_ar);
+	LOAD_SEGMENT(FS, v12->host_fs_selector, v12->host_fs_base, 0xffffffff, slot->host.fs_ar);
+	LOAD_SEGMENT(GS, v12->host_gs_selector, v12->host_gs_base, 0xffffffff, slot->host.gs_ar);
 	LOAD_SEGMENT(TR, v12->host_tr_selector, v12->host_tr_base, HOST_LIMIT_TSS, HOST_AR_TSS);
 	LOAD_SEGMENT(LDTR, 0, 0, 0, AR_UNUSABLE);
 	LOAD(GDTR_BASE, v12->host_gdtr_base);
@@ -96,24 +86,27 @@ static void load_known_msrs(struct vcpu *vcpu, struct nested_vmcs *slot, const s
 }
 
 /*
- * SDM "Loading Host Control Registers, Debug Registers, and MSRs".
+ * SDM "Loading Host Control Registers, Debug Registers, and MSRs". LMA is what vmcs01's entry control has:
+ * the host's address-space size is that of the VM entry's own mode, which cannot change in VMX operation.
  */
-static void load_host_registers(struct vcpu *vcpu, struct nested_vmcs *slot,
-				const struct inherited *inherited)
+static inline void load_host_registers(struct vcpu *vcpu, struct nested_vmcs *slot,
+				       const struct inherited *inherited)
 {
 	const struct vmcs12 *v12 = &slot->v12;
-	u64 efer = inherited->efer & ~(EFER_LMA | EFER_LME), cr0 = cr_loaded_cr0(v12->host_cr0);
+	u64 efer, cr0 = slot->host.cr0 | cr_cache_bits();
 
-	if (v12_has_exit(v12, EXIT_HOST_64))
-		efer |= EFER_LMA | EFER_LME;
-	if (v12_has_exit(v12, EXIT_LOAD_EFER))
+	if (likely(v12_has_exit(v12, EXIT_LOAD_EFER)))
 		efer = v12->host_efer;
+	else if (v12_has_exit(v12, EXIT_HOST_64))
+		efer = inherited->efer | EFER_LMA | EFER_LME;
+	else
+		efer = inherited->efer & ~(EFER_LMA | EFER_LME);
 	LOAD(CR3, v12->host_cr3);
-	LOAD(CR4, v12->host_cr4 | vmx_caps.cr4_fixed0);
+	LOAD(CR4, slot->host.cr4);
 	LOAD(CR0, cr0 | cr0_forced());
 	cr_show_l1(vcpu, cr0, v12->host_cr4);
-	if (vcpu_reg_hot(vcpu, REG_EFER) != efer)
-		cr_set_efer(vcpu, efer);
+	LOAD(EFER, efer);
+	debug_host_mode(efer);
 	vcpu_set_debugctl(vcpu, 0);
 	debug_known(VMCS_guest_debugctl, 0);
 	load_known_msrs(vcpu, slot, inherited);
@@ -191,7 +184,8 @@ enum outcome nested_load_host_state(struct vcpu *vcpu, struct nested_vmcs *slot,
 		vcpu_load_vmcs(vcpu, &vcpu->vmcs01);
 	}
 	regcache_keep(&vcpu->vmcs01.cache, KEPT_REGS);
-	load_host_segments(v12);
+	debug_host_ready(slot);
+	load_host_segments(slot);
 	load_host_registers(vcpu, slot, inherited);
 	load_host_execution(vcpu, v12, inherited->nmi_blocked);
 	/* SDM "Checking and Loading Host Page-Directory-Pointer-Table Entries". */

@@ -19,6 +19,10 @@ void debug_end_compare(void);
 void debug_known(enum vmcs_field field, u64 value);
 void debug_entry(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1);
 void debug_pushed(struct vcpu *vcpu, struct nested_vmcs *slot);
+/* vmcs01's entry control has the mode of the IA32_EFER that was loaded for L1. */
+void debug_host_mode(u64 efer);
+/* slot->host is what v12 makes of it. */
+void debug_host_ready(const struct nested_vmcs *slot);
 #else
 #define DEBUG_COMPARES 0
 static inline void debug_begin_compare(bool known UNUSED)
@@ -35,6 +39,12 @@ static inline void debug_entry(struct vcpu *vcpu UNUSED, struct nested_vmcs *slo
 {
 }
 static inline void debug_pushed(struct vcpu *vcpu UNUSED, struct nested_vmcs *slot UNUSED)
+{
+}
+static inline void debug_host_mode(u64 efer UNUSED)
+{
+}
+static inline void debug_host_ready(const struct nested_vmcs *slot UNUSED)
 {
 }
 #endif
