@@ -96,6 +96,22 @@ static inline bool hw_vmwrite_ok(u64 field, u64 value)
 	return ok;
 }
 
+/* The same where it cannot fail: the VMCS is current, and the processor has the field. */
+static inline u64 hw_vmread_sure(u64 field)
+{
+	u64 value;
+
+	HW_COUNT(VMREAD);
+	__asm__ volatile("vmread %1, %0" : "=r"(value) : "r"(field) : "cc");
+	return value;
+}
+
+static inline void hw_vmwrite_sure(u64 field, u64 value)
+{
+	HW_COUNT(VMWRITE);
+	__asm__ volatile("vmwrite %1, %0" : : "r"(field), "rm"(value) : "cc", "memory");
+}
+
 static inline enum hw_vmx_result hw_invept(u64 type, u64 eptp)
 {
 	struct {

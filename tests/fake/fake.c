@@ -166,6 +166,21 @@ enum hw_vmx_result hw_vmwrite(u64 field, u64 value)
 	return HW_VMX_OK;
 }
 
+u64 hw_vmread_sure(u64 field)
+{
+	u64 value;
+
+	if (hw_vmread(field, &value) != HW_VMX_OK)
+		panic("VMREAD of field %llx, which cannot fail, failed", (unsigned long long)field);
+	return value;
+}
+
+void hw_vmwrite_sure(u64 field, u64 value)
+{
+	if (hw_vmwrite(field, value) != HW_VMX_OK)
+		panic("VMWRITE of field %llx, which cannot fail, failed", (unsigned long long)field);
+}
+
 enum hw_vmx_result hw_invept(u64 type UNUSED, u64 eptp)
 {
 	fake_invept_count++;

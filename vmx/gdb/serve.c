@@ -10,6 +10,7 @@
 #include "vmx/gdb/serve.h"
 #include "vmx/gdb/session.h"
 
+#include "kernel/percpu.h"
 #include "kernel/string.h"
 #include "vmx/monitor/lookup.h"
 #include "vmx/monitor/step.h"

@@ -7,6 +7,7 @@
 #include "vmx/hw/vmcs_field.h"
 
 #include "kernel/panic.h"
+#include "kernel/percpu.h"
 
 struct field_row {
 	u32 encoding;
@@ -22,24 +23,26 @@ static const struct field_row field_rows[] = {
 /* Constant after vmcs_probe_fields(). */
 static bool field_present[ARRAY_SIZE(field_rows)];
 
-void vmcs_read_failed(enum vmcs_field field)
-{
-	panic("VMREAD of %s (%x) failed", vmcs_field_name(field), field);
-}
-
-void vmcs_write_failed(enum vmcs_field field, u64 value)
-{
-	panic("VMWRITE of %llx to %s (%x) failed", (unsigned long long)value, vmcs_field_name(field), field);
-}
-
 u64 vmcs_read(enum vmcs_field field)
 {
-	return vmcs_read_fast(field);
+	u64 value;
+
+	if (unlikely(!hw_vmread_ok(field, &value)))
+		panic("VMREAD of %s (%x) failed", vmcs_field_name(field), field);
+	return value;
 }
 
 void vmcs_write(enum vmcs_field field, u64 value)
 {
-	vmcs_write_fast(field, value);
+#ifdef DEBUG_SHORTCUTS
+	if (unlikely(percpu_this()->vmcs_comparing)) {
+		vmcs_compare(field, value);
+		return;
+	}
+#endif
+	if (unlikely(!hw_vmwrite_ok(field, value)))
+		panic("VMWRITE of %llx to %s (%x) failed", (unsigned long long)value, vmcs_field_name(field),
+		      field);
 }
 
 bool vmcs_field_exists(enum vmcs_field field)

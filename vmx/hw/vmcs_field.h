@@ -9,7 +9,6 @@
 
 #include "kernel/bits.h"
 #include "kernel/hw/vmx.h"
-#include "kernel/percpu.h"
 #include "kernel/types.h"
 
 /* The encodings: VMCS_guest_rip and so on, with the names of the table. */
@@ -34,38 +33,36 @@ enum { VMCS_WIDTH_16, VMCS_WIDTH_64, VMCS_WIDTH_32, VMCS_WIDTH_NATURAL };
 u64 vmcs_read(enum vmcs_field field);
 void vmcs_write(enum vmcs_field field, u64 value);
 
-/* The same without a call, for the exit path. */
-NORETURN void vmcs_read_failed(enum vmcs_field field);
-NORETURN void vmcs_write_failed(enum vmcs_field field, u64 value);
-
-static inline u64 vmcs_read_fast(enum vmcs_field field)
-{
-	u64 value;
-
-	if (unlikely(!hw_vmread_ok(field, &value)))
-		vmcs_read_failed(field);
-	return value;
-}
-
 /*
- * A build with DEBUG=1: while it compares, a VMWRITE writes nothing, and stops the machine if the field does
- * not hold the value already (vmx/nested/debug.c).
+ * The same for the exit path: without a call, and without asking whether it failed. With a current VMCS an
+ * access to a field that the processor has cannot fail (SDM "VMREAD", "VMWRITE"), and whoever names one that
+ * not every processor has knows that this one does. A build with DEBUG=1 asks; and while it compares, a
+ * VMWRITE writes nothing, and stops the machine if the field does not hold the value already
+ * (vmx/nested/debug.c).
  */
 #ifdef DEBUG_SHORTCUTS
 void vmcs_compare(enum vmcs_field field, u64 value);
-#endif
+
+static inline u64 vmcs_read_fast(enum vmcs_field field)
+{
+	return vmcs_read(field);
+}
 
 static inline void vmcs_write_fast(enum vmcs_field field, u64 value)
 {
-#ifdef DEBUG_SHORTCUTS
-	if (unlikely(percpu_this()->vmcs_comparing)) {
-		vmcs_compare(field, value);
-		return;
-	}
-#endif
-	if (unlikely(!hw_vmwrite_ok(field, value)))
-		vmcs_write_failed(field, value);
+	vmcs_write(field, value);
 }
+#else
+static inline u64 vmcs_read_fast(enum vmcs_field field)
+{
+	return hw_vmread_sure(field);
+}
+
+static inline void vmcs_write_fast(enum vmcs_field field, u64 value)
+{
+	hw_vmwrite_sure(field, value);
+}
+#endif
 
 /*
  * True if every processor has the field. Each processor calls vmcs_probe_fields() once, with a current

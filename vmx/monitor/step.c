@@ -8,6 +8,7 @@
  */
 #include "vmx/monitor/step.h"
 
+#include "kernel/percpu.h"
 #include "kernel/print.h"
 #include "kernel/string.h"
 #include "kernel/x86.h"

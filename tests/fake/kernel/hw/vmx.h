@@ -31,6 +31,10 @@ static inline bool hw_vmwrite_ok(u64 field, u64 value)
 	return hw_vmwrite(field, value) == HW_VMX_OK;
 }
 
+/* They stop the test where a processor would fail. */
+u64 hw_vmread_sure(u64 field);
+void hw_vmwrite_sure(u64 field, u64 value);
+
 enum hw_vmx_result hw_invept(u64 type, u64 eptp);
 enum hw_vmx_result hw_invvpid(u64 type, u16 vpid, u64 linear);
 
