@@ -6,6 +6,7 @@ LINEAR = "vmx/guest/guest_linear.c"
 FIELD = "vmx/nested/insn/insn_field.c"
 STATE = "vmx/nested/entry/merge_state.c"
 BITMAPS, MERGE, ENTRY = "vmx/nested/entry/bitmaps.c", "vmx/nested/entry/merge.c", "vmx/nested/entry/entry.c"
+USE = "vmx/nested/vmcs12/shadow_use.c"
 FAST, SHADOW, REFLECT = "vmx/nested/entry/entry_fast.c", "vmx/nested/vmcs12/shadow.c", "vmx/nested/exit/reflect.c"
 
 MUTANTS = [
@@ -83,6 +84,12 @@ MUTANTS = [
     Mutant("host-state-worked-out-once", ENTRY, [("\thost_state_prepare(slot);\n",
              "\tif (!slot->entered)\n\t\thost_state_prepare(slot);\n")],
            "host_state: host_state_is_worked_out_again"),
+    Mutant("closed-rows-of-other-vmcss", USE, [("\t\tvcpu->nested.slots[i].fetch_all = true;\n", "\t\t(void)i;\n")],
+           "shadow_use: other_vmcss_are_fetched"),
+    Mutant("rows-closed-in-the-mask-alone", USE, [("\t\t\t\t!open);\n", "\t\t\t\tfalse);\n")],
+           "shadow_use: idle_rows_are_closed"),
+    Mutant("rows-opened-in-the-bitmap-alone", USE, [("open ? vcpu->nested.use.open | places :", "open ? vcpu->nested.use.open :")],
+           "shadow_use: idle_rows_are_closed"),
     Mutant("host-msrs-known-after-a-wrmsr", "vmx/l1/exit_msr.c", [("\tvcpu->nested.host_known = NULL;\n", "")],
            "shortcut: host_msrs_are_loaded_where_they_are_new"),
     Mutant("host-msrs-known-after-a-vmwrite", FIELD, [("\t\tvcpu->nested.host_known = NULL;\n",

@@ -50,7 +50,7 @@ MUTANTS = [
            [("\t\t\trule = RULE_list_read;\n", "\t\t\te.data = 0;\n")],
            "msr_area: no_absent_msr_is_stored"),
     Mutant("shadow-holds-what-no-entry-looks-at", SHADOW,
-           [("return (places & BIT(place)) && (", "return (places & BIT(place)) && (slot != NULL || ")],
+           [("return !slot->fetch_all && (", "return !slot->fetch_all && (slot != NULL || ")],
            "insn: what_the_shadow_vmcs_must_hold"),
     Mutant("ept12-beyond-is-absent", "vmx/nested/ept/ept12.c", [("return RULE_ept_beyond;", "return RULE_ept_absent;")],
            "ept12: no_table_covers_it"),

@@ -179,15 +179,15 @@ static void what_the_shadow_vmcs_must_hold(void **state UNUSED)
 	l1_write_valid_vmcs();
 	slot = machine_vcpu->nested.current;
 	used = machine_field(VMCS_proc2_controls) & PROC2_VMCS_SHADOWING;
-	assert_int_equal(shadow_must_hold(slot, V12_exit_reason), used);
-	assert_int_equal(shadow_must_hold(slot, V12_guest_rip), used);
-	assert_false(shadow_must_hold(slot, V12_host_rip));
-	assert_false(shadow_must_hold(slot, V12_tpr_threshold));
-	assert_false(shadow_must_hold(slot, V12_entry_exception_error_code));
+	assert_int_equal(shadow_must_hold(machine_vcpu, slot, V12_exit_reason), used);
+	assert_int_equal(shadow_must_hold(machine_vcpu, slot, V12_guest_rip), used);
+	assert_false(shadow_must_hold(machine_vcpu, slot, V12_host_rip));
+	assert_false(shadow_must_hold(machine_vcpu, slot, V12_tpr_threshold));
+	assert_false(shadow_must_hold(machine_vcpu, slot, V12_entry_exception_error_code));
 	machine_vcpu->nested.current->v12.proc_controls |= PROC_TPR_SHADOW;
 	machine_vcpu->nested.current->v12.entry_intr_info = INTR_INFO_VALID;
-	assert_int_equal(shadow_must_hold(slot, V12_tpr_threshold), used);
-	assert_int_equal(shadow_must_hold(slot, V12_entry_exception_error_code), used);
+	assert_int_equal(shadow_must_hold(machine_vcpu, slot, V12_tpr_threshold), used);
+	assert_int_equal(shadow_must_hold(machine_vcpu, slot, V12_entry_exception_error_code), used);
 }
 
 /* More VMCSs than slots: the oldest goes to memory and comes back. */

@@ -94,14 +94,19 @@ void debug_host_ready(const struct nested_vmcs *slot)
  */
 void debug_pushed(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
-	struct vmcs *back = vcpu->vmcs;
-
 	if (!slot->shadow_active)
 		return;
 	ASSERT(!slot->to_push);
+	debug_fetched(vcpu, slot);
+}
+
+void debug_fetched(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	struct vmcs *back = vcpu->vmcs;
+
 	vcpu_load_vmcs(vcpu, &slot->shadow);
 	for (unsigned int row = 0; row < VMCS12_FIELD_COUNT; row++)
-		if (shadow_must_hold(slot, row))
+		if (shadow_must_hold(vcpu, slot, row))
 			vmcs_compare(vmcs12_fields[row].encoding, *vmcs12_slot(&slot->v12, row));
 	vcpu_load_vmcs(vcpu, back);
 }

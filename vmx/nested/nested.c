@@ -50,6 +50,7 @@ void nested_init(struct vcpu *vcpu)
 	nested->vmxon_pointer = NO_VMCS;
 	explain_init(vcpu);
 	nested->slots = page_alloc_contig(pages);
+	shadow_init_cpu(vcpu);
 	for (unsigned int i = 0; i < NESTED_VMCS_COUNT; i++)
 		init_slot(vcpu, &nested->slots[i]);
 	probe_access_rights(vcpu, &nested->slots[0]);

@@ -58,6 +58,8 @@ struct nested_vmcs {
 	u32 dirty;	 /* GROUP_*: L1 wrote there since the last entry that passed its checks */
 	u64 changed;	 /* PLACE()s that vmcs02 may lack of v12: written since the last exit */
 	u64 to_push;	 /* PLACE()s that `shadow` may lack of v12: shadow_push() */
+	bool fetch_all;	 /* rows may be newer in `shadow` that an entry does not fetch any more: shadow_use.c
+			  */
 	struct vmcs vmcs02;
 	struct vmcs shadow;		/* shadow VMCS; linked into vmcs01 while this one is current */
 	u64 *msr_bitmap02;		/* the page of vmcs02: bitmaps.c */
@@ -131,6 +133,15 @@ struct nested {
 	struct nested_vmcs *host_known;
 	struct nested_vmcs *slots; /* [NESTED_VMCS_COUNT], made at start */
 	u64 clock;		   /* of last_used */
+	/* Which of the shadowed rows L1 writes without an exit: shadow_use.c. PLACE()s but the first and
+	 * last. */
+	struct {
+		u8 *vmwrite_bitmap; /* of vmcs01; NULL: there is no VMCS shadowing */
+		u64 open;	    /* of the RW rows: each entry fetches them */
+		u64 seen;	    /* L1 has changed them since the last count */
+		u64 asked;	    /* closed ones that it has written since */
+		u32 left;	    /* entries until the next count */
+	} use;
 	/* By slot_bucket() of their address: how many slots are active, and one of them. */
 	u8 bucket_count[NESTED_BUCKET_COUNT], bucket_hint[NESTED_BUCKET_COUNT];
 	struct ept02_cache *ept;

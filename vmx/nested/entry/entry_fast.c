@@ -26,12 +26,14 @@
 	(PLACE(guest_rip) | PLACE(guest_rsp) | PLACE(guest_rflags) | PLACE(guest_interruptibility) |         \
 	 PLACE(guest_cr3) | PLACE(entry_intr_info) | PLACE(entry_exception_error_code) |                     \
 	 PLACE(entry_instruction_length) | PLACE(host_rsp) | PLACE(proc_controls) |                          \
-	 PLACE(preemption_timer_value) | PLACE(guest_intr_status) | PLACE(guest_pml_index))
+	 PLACE(preemption_timer_value) | PLACE(guest_intr_status) | PLACE(guest_pml_index) |                 \
+	 PLACE(tsc_offset))
 
 /* Of these, rows on which no rule depends but that of RIP. */
 #define UNCHECKED_PLACES                                                                                     \
 	(PLACE(guest_rip) | PLACE(guest_rsp) | PLACE(host_rsp) | PLACE(proc_controls) |                      \
-	 PLACE(preemption_timer_value) | PLACE(guest_intr_status) | PLACE(guest_pml_index))
+	 PLACE(preemption_timer_value) | PLACE(guest_intr_status) | PLACE(guest_pml_index) |                 \
+	 PLACE(tsc_offset))
 
 /* Of these, what nearly every entry changes. */
 #define USUAL_PLACES (PLACE(guest_rip) | PLACE(guest_rsp) | PLACE(host_rsp))

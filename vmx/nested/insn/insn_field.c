@@ -15,6 +15,7 @@
 #include "vmx/nested/vmcs12/caps12.h"
 #include "vmx/nested/vmcs12/newest.h"
 #include "vmx/nested/vmcs12/shadow.h"
+#include "vmx/nested/vmcs12/shadow_use.h"
 #include "vmx/nested/vmcs12/slots.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
 
@@ -241,6 +242,8 @@ static NOINLINE enum outcome vmwrite(struct vcpu *vcpu)
 			   : vmcs12_mask_width(vmcs12_fields[field.row].encoding, value);
 	if (value != old)
 		write_row(vcpu, &target, field.row, value);
+	if (vmcs12_fields[field.row].shadow == SHADOW_RW && target.slot == vcpu->nested.current)
+		shadow_use_written(vcpu, (unsigned int)field.row);
 	return OUTCOME_VMSUCCEED;
 }
 

@@ -19,6 +19,8 @@ void debug_end_compare(void);
 void debug_known(enum vmcs_field field, u64 value);
 void debug_entry(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1);
 void debug_pushed(struct vcpu *vcpu, struct nested_vmcs *slot);
+/* v12 has all that L1 has written in the shadow VMCS, but for rows that an entry does not look at. */
+void debug_fetched(struct vcpu *vcpu, struct nested_vmcs *slot);
 /* vmcs01's entry control has the mode of the IA32_EFER that was loaded for L1. */
 void debug_host_mode(u64 efer);
 /* slot->host is what v12 makes of it. */
@@ -39,6 +41,9 @@ static inline void debug_entry(struct vcpu *vcpu UNUSED, struct nested_vmcs *slo
 {
 }
 static inline void debug_pushed(struct vcpu *vcpu UNUSED, struct nested_vmcs *slot UNUSED)
+{
+}
+static inline void debug_fetched(struct vcpu *vcpu UNUSED, struct nested_vmcs *slot UNUSED)
 {
 }
 static inline void debug_host_mode(u64 efer UNUSED)

@@ -18,6 +18,8 @@
 #include "mm/page_alloc.h"
 #include "vmx/guest/vcpu.h"
 #include "vmx/hw/caps.h"
+#include "vmx/nested/vmcs12/debug.h"
+#include "vmx/nested/vmcs12/shadow_use.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
 
 /*
@@ -32,7 +34,6 @@ static bool has_time; /* preemption_timer_value */
 static bool has_info;
 static u64 places; /* the rows that are shadowed here: PLACE()s */
 static u8 *vmread_bitmap;
-static u8 *vmwrite_bitmap;
 
 /* By place. */
 static const u8 place_row[] = {
@@ -57,14 +58,6 @@ static bool is_shadowed(unsigned int row)
 	if (VMCS_FIELD_TYPE(f->encoding) == VMCS_TYPE_READ_ONLY && !has_info)
 		return false;
 	return f->shadow != SHADOW_NO;
-}
-
-/* Bit n is for the encoding n, 1: an exit.  The high half of a 64-bit field has its own. */
-static void permit(u8 *bitmap, u32 encoding)
-{
-	bitmap[encoding / 8] &= (u8)~BIT(encoding % 8);
-	if (VMCS_FIELD_WIDTH(encoding) == VMCS_WIDTH_64)
-		bitmap[encoding / 8] &= (u8)~BIT(encoding % 8 + 1);
 }
 
 static bool all_fields_exist(void)
@@ -92,18 +85,21 @@ void shadow_init(void)
 		if (is_shadowed(place_row[place]))
 			places |= BIT(place);
 	vmread_bitmap = page_alloc();
-	vmwrite_bitmap = page_alloc();
 	memset(vmread_bitmap, 0xff, PAGE_SIZE);
-	memset(vmwrite_bitmap, 0xff, PAGE_SIZE);
-	for (unsigned int row = 0; row < VMCS12_FIELD_COUNT; row++) {
-		const struct vmcs12_field *f = &vmcs12_fields[row];
+	for (unsigned int row = 0; row < VMCS12_FIELD_COUNT; row++)
+		if (is_shadowed(row))
+			shadow_set_exit(vmread_bitmap, vmcs12_fields[row].encoding, false);
+}
 
-		if (!is_shadowed(row))
-			continue;
-		permit(vmread_bitmap, f->encoding);
-		if (f->shadow == SHADOW_RW)
-			permit(vmwrite_bitmap, f->encoding);
-	}
+void shadow_init_cpu(struct vcpu *vcpu)
+{
+	if (usable)
+		vcpu->nested.use.vmwrite_bitmap = page_alloc();
+}
+
+unsigned int shadow_row_of(unsigned int place)
+{
+	return place_row[place];
 }
 
 void shadow_init_slot(struct vcpu *vcpu, struct nested_vmcs *slot)
@@ -126,12 +122,13 @@ void shadow_init_slot(struct vcpu *vcpu, struct nested_vmcs *slot)
  * vmcs01 is current in the functions that follow. Until L1 has a current VMCS the link pointer names none,
  * so that L1's VMREADs fail in hardware as they should.
  */
-void shadow_enable(struct vcpu *vcpu UNUSED)
+void shadow_enable(struct vcpu *vcpu)
 {
 	if (!usable)
 		return;
+	shadow_use_begin(vcpu, places);
 	vmcs_write(VMCS_vmread_bitmap, page_phys(vmread_bitmap).v);
-	vmcs_write(VMCS_vmwrite_bitmap, page_phys(vmwrite_bitmap).v);
+	vmcs_write(VMCS_vmwrite_bitmap, page_phys(vcpu->nested.use.vmwrite_bitmap).v);
 	vmcs_write(VMCS_vmcs_link_pointer, NO_VMCS);
 	vmcs_write(VMCS_proc2_controls, vmcs_read(VMCS_proc2_controls) | PROC2_VMCS_SHADOWING);
 }
@@ -216,16 +213,21 @@ static inline bool entry_looks(const struct vmcs12 *v12, enum vmcs12_place place
 
 void shadow_pull_for_entry(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
+	u64 open = vcpu->nested.use.open;
+
 	if (!slot->shadow_active)
 		return;
-	if (unlikely(!slot->entered)) {
+	if (unlikely(!slot->entered | slot->fetch_all)) {
 		shadow_pull(vcpu, slot);
-		return;
-	}
-	vcpu_load_vmcs(vcpu, &slot->shadow);
-#define LOOKS(name) entry_looks(&slot->v12, S_##name)
+		slot->fetch_all = false;
+	} else {
+		vcpu_load_vmcs(vcpu, &slot->shadow);
+#define LOOKS(name) ((open & PLACE(name)) && entry_looks(&slot->v12, S_##name))
 #include "vmx/hw/vmcs_fields.def"
 #undef LOOKS
+	}
+	shadow_use_count(vcpu, slot);
+	debug_fetched(vcpu, slot);
 }
 #undef F
 
@@ -244,12 +246,16 @@ void shadow_push(struct vcpu *vcpu, struct nested_vmcs *slot)
 	}
 }
 
-bool shadow_must_hold(const struct nested_vmcs *slot, unsigned int row)
+bool shadow_must_hold(const struct vcpu *vcpu, const struct nested_vmcs *slot, unsigned int row)
 {
-	for (unsigned int place = 0; place < VMCS12_SHADOWED_COUNT; place++)
-		if (place_row[place] == row)
-			return (places & BIT(place)) && (vmcs12_fields[row].shadow == SHADOW_RO ||
-							 entry_looks(&slot->v12, (enum vmcs12_place)place));
+	for (unsigned int place = 0; place < VMCS12_SHADOWED_COUNT; place++) {
+		if (place_row[place] != row || !(places & BIT(place)))
+			continue;
+		if (vmcs12_fields[row].shadow == SHADOW_RO)
+			return true;
+		return !slot->fetch_all && (!(vcpu->nested.use.open & BIT(place)) ||
+					    entry_looks(&slot->v12, (enum vmcs12_place)place));
+	}
 	return false;
 }
 

@@ -8,7 +8,8 @@
 
 #include "vmx/guest/vcpu.h"
 
-void shadow_init(void); /* makes the VMREAD and VMWRITE bitmaps of vmcs01 from the table */
+void shadow_init(void); /* makes the VMREAD bitmap of vmcs01 from the table */
+void shadow_init_cpu(struct vcpu *vcpu);
 void shadow_init_slot(struct vcpu *vcpu,
 		      struct nested_vmcs *slot); /* makes the shadow VMCS, and leaves it current */
 void shadow_enable(
@@ -33,7 +34,9 @@ void shadow_push(struct vcpu *vcpu, struct nested_vmcs *slot);
  * True if the shadow VMCS must have the row as v12 has it: the row is shadowed, and L1 cannot have written
  * it there unseen.
  */
-bool shadow_must_hold(const struct nested_vmcs *slot, unsigned int row);
+bool shadow_must_hold(const struct vcpu *vcpu, const struct nested_vmcs *slot, unsigned int row);
+/* The row of a PLACE(), by number. */
+unsigned int shadow_row_of(unsigned int place);
 /* Notes that L1 has written a shadowed row by a VMWRITE that exited. */
 void shadow_written(struct nested_vmcs *slot, unsigned int row);
 
