@@ -512,6 +512,32 @@ static void fields_are_fetched_for_long_accesses(void **state UNUSED)
 	assert_int_equal(machine_vcpu->gpr[GPR_RBX], 0x1234);
 }
 
+/* An interrupt that L1 injects where RFLAGS.IF or a blocking forbids it, in entries that are short otherwise.
+ */
+static void short_interrupts_are_checked(void **state UNUSED)
+{
+	const u64 event = INTR_INFO_VALID | 0x40;
+
+	start();
+	W(entry_intr_info, event);
+	for (unsigned int n = 0; n < 2; n++) {
+		W(guest_rflags, n ? RFLAGS_FIXED1 | RFLAGS_IF : RFLAGS_FIXED1);
+		W(guest_interruptibility, n ? INTERRUPTIBILITY_STI : 0);
+		assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+		assert_int_equal(R(exit_reason), EXIT_REASON_ENTRY_FAILURE | EXIT_ENTRY_FAIL_GUEST);
+		assert_false(machine_in_l2());
+		W(guest_rflags, RFLAGS_FIXED1 | RFLAGS_IF);
+		W(guest_interruptibility, 0);
+		assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+		assert_true(machine_in_l2());
+		assert_int_equal(machine_field(VMCS_entry_intr_info), event);
+		EXIT_NOW(.reason = EXIT_CPUID);
+		assert_int_equal(R(entry_intr_info), 0x40);
+		settle();
+		W(entry_intr_info, event);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -533,6 +559,7 @@ int main(void)
 		MACHINE_TEST_BOTH(what_l0_writes_is_pushed),
 		MACHINE_TEST_BOTH(known_msrs_exit),
 		MACHINE_TEST_BOTH(skips_have_their_consequences),
+		MACHINE_TEST_BOTH(short_interrupts_are_checked),
 		MACHINE_TEST_BOTH(fields_are_fetched_for_long_accesses),
 	};
 

@@ -44,7 +44,7 @@ def boot(build, model, options, bochs):
     folder = tempfile.mkdtemp(prefix="profile-", dir=build)
     bench = os.path.join(build, "tests", "guest", "bench.elf")
     counts = os.path.join(folder, "counts")
-    os.environ.update(SOCLE_PROFILE_MARK="%x" % address_of(bench, "bench_turn"), SOCLE_PROFILE_OUT=counts, BOCHS=bochs)
+    os.environ.update(SOCLE_PROFILE_MARK="%x" % address_of(bench + ".64", "bench_turn"), SOCLE_PROFILE_OUT=counts, BOCHS=bochs)
     try:
         iso = image.make_iso(os.path.join(folder, "image.iso"), elf=os.path.join(build, "socle.elf"), l1=bench, l1_args="cpus=1",
                              modules=[], options=options, bare=False)

@@ -243,6 +243,20 @@ static inline void vcpu_set_gpr(struct vcpu *vcpu, unsigned int n, u64 value)
  */
 void vcpu_load_vmcs(struct vcpu *vcpu, struct vmcs *vmcs);
 
+/* The same without a call, from one VMCS to another, on the ways from L2 to L1 and back. */
+static ALWAYS_INLINE void vcpu_switch_vmcs(struct vcpu *vcpu, struct vmcs *vmcs)
+{
+	const struct vmcs *left = vcpu->vmcs;
+
+	if (unlikely(!regcache_is_clean(&left->cache) || (left->steps & STEP_ABSENT))) {
+		vcpu_load_vmcs(vcpu, vmcs);
+		return;
+	}
+	vmcs_load(vmcs);
+	vcpu->vmcs = vmcs;
+	vcpu->launched = vmcs->launched;
+}
+
 /*
  * Is the guest that runs now in 64-bit mode / long mode / protected mode / v86; its CPL; PAE paging
  * (CR0.PG, CR4.PAE, !LMA).

@@ -28,8 +28,7 @@ void vmcs_clear(struct vmcs *vmcs)
 	regcache_reset(&vmcs->cache);
 }
 
-void vmcs_load(struct vmcs *vmcs)
+void vmcs_load_failed(const struct vmcs *vmcs)
 {
-	if (unlikely(!hw_vmptrld_ok(&vmcs->region.v)))
-		panic("VMPTRLD of %llx failed", (unsigned long long)vmcs->region.v);
+	panic("VMPTRLD of %llx failed", (unsigned long long)vmcs->region.v);
 }

@@ -7,6 +7,7 @@
 #ifndef VMX_VMCS_H
 #define VMX_VMCS_H
 
+#include "kernel/hw/vmx.h"
 #include "kernel/types.h"
 #include "mm/addr.h"
 #include "vmx/hw/regcache.h"
@@ -59,7 +60,13 @@ void vmcs_init(struct vmcs *vmcs, void *page, struct regcache_counters *counters
 /* VMCLEARs; current or not.  Its cache must hold nothing dirty (asserted). */
 void vmcs_clear(struct vmcs *vmcs);
 
-/* VMPTRLD, nothing else.  Only vcpu_load_vmcs() (vmx/guest/vcpu.h) and the start-up code call it. */
-void vmcs_load(struct vmcs *vmcs);
+/* VMPTRLD, nothing else.  Only vcpu_load_vmcs(), vcpu_switch_vmcs() (vmx/guest/vcpu.h) and the start-up code
+ * call it. */
+NORETURN void vmcs_load_failed(const struct vmcs *vmcs);
+static inline void vmcs_load(const struct vmcs *vmcs)
+{
+	if (unlikely(!hw_vmptrld_ok(&vmcs->region.v)))
+		vmcs_load_failed(vmcs);
+}
 
 #endif

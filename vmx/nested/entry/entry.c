@@ -171,7 +171,7 @@ static bool loads_pdptes(const struct vmcs12 *v12)
 
 void entry_switch(struct vcpu *vcpu, struct nested_vmcs *slot, bool launch)
 {
-	vcpu_load_vmcs(vcpu, &slot->vmcs02);
+	vcpu_switch_vmcs(vcpu, &slot->vmcs02);
 	vcpu->nested.in_l2 = true;
 	vcpu->guest = &l2_guest;
 	slot->launching = launch;

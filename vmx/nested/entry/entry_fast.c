@@ -35,6 +35,9 @@
 	 PLACE(preemption_timer_value) | PLACE(guest_intr_status) | PLACE(guest_pml_index) |                 \
 	 PLACE(tsc_offset))
 
+/* Of these, rows whose rules event_valid() knows. */
+#define EVENT_PLACES (PLACE(guest_rflags) | PLACE(guest_interruptibility) | PLACE(entry_intr_info))
+
 /* Of these, what nearly every entry changes. */
 #define USUAL_PLACES (PLACE(guest_rip) | PLACE(guest_rsp) | PLACE(host_rsp))
 
@@ -64,6 +67,24 @@ static inline bool rip_valid(const struct vmcs12 *v12)
 	return above == 0 || above == ~0ull >> caps12.linear_bits;
 }
 
+/*
+ * No event, or an external interrupt, and neither blocking nor another activity state: then nothing but this
+ * is asked of RFLAGS, the interruptibility and the event. False: the checks themselves must say. SDM "Checks
+ * on VM-Entry Control Fields", "Checks on Guest RIP, RFLAGS, and SSP", "Checks on Guest Non-Register State".
+ */
+static inline bool event_valid(const struct vmcs12 *v12)
+{
+	u64 event = v12->entry_intr_info;
+	bool interrupt = (event & ~(u64)INTR_INFO_VECTOR) ==
+			 (INTR_INFO_VALID | (u64)INTR_TYPE_EXTERNAL << INTR_INFO_TYPE_SHIFT);
+	u64 ones = interrupt ? RFLAGS_FIXED1 | RFLAGS_IF : RFLAGS_FIXED1;
+
+	return (interrupt || !(event & INTR_INFO_VALID)) && (v12->guest_rflags & ones) == ones &&
+	       !(v12->guest_rflags & (RFLAGS_RESERVED0 | RFLAGS_VM)) &&
+	       !(v12->guest_interruptibility & ~(u64)INTERRUPTIBILITY_NMI) &&
+	       v12->guest_activity_state == ACTIVITY_ACTIVE;
+}
+
 static NOINLINE bool hot_state_valid(struct vcpu *vcpu, const struct nested_vmcs *slot)
 {
 	struct check_env env = entry_env(vcpu, slot);
@@ -77,7 +98,8 @@ static inline bool is_valid(struct vcpu *vcpu, const struct nested_vmcs *slot)
 {
 	const struct vmcs12 *v12 = &slot->v12;
 
-	if (unlikely(slot->changed & ~UNCHECKED_PLACES))
+	if (unlikely(slot->changed & ~UNCHECKED_PLACES) &&
+	    ((slot->changed & ~(UNCHECKED_PLACES | EVENT_PLACES)) || !event_valid(v12)))
 		return hot_state_valid(vcpu, slot);
 	/* The processor's comparison with memory that L1 and L2 write. */
 	if (unlikely(v12_has_proc(v12, PROC_TPR_SHADOW) && v12->tpr_threshold))
@@ -129,6 +151,26 @@ static inline void write_state(const struct nested_vmcs *slot)
 		vmcs_write_fast(VMCS_guest_intr_status, v12->guest_intr_status);
 }
 
+/*
+ * merge_by_control() of an entry that goes the short way: "load IA32_EFER" is on, and where L1 saves what it
+ * loads, vmcs02 has it.
+ */
+static inline void write_by_control(struct vcpu *vcpu, const struct nested_vmcs *slot,
+				    const struct l1_state *l1)
+{
+	const struct vmcs12 *v12 = &slot->v12;
+	bool load_debug = v12_has_entry(v12, ENTRY_LOAD_DEBUG), load_pat = v12_has_entry(v12, ENTRY_LOAD_PAT);
+
+	if (unlikely(!known02_has_efer(slot, v12->guest_efer)))
+		vmcs_write_fast(VMCS_guest_efer, v12->guest_efer);
+	if (!load_debug || !v12_has_exit(v12, EXIT_SAVE_DEBUG)) {
+		vmcs_write_fast(VMCS_guest_dr7, load_debug ? merge_loaded_dr7(v12->guest_dr7) : l1->dr7);
+		vcpu_set_debugctl(vcpu, merge_guest_debugctl(v12, l1));
+	}
+	if (!load_pat || !v12_has_exit(v12, EXIT_SAVE_PAT))
+		vcpu_set_pat(vcpu, load_pat ? v12->guest_pat : l1->pat);
+}
+
 bool entry_fast(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1)
 {
 	struct vmcs12 *v12 = &slot->v12;
@@ -140,7 +182,7 @@ bool entry_fast(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_sta
 	/* What it knows is of the last exit. */
 	regcache_reset(&slot->vmcs02.cache);
 	write_state(slot);
-	merge_by_control(vcpu, slot, l1);
+	write_by_control(vcpu, slot, l1);
 	if (unlikely((slot->changed & ~USUAL_PLACES) | (slot->dirty & GROUPS_SINGLE))) {
 		if (known02_changed_proc(slot))
 			merge_proc_controls(vcpu, slot);

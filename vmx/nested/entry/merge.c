@@ -284,16 +284,18 @@ void merge_vmcs02(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_s
 	slot->changed = 0;
 }
 
-void merge_translation(struct vcpu *vcpu, struct nested_vmcs *slot)
+static NOINLINE void translate_anew(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
-	u64 eptp;
-	u16 vpid;
+	u64 eptp = ept02_pointer(vcpu, slot);
+	u16 vpid = vpid02_for_entry(vcpu, slot);
 
-	if (likely(slot->entered) && ept02_stands(vcpu, slot) && vpid02_stands(vcpu, slot))
-		return;
-	eptp = ept02_pointer(vcpu, slot);
-	vpid = vpid02_for_entry(vcpu, slot);
 	known02_set_eptp(slot, eptp);
 	if (tlb_uses_vpid())
 		known02_set_vpid(slot, vpid);
+}
+
+void merge_translation(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	if (unlikely(!slot->entered || !ept02_stands(vcpu, slot) || !vpid02_stands(vcpu, slot)))
+		translate_anew(vcpu, slot);
 }

@@ -34,7 +34,7 @@ static u64 guest_efer(const struct vmcs12 *v12, const struct l1_state *l1)
  * Without "load debug controls" L2 goes on with L1's IA32_DEBUGCTL. But where the entry checks BS of the
  * pending debug exceptions, it looks at the field's BTF: vmcs02, in which the field is loaded, must agree.
  */
-static u64 guest_debugctl(const struct vmcs12 *v12, const struct l1_state *l1)
+u64 merge_guest_debugctl(const struct vmcs12 *v12, const struct l1_state *l1)
 {
 	bool shadow = v12->guest_interruptibility & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS);
 
@@ -46,17 +46,11 @@ static u64 guest_debugctl(const struct vmcs12 *v12, const struct l1_state *l1)
 	return (l1->debugctl & ~DEBUGCTL_BTF) | (v12->guest_debugctl & DEBUGCTL_BTF);
 }
 
-/* SDM, the same chapter: "bit 12 and bits 15:14 are always 0 and bit 10 is always 1". */
-static u64 loaded_dr7(u64 field)
-{
-	return (field & ~DR7_RESERVED0) | DR7_FIXED1;
-}
-
 /*
  * What an entry control loads or leaves alone. Where an exit control saves it as well, vmcs02 still holds
  * what v12 says, and nothing is written.
  */
-void merge_by_control(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1)
+static void merge_by_control(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1)
 {
 	const struct vmcs12 *v12 = &slot->v12;
 	bool known = slot->same_in_02 && !(slot->dirty & (GROUP_RARE | GROUP_WORD));
@@ -66,8 +60,9 @@ void merge_by_control(struct vcpu *vcpu, struct nested_vmcs *slot, const struct 
 		vcpu_set_reg(vcpu, REG_EFER, efer);
 	if (!known || !v12_has_entry(v12, ENTRY_LOAD_DEBUG) || !v12_has_exit(v12, EXIT_SAVE_DEBUG)) {
 		vcpu_set_reg(vcpu, REG_DR7,
-			     v12_has_entry(v12, ENTRY_LOAD_DEBUG) ? loaded_dr7(v12->guest_dr7) : l1->dr7);
-		vcpu_set_debugctl(vcpu, guest_debugctl(v12, l1));
+			     v12_has_entry(v12, ENTRY_LOAD_DEBUG) ? merge_loaded_dr7(v12->guest_dr7)
+								  : l1->dr7);
+		vcpu_set_debugctl(vcpu, merge_guest_debugctl(v12, l1));
 	}
 	if (!known || !v12_has_entry(v12, ENTRY_LOAD_PAT) || !v12_has_exit(v12, EXIT_SAVE_PAT))
 		vcpu_set_pat(vcpu, v12_has_entry(v12, ENTRY_LOAD_PAT) ? v12->guest_pat : l1->pat);

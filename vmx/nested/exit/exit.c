@@ -109,8 +109,9 @@ enum outcome nested_exit(struct vcpu *vcpu)
 {
 	enum outcome outcome;
 
-	/* Most exits are plain ones that L1 wants. */
-	if (likely(nested_exit_is_plain(vcpu) && nested_l1_wants(vcpu)) && likely(nested_exit_is_plain(vcpu)))
+	/* Most exits: L1 wants it, and there is nothing else to it. */
+	if (likely(nested_exit_is_plain(vcpu) && nested_l1_wants(vcpu)) &&
+	    likely(nested_state_is_unread(vcpu)))
 		return nested_reflect_plainly(vcpu);
 	outcome = exit_decide(vcpu);
 

@@ -199,19 +199,24 @@ bool nested_l1_asked(struct vcpu *vcpu)
 }
 
 /*
- * Does L1 want the exit in hand? An exit for which L0 has no handler is L1's whatever the predicate says. So
- * is one about which the processor asked nothing but L1's own pages: another CPU may have changed a bitmap
- * since, but nobody else can have wanted the exit.
+ * What L0 has no handler for is L1's whatever the predicate says, and so is what only L1's own pages were
+ * asked for: nobody else can have wanted it (another CPU may have changed a bitmap).
  */
-bool nested_l1_wants(struct vcpu *vcpu)
+static NOINLINE bool is_l1s_all_the_same(struct vcpu *vcpu, u32 reason)
 {
-	u32 reason = vcpu->exit_reason & 0xffff;
-
-	if (reason >= EXIT_REASON_COUNT || !rows[reason].wants)
-		return true;
-	if (nested_l1_asked(vcpu) || rows[reason].handler == exit_unexpected)
+	if (rows[reason].handler == exit_unexpected)
 		return true;
 	if (reason == EXIT_PREEMPTION_TIMER)
 		return !vcpu->wish.timer_ticks;
 	return reason == EXIT_IO && io_bitmaps_are_l1s(vcpu);
+}
+
+/* Does L1 want the exit in hand? */
+bool nested_l1_wants(struct vcpu *vcpu)
+{
+	u32 reason = vcpu->exit_reason & 0xffff;
+
+	if (unlikely(reason >= EXIT_REASON_COUNT || !rows[reason].wants))
+		return true;
+	return likely(rows[reason].wants(vcpu)) || is_l1s_all_the_same(vcpu, reason);
 }

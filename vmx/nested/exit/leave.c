@@ -58,7 +58,7 @@ void nested_leave_l2(struct vcpu *vcpu)
 	vcpu->nested.in_l2 = false;
 	vcpu->guest = &l1_guest;
 	shadow_push(vcpu, vcpu->nested.current);
-	vcpu_load_vmcs(vcpu, &vcpu->vmcs01);
+	vcpu_switch_vmcs(vcpu, &vcpu->vmcs01);
 }
 
 COLD void nested_cancel_entry(struct vcpu *vcpu)

@@ -272,13 +272,16 @@ enum outcome nested_reflect(struct vcpu *vcpu, const struct exit_record *record)
 	return reflect(vcpu, record);
 }
 
+bool nested_state_is_unread(const struct vcpu *vcpu)
+{
+	return !regcache_has_any(&vcpu->vmcs->cache, SAVED_REGS);
+}
+
 bool nested_exit_is_plain(const struct vcpu *vcpu)
 {
-	const struct vmcs *vmcs02 = vcpu->vmcs;
-
-	return vcpu->exit_reason < EXIT_REASON_COUNT && (exit_facts_table[vcpu->exit_reason] & FACT_INSN) &&
-	       !(vcpu->attention | (vmcs02->state ^ VMCS_LAUNCHED) |
-		 regcache_has_any(&vmcs02->cache, SAVED_REGS));
+	return likely(vcpu->exit_reason < EXIT_REASON_COUNT) &&
+	       (exit_facts_table[vcpu->exit_reason] & FACT_INSN) &&
+	       !(vcpu->attention | (vcpu->vmcs->state ^ VMCS_LAUNCHED)) && nested_state_is_unread(vcpu);
 }
 
 enum outcome nested_reflect_plainly(struct vcpu *vcpu)

@@ -16,6 +16,7 @@ enum outcome nested_reflect(struct vcpu *vcpu, const struct exit_record *record)
  * has read or written what an exit saves.
  */
 bool nested_exit_is_plain(const struct vcpu *vcpu);
+bool nested_state_is_unread(const struct vcpu *vcpu); /* the last of these alone */
 enum outcome nested_reflect_plainly(struct vcpu *vcpu);
 /* The same for a VM entry that fails after the control and host checks (reasons 33, 34 with bit 31): guest
  * state is not saved. vmcs01 or vmcs02 may be loaded.  */
