@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The loop: requests, events, registers in, entry; registers forgotten, exit
- * counted and handled, RIP moved. The one place where exits pass and where a
- * VM entry of L0's own can fail. What a handler does is its own file's.
+ * The loop: registers in, entry; registers forgotten, exit counted and
+ * handled, RIP moved. The one place where exits pass. What a handler does is
+ * its own file's, what comes before an unusual entry before_entry.c's.
  * SDM: "VM Entries", "VM Exits".
  */
 #include "vmx/run.h"
@@ -13,10 +13,8 @@
 #include "kernel/hw/count.h"
 #include "kernel/hw/cpu.h"
 #include "kernel/log.h"
-#include "kernel/msr.h"
 #include "kernel/panic.h"
 #include "kernel/percpu.h"
-#include "kernel/trap.h"
 #include "kernel/x86.h"
 #include "vmx/hw/entry.h"
 #include "vmx/hw/exits.h"
@@ -24,20 +22,14 @@
 #include "vmx/guest/exit_trace.h"
 #include "vmx/inject.h"
 #include "vmx/l1/late.h"
-#include "vmx/hw/tlb.h"
 #include "vmx/guest/outcome.h"
 #include "vmx/guest/vcpu.h"
-#include "vmx/nested/ept/ept02.h"
 #include "vmx/nested/exit/event.h"
 #include "vmx/nested/exit/exit.h"
-#include "vmx/nested/exit/reflect.h"
-#include "vmx/nested/insn/insn.h"
-#include "vmx/nested/vmcs12/vmcs12.h"
-#include "vmx/l1/exit_msr.h"
+#include "vmx/before_entry.h"
 #include "vmx/crash.h"
 #include "vmx/exit.h"
 #include "vmx/wish.h"
-#include "vmx/monitor/monitor.h"
 #include "vmx/monitor/step.h"
 
 /* `level`: 1 or 2, whose exit it is; `row`: its exit_row(). */
@@ -57,133 +49,6 @@ static inline void trace(struct vcpu *vcpu, const struct vmcs *vmcs, u32 row, u3
 static inline void trace_subject(struct vcpu *vcpu)
 {
 	vcpu_trace(vcpu, 0)->subject = vcpu_reg(vcpu, REG_EXIT_QUALIFICATION);
-}
-
-static COLD void handle_requests(struct vcpu *vcpu)
-{
-	u64 request;
-
-	/* It asks all CPUs, and so this one, to forget what they hold. */
-	if (READ_ONCE(vcpu->request) & REQUEST_MTRRS_CHANGED)
-		msr_apply_mtrrs(vcpu);
-	request = __atomic_exchange_n(&vcpu->request, 0, __ATOMIC_ACQ_REL);
-	if (request & REQUEST_EPT01_CHANGED) {
-		tlb_flush_ept_all();
-		nested_ept01_changed(vcpu);
-	}
-	if (request & REQUEST_STOP)
-		cpu_halt_forever();
-	if (request & REQUEST_NMI)
-		vcpu->nmi_pending = true;
-	if (request & REQUEST_MACHINE_CHECK)
-		vcpu->machine_check_pending = true;
-	if (request & REQUEST_MONITOR_NMI)
-		monitor_take_nmi(vcpu);
-	if (request & (REQUEST_MONITOR | REQUEST_MONITOR_NMI)) {
-		step_look(vcpu);
-		monitor_attend(vcpu);
-		step_prepare(vcpu);
-	}
-}
-
-/* The vCPU must not be entered without having seen it. */
-static void request_before_entry(struct vcpu *vcpu, u64 request, struct trap_frame *frame)
-{
-	__atomic_fetch_or(&vcpu->request, request, __ATOMIC_RELEASE);
-	if (frame->rip >= (u64)vmx_entry_begin && frame->rip < (u64)vmx_entry_end)
-		frame->rip = (u64)vmx_entry_restart;
-}
-
-/* An NMI in L0: it is L1's, or the monitor's. */
-static void nmi_hook(struct trap_frame *frame)
-{
-	struct vcpu *vcpu = percpu_this()->vcpu;
-
-	if (vcpu)
-		request_before_entry(vcpu, vcpu->wish.nmi ? REQUEST_MONITOR_NMI : REQUEST_NMI, frame);
-}
-
-/*
- * A machine check in L0: the banks are L1's, and so is it, if the processor can go on and L0 did not cause
- * it. One that is broadcast finds parked CPUs too, which are nobody's: they clear IA32_MCG_STATUS.MCIP, for a
- * second one would reset the machine. SDM: "Machine-Check Architecture", "Guidelines for Writing
- * Machine-Check Software".
- */
-static bool machine_check_hook(struct trap_frame *frame)
-{
-	struct vcpu *vcpu = percpu_this()->vcpu;
-
-	if (!late_machine_check_is_l1s())
-		return false;
-	if (vcpu)
-		request_before_entry(vcpu, REQUEST_MACHINE_CHECK, frame);
-	else
-		wrmsr(MSR_IA32_MCG_STATUS, 0);
-	return true;
-}
-
-static NORETURN void entry_failed(struct vcpu *vcpu, enum enter_result result)
-{
-	const char *level = vcpu->nested.in_l2 ? "L2" : "L1";
-
-	if (result == ENTER_FAIL_INVALID)
-		panic("VM entry of %s: no current VMCS", level);
-	panic("VM entry of %s: VM-instruction error %llu", level,
-	      (unsigned long long)vmcs_read(VMCS_vm_instruction_error));
-}
-
-/*
- * What L1 asked for passed our checks but not the processor's: L1's VMLAUNCH or VMRESUME fails as it
- * would there.
- */
-static COLD void entry_of_l2_failed(struct vcpu *vcpu)
-{
-	enum outcome outcome = nested_hardware_vmfail(vcpu, (u32)vmcs_read(VMCS_vm_instruction_error));
-
-	if (outcome != OUTCOME_RESUME && insn_finish(vcpu, outcome) == OUTCOME_SKIP)
-		event_skip_instruction(vcpu);
-}
-
-/*
- * Before an entry for which something waits (vcpu->attention, vmcs->state). Events wait in vcpu->pending
- * until an entry has delivered them or an exit of their delivery gives them back.
- */
-static void prepare_unusual(struct vcpu *vcpu)
-{
-	struct vmcs *vmcs;
-
-	vcpu->entered_unusually = true;
-	if (unlikely(vcpu->machine_check_pending))
-		run_carry_out(vcpu, inject_machine_check(vcpu));
-	/* L1's exit by the NMI, or L2's own: looked at again until it has gone one way or the other. */
-	if (unlikely(vcpu->nmi_pending) && vcpu->nested.in_l2)
-		run_carry_out(vcpu, nested_held_nmi(vcpu));
-	vmcs = vcpu->vmcs;
-	if (vcpu->nmi_pending | vcpu->pending_valid | vmcs->injecting | vmcs->nmi_window)
-		inject_commit(vcpu);
-	if (vcpu->before_entry & BEFORE_ENTRY_TRACE)
-		exit_trace_entry(vcpu);
-}
-
-/* Likewise, and of each VMCS with `flushes`, which alone is nothing unusual. */
-static NOINLINE void prepare_more(struct vcpu *vcpu)
-{
-	if (unlikely(vcpu->attention | (vcpu->vmcs->state ^ VMCS_LAUNCHED)))
-		prepare_unusual(vcpu);
-	regcache_flush(&vcpu->vmcs->cache);
-	/* Last: what L0 does behind it is in the buffers again. */
-	if (vcpu->vmcs->flushes)
-		verw(GDT_DATA);
-}
-
-static COLD void not_entered(struct vcpu *vcpu, enum enter_result result)
-{
-	if (result == ENTER_REQUEST)
-		handle_requests(vcpu);
-	else if (result == ENTER_FAIL_VALID && vcpu->nested.in_l2)
-		entry_of_l2_failed(vcpu);
-	else
-		entry_failed(vcpu, result);
 }
 
 /*
@@ -207,7 +72,7 @@ static COLD bool exited_strangely(struct vcpu *vcpu)
 static inline void prepare(struct vcpu *vcpu)
 {
 	if (unlikely(vcpu->attention | (vcpu->vmcs->before ^ VMCS_LAUNCHED)))
-		prepare_more(vcpu);
+		run_prepare_more(vcpu);
 	regcache_flush(&vcpu->vmcs->cache);
 	HW_COUNT(ENTRY);
 }
@@ -222,7 +87,7 @@ static inline bool exited(struct vcpu *vcpu, enum enter_result result, u32 *row)
 	u32 reason;
 
 	if (unlikely(result != ENTER_EXITED)) {
-		not_entered(vcpu, result);
+		run_not_entered(vcpu, result);
 		return false;
 	}
 	regcache_reset_to(&vmcs->cache, REG_RIP, vmcs_read_fast(VMCS_guest_rip));
@@ -419,8 +284,7 @@ static NOINLINE void skip_instruction_of_l2(struct vcpu *vcpu)
 
 void vcpu_run(struct vcpu *vcpu)
 {
-	trap_set_nmi_hook(nmi_hook);
-	trap_set_machine_check_hook(machine_check_hook);
+	run_set_hooks();
 	panic_set_dump(panic_dump);
 	for (;;) {
 		enum enter_result result;

@@ -56,7 +56,7 @@ MUTANTS = [
            "ept12: no_table_covers_it"),
     Mutant("stop-out-is-in", "vmx/crash.c", [("value & BIT(3) ? \"IN\" : \"OUT\"", "value & BIT(4) ? \"IN\" : \"OUT\"")],
            "stop: a_triple_fault_stops_with_the_last_exits"),
-    Mutant("stop-says-no-error", RUN,
+    Mutant("stop-says-no-error", "vmx/before_entry.c",
            [("error %llu\", level,\n\t      (unsigned long long)vmcs_read(",
              "error %llu\", level,\n\t      (unsigned long long)(")],
            "stop: an_entry_that_fails_is_a_panic"),

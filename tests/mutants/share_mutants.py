@@ -67,7 +67,7 @@ MUTANTS = [
            [("if (used + 1 + length > COLUMNS) {", "if (0) {")], "monitor: tab_completes"),
     Mutant("nmi-of-the-monitor-is-l1s", "vmx/guest/event.c", [("\tif (likely(!vcpu->wish.nmi))\n", "\tif (1)\n")],
            "monitor: an_nmi_stops_the_machine"),
-    Mutant("nmi-of-the-monitor-in-l0-is-l1s", "vmx/run.c",
+    Mutant("nmi-of-the-monitor-in-l0-is-l1s", "vmx/before_entry.c",
            [("vcpu->wish.nmi ? REQUEST_MONITOR_NMI : REQUEST_NMI, frame", "REQUEST_NMI, frame")],
            "monitor: an_nmi_stops_the_machine"),
     Mutant("vmcs-broken-unmarked", "vmx/monitor/show_cpu.c", [("\t\tif (failure->field != field)\n", "\t\tif (1)\n")],
