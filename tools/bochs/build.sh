@@ -13,8 +13,11 @@ options="--enable-smp --enable-cpu-level=6 --enable-x86-64 --enable-vmx=2 --enab
 	--enable-protection-keys --enable-memtype --enable-pci --enable-perfmon --enable-monitor-mwait
 	--enable-all-optimizations --enable-alignment-check --with-nogui --disable-docbook --disable-debugger
 	--disable-show-ips"
+# PROFILE=1: an emulator, apart from the usual one, that counts what L0 executes (tools/profile/profile.py)
+counting=$here/../profile/instrument
+[ -z "${PROFILE:-}" ] || options="$options --enable-instrumentation=instrument/socle"
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/socle
-key=$({ cat "$here/edits.py"; echo $options; } | sha256sum | cut -c 1-12)
+key=$({ cat "$here/edits.py" ${PROFILE:+"$counting"/*}; echo $options; } | sha256sum | cut -c 1-12)
 home=$cache/bochs-3.0-$key
 objects=470	# about so many compiler runs, for the progress line
 
@@ -72,6 +75,10 @@ build() {
 		fetch_source "$work" || return 1
 		tar -C "$work" -xf "$work"/bochs_3.0*.orig.tar.* || return 1
 		"$python" "$here/edits.py" "$work/bochs-3.0" >&2 || return 1
+		if [ -n "${PROFILE:-}" ]; then
+			cp -r "$counting" "$work/bochs-3.0/instrument/socle"
+			cp "$work/bochs-3.0/instrument/stubs/Makefile.in" "$work/bochs-3.0/instrument/socle"
+		fi
 		say "configuring (log: $log)"
 		# shellcheck disable=SC2086
 		(cd "$work/bochs-3.0" && ./configure $options) >"$log" 2>&1 || return 1
@@ -122,5 +129,5 @@ if [ ! -x "$home/bochs" ]; then
 		}
 	fi
 fi
-[ "$(readlink "$cache/bochs" 2>/dev/null)" = "$home" ] || ln -sfn "$home" "$cache/bochs"
+[ -n "${PROFILE:-}" ] || [ "$(readlink "$cache/bochs" 2>/dev/null)" = "$home" ] || ln -sfn "$home" "$cache/bochs"
 echo "$home/bochs"

@@ -46,8 +46,8 @@ def boot(build, model, options, bochs):
     counts = os.path.join(folder, "counts")
     os.environ.update(SOCLE_PROFILE_MARK="%x" % address_of(bench + ".64", "bench_turn"), SOCLE_PROFILE_OUT=counts, BOCHS=bochs)
     try:
-        iso = image.make_iso(os.path.join(folder, "image.iso"), elf=os.path.join(build, "socle.elf"), l1=bench, l1_args="cpus=1",
-                             modules=[], options=options, bare=False)
+        iso = image.make_iso(os.path.join(folder, "image.iso"), elf=os.path.join(build, "socle.elf"), l1=bench,
+                             l1_args="cpus=1", modules=[], options=options, bare=False)
         result = machine.run_image(iso, machine="bochs", folder=folder, model=model, cpus=1, mem=512, firmware="bios",
                                    timeout=600)
         with open(counts, encoding="ascii") as file:
