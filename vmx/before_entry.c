@@ -12,6 +12,7 @@
 #include "kernel/percpu.h"
 #include "kernel/trap.h"
 #include "kernel/x86.h"
+#include "vmx/carry_out.h"
 #include "vmx/guest/event.h"
 #include "vmx/guest/exit_trace.h"
 #include "vmx/guest/outcome.h"
@@ -27,7 +28,6 @@
 #include "vmx/nested/exit/event.h"
 #include "vmx/nested/exit/reflect.h"
 #include "vmx/nested/insn/insn.h"
-#include "vmx/run.h"
 
 static COLD void handle_requests(struct vcpu *vcpu)
 {

@@ -7,27 +7,21 @@
  */
 #include "vmx/run.h"
 
-#include "drivers/apic.h"
-#include "drivers/reset.h"
-#include "kernel/cmdline.h"
 #include "kernel/hw/count.h"
 #include "kernel/hw/cpu.h"
-#include "kernel/log.h"
 #include "kernel/panic.h"
-#include "kernel/percpu.h"
 #include "kernel/x86.h"
 #include "vmx/hw/entry.h"
 #include "vmx/hw/exits.h"
 #include "vmx/guest/event.h"
 #include "vmx/guest/exit_trace.h"
-#include "vmx/inject.h"
 #include "vmx/l1/late.h"
 #include "vmx/guest/outcome.h"
 #include "vmx/guest/vcpu.h"
 #include "vmx/nested/exit/event.h"
 #include "vmx/nested/exit/exit.h"
 #include "vmx/before_entry.h"
-#include "vmx/crash.h"
+#include "vmx/carry_out.h"
 #include "vmx/exit.h"
 #include "vmx/wish.h"
 #include "vmx/monitor/step.h"
@@ -99,57 +93,6 @@ static inline bool exited(struct vcpu *vcpu, enum enter_result result, u32 *row)
 		return exited_strangely(vcpu);
 	}
 	return true;
-}
-
-/* The other CPUs stop before their next entry; the NMI makes them exit now. */
-static void stop_others(void)
-{
-	const struct percpu *self = percpu_this();
-
-	for (u32 i = 0; i < percpu_count(); i++) {
-		const struct percpu *cpu = percpu_get(i);
-
-		if (cpu == self || !cpu->vcpu)
-			continue;
-		__atomic_fetch_or(&cpu->vcpu->request, REQUEST_STOP, __ATOMIC_RELEASE);
-		apic_send_nmi(cpu->apic_id);
-	}
-}
-
-/* As boards do after a shutdown, but so much later that the reason can be read. */
-static NORETURN void stop(void)
-{
-	crash_report();
-	stop_others();
-	if (options.stop_resets) {
-		log_error("stopped; the machine is reset in %u seconds (on-stop=halt leaves it as it is)",
-			  options.stop_seconds);
-		for (u32 i = 0; i < options.stop_seconds; i++)
-			apic_delay(1000000);
-		reset_machine();
-	}
-	log_error("halted");
-	cpu_halt_forever();
-}
-
-static void panic_dump(void)
-{
-	stop_others();
-	crash_report();
-	crash_stack();
-}
-
-enum outcome run_carry_out(struct vcpu *vcpu, enum outcome outcome)
-{
-	for (;;) {
-		switch (outcome) {
-		case OUTCOME_STOP: stop();
-		case OUTCOME_FAULT: outcome = inject_fault(vcpu); break;
-		case OUTCOME_REFLECT:
-		case OUTCOME_ENTRY_FAILURE: outcome = nested_end_l2(vcpu, outcome); break;
-		default: return outcome;
-		}
-	}
 }
 
 /* Who wants to see the exit before it is handled. It is the newest in the trace. */
@@ -285,7 +228,7 @@ static NOINLINE void skip_instruction_of_l2(struct vcpu *vcpu)
 void vcpu_run(struct vcpu *vcpu)
 {
 	run_set_hooks();
-	panic_set_dump(panic_dump);
+	panic_set_dump(run_panic_dump);
 	for (;;) {
 		enum enter_result result;
 		const struct vmcs *vmcs;

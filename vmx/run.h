@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The run loop: where exits pass, and where outcomes are carried out.
+ * The run loop: where exits pass.
  */
 #ifndef VMX_RUN_H
 #define VMX_RUN_H
@@ -9,11 +9,5 @@
 
 /* Runs the vCPU of this CPU for ever. */
 NORETURN void vcpu_run(struct vcpu *vcpu);
-
-/*
- * Carries out what an emulation came to, as far as that is an event or the end of L2.  What is left: an
- * outcome up to OUTCOME_AGAIN, for who knows whether an instruction is over.  This CPU's guest.
- */
-enum outcome run_carry_out(struct vcpu *vcpu, enum outcome outcome);
 
 #endif

@@ -43,6 +43,7 @@ CIRCLES = {
 # between the two is data of struct guest. A file, or a header with its .c: why.
 ASKS_WHO_RUNS = {
     "vmx/run": "the run loop",
+    "vmx/before_entry": "the run loop, where an entry is not the usual one",
     "vmx/inject": "the run loop's own: events into L1, or by L1's controls into L2",
     "vmx/nested/state": "where it is written down",
     "vmx/nested/entry/entry": "the switch to L2",

@@ -65,7 +65,7 @@ LOADED = [
     Mutant("cr0-shadow-of-the-raw-field", "vmx/nested/entry/merge.c",
            [("\tu64 cr0 = (cr_loaded_cr0(v12->guest_cr0) & ~mask0)", "\tu64 cr0 = (v12->guest_cr0 & ~mask0)")],
            None, "exits: cr0_reserved", "intercept=cr"),
-    Mutant("dr7-loaded-raw", "vmx/nested/entry/merge.h",
+    Mutant("dr7-loaded-raw", "vmx/nested/entry/merge_state.c",
            [("\treturn (field & ~DR7_RESERVED0) | DR7_FIXED1;", "\treturn field;")],
            "entry: fields_that_are_not_loaded", "exits: odd_fields_held"),
 ]

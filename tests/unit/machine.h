@@ -42,6 +42,7 @@
 #include "vmx/nested/nested.h"
 #include "vmx/guest/vcpu.h"
 #include "vmx/create.h"
+#include "vmx/carry_out.h"
 #include "vmx/run.h"
 
 /* Where things are in L1's memory. */

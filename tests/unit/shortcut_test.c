@@ -290,8 +290,8 @@ static void what_is_not_saved_is_loaded_anew(void **state UNUSED)
 {
 	start();
 	W(pin_controls, R(pin_controls) | PIN_PREEMPTION_TIMER);
-	W(exit_controls,
-	  R(exit_controls) & ~(u64)(EXIT_SAVE_PREEMPTION_TIMER | EXIT_SAVE_DEBUG | EXIT_SAVE_PAT));
+	W(exit_controls, R(exit_controls) & ~(u64)(EXIT_SAVE_PREEMPTION_TIMER | EXIT_SAVE_DEBUG |
+						   EXIT_SAVE_PAT | EXIT_SAVE_EFER));
 	W(entry_controls, R(entry_controls) | ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT);
 	W(preemption_timer_value, 1000);
 	W(guest_dr7, 0x401);
@@ -302,6 +302,8 @@ static void what_is_not_saved_is_loaded_anew(void **state UNUSED)
 		assert_int_equal(machine_field(VMCS_preemption_timer_value), 1000);
 		assert_int_equal(machine_field(VMCS_guest_dr7), 0x401);
 		assert_int_equal(machine_field(VMCS_guest_pat), 0x0007040600070406);
+		assert_int_equal(machine_field(VMCS_guest_efer), EFER_LMA | EFER_LME);
+		machine_set_field(VMCS_guest_efer, EFER_LMA | EFER_LME | EFER_NXE);
 		machine_set_field(VMCS_preemption_timer_value, 5);
 		machine_set_field(VMCS_guest_dr7, 0x400);
 		machine_set_field(VMCS_guest_pat, 0x0606060606060606);

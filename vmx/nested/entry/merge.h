@@ -25,12 +25,7 @@ void merge_single_groups(struct vcpu *vcpu, struct nested_vmcs *slot, u32 dirty)
 void merge_registers(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1);
 void merge_pdptes(struct vcpu *vcpu, struct nested_vmcs *slot);
 u64 merge_guest_debugctl(const struct vmcs12 *v12, const struct l1_state *l1);
-/* SDM "Loading Guest Control Registers, Debug Registers, and MSRs": "bit 12 and bits 15:14 are always 0 and
- * bit 10 is always 1". */
-static inline u64 merge_loaded_dr7(u64 field)
-{
-	return (field & ~DR7_RESERVED0) | DR7_FIXED1;
-}
+u64 merge_loaded_dr7(u64 field);
 void merge_injection(struct vcpu *vcpu, const struct vmcs12 *v12);
 
 /* #PF interception as one value: exit iff ((PFEC & mask) == match) == eb. */

@@ -46,6 +46,12 @@ u64 merge_guest_debugctl(const struct vmcs12 *v12, const struct l1_state *l1)
 	return (l1->debugctl & ~DEBUGCTL_BTF) | (v12->guest_debugctl & DEBUGCTL_BTF);
 }
 
+/* SDM, the same chapter: "bit 12 and bits 15:14 are always 0 and bit 10 is always 1". */
+u64 merge_loaded_dr7(u64 field)
+{
+	return (field & ~DR7_RESERVED0) | DR7_FIXED1;
+}
+
 /*
  * What an entry control loads or leaves alone. Where an exit control saves it as well, vmcs02 still holds
  * what v12 says, and nothing is written.

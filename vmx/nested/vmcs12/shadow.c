@@ -35,16 +35,6 @@ static bool has_info;
 static u64 places; /* the rows that are shadowed here: PLACE()s */
 static u8 *vmread_bitmap;
 
-/* By place. */
-static const u8 place_row[] = {
-#define ROW_NO(name)
-#define ROW_RO(name) V12_##name,
-#define ROW_RW(name) V12_##name,
-#define F(encoding, name, flow, shadow, group) ROW_##shadow(name)
-#include "vmx/hw/vmcs_fields.def"
-#undef F
-};
-
 static bool is_shadowed(unsigned int row)
 {
 	const struct vmcs12_field *f = &vmcs12_fields[row];
@@ -82,7 +72,7 @@ void shadow_init(void)
 	if (!usable)
 		return;
 	for (unsigned int place = 0; place < VMCS12_SHADOWED_COUNT; place++)
-		if (is_shadowed(place_row[place]))
+		if (is_shadowed(vmcs12_place_row[place]))
 			places |= BIT(place);
 	vmread_bitmap = page_alloc();
 	memset(vmread_bitmap, 0xff, PAGE_SIZE);
@@ -95,11 +85,6 @@ void shadow_init_cpu(struct vcpu *vcpu)
 {
 	if (usable)
 		vcpu->nested.use.vmwrite_bitmap = page_alloc();
-}
-
-unsigned int shadow_row_of(unsigned int place)
-{
-	return place_row[place];
 }
 
 void shadow_init_slot(struct vcpu *vcpu, struct nested_vmcs *slot)
@@ -260,7 +245,7 @@ void shadow_push(struct vcpu *vcpu, struct nested_vmcs *slot)
 		return;
 	vcpu_switch_vmcs(vcpu, &slot->shadow);
 	for (; mask; mask &= mask - 1) {
-		unsigned int row = place_row[__builtin_ctzll(mask)];
+		unsigned int row = vmcs12_place_row[__builtin_ctzll(mask)];
 
 		vmcs_write_fast(vmcs12_fields[row].encoding, *vmcs12_slot(&slot->v12, row));
 	}
@@ -269,7 +254,7 @@ void shadow_push(struct vcpu *vcpu, struct nested_vmcs *slot)
 bool shadow_must_hold(const struct vcpu *vcpu, const struct nested_vmcs *slot, unsigned int row)
 {
 	for (unsigned int place = 0; place < VMCS12_SHADOWED_COUNT; place++) {
-		if (place_row[place] != row || !(places & BIT(place)))
+		if (vmcs12_place_row[place] != row || !(places & BIT(place)))
 			continue;
 		if (vmcs12_fields[row].shadow == SHADOW_RO)
 			return true;
@@ -282,7 +267,7 @@ bool shadow_must_hold(const struct vcpu *vcpu, const struct nested_vmcs *slot, u
 void shadow_written(struct nested_vmcs *slot, unsigned int row)
 {
 	for (unsigned int place = 0; place < VMCS12_SHADOWED_COUNT; place++)
-		if (place_row[place] == row)
+		if (vmcs12_place_row[place] == row)
 			slot->to_push |= BIT(place);
 	slot->changed |= slot->to_push;
 }

@@ -35,8 +35,6 @@ void shadow_push(struct vcpu *vcpu, struct nested_vmcs *slot);
  * it there unseen.
  */
 bool shadow_must_hold(const struct vcpu *vcpu, const struct nested_vmcs *slot, unsigned int row);
-/* The row of a PLACE(), by number. */
-unsigned int shadow_row_of(unsigned int place);
 /* Notes that L1 has written a shadowed row by a VMWRITE that exited. */
 void shadow_written(struct nested_vmcs *slot, unsigned int row);
 

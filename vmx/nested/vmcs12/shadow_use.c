@@ -13,7 +13,6 @@
 #include "vmx/nested/vmcs12/shadow_use.h"
 
 #include "kernel/string.h"
-#include "vmx/nested/vmcs12/shadow.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
 
 #define SELDOM_PLACES PLACE(tsc_offset)
@@ -30,8 +29,7 @@ static void set_open(struct vcpu *vcpu, u64 places, bool open)
 	vcpu->nested.use.open = open ? vcpu->nested.use.open | places : vcpu->nested.use.open & ~places;
 	for (; places; places &= places - 1)
 		shadow_set_exit(vcpu->nested.use.vmwrite_bitmap,
-				vmcs12_fields[shadow_row_of((unsigned int)__builtin_ctzll(places))].encoding,
-				!open);
+				vmcs12_fields[vmcs12_place_row[__builtin_ctzll(places)]].encoding, !open);
 }
 
 void shadow_use_begin(struct vcpu *vcpu, u64 places)
@@ -39,7 +37,7 @@ void shadow_use_begin(struct vcpu *vcpu, u64 places)
 	u64 writable = 0;
 
 	for (unsigned int place = 0; place < VMCS12_SHADOWED_COUNT; place++)
-		if (vmcs12_fields[shadow_row_of(place)].shadow == SHADOW_RW)
+		if (vmcs12_fields[vmcs12_place_row[place]].shadow == SHADOW_RW)
 			writable |= BIT(place);
 	memset(vcpu->nested.use.vmwrite_bitmap, 0xff, PAGE_SIZE);
 	vcpu->nested.use.open = vcpu->nested.use.seen = vcpu->nested.use.asked = 0;
@@ -54,7 +52,7 @@ void shadow_use_written(struct vcpu *vcpu, unsigned int row)
 	if (!vcpu->nested.use.vmwrite_bitmap)
 		return;
 	for (unsigned int i = 0; i < VMCS12_SHADOWED_COUNT; i++)
-		if (shadow_row_of(i) == row)
+		if (vmcs12_place_row[i] == row)
 			place = BIT(i);
 	if (!(place & SELDOM_PLACES) || (vcpu->nested.use.asked & place))
 		set_open(vcpu, place, true);

@@ -134,6 +134,15 @@ void vmcs12_normalize(struct vmcs12 *v12)
 	}
 }
 
+const u8 vmcs12_place_row[VMCS12_SHADOWED_COUNT] = {
+#define ROW_NO(name)
+#define ROW_RO(name) V12_##name,
+#define ROW_RW(name) V12_##name,
+#define F(encoding, name, flow, shadow, group) ROW_##shadow(name)
+#include "vmx/hw/vmcs_fields.def"
+#undef F
+};
+
 const u8 vmcs12_row_reg[VMCS12_FIELD_COUNT] = {
 #define R(name, field) [V12_##field] = REG_##name + 1,
 #include "vmx/hw/regcache.def"

@@ -53,6 +53,7 @@ enum vmcs12_place {
 };
 static_assert(VMCS12_SHADOWED_COUNT <= 64, "a mask of rows is one word");
 #define PLACE(name) BIT(S_##name)
+extern const u8 vmcs12_place_row[VMCS12_SHADOWED_COUNT]; /* the row of each */
 #define PLACES_ALL (~0ull)
 
 /* What a write by L1 makes stale; a mask of these is kept for each vmcs12. */
