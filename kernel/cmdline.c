@@ -8,6 +8,7 @@
 #include "kernel/cmdline_internal.h"
 #include "kernel/print.h"
 #include "kernel/string.h"
+#include "kernel/x86.h"
 
 struct options options;
 
@@ -188,6 +189,10 @@ static bool parse_intercept(const char *value, void *where)
 		{ "cr", INTERCEPT_CR },
 		{ "cr3", INTERCEPT_CR3 },
 		{ "pf", INTERCEPT_PF },
+		{ "db", INTERCEPT_EXCEPTION(VEC_DB) },
+		{ "bp", INTERCEPT_EXCEPTION(VEC_BP) },
+		{ "ud", INTERCEPT_EXCEPTION(VEC_UD) },
+		{ "gp", INTERCEPT_EXCEPTION(VEC_GP) },
 	};
 	u64 *bits = where;
 

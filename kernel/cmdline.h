@@ -14,6 +14,7 @@
 #define INTERCEPT_CR BIT(0)
 #define INTERCEPT_PF BIT(1)
 #define INTERCEPT_CR3 BIT(2)
+#define INTERCEPT_EXCEPTION(vector) BIT(32 + (vector))
 
 enum console_serial {
 	SERIAL_NONE,

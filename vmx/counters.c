@@ -24,7 +24,7 @@
 #include "vmx/l1/exit_cpu.h"
 #include "vmx/exit.h"
 #include "vmx/read_out.h"
-#include "vmx/wish.h"
+#include "vmx/nested/wish.h"
 
 enum {
 	CALL_PRINT = 1,

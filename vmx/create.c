@@ -16,7 +16,7 @@
 #include "vmx/l1/l1.h"
 #include "vmx/nested/nested.h"
 #include "vmx/guest/vcpu.h"
-#include "vmx/wish.h"
+#include "vmx/nested/wish.h"
 
 /*
  * What L1 flushes before it enters L2 does not stay flushed: L0 works in between. SDM

@@ -52,6 +52,24 @@ enum outcome exit_undefined(struct vcpu *vcpu)
 	return outcome_ud(vcpu);
 }
 
+/*
+ * SDM "Debug Exceptions": a VM exit in the place of a #DB leaves DR6, DR7 and IA32_DEBUGCTL as they are and
+ * says what its delivery would have put there; "the processor clears the BTF flag when it generates a debug
+ * exception", and LBR. RTM is clear where the exception came in a transaction, else set; BLD is cleared by a
+ * bus lock alone.
+ */
+static void enter_debug_exception(struct vcpu *vcpu)
+{
+	const u64 breakpoints = DR6_B0 | DR6_B1 | DR6_B2 | DR6_B3;
+	u64 what = vcpu_reg(vcpu, REG_EXIT_QUALIFICATION), debugctl = vcpu_debugctl(vcpu);
+	u64 dr6 = (read_dr6() & ~breakpoints) | DR6_RTM | (what & (breakpoints | DR6_BD | DR6_BS));
+
+	write_dr6(dr6 & ~(what & (DR6_RTM | DR6_BLD)));
+	vcpu_set_reg(vcpu, REG_DR7, vcpu_reg(vcpu, REG_DR7) & ~(u64)DR7_GD);
+	if (debugctl & (DEBUGCTL_LBR | DEBUGCTL_BTF))
+		vcpu_set_debugctl(vcpu, debugctl & ~(u64)(DEBUGCTL_LBR | DEBUGCTL_BTF));
+}
+
 /* Only L0 wished to intercept this exception of the guest's own: the guest gets it now, as it would have. */
 static enum outcome redeliver(struct vcpu *vcpu, u32 info)
 {
@@ -59,6 +77,8 @@ static enum outcome redeliver(struct vcpu *vcpu, u32 info)
 	u32 type = (info & INTR_INFO_TYPE) >> INTR_INFO_TYPE_SHIFT;
 	u32 error_code = info & INTR_INFO_ERROR_CODE ? (u32)vcpu_reg(vcpu, REG_EXIT_INTR_ERROR_CODE) : 0;
 
+	if (type == INTR_TYPE_HARD_EXCEPTION && vector == VEC_DB)
+		enter_debug_exception(vcpu);
 	if (type == INTR_TYPE_HARD_EXCEPTION && vector == VEC_PF)
 		return outcome_pf(vcpu, vcpu_reg(vcpu, REG_EXIT_QUALIFICATION), error_code);
 	if (type == INTR_TYPE_HARD_EXCEPTION)

@@ -23,7 +23,7 @@
 #include "vmx/before_entry.h"
 #include "vmx/carry_out.h"
 #include "vmx/exit.h"
-#include "vmx/wish.h"
+#include "vmx/nested/wish.h"
 #include "vmx/monitor/step.h"
 
 /* `level`: 1 or 2, whose exit it is; `row`: its exit_row(). */

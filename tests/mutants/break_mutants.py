@@ -5,7 +5,7 @@ from mutant import Mutant
 STEP, BREAK, TYPES = "vmx/monitor/step.c", "vmx/monitor/break.c", "vmx/l1/ept01_types.c"
 EPT02, FILL, ABSENT02, OWN = "vmx/nested/ept/ept02.c", "vmx/nested/ept/ept02_fill.c", \
     "vmx/nested/ept/ept02_absent.c", "vmx/l1/ept01_step.c"
-LEVEL1 = "vmx/l1/exit_ept.c"
+LEVEL1, WISH = "vmx/l1/exit_ept.c", "vmx/nested/wish.c"
 
 MUTANTS = [
     # Who steps over a closed page has it open for all CPUs, in EPT01.
@@ -41,6 +41,20 @@ MUTANTS = [
     Mutant("step-takes-l1s-flag", "vmx/nested/exit/exit_wanted.c",
            [("\treturn v12_has_proc(v12, PROC_MTF) ||", "\treturn (v12_has_proc(v12, PROC_MTF) && !vcpu->looks) ||")],
            "break: l1s_own_flag_is_exact"),
+    Mutant("break-exception-not-in-vmcs02", "vmx/nested/entry/merge.c", [(" | vcpu->wish.exceptions", "")],
+           "break: page_faults_of_l2"),
+    Mutant("break-exception-for-ever", STEP, [("\tif (vcpu->wish.watched != break_exceptions())\n",
+                                               "\tif (vcpu->wish.watched < break_exceptions())\n")],
+           "break: page_faults_of_l2"),
+    Mutant("break-takes-the-options-wish", WISH, [("wish->pf = merge_pf(watched, wish->pf_asked);", "wish->pf = watched;")],
+           "break: wishes_are_joined"),
+    Mutant("break-exceptions-of-no-option", WISH, [(" | (u32)(options.intercept >> 32)", "")], "break: wishes_are_joined"),
+    Mutant("debug-exception-without-dr6", "vmx/exit.c",
+           [("\t\tenter_debug_exception(vcpu);\n", "\t\t(void)enter_debug_exception;\n")],
+           "break: debug_exceptions", "exits: trap_flag", "intercept=db"),
+    Mutant("debug-exception-keeps-gd", "vmx/exit.c", [(" & ~(u64)DR7_GD", "")], "break: debug_exceptions"),
+    Mutant("debug-exception-keeps-btf", "vmx/exit.c", [("~(u64)(DEBUGCTL_LBR | DEBUGCTL_BTF)", "~(u64)DEBUGCTL_LBR")],
+           "break: debug_exceptions"),
     Mutant("break-stops-twice", "vmx/monitor/control.c", [("\tif (round & 1)\n\t\treturn false;\n", "")],
            "break: who_stops_a_stopped_machine"),
 ]

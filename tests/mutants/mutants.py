@@ -59,7 +59,7 @@ SEEDS = [
              "\tvcpu_set_debugctl(vcpu, 0);\n\tvmcs_write(VMCS_exception_bitmap, v12->exception_bitmap);\n"
              "\tvmcs_write(VMCS_pf_mask, v12->pf_mask);\n\tvmcs_write(VMCS_pf_match, v12->pf_match);")],
            "merge: pf_intercept_leaves_nothing_in_l1"),
-    Mutant("pf-wish-of-l0-late", "vmx/wish.c", [("\tif (vcpu->guest->write_exceptions)\n",
+    Mutant("pf-wish-of-l0-late", "vmx/nested/wish.c", [("\tif (vcpu->guest->write_exceptions)\n",
                                                  "\tif (vcpu->guest->write_exceptions && !vcpu->vmcs)\n")],
            "merge: pf_intercept_follows_l0s_wish"),
     Mutant("pf-wish-of-l0-for-one-only", MERGE, [("\t\tvcpu->nested.slots[i].dirty |= GROUP_CTL | GROUP_CUT;", "\t\t;")],

@@ -50,3 +50,30 @@ def test_break_and_step(level, counter, test, cpus):
     assert run.ask("go") == ([], "running")
     result = run.end()
     assert results(result) == results(bare) and len(results(result)) > 2, show(result)
+
+
+def test_exceptions_that_nobody_misses():
+    """L0's wish for #PF and #DB comes and goes while L2 runs: L1's three values hold, and PDPTEs on their way are not lost."""
+    what = {"l1": guest_image("invariants"), "l1_args": "tests=page_fault_value,pdpte_update_ept"}
+    bare = boot(what["l1"], l1_args=what["l1_args"], bare=True, **SETTINGS)
+    run = Monitored("exceptions", "", what=what)
+
+    def rounds(line, kinds):
+        run.await_line("RESULT " + line)
+        assert run.ask("stop")[1] == "stopped"
+        for kind in kinds:
+            level, _, name = kind.split()
+            assert run.ask("break " + kind)[0] == ["1 exception %s %s" % (name, level)]
+            told = await_stop(run, "go")
+            assert re.match("breakpoint 1: cpu 0, %s at [0-9a-f]+, exit EXCEPTION_NMI; L[12] goes on at " % level.upper(), told)
+            if level == "l2":
+                seen.add(told.split("; ")[1][:2])
+            assert run.ask("break delete 1")[1] == "stopped"
+        assert run.ask("go") == ([], "running")
+
+    seen = set()
+    rounds("page_fault_value", ["l2 exception pf", "l2 exception pf", "l1 exception pf"] * 6)
+    rounds("pdpte_update_ept", ["l2 exception db", "l2 exception pf"] * 4)
+    result = run.end()
+    assert seen == {"L1", "L2"}, seen
+    assert results(result) == results(bare) and len(results(result)) > 100, show(result)

@@ -11,10 +11,10 @@ VARIANTS = (
     ("haswell", ""),
     ("haswell", "shadow-vmcs=off"),
     ("ivy_bridge", ""),
-    ("ivy_bridge", "intercept=cr,pf"),
+    ("ivy_bridge", "intercept=cr,pf,db,bp,ud,gp"),
 )
 # Images with less to gain from each further model; `make conformance` takes all of them on every one.
-FEWER = {"ports": (("haswell", ""), ("ivy_bridge", "intercept=cr,pf"))}
+FEWER = {"ports": (("haswell", ""), ("ivy_bridge", "intercept=cr,pf,db,bp,ud,gp"))}
 GUESTS = [name for name in guest_names() if name not in ALONE]
 CASES = [(name, model, options) for name in GUESTS for model, options in FEWER.get(name, VARIANTS)]
 SECONDS = 600

@@ -615,6 +615,106 @@ static void ports(void **state UNUSED)
 	assert_true(port_exits(0x2f8));
 }
 
+#define EXCEPTION(vector, type) (INTR_INFO_VALID | (vector) | (type) << INTR_INFO_TYPE_SHIFT)
+#define BITMAP machine_field(VMCS_exception_bitmap)
+
+/* L0's wish for #PF comes and goes while L2 runs: who gets which one is as L1's three values say. */
+static void page_faults_of_l2(void **state UNUSED)
+{
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	W(exception_bitmap, BIT(VEC_GP));
+	W(pf_mask, PFEC_W);
+	W(pf_match, PFEC_W);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_int_equal(machine_field(VMCS_pf_mask), PFEC_W);
+	uart_ask("break l2 exception pf\r");
+	said("1 exception pf l2");
+	assert_int_equal(BITMAP, BIT(VEC_PF) | BIT(VEC_GP));
+	assert_int_equal(machine_field(VMCS_pf_mask), 0);
+	assert_int_equal(machine_field01(VMCS_exception_bitmap), BIT(VEC_PF));
+	/* bit 14 is 0, so L1 wants those that do not match: a write is L2's */
+	uart_type("go\r");
+	EXIT_NOW(.reason = EXIT_EXCEPTION_NMI, .qualification = 0x1234, .intr_error_code = PFEC_W,
+		 .intr_info = EXCEPTION(VEC_PF, INTR_TYPE_HARD_EXCEPTION) | INTR_INFO_ERROR_CODE);
+	said("breakpoint 1: cpu 0, L2 at 400000, exit EXCEPTION_NMI; L2 goes on at 400000");
+	assert_int_equal(read_cr2(), 0x1234);
+	assert_int_equal(machine_pending() & 0xff, VEC_PF);
+	uart_ask("break delete 1\r");
+	assert_int_equal(BITMAP, BIT(VEC_GP));
+	assert_int_equal(machine_field(VMCS_pf_mask), PFEC_W);
+	assert_int_equal(machine_field01(VMCS_exception_bitmap), 0);
+	/* a read is L1's, and CR2 stays */
+	uart_ask("break exception pf\r");
+	uart_ask("break exception ud\r");
+	assert_int_equal(BITMAP, BIT(VEC_PF) | BIT(VEC_GP) | BIT(VEC_UD));
+	uart_type("go\r");
+	EXIT_NOW(.reason = EXIT_EXCEPTION_NMI, .qualification = 0x5678,
+		 .intr_info = EXCEPTION(VEC_PF, INTR_TYPE_HARD_EXCEPTION) | INTR_INFO_ERROR_CODE);
+	said("breakpoint 1: cpu 0, L2 at 400000, exit EXCEPTION_NMI; L1 goes on at 300000");
+	assert_false(machine_in_l2());
+	assert_int_equal(R(exit_reason), EXIT_EXCEPTION_NMI);
+	assert_int_equal(R(exit_qualification), 0x5678);
+	assert_int_equal(read_cr2(), 0x1234);
+}
+
+/* SDM: a VM exit by a #DB changes neither DR6, nor DR7, nor IA32_DEBUGCTL; its delivery does. */
+static void debug_exceptions(void **state UNUSED)
+{
+	uart_ask("break exception db\r");
+	assert_int_equal(BITMAP, BIT(VEC_DB));
+	write_dr6(DR6_FIXED1 | DR6_BS | DR6_B2);
+	machine_set_field(VMCS_guest_dr7, DR7_RESET | DR7_GD);
+	vcpu_set_debugctl(machine_vcpu, DEBUGCTL_LBR | DEBUGCTL_BTF | DEBUGCTL_TR);
+	uart_type("go\r");
+	EXIT_NOW(.reason = EXIT_EXCEPTION_NMI, .qualification = DR6_B0 | DR6_BD,
+		 .intr_info = EXCEPTION(VEC_DB, INTR_TYPE_HARD_EXCEPTION));
+	said("breakpoint 1: cpu 0, L1 at 200000, exit EXCEPTION_NMI");
+	assert_int_equal(machine_pending() & 0xff, VEC_DB);
+	assert_int_equal(read_dr6(), DR6_FIXED1 | DR6_BS | DR6_BD | DR6_B0);
+	assert_int_equal(machine_field(VMCS_guest_dr7), DR7_RESET);
+	assert_int_equal(machine_field(VMCS_guest_debugctl), DEBUGCTL_TR);
+	/* in a transaction, and by a bus lock */
+	uart_type("go\r");
+	EXIT_NOW(.reason = EXIT_EXCEPTION_NMI, .qualification = DR6_RTM | DR6_BLD,
+		 .intr_info = EXCEPTION(VEC_DB, INTR_TYPE_HARD_EXCEPTION));
+	assert_int_equal(read_dr6(), (DR6_FIXED1 | DR6_BS | DR6_BD) & ~(DR6_RTM | DR6_BLD));
+	/* INT1 leaves no traces there, and INT3 has its length */
+	write_dr6(DR6_FIXED1);
+	uart_ask("break exception bp\r");
+	assert_int_equal(BITMAP, BIT(VEC_DB) | BIT(VEC_BP));
+	uart_type("go\r");
+	EXIT_NOW(.reason = EXIT_EXCEPTION_NMI, .length = 1,
+		 .intr_info = EXCEPTION(VEC_DB, INTR_TYPE_PRIVILEGED_SOFT_EXCEPTION));
+	said("breakpoint 1: ");
+	assert_int_equal(read_dr6(), DR6_FIXED1);
+	uart_type("go\r");
+	EXIT_NOW(.reason = EXIT_EXCEPTION_NMI, .length = 1,
+		 .intr_info = EXCEPTION(VEC_BP, INTR_TYPE_SOFT_EXCEPTION));
+	said("breakpoint 2: ");
+	assert_int_equal(machine_pending() & 0xff, VEC_BP);
+	assert_int_equal(machine_field(VMCS_entry_instruction_length), 1);
+	/* an NMI is none of them */
+	uart_type("");
+	EXIT_NOW(.reason = EXIT_EXCEPTION_NMI, .intr_info = EXCEPTION(VEC_NMI, INTR_TYPE_NMI));
+	said_not("breakpoint");
+}
+
+/* What an option wants stays when a breakpoint goes. */
+static void wishes_are_joined(void **state UNUSED)
+{
+	assert_int_equal(BITMAP, BIT(VEC_BP) | BIT(VEC_PF));
+	assert_int_equal(machine_field(VMCS_pf_mask), PFEC_P);
+	uart_ask("break exception pf\r");
+	uart_ask("break exception bp\r");
+	assert_int_equal(BITMAP, BIT(VEC_BP) | BIT(VEC_PF));
+	assert_int_equal(machine_field(VMCS_pf_mask), 0);
+	uart_ask("break delete all\r");
+	assert_int_equal(BITMAP, BIT(VEC_BP) | BIT(VEC_PF));
+	assert_int_equal(machine_field(VMCS_pf_mask), PFEC_P);
+}
+
 /* Two CPUs meet breakpoints at once: the second one's waits until the first one's stop is over. */
 static void who_stops_a_stopped_machine(void **state UNUSED)
 {
@@ -636,14 +736,13 @@ static void who_stops_a_stopped_machine(void **state UNUSED)
 
 static void what_cannot_be_set(void **state UNUSED)
 {
-	static const char *const lines[] = { "break l2 400000\r",  "break 8000000000\r",
-					     "break l1\r",	   "break write\r",
-					     "break write 0 9\r",  "break exit NOTHING\r",
-					     "break exit 99\r",	   "break entry 1\r",
-					     "break port 10000\r", "break delete 17\r",
-					     "break delete 3\r",   "break l3 0\r",
-					     "break 8000000\r",	   "step 0\r",
-					     "step x\r",	   "break msr 100000000\r" };
+	static const char *const lines[] = {
+		"break l2 400000\r", "break 8000000000\r",    "break l1\r",	    "break write\r",
+		"break exception\r", "break exception nmi\r", "break write 0 9\r",  "break exit NOTHING\r",
+		"break exit 99\r",   "break entry 1\r",	      "break port 10000\r", "break delete 17\r",
+		"break delete 3\r",  "break l3 0\r",	      "break 8000000\r",    "step 0\r",
+		"step x\r",	     "break msr 100000000\r"
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
 		if (!strstr(uart_ask(lines[i]), "error: "))
@@ -679,6 +778,10 @@ int main(void)
 		WITH(msrs),
 		WITH(an_msr_of_l2s),
 		WITH(ports),
+		WITH(page_faults_of_l2),
+		WITH(debug_exceptions),
+		MACHINE_TEST_BEFORE(wishes_are_joined, "monitor=com2 intercept=pf,bp intercept-pf=1:1",
+				    uart_plug),
 		WITH(who_stops_a_stopped_machine),
 		WITH(what_cannot_be_set),
 	};

@@ -13,7 +13,7 @@
 #include "tests/unit/l2_support.h"
 #include "vmx/l1/vm.h"
 #include "vmx/exit.h"
-#include "vmx/wish.h"
+#include "vmx/nested/wish.h"
 
 /* All addresses that L1 can give, recognisable. */
 enum {

@@ -79,9 +79,15 @@ struct pf_intercept {
 
 /* What L0 itself wants of every guest of this CPU, whichever runs. All members: this CPU only. */
 struct wish {
-	/* An exit for #PFs: intercept=pf, then wish_set_pf(). */
+	/*
+	 * Exits for exceptions, whoever runs: those whose bits are set, but #PF's, which is `pf`. Both follow
+	 * from the three below; wish.c's.
+	 */
+	u32 exceptions;
 	struct pf_intercept pf;
-	struct pf_intercept pf_next; /* changes places with it when L0 has handled an exit of L2's */
+	u32 watched;		      /* by breakpoints: bits as in the exception bitmap */
+	struct pf_intercept pf_asked; /* by intercept=pf and the debug call */
+	struct pf_intercept pf_next;  /* changes places with it when L0 has handled an exit of L2's */
 	bool pf_alternates;
 	/*
 	 * An exit after so many ticks of the VMX-preemption timer, whoever runs; 0: none. Constant after

@@ -40,7 +40,7 @@ void l1_write_exceptions(struct vcpu *vcpu)
 {
 	struct pf_intercept pf = vcpu->wish.pf;
 
-	vmcs_write(VMCS_exception_bitmap, pf.eb ? BIT(VEC_PF) : 0);
+	vmcs_write(VMCS_exception_bitmap, vcpu->wish.exceptions | (pf.eb ? BIT(VEC_PF) : 0));
 	vmcs_write(VMCS_pf_mask, pf.mask);
 	vmcs_write(VMCS_pf_match, pf.match);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Code breakpoints and watchpoints close their page (vmx/l1/closed.h), and nothing is ever written into a
- * guest's memory or debug registers. MSRs and ports are added to L0's own bitmaps, exits are looked at as
- * they come. SDM: "MSR-Bitmap Address", "I/O-Bitmap Addresses", "EPT Violations".
+ * guest's memory or debug registers. MSRs and ports are added to L0's own bitmaps, exceptions to its wish
+ * (vmx/nested/wish.h), which each CPU follows as it goes on; exits are looked at as they come. SDM:
+ * "MSR-Bitmap Address", "I/O-Bitmap Addresses", "EPT Violations".
  */
 #include "vmx/monitor/break.h"
 
@@ -148,6 +149,27 @@ static void remove_port(const struct breakpoint *b)
 	close_bitmaps();
 }
 
+/* ---- exceptions ---- */
+
+u32 break_exceptions(void)
+{
+	u32 vectors = 0;
+
+	for (unsigned int i = 0; i < BREAKS_MAX; i++)
+		if (list[i].kind == BREAK_EXCEPTION)
+			vectors |= BIT(list[i].number);
+	return vectors;
+}
+
+/* Not an NMI, nor an interrupt. */
+static bool is_exception(struct vcpu *vcpu, u32 vector)
+{
+	u32 info = (u32)vcpu_reg(vcpu, REG_EXIT_INTR_INFO);
+
+	return (info & INTR_INFO_VECTOR) == vector &&
+	       (info & INTR_INFO_TYPE) >> INTR_INFO_TYPE_SHIFT >= INTR_TYPE_HARD_EXCEPTION;
+}
+
 /* ---- the list ---- */
 
 static const char *begin(struct vcpu *vcpu, struct breakpoint *b)
@@ -228,6 +250,7 @@ static bool is_exit(struct vcpu *vcpu, const struct breakpoint *b)
 	case BREAK_MSR:
 		return (reason == EXIT_RDMSR || reason == EXIT_WRMSR) && (u32)vcpu->gpr[GPR_RCX] == b->number;
 	case BREAK_PORT: return reason == EXIT_IO && touches_port(vcpu, b->number);
+	case BREAK_EXCEPTION: return reason == EXIT_EXCEPTION_NMI && is_exception(vcpu, b->number);
 	default: return false;
 	}
 }

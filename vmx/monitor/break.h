@@ -13,12 +13,13 @@
 
 enum break_kind {
 	BREAK_NONE,
-	BREAK_CODE,  /* an instruction at `address` of `level` */
-	BREAK_WRITE, /* one that changes `length` bytes there */
-	BREAK_EXIT,  /* a VM exit with reason `number`, of `level` or (0) any */
-	BREAK_ENTRY, /* a VM entry of L1's that fails */
-	BREAK_MSR,   /* RDMSR or WRMSR of `number`, by `level` or any */
-	BREAK_PORT,  /* IN or OUT of `number`, by `level` or any */
+	BREAK_CODE,	 /* an instruction at `address` of `level` */
+	BREAK_WRITE,	 /* one that changes `length` bytes there */
+	BREAK_EXIT,	 /* a VM exit with reason `number`, of `level` or (0) any */
+	BREAK_ENTRY,	 /* a VM entry of L1's that fails */
+	BREAK_MSR,	 /* RDMSR or WRMSR of `number`, by `level` or any */
+	BREAK_PORT,	 /* IN or OUT of `number`, by `level` or any */
+	BREAK_EXCEPTION, /* an exception of vector `number`, of `level` or any */
 };
 
 /* Written while the machine stands still. */
@@ -41,6 +42,8 @@ const struct breakpoint *break_get(unsigned int number);
  * in words, and nothing has changed.
  */
 const char *break_add(struct vcpu *vcpu, const struct breakpoint *wanted, unsigned int *number);
+/* The exceptions that breakpoints are at: bits as in the exception bitmap. Any CPU. */
+u32 break_exceptions(void);
 /* The machine stands still; false: there is none. Pages stay closed until break_settle(). */
 bool break_remove(unsigned int number);
 /* Before the machine goes on: pages that no breakpoint needs any more are opened. */

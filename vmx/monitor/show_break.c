@@ -3,14 +3,21 @@
  * `break`: sets breakpoints, lists and deletes them.
  */
 #include "kernel/string.h"
+#include "kernel/x86.h"
 #include "vmx/hw/exits.h"
 #include "vmx/monitor/break.h"
 #include "vmx/monitor/command.h"
 #include "vmx/monitor/output.h"
 
-static const char kinds[][6] = {
-	[BREAK_CODE] = "code",	 [BREAK_WRITE] = "write", [BREAK_EXIT] = "exit",
-	[BREAK_ENTRY] = "entry", [BREAK_MSR] = "msr",	  [BREAK_PORT] = "port",
+static const char kinds[][10] = {
+	[BREAK_CODE] = "code",		 [BREAK_WRITE] = "write", [BREAK_EXIT] = "exit",
+	[BREAK_ENTRY] = "entry",	 [BREAK_MSR] = "msr",	  [BREAK_PORT] = "port",
+	[BREAK_EXCEPTION] = "exception",
+};
+
+/* By vector: those that can be given back to a guest as they were. */
+static const char exceptions[][3] = {
+	[VEC_DB] = "db", [VEC_BP] = "bp", [VEC_UD] = "ud", [VEC_GP] = "gp", [VEC_PF] = "pf",
 };
 
 static void show(unsigned int number)
@@ -25,6 +32,7 @@ static void show(unsigned int number)
 		break;
 	case BREAK_EXIT: output("%u exit %s l%u", number, exit_reason_name(b->number), b->level); break;
 	case BREAK_ENTRY: output("%u entry", number); break;
+	case BREAK_EXCEPTION: output("%u exception %s l%u", number, exceptions[b->number], b->level); break;
 	default: output("%u %s %x l%u", number, kinds[b->kind], b->number, b->level);
 	}
 }
@@ -72,6 +80,14 @@ static bool parse_reason(const char *word, u32 *reason)
 	return true;
 }
 
+static bool parse_exception(const char *word, u32 *vector)
+{
+	for (*vector = 0; *vector < ARRAY_SIZE(exceptions); ++*vector)
+		if (exceptions[*vector][0] && !strcmp(exceptions[*vector], word))
+			return true;
+	return false;
+}
+
 static enum break_kind kind_of(const char *word)
 {
 	for (enum break_kind kind = BREAK_WRITE; kind < ARRAY_SIZE(kinds); kind++)
@@ -91,6 +107,8 @@ static bool parse_rest(struct breakpoint *b, char *const *word, unsigned int cou
 		return false;
 	if (b->kind == BREAK_EXIT)
 		return parse_reason(word[0], &b->number);
+	if (b->kind == BREAK_EXCEPTION)
+		return parse_exception(word[0], &b->number);
 	if (!line_hex(word[0],
 		      b->kind == BREAK_PORT  ? 0xffff
 		      : b->kind == BREAK_MSR ? UINT32_MAX

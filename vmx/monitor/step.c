@@ -19,6 +19,7 @@
 #include "vmx/monitor/control.h"
 #include "vmx/monitor/output.h"
 #include "vmx/nested/nested.h"
+#include "vmx/nested/wish.h"
 
 #define WAITS_MAX 50u /* ends of the timer, a second */
 
@@ -190,6 +191,18 @@ void step_look(struct vcpu *vcpu)
 		stop_for(vcpu);
 }
 
+/*
+ * The wish for exceptions is this CPU's to change, and needs vmcs01: not in the middle of a step over absent
+ * memory, which is over at the next exit.
+ */
+static void follow_exceptions(struct vcpu *vcpu, u32 vectors)
+{
+	if (vcpu->vmcs->steps & STEP_ABSENT)
+		vcpu->looks |= LOOK_BREAKS;
+	else
+		wish_watch(vcpu, vectors);
+}
+
 void step_prepare(struct vcpu *vcpu)
 {
 	struct debugged *d = &vcpu->debugged;
@@ -202,6 +215,8 @@ void step_prepare(struct vcpu *vcpu)
 		vcpu->looks |= LOOK_BREAKS;
 	else
 		vcpu->looks &= (u8)~LOOK_BREAKS;
+	if (vcpu->wish.watched != break_exceptions())
+		follow_exceptions(vcpu, break_exceptions());
 	event_set_step(vcpu, STEP_DEBUG, steps);
 }
 

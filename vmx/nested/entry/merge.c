@@ -100,7 +100,7 @@ void merge_exception_bitmap(struct vcpu *vcpu, struct nested_vmcs *slot)
 	struct pf_intercept l1 = { v12->exception_bitmap & BIT(VEC_PF), (u32)v12->pf_mask,
 				   (u32)v12->pf_match };
 	struct pf_intercept merged = merge_pf(l0, l1);
-	u32 others = (u32)v12->exception_bitmap & ~(u32)BIT(VEC_PF);
+	u32 others = ((u32)v12->exception_bitmap & ~(u32)BIT(VEC_PF)) | vcpu->wish.exceptions;
 
 	vmcs_write(VMCS_exception_bitmap, others | (merged.eb ? BIT(VEC_PF) : 0));
 	vmcs_write(VMCS_pf_mask, merged.mask);

@@ -2,8 +2,8 @@
 /*
  * L0's own wishes of any guest.
  */
-#ifndef VMX_WISH_H
-#define VMX_WISH_H
+#ifndef VMX_NESTED_WISH_H
+#define VMX_NESTED_WISH_H
 
 #include "vmx/guest/vcpu.h"
 
@@ -11,6 +11,8 @@
 void wish_init(struct vcpu *vcpu);
 /* Another wish from now on: vmcs01, the vmcs02 that runs and those that will follow it at once.  This CPU. */
 void wish_set_pf(struct vcpu *vcpu, struct pf_intercept wish);
+/* Breakpoints: exits for the exceptions of these vectors' bits, in the same way. Any VMCS is current. */
+void wish_watch(struct vcpu *vcpu, u32 vectors);
 /* L0 has handled an exit of L2's, and L2 goes on: the other wish's turn. */
 void wish_alternate_pf(struct vcpu *vcpu);
 
