@@ -117,6 +117,12 @@ CPU_DEBUG_REGISTER(6)
 CPU_DEBUG_REGISTER(7)
 #undef CPU_DEBUG_REGISTER
 
+/* 512 bytes, aligned to 16. Needs CR0.TS and EM clear. */
+static inline void fxsave(void *to)
+{
+	asm volatile("fxsave64 (%0)" : : "r"(to) : "memory");
+}
+
 /* Needs CR4.OSXSAVE. */
 static inline u64 xgetbv(u32 index)
 {

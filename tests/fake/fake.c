@@ -437,6 +437,7 @@ bool xsetbv_safe(u32 index UNUSED, u64 value)
 }
 
 u32 fake_pkru, fake_verws;
+u8 fake_fpu[512];
 bool (*fake_machine_check)(struct trap_frame *frame);
 void (*fake_nmi)(struct trap_frame *frame);
 

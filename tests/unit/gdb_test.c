@@ -203,7 +203,7 @@ static void registers_of_l1(void **state UNUSED)
 	ASK("g", "p10", "p18", "p2a", "pffff");
 	said("$88776655443322110b00000000000000");
 	said("+$0000200000000000#");
-	said("+$xxxxxxxxxxxxxxxxxxxx#");
+	said("+$00000000000000000000#");
 	said("+$E01#a6");
 	ASK("P1=0102030405060708", "P10=1000200000000000", "P11=d70f2400", "P2a=0000000000000000", "P1=01",
 	    "P10=0000000000000080", "P1234=00");
@@ -245,6 +245,45 @@ static void all_registers_at_once(void **state UNUSED)
 	said("+$E01#a6+");
 }
 
+/* st0 is the register that TOP names; what FXSAVE's one bit cannot say follows from the value. */
+static void floating_point(void **state UNUSED)
+{
+	static const u8 one[10] = { 0, 0, 0, 0, 0, 0, 0, 0x80, 0xff, 0x3f };
+	char field[8];
+
+	memset(fake_fpu, 0, sizeof(fake_fpu));
+	fake_fpu[0] = 0x7f;
+	fake_fpu[1] = 3;
+	fake_fpu[3] = 5 << 3; /* TOP */
+	fake_fpu[4] = 0xe0;
+	memcpy(fake_fpu + 32, one, sizeof(one)); /* register 5: valid */
+	fake_fpu[48 + 8] = 0xff;		 /* 6: infinity */
+	fake_fpu[48 + 9] = 0x7f;		 /* 7 is zero */
+	fake_fpu[7] = 0x07;
+	fake_fpu[6] = 0x22;
+	memset(fake_fpu + 160 + 16 * 15, 0x5a, 16);
+	fake_fpu[24] = 0x80;
+	fake_fpu[25] = 0x1f;
+	write_cr0(read_cr0() | CR0_TS);
+	ASK("p18", "p20", "p21", "p22", "p27", "p43", "p44", "P18=00000000000000000000");
+	said("$0000000000000080ff3f#");
+	said("+$7f030000#");
+	said("+$00280000#");
+	said("+$ff630000#"); /* 01 10 00 11 11 11 11 11 */
+	said("+$22070000#");
+	said("+$5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a#");
+	said("+$801f0000#");
+	said("+$E01#a6+");
+	assert_true(read_cr0() & CR0_TS);
+	write_cr0(read_cr0() & ~(u64)CR0_TS);
+	assert_false(read_cr4() & CR4_OSFXSR);
+	/* a level that waits has none, and L1's host state is in no row of these */
+	l1_run_l2();
+	snprintf(field, sizeof(field), "p%x", 0x18);
+	ASK("Hg1", field, "p20", "p44");
+	said("+$OK#9a+$xxxxxxxxxxxxxxxxxxxx#60+$xxxxxxxx#c0+$xxxxxxxx#c0+");
+}
+
 static void memory_of_l1(void **state UNUSED)
 {
 	l1_write64(0x5ff8, 0x1122334455667788);
@@ -270,7 +309,7 @@ static void threads_of_both_levels(void **state UNUSED)
 
 	l1_run_l2();
 	machine_vcpu->gpr[GPR_RAX] = 0x77;
-	snprintf(field, sizeof(field), "p%x", 52 + V12_host_rip);
+	snprintf(field, sizeof(field), "p%x", 69 + V12_host_rip);
 	ASK("qfThreadInfo", "?", "p10", "p0", "Hg1", "p10", "p7", "p0", "P10=0000000000000000", field,
 	    "m300000,4");
 	said("+$m1,2#");
@@ -426,6 +465,7 @@ int main(void)
 		WITH(registers_of_l1),
 		WITH(sti_blocking_ends_with_interrupts),
 		WITH(all_registers_at_once),
+		WITH(floating_point),
 		WITH(memory_of_l1),
 		WITH(threads_of_both_levels),
 		WITH(a_breakpoint_of_gdbs),

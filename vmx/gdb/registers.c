@@ -10,11 +10,12 @@
 #include "kernel/print.h"
 #include "kernel/string.h"
 #include "kernel/x86.h"
+#include "vmx/gdb/fpu.h"
 #include "vmx/hw/caps.h"
 #include "vmx/monitor/view.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
 
-enum source { NONE, GPR, CACHED, CR0, CR2, CR4 };
+enum source { GPR, CACHED, CR0, CR2, CR4, FPU, FPU_TAGS };
 
 static const struct row {
 	char name[10];
@@ -71,19 +72,33 @@ static bool read_one(struct vcpu *vcpu, unsigned int level, const struct row *ro
 {
 	if (level == vcpu->guest->level)
 		return read_running(vcpu, row, value);
+	if (row->source == GPR || row->source == CR2 || row->source >= FPU)
+		return false;
 	if (level == 1)
 		return read_waiting(vcpu, level, row->host, value);
-	if (row->source == NONE || row->source == GPR || row->source == CR2)
-		return false;
 	return read_waiting(vcpu, level, regcache_field((enum reg)row->number), value);
 }
 
-static void add_value(struct packet_output *output, bool known, u64 value, unsigned int bytes)
+static void add_value(struct packet_output *output, bool known, const void *value, unsigned int bytes)
 {
 	if (known)
-		packet_add_bytes(output, &value, bytes);
+		packet_add_bytes(output, value, bytes);
 	for (unsigned int i = 0; !known && i < bytes; i++)
 		packet_add(output, "xx");
+}
+
+/* L0 uses none of these registers, so that the guest that runs has them still; a level that waits has none.
+ */
+static void add_fpu(struct vcpu *vcpu, unsigned int level, const struct row *row,
+		    struct packet_output *output)
+{
+	u8 value[16] = { 0 };
+
+	if (row->source == FPU)
+		fpu_read(value, row->host, row->number);
+	else
+		fpu_read_tags(value);
+	add_value(output, level == vcpu->guest->level, value, row->bytes);
 }
 
 bool registers_add(struct vcpu *vcpu, unsigned int level, unsigned int number, struct packet_output *output)
@@ -92,6 +107,10 @@ bool registers_add(struct vcpu *vcpu, unsigned int level, unsigned int number, s
 	u64 value = 0;
 	bool known;
 
+	if (number < ARRAY_SIZE(rows) && rows[number].source >= FPU) {
+		add_fpu(vcpu, level, &rows[number], output);
+		return true;
+	}
 	if (number < ARRAY_SIZE(rows)) {
 		known = read_one(vcpu, level, &rows[number], &value);
 		bytes = rows[number].bytes;
@@ -100,7 +119,7 @@ bool registers_add(struct vcpu *vcpu, unsigned int level, unsigned int number, s
 	} else {
 		return false;
 	}
-	add_value(output, known, value, bytes);
+	add_value(output, known, &value, bytes);
 	return true;
 }
 
@@ -212,6 +231,17 @@ static void add_text(struct window *window, const char *text)
 	}
 }
 
+/* As gdb has them itself. */
+static const char vector_types[] =
+	"<vector id=\"v4f\" type=\"ieee_single\" count=\"4\"/>"
+	"<vector id=\"v2d\" type=\"ieee_double\" count=\"2\"/>"
+	"<vector id=\"v16i8\" type=\"int8\" count=\"16\"/><vector id=\"v8i16\" type=\"int16\" count=\"8\"/>"
+	"<vector id=\"v4i32\" type=\"int32\" count=\"4\"/><vector id=\"v2i64\" type=\"int64\" count=\"2\"/>"
+	"<union id=\"vec128\"><field name=\"v4_float\" type=\"v4f\"/><field name=\"v2_double\" type=\"v2d\"/>"
+	"<field name=\"v16_int8\" type=\"v16i8\"/><field name=\"v8_int16\" type=\"v8i16\"/>"
+	"<field name=\"v4_int32\" type=\"v4i32\"/><field name=\"v2_int64\" type=\"v2i64\"/>"
+	"<field name=\"uint128\" type=\"uint128\"/></union>";
+
 static void begin_feature(struct window *window, const char *name)
 {
 	add_text(window, "<feature name=\"");
@@ -250,7 +280,10 @@ void registers_describe(struct packet_output *output, u64 offset, u64 length)
 	begin_feature(&window, "org.gnu.gdb.i386.segments");
 	add_rows(&window, CORE_COUNT, G_cr0, "");
 	begin_feature(&window, "socle.system");
-	add_rows(&window, G_cr0, ARRAY_SIZE(rows), " group=\"system\"");
+	add_rows(&window, G_cr0, G_xmm0, " group=\"system\"");
+	begin_feature(&window, "org.gnu.gdb.i386.sse");
+	add_text(&window, vector_types);
+	add_rows(&window, G_xmm0, ARRAY_SIZE(rows), " group=\"vector\"");
 	begin_feature(&window, "socle.vmcs12");
 	for (unsigned int i = 0; i < VMCS12_FIELD_COUNT; i++)
 		add_register(&window, "v12_", vmcs12_fields[i].name, sizeof(u64), "int64",

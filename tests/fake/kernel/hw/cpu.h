@@ -104,6 +104,12 @@ static inline void verw(u16 selector UNUSED)
 {
 	fake_verws++;
 }
+extern u8 fake_fpu[512];
+static inline void fxsave(void *to)
+{
+	for (unsigned int i = 0; i < sizeof(fake_fpu); i++)
+		((u8 *)to)[i] = fake_fpu[i];
+}
 static inline void cpu_pause(void)
 {
 }
