@@ -140,6 +140,10 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		EXIT_NOW(.reason = EXIT_EPT_VIOLATION,
 			 .qualification = EPTV_FETCH | EPTV_LINEAR_VALID | EPTV_TRANSLATED,
 			 .guest_physical = machine_field(VMCS_guest_rip) & 0xffffff);
+		EXIT_NOW(.reason = EXIT_EPT_VIOLATION,
+			 .qualification =
+				 (data[0] & 2 ? EPTV_READ : EPTV_WRITE) | EPTV_LINEAR_VALID | EPTV_TRANSLATED,
+			 .guest_physical = 0x5000u | data[0]);
 		EXIT_NOW(.reason = EXIT_MTF);
 	}
 	/* gdb has left: nothing is closed, and nobody stands */

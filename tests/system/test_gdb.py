@@ -83,7 +83,8 @@ def results(result):
 # A person's way through an L2 that loops with interrupts off, back into its L1, and out.
 SESSION = ("info threads", "break *code_count_down+11", "continue", "p/x $rcx", "continue", "p/x $rcx", "p/x $r8",
            "stepi", "x/i $pc", "p/x $v12_pin_controls", "delete", "thread 1", "frame", "tbreak result", "continue",
-           "backtrace", "finish", "stepi", "watch passed", "continue", "monitor break", "delete", "detach")
+           "backtrace", "finish", "stepi", "watch passed", "continue", "delete", "awatch passed", "continue", "delete",
+           "rwatch passed", "continue", "x/i $pc", "p $xmm0.uint128", "p $mxcsr", "p $fctrl", "monitor break", "delete", "detach")
 
 
 def said_to(words, command, nth=0):
@@ -92,7 +93,7 @@ def said_to(words, command, nth=0):
 
 
 def test_l1_and_its_l2():
-    args = "tests=l2_loops"
+    args = "tests=l2_loops,l1_loops"
     bare = boot(guest_image("monitored"), l1_args=args, bare=True, **SETTINGS)
     run = Debugged("levels", args)
     words = run.debug(*SESSION)
@@ -109,6 +110,12 @@ def test_l1_and_its_l2():
     assert "in test_l2_loops ()" in said_to(words, "finish"), words
     assert "Hardware watchpoint 3: passed" in words, words
     assert re.search(r"Old value = 0\nNew value = 1", said_to(words, "continue", 3)), words
+    assert "Hardware access (read/write) watchpoint 4: passed" in said_to(words, "continue", 4), words
+    assert re.search(r"Old value = 1\nNew value = 2", said_to(words, "continue", 4)), words
+    assert re.search(r"Hardware read watchpoint 5: passed\n\nValue = 2\n", said_to(words, "continue", 5)), words
+    assert re.search(r"= \d+$", said_to(words, "p $xmm0.uint128").strip()), words
+    assert int(said_to(words, "p $mxcsr").split("= ")[1]) & 0x1f80, words
+    assert int(said_to(words, "p $fctrl").split("= ")[1]) in (0x37F, 0x40), words
     result = run.end()
     assert results(result) == results(bare) and len(results(result)) > 2, show(result)
 

@@ -14,12 +14,14 @@
 #include "vmx/gdb/packet.h"
 #include "vmx/l1/closed.h"
 #include "vmx/monitor/control.h"
+#include "vmx/monitor/operand.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
 
 #define L1_CODE 0x200000u
 #define L2_CODE 0x400000u
 #define FETCH (EPTV_FETCH | EPTV_LINEAR_VALID | EPTV_TRANSLATED)
 #define STORE (EPTV_WRITE | EPTV_LINEAR_VALID | EPTV_TRANSLATED)
+#define LOAD (EPTV_READ | EPTV_LINEAR_VALID | EPTV_TRANSLATED)
 #define VIOLATION(bits, gpa)                                                                                 \
 	EXIT_NOW(.reason = EXIT_EPT_VIOLATION, .qualification = (bits), .guest_physical = (gpa))
 
@@ -330,8 +332,9 @@ static void threads_of_both_levels(void **state UNUSED)
 
 static void a_breakpoint_of_gdbs(void **state UNUSED)
 {
-	ASK("Z0,200010,1", "Z0,200010,1", "Z0,8000000000,1", "Z3,200010,1", "Z0,200010", "z0,300000,1");
-	said("+$OK#9a+$OK#9a+$E02#a7+$#00+$E01#a6+$OK#9a+");
+	ASK("Z0,200010,1", "Z0,200010,1", "Z0,8000000000,1", "Z5,200010,1", "Z0,200010", "z0,300000,1",
+	    "z5,0,1", "Z3,200020,1");
+	said("+$OK#9a+$OK#9a+$E02#a7+$#00+$E01#a6+$OK#9a+$#00+$E02#a7+");
 	assert_int_equal(closed_count, 1);
 	machine_set_field(VMCS_guest_rip, L1_CODE + 0x10);
 	/* gdb takes it away, steps, and sets it again */
@@ -394,6 +397,103 @@ static void a_watchpoint_of_gdbs(void **state UNUSED)
 	TYPE("c");
 	EXIT_NOW(.reason = EXIT_MTF);
 	said("$T05watch:5000;thread:1;#");
+}
+
+/* cmp %al,(%rbx); mov (%rbx),%rax; mov %eax,(%rbx): where they begin and how much they take decides. */
+static void reads_and_accesses(void **state UNUSED)
+{
+	l1_write64(L1_CODE, 0x90038948900338);
+	l1_write32(L1_CODE + 8, 0x90038b48);
+	ASK("Z3,5008,4", "Z4,6000,8", "Z3,6ffd,8", "Z4,6000,0");
+	said("+$OK#9a+$OK#9a+$E02#a7+$E02#a7+");
+	assert_int_equal(closed_count, 2);
+	/* beside it */
+	uart_type("");
+	VIOLATION(LOAD, 0x5007);
+	EXIT_NOW(.reason = EXIT_MTF);
+	VIOLATION(LOAD, 0x500c);
+	EXIT_NOW(.reason = EXIT_MTF);
+	VIOLATION(STORE, 0x5008);
+	EXIT_NOW(.reason = EXIT_MTF);
+	/* the walk of L1's own tables */
+	VIOLATION(EPTV_READ | EPTV_LINEAR_VALID, 0x5008);
+	EXIT_NOW(.reason = EXIT_MTF);
+	said_not("T05");
+	/* told behind the instruction */
+	VIOLATION(LOAD, 0x500b);
+	said_not("T05");
+	assert_true(is_stepped());
+	machine_set_field(VMCS_guest_rip, L1_CODE + 8);
+	TYPE("c");
+	EXIT_NOW(.reason = EXIT_MTF);
+	said("$T05rwatch:5008;thread:1;#");
+	/* eight bytes from before it on */
+	uart_type("");
+	VIOLATION(LOAD, 0x5001);
+	TYPE("c");
+	EXIT_NOW(.reason = EXIT_MTF);
+	said("$T05rwatch:5008;");
+	/* a write that changes nothing, and one that another exit ends */
+	uart_type("");
+	VIOLATION(STORE, 0x6007);
+	TYPE("c");
+	EXIT_NOW(.reason = EXIT_CPUID, .length = 2);
+	said("$T05awatch:6000;thread:1;#");
+	/* code in the same page */
+	ASK("Z0,5020,1", "z3,5008,4", "Z0,5020,1", "z0,5020,1", "z4,6000,8");
+	said("+$E02#a7+$OK#9a+");
+	TYPE("D");
+	uart_attend();
+	assert_int_equal(closed_count, 0);
+}
+
+/* An L2's, where EPT12 has its own say: L1's page is L2's, and closed to L2 in EPT02 as well. */
+static void reads_of_l2s(void **state UNUSED)
+{
+	l1_run_l2();
+	l1_write32(L2_CODE, 0x90900338);
+	ASK("Z3,5008,4");
+	said("+$OK#9a+");
+	uart_type("");
+	VIOLATION(LOAD, 0x5008);
+	TYPE("c");
+	EXIT_NOW(.reason = EXIT_MTF);
+	said("$T05rwatch:5008;thread:2;#");
+	assert_true(machine_in_l2());
+}
+
+static void sizes_of_operands(void **state UNUSED)
+{
+	static const struct {
+		u8 code[6];
+		u32 wide, narrow; /* in 64-bit code, and outside */
+	} rows[] = {
+		{ { 0x38, 0x03 }, 1, 1 },
+		{ { 0x39, 0x03 }, 4, 4 },
+		{ { 0x66, 0x39, 0x03 }, 2, 4 },
+		{ { 0x48, 0x8b, 0x03 }, 8, OPERAND_UNKNOWN },
+		{ { 0x66, 0x48, 0x8b, 0x03 }, 8, OPERAND_UNKNOWN },
+		{ { 0xf3, 0xa4, 0x90 }, 1, 1 },
+		{ { 0xff, 0x33 }, 8, 4 },
+		{ { 0xc3, 0x90 }, 8, 4 },
+		{ { 0x0f, 0xb6, 0x03 }, 1, 1 },
+		{ { 0x0f, 0xb7, 0x03 }, 2, 2 },
+		{ { 0xf0, 0x0f, 0xc1, 0x03 }, 4, 4 },
+		{ { 0x0f, 0x28, 0x03 }, OPERAND_UNKNOWN, OPERAND_UNKNOWN },
+		{ { 0x8e, 0x1b }, 2, 2 },
+		{ { 0x63, 0x03 }, 4, 4 },
+		{ { 0x64, 0x8a, 0x03 }, 1, 1 },
+		{ { 0xd7, 0x90 }, 1, 1 },
+		{ { 0xc5, 0xf9 }, OPERAND_UNKNOWN, OPERAND_UNKNOWN },
+		{ { 0x48, 0x69, 0x03 }, 8, OPERAND_UNKNOWN },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		assert_int_equal(operand_size(rows[i].code, 6, true), rows[i].wide);
+		assert_int_equal(operand_size(rows[i].code, 6, false), rows[i].narrow);
+	}
+	assert_int_equal(operand_size(rows[0].code, 1, true), OPERAND_UNKNOWN);
+	assert_int_equal(operand_size(rows[0].code, 0, true), OPERAND_UNKNOWN);
 }
 
 /* L1's thread is stepped: L2 runs on, unwatched, until L1 does. */
@@ -471,6 +571,9 @@ int main(void)
 		WITH(a_breakpoint_of_gdbs),
 		WITH(a_breakpoint_keeps_its_level),
 		WITH(a_watchpoint_of_gdbs),
+		WITH(reads_and_accesses),
+		WITH(reads_of_l2s),
+		cmocka_unit_test(sizes_of_operands),
 		WITH(a_step_of_the_other_level),
 		WITH(a_guest_that_waits_is_interrupted),
 		WITH(commands_by_gdb),

@@ -8,7 +8,18 @@
 #include "vmx/gdb/session.h"
 #include "vmx/monitor/break.h"
 
-enum type { TYPE_SOFTWARE, TYPE_HARDWARE, TYPE_WRITE, TYPE_COUNT };
+enum type { TYPE_SOFTWARE, TYPE_HARDWARE, TYPE_WRITE, TYPE_READ, TYPE_ACCESS, TYPE_COUNT };
+
+static const u8 kinds[TYPE_COUNT] = {
+	[TYPE_SOFTWARE] = BREAK_CODE, [TYPE_HARDWARE] = BREAK_CODE, [TYPE_WRITE] = BREAK_WRITE,
+	[TYPE_READ] = BREAK_READ,     [TYPE_ACCESS] = BREAK_ACCESS,
+};
+
+/* How a stop is told: with the address behind a watchpoint's. */
+static const char words[TYPE_COUNT][10] = {
+	[TYPE_SOFTWARE] = "swbreak:", [TYPE_HARDWARE] = "hwbreak:", [TYPE_WRITE] = "watch:",
+	[TYPE_READ] = "rwatch:",      [TYPE_ACCESS] = "awatch:",
+};
 
 /* All members: the CPU whose turn it is. */
 static struct set {
@@ -60,7 +71,7 @@ static struct set *make(const struct wanted *wanted)
 
 static bool add(struct vcpu *vcpu, struct set *set, unsigned int level)
 {
-	struct breakpoint b = { .kind = set->type == TYPE_WRITE ? BREAK_WRITE : BREAK_CODE,
+	struct breakpoint b = { .kind = kinds[set->type],
 				.level = (u8)level,
 				.address = set->address,
 				.length = (u32)MIN(set->length, (u64)UINT32_MAX) };
@@ -73,17 +84,22 @@ static bool add(struct vcpu *vcpu, struct set *set, unsigned int level)
 	return true;
 }
 
+/* False: it has been answered. By nothing if it is not of a kind that there is: gdb tells the person. */
+static bool understand(const char *text, struct wanted *wanted, struct packet_output *reply)
+{
+	bool whole = parse(text, wanted);
+
+	if (!whole)
+		packet_add(reply, "E01");
+	return whole && wanted->type < TYPE_COUNT;
+}
+
 void breaks_insert(struct vcpu *vcpu, const char *text, struct packet_output *reply)
 {
 	struct wanted wanted;
 	struct set *set;
 
-	if (!parse(text, &wanted)) {
-		packet_add(reply, "E01");
-		return;
-	}
-	/* An empty answer: not of this kind. gdb tells the person. */
-	if (wanted.type >= TYPE_COUNT)
+	if (!understand(text, &wanted, reply))
 		return;
 	set = find(&wanted);
 	if (!set)
@@ -100,11 +116,7 @@ void breaks_remove(const char *text, struct packet_output *reply)
 	struct wanted wanted;
 	struct set *set;
 
-	if (!parse(text, &wanted)) {
-		packet_add(reply, "E01");
-		return;
-	}
-	if (wanted.type >= TYPE_COUNT)
+	if (!understand(text, &wanted, reply))
 		return;
 	set = find(&wanted);
 	if (set && set->number) {
@@ -140,11 +152,10 @@ void breaks_explain(unsigned int hit, struct packet_output *reply)
 {
 	const struct set *set = set_of(hit);
 
-	if (set && set->type == TYPE_WRITE) {
-		packet_add(reply, "watch:");
+	if (!set)
+		return;
+	packet_add(reply, words[set->type]);
+	if (set->type >= TYPE_WRITE)
 		packet_add_number(reply, set->address);
-		packet_add(reply, ";");
-	} else if (set) {
-		packet_add(reply, set->type == TYPE_HARDWARE ? "hwbreak:;" : "swbreak:;");
-	}
+	packet_add(reply, ";");
 }

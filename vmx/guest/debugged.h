@@ -29,6 +29,7 @@ struct debugged {
 	u8 passing_level;
 	u64 passing_rip;
 
+	u16 accessed; /* a breakpoint whose bytes the instruction reads, or writes: it is told behind it */
 	bool writing; /* an instruction that writes to a watched page is being stepped */
 };
 

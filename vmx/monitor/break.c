@@ -11,10 +11,12 @@
 #include "kernel/percpu.h"
 #include "kernel/string.h"
 #include "vmx/guest/guest_mem.h"
+#include "vmx/hw/caps.h"
 #include "vmx/l1/closed.h"
 #include "vmx/l1/ports.h"
 #include "vmx/l1/vm.h"
 #include "vmx/monitor/lookup.h"
+#include "vmx/monitor/operand.h"
 #include "vmx/nested/nested.h"
 
 /* Written while the machine stands still. */
@@ -28,9 +30,16 @@ const struct breakpoint *break_get(unsigned int number)
 
 /* ---- pages ---- */
 
+/* SDM "EPT Misconfigurations": what cannot be read cannot be written. */
 static u32 bits_of(enum break_kind kind)
 {
-	return kind == BREAK_CODE ? EPT_EXEC : kind == BREAK_WRITE ? EPT_WRITE : 0;
+	switch (kind) {
+	case BREAK_CODE: return EPT_EXEC;
+	case BREAK_WRITE: return EPT_WRITE;
+	case BREAK_READ:
+	case BREAK_ACCESS: return EPT_READ | EPT_WRITE;
+	default: return 0;
+	}
 }
 
 static u32 bits_needed(u64 page)
@@ -73,15 +82,28 @@ static u64 value_at(struct vcpu *vcpu, const struct breakpoint *b)
 	return value;
 }
 
+/* A page that is closed to everything would be no memory. */
+static const char *cannot_close(u64 page, u32 bits)
+{
+	if ((bits & EPT_READ) && !(vmx_caps.ept_vpid & EPT_CAP_EXEC_ONLY))
+		return "the processor has no pages that can be executed and not read";
+	return (closed_bits(page) | bits) == EPT_RWX ? "code and reads cannot be watched in the same page"
+						     : NULL;
+}
+
 static const char *add_page(struct vcpu *vcpu, struct breakpoint *b)
 {
-	u32 length = b->kind == BREAK_WRITE ? b->length : 1;
+	u32 length = b->kind == BREAK_CODE ? 1 : b->length;
+	const char *wrong;
 	gpa_t gpa;
 
 	if (!length || length > BREAK_LENGTH_MAX || b->address % PAGE_SIZE + length > PAGE_SIZE)
 		return "1 to 8 bytes of one page can be watched";
 	if (!lookup_linear(vcpu, b->level, b->address, &gpa))
 		return "the address is not mapped there now";
+	wrong = cannot_close(gpa.v, bits_of(b->kind));
+	if (wrong)
+		return wrong;
 	b->length = length;
 	b->place = gpa.v;
 	b->value = value_at(vcpu, b);
@@ -176,7 +198,9 @@ static const char *begin(struct vcpu *vcpu, struct breakpoint *b)
 {
 	switch (b->kind) {
 	case BREAK_CODE:
-	case BREAK_WRITE: return add_page(vcpu, b);
+	case BREAK_WRITE:
+	case BREAK_READ:
+	case BREAK_ACCESS: return add_page(vcpu, b);
 	case BREAK_MSR: return add_msr(b);
 	case BREAK_PORT: return add_port(b);
 	default: return NULL;
@@ -268,6 +292,42 @@ unsigned int break_of_entry(void)
 	for (unsigned int i = 0; i < BREAKS_MAX; i++)
 		if (list[i].kind == BREAK_ENTRY)
 			return i + 1;
+	return 0;
+}
+
+/* The bytes of the instruction in hand at most; of an event's delivery a word of the stack. */
+static u32 size_at(struct vcpu *vcpu)
+{
+	u64 base = vcpu_is_64bit(vcpu) ? 0 : vcpu_reg(vcpu, REG_SEG_BASE(SEG_CS));
+	u8 code[15];
+	size_t length;
+
+	if (vcpu_reg(vcpu, REG_IDT_VECTORING_INFO) & INTR_INFO_VALID)
+		return sizeof(u64);
+	length = lookup_copy(vcpu, vcpu->guest->level, vcpu_reg(vcpu, REG_RIP) + base, code, NULL,
+			     sizeof(code));
+	return operand_size(code, length, vcpu_is_64bit(vcpu));
+}
+
+/* `access` begins at `gpa`, in the same page. */
+static bool is_accessed(const struct breakpoint *b, u64 gpa, u32 access)
+{
+	return (b->kind == BREAK_ACCESS || (b->kind == BREAK_READ && (access & EPT_READ))) &&
+	       ALIGN_DOWN(b->place, PAGE_SIZE) == ALIGN_DOWN(gpa, PAGE_SIZE) && gpa < b->place + b->length;
+}
+
+unsigned int break_of_access(struct vcpu *vcpu, gpa_t gpa, u32 access)
+{
+	u32 size = 0;
+
+	for (unsigned int i = 0; i < BREAKS_MAX; i++) {
+		if (!is_accessed(&list[i], gpa.v, access))
+			continue;
+		if (!size)
+			size = size_at(vcpu);
+		if (gpa.v + size > list[i].place)
+			return i + 1;
+	}
 	return 0;
 }
 

@@ -13,8 +13,10 @@
 
 enum break_kind {
 	BREAK_NONE,
-	BREAK_CODE,	 /* an instruction at `address` of `level` */
-	BREAK_WRITE,	 /* one that changes `length` bytes there */
+	BREAK_CODE,
+	/* an instruction at `address` of `level` */ BREAK_WRITE, /* one that changes `length` bytes there */
+	BREAK_READ,						  /* one that reads any of them */
+	BREAK_ACCESS,	 /* one that reads or writes any of them, changed or not */
 	BREAK_EXIT,	 /* a VM exit with reason `number`, of `level` or (0) any */
 	BREAK_ENTRY,	 /* a VM entry of L1's that fails */
 	BREAK_MSR,	 /* RDMSR or WRMSR of `number`, by `level` or any */
@@ -29,7 +31,7 @@ struct breakpoint {
 	u32 length, number;
 	u64 address; /* linear */
 	/* break.c's own */
-	u64 place;	/* CODE and WRITE: the byte in L1's memory that it was when the breakpoint was set */
+	u64 place;	/* CODE to ACCESS: the byte in L1's memory that it was when the breakpoint was set */
 	u64 value;	/* WRITE: what is there */
 	bool was_on[2]; /* MSR: L0 wants its reads, its writes anyhow */
 };
@@ -58,6 +60,8 @@ unsigned int break_of_exit(struct vcpu *vcpu);
 /* Any breakpoint for which each exit must be looked at. */
 bool break_wants_exits(void);
 unsigned int break_of_entry(void);
+/* READ and ACCESS: an instruction that is about to access `gpa` in this way (EPT_READ, EPT_WRITE). */
+unsigned int break_of_access(struct vcpu *vcpu, gpa_t gpa, u32 access);
 /* The first watched bytes that are no longer what they were. */
 unsigned int break_of_write(struct vcpu *vcpu);
 

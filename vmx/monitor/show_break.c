@@ -12,7 +12,7 @@
 static const char kinds[][10] = {
 	[BREAK_CODE] = "code",		 [BREAK_WRITE] = "write", [BREAK_EXIT] = "exit",
 	[BREAK_ENTRY] = "entry",	 [BREAK_MSR] = "msr",	  [BREAK_PORT] = "port",
-	[BREAK_EXCEPTION] = "exception",
+	[BREAK_EXCEPTION] = "exception", [BREAK_READ] = "read",	  [BREAK_ACCESS] = "access",
 };
 
 /* By vector: those that can be given back to a guest as they were. */
@@ -27,6 +27,8 @@ static void show(unsigned int number)
 	switch (b->kind) {
 	case BREAK_CODE:
 	case BREAK_WRITE:
+	case BREAK_READ:
+	case BREAK_ACCESS:
 		output("%u %s l%u %llx length %u, L1's %llx", number, kinds[b->kind], b->level,
 		       LL(b->address), b->length, LL(b->place));
 		break;
@@ -103,7 +105,7 @@ static bool parse_rest(struct breakpoint *b, char *const *word, unsigned int cou
 
 	if (b->kind == BREAK_ENTRY)
 		return count == 0;
-	if (!count || count > (b->kind == BREAK_WRITE ? 2 : 1))
+	if (!count || count > (b->kind >= BREAK_WRITE && b->kind <= BREAK_ACCESS ? 2u : 1u))
 		return false;
 	if (b->kind == BREAK_EXIT)
 		return parse_reason(word[0], &b->number);
@@ -143,7 +145,7 @@ bool command_break(struct vcpu *vcpu, const struct words *words)
 		word++, count--;
 	if (!parse_rest(&b, word, count))
 		return false;
-	if (!b.level && (b.kind == BREAK_CODE || b.kind == BREAK_WRITE))
+	if (!b.level && b.kind <= BREAK_ACCESS)
 		b.level = (u8)vcpu->guest->level;
 	wrong = break_add(vcpu, &b, &number);
 	if (wrong)

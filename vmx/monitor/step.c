@@ -70,6 +70,10 @@ static bool asked(struct vcpu *vcpu, gpa_t gpa, u32 access)
 	}
 	if (access & EPT_WRITE)
 		d->writing = true;
+	/* The walk of the guest's tables is none of its instruction's accesses. */
+	if (!d->accessed && (access & (EPT_READ | EPT_WRITE)) &&
+	    (vcpu_reg(vcpu, REG_EXIT_QUALIFICATION) & EPTV_TRANSLATED))
+		d->accessed = (u16)break_of_access(vcpu, gpa, access);
 	return true;
 }
 
@@ -117,12 +121,13 @@ static void judge(struct vcpu *vcpu)
 
 	if (d->passing_level == level && (mtf || rip != d->passing_rip))
 		d->passing = false;
-	if (d->writing && (d->exit_reason & 0xffff) != EXIT_EPT_VIOLATION) {
-		unsigned int hit = break_of_write(vcpu);
+	if ((d->writing || d->accessed) && (d->exit_reason & 0xffff) != EXIT_EPT_VIOLATION) {
+		unsigned int hit = d->writing ? break_of_write(vcpu) : 0;
 
-		d->writing = false;
 		if (!d->hit)
-			d->hit = (u16)hit;
+			d->hit = d->accessed ? d->accessed : (u16)hit;
+		d->writing = false;
+		d->accessed = 0;
 	}
 	if (!d->hit && break_of_entry() && entry_has_failed(vcpu))
 		d->hit = (u16)break_of_entry();
@@ -211,7 +216,7 @@ void step_prepare(struct vcpu *vcpu)
 	/* Told before the guest runs. */
 	if (d->hit)
 		control_request_this(vcpu);
-	if (d->steps || d->passing || d->writing || break_wants_exits())
+	if (d->steps || d->passing || d->writing || d->accessed || break_wants_exits())
 		vcpu->looks |= LOOK_BREAKS;
 	else
 		vcpu->looks &= (u8)~LOOK_BREAKS;
