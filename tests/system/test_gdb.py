@@ -84,7 +84,8 @@ def results(result):
 SESSION = ("info threads", "break *code_count_down+11", "continue", "p/x $rcx", "continue", "p/x $rcx", "p/x $r8",
            "stepi", "x/i $pc", "p/x $v12_pin_controls", "delete", "thread 1", "frame", "tbreak result", "continue",
            "backtrace", "finish", "stepi", "watch passed", "continue", "delete", "awatch passed", "continue", "delete",
-           "rwatch passed", "continue", "x/i $pc", "p $xmm0.uint128", "p $mxcsr", "p $fctrl", "monitor break", "delete", "detach")
+           "rwatch passed", "continue", "x/i $pc", "p $xmm0.uint128", "p $mxcsr", "p $fctrl",
+           "monitor break", "delete", "detach")
 
 
 def said_to(words, command, nth=0):
@@ -116,6 +117,28 @@ def test_l1_and_its_l2():
     assert re.search(r"= \d+$", said_to(words, "p $xmm0.uint128").strip()), words
     assert int(said_to(words, "p $mxcsr").split("= ")[1]) & 0x1f80, words
     assert int(said_to(words, "p $fctrl").split("= ")[1]) in (0x37F, 0x40), words
+    result = run.end()
+    assert results(result) == results(bare) and len(results(result)) > 2, show(result)
+
+
+# Both CPUs are stopped in their loops, and each meets a breakpoint of its own, in L1 and in L2.
+BOTH = ("info threads", "thread 3", "break *$pc", "continue", "stepi", "info threads", "delete", "thread 2",
+        "break *code_count_down+11", "continue", "p/x $rcx", "continue", "p/x $rcx", "delete", "detach")
+
+
+def test_two_cpus():
+    args = "tests=both_loop"
+    bare = boot(guest_image("monitored"), l1_args=args, bare=True, cpus=2, **SETTINGS)
+    run = Debugged("two", args, cpus=2)
+    words = run.debug(*BOTH)
+    for thread, what in ((1, "cpu 0, L1, which waits"), (2, "cpu 0, L2"), (3, "cpu 1, L1")):
+        assert re.search(r"Thread %d \(%s\)" % (thread, what), said_to(words, "info threads")), words
+    assert re.search(r"Thread 3 hit Breakpoint 1, ", said_to(words, "continue")), words
+    assert re.search(r"\* 3 +Thread 3 ", said_to(words, "info threads", 1)), words
+    for nth in (1, 2):
+        assert re.search(r"Thread 2 hit Breakpoint 2, 0x\w+ in code_count_down ", said_to(words, "continue", nth)), words
+    first, second = (int(said_to(words, "p/x $rcx", n).split("= ")[1], 16) for n in (0, 1))
+    assert second == first - 1, words
     result = run.end()
     assert results(result) == results(bare) and len(results(result)) > 2, show(result)
 

@@ -82,18 +82,23 @@ COMMANDS = {
     "walk 5000": "5000 is gpa 5000", "ept 12 5000": "5000 is 5000", "ept 01 5000": "level 1|level 2|level 3",
     "ept 02 5000": "ept02, pointer", "x/2q gpa:5000": "5000: [0-9a-f]{16} [0-9a-f]{16}$", "msr c0000080": "msr c0000080: ",
     "io 80": "io 80: ", "io 80 1": "error: say monitor-write=on", "exits": "PREEMPTION_TIMER l1 ", "trace 2": "-2 L",
-    "dump": "(?s)which runs.*cpu 0: no VM entry.*-1 L2", "cpu 5": "error: cpu N",
+    "dump": "(?s)which runs.*cpu 0: no VM entry.*-1 L2", "cpu 5": "error: cpu N", "log 3": r"\w", "trace on": "error: ",
+    "break": "there are no breakpoints", "break exit CPUID": "1 exit CPUID l0", "break exception pf": "2 exception pf l0",
+    "break read 5000 2": "3 read l2 5000 length 2, L1's 5000", "break l1 access 6000": "error: |4 access l1 6000",
+    "break msr c0000081": "msr c0000081 l0", "break port 80": "port 80 l0", "break entry": "entry", "break delete all": "^$",
 }
 
 
-@pytest.mark.parametrize("shared,firmware", ((False, "bios"), (True, "bios"), (True, "uefi")))
-def test_each_command(shared, firmware):
+@pytest.mark.parametrize("shared,firmware,cpus", ((False, "bios", 2), (True, "bios", 1), (True, "uefi", 2), (False, "uefi", 1)))
+def test_each_command(shared, firmware, cpus):
     settings = {"firmware": "uefi", "model": "skylake_x"} if firmware == "uefi" else {}
-    run = Monitored("each-%d-%s" % (shared, firmware), "tests=l2_loops", shared=shared, **settings)
+    run = Monitored("each-%d-%s" % (shared, firmware), "tests=l2_loops", shared=shared, cpus=cpus, **settings)
     run.await_line("l2_loops begins")
     if shared:
         run.take_keyboard()
     assert run.ask("stop") == ([], "stopped")
+    assert run.ask("cpu 0")[1] == "stopped"
+    assert len(run.ask("cpus")[0]) == cpus
     for command, said in COMMANDS.items():
         answer = "\n".join(run.ask(command)[0])
         assert re.search(said, answer), (command, answer)
@@ -102,6 +107,9 @@ def test_each_command(shared, firmware):
     run.expect("stopped> $")
     run.type("\x1b[A\r")
     run.expect("4000 pin_controls")
+    run.expect("stopped> $")
+    run.type("step 2\r")
+    run.expect(r"\nstep: cpu 0, L2 at [0-9a-f]+\nstopped> $")
     if firmware == "uefi":  # OVMF does not come through a reset on this emulator (tests/deviations.md)
         assert run.ask("go") == ([], "running")
     else:
