@@ -39,8 +39,8 @@ enum explain_option { EXPLAIN_OFF, EXPLAIN_FIRST, EXPLAIN_ALL };
 struct options {
 	enum log_level log;
 	struct console_option console;
-	struct console_option monitor; /* SERIAL_NONE or SERIAL_PORT */
-	struct console_option gdb;     /* the same */
+	struct console_option monitor;	       /* SERIAL_NONE or SERIAL_PORT */
+	struct console_option gdb, trace_port; /* the same */
 	bool monitor_write;
 	u8 monitor_key; /* a control character */
 	bool nmi_stops;

@@ -41,6 +41,7 @@
 #include "vmx/l1/sleep_page.h"
 #include "vmx/create.h"
 #include "vmx/gdb/gdb.h"
+#include "vmx/monitor/live.h"
 #include "vmx/monitor/monitor.h"
 #include "vmx/monitor/step.h"
 #include "vmx/run.h"
@@ -242,6 +243,7 @@ static void main_in_window(void)
 	/* Not before it is known what all CPUs have, nor after the ports are settled. */
 	monitor_open();
 	gdb_open();
+	live_open();
 	step_init();
 	must(vm_init());
 	nested_caps_init();

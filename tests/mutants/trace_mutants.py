@@ -47,4 +47,11 @@ MUTANTS = [
     Mutant("trace-tool-trips-over-a-gap", SLICES,
            [("        if before is not None and not is_next(before, event):\n", "        if False:\n")],
            host="test_trace: test_a_gap_is_no_time"),
+    Mutant("trace-live-drops-in-silence", "vmx/monitor/live.c",
+           [("\tif (*next < first) {\n", "\tif (*next < first)\n\t\t*next = first;\n\tif (0) {\n")],
+           "trace: it_goes_out_live"),
+    Mutant("trace-live-twice", "vmx/monitor/live.c",
+           [("exit_trace_line(vcpu, (*next)++, line)", "exit_trace_line(vcpu, end - 1, line)"),
+            ("\t\tif (rdtsc() - start", "\t\tif (++*next, rdtsc() - start")],
+           "trace: it_goes_out_live"),
 ]

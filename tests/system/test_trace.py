@@ -4,12 +4,16 @@ import csv
 import html.parser
 import json
 import os
+import pty
 import re
+import select
 import subprocess
 import sys
+import threading
+import tty
 
 import pytest
-from conftest import BUILD, ROOT, assert_no_accident, boot, guest_image, show
+from conftest import BUILD, ELF, ROOT, assert_no_accident, boot, guest_image, image, machine, show
 
 TOOL = os.path.join(ROOT, "tools", "trace", "socle-trace")
 sys.path.insert(0, os.path.join(ROOT, "tools", "trace"))
@@ -244,3 +248,35 @@ def test_the_page_says_where_the_cost_is(recorded):
     assert {"vmwrite", "vmread"} < {row[1] for row in page["places"][1:4]}, page["places"][:4]
     assert ["L1", "forget_translations", str(ROUNDS)] in [row[:3] for row in page["places"]]
     assert ["L1", "VMWRITE", "host_tr_selector"] in [row[:3] for row in page["kinds"][1:13]], page["kinds"]
+
+
+def test_it_goes_out_live(tmp_path):
+    """On a port of its own, while L1 runs: what came is what was recorded, in order, and nothing is lost unsaid."""
+    ours, theirs = pty.openpty()
+    tty.setraw(theirs)
+    received = []
+
+    def listen():
+        while not over.is_set():
+            if select.select([ours], [], [], 0.1)[0]:
+                received.append(os.read(ours, 65536))
+
+    over = threading.Event()
+    thread = threading.Thread(target=listen)
+    thread.start()
+    iso = image.make_iso(str(tmp_path / "image.iso"), elf=ELF, l1=guest_image("traced"), l1_args="tests=careful trace",
+                         options="trace=on trace-port=com2 explain=off")
+    result = machine.run_image(iso, folder=str(tmp_path), com2=os.ttyname(theirs), timeout=180, model="haswell", ips=20_000_000)
+    over.set()
+    thread.join()
+    assert_no_accident(result)
+    assert result.having("^socle: trace-port: port 2f8, hidden from L1") and result.having("^DONE"), show(result)
+    text = b"".join(received).decode("latin-1").replace("\r", "")
+    assert text.startswith("trace: form 1 build-id "), text[:200]
+    live, kept = read.read(text.split("\n")[:-1]), read.read(result.lines)
+    assert not live.skipped and not live.backwards and not live.dropped, (live.skipped, live.backwards, live.dropped)
+    events = live.cpus[0]
+    assert [event.number for event in events] == list(range(len(events))) and len(events) > 100, len(events)
+    recorded = {event.number: event for event in kept.cpus[0]}
+    both = [event for event in events if event.number in recorded]
+    assert len(both) > 100 and all(recorded[event.number] == event for event in both), len(both)

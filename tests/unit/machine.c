@@ -18,6 +18,7 @@
 #include "mm/memmap.h"
 #include "mm/page_alloc.h"
 #include "vmx/gdb/gdb.h"
+#include "vmx/monitor/live.h"
 #include "vmx/monitor/monitor.h"
 #include "vmx/monitor/step.h"
 #include "vmx/hw/caps.h"
@@ -186,6 +187,7 @@ void machine_init(const char *options_line)
 	vm_probe_cpu(true);
 	monitor_open();
 	gdb_open();
+	live_open();
 	step_init();
 	if (vm_init() != STATUS_OK)
 		abort();

@@ -13,6 +13,7 @@
 #include "kernel/log_ring.h"
 #include "kernel/x86.h"
 #include "tests/unit/l2_support.h"
+#include "tests/unit/uart_support.h"
 #include "vmx/crash.h"
 #include "vmx/exit.h"
 #include "vmx/guest/exit_trace.h"
@@ -359,6 +360,59 @@ static void while_l2_runs_a_stop_tells_of_l1(void **state UNUSED)
 	assert_non_null(strstr(fake_log(), "  L1: rip "));
 }
 
+/* ---- live ---- */
+
+static unsigned int lines_of(const char *text)
+{
+	unsigned int count = 0;
+
+	for (; (text = strstr(text, "trace: 0 ")); text++)
+		count++;
+	return count;
+}
+
+/* All that is new, or what the time allows; each event once; what the ring has lost is said. */
+static void it_goes_out_live(void **state UNUSED)
+{
+	unsigned int count = 0;
+
+	uart_type("");
+	for (unsigned int i = 0; i < 3; i++)
+		EXIT_NOW(.reason = EXIT_CPUID, .length = 2);
+	EXIT_NOW(.reason = EXIT_PREEMPTION_TIMER);
+	if (strncmp(uart_said, "trace: form 1 build-id ", 23))
+		fail_msg("%s", uart_said);
+	assert_true(lines_of(uart_said));
+	for (unsigned int i = 0; i < 20; i++) {
+		count += lines_of(uart_said);
+		uart_type("");
+		EXIT_NOW(.reason = EXIT_PREEMPTION_TIMER);
+		assert_null(strstr(uart_said, "form"));
+		assert_null(strstr(uart_said, "dropped"));
+	}
+	count += lines_of(uart_said);
+	assert_int_equal(count, exit_trace_end(machine_vcpu));
+	for (unsigned int i = 0; i < 100; i++)
+		EXIT_NOW(.reason = EXIT_CPUID, .length = 2);
+	uart_type("");
+	EXIT_NOW(.reason = EXIT_PREEMPTION_TIMER);
+	if (strncmp(uart_said, "trace: dropped cpu 0 events ", 28) || !lines_of(uart_said))
+		fail_msg("%s", uart_said);
+	assert_int_equal(atoi(uart_said + 28), exit_trace_first(machine_vcpu) - count);
+	/* the port is L1's no more */
+	machine_vcpu->gpr[GPR_RAX] = 0;
+	EXIT_NOW(.reason = EXIT_IO, .qualification = (u64)UART_PORT << 16 | BIT(3), .length = 1);
+	assert_int_equal(machine_vcpu->gpr[GPR_RAX], 0xff);
+}
+
+static void it_stays_at_home(void **state UNUSED)
+{
+	uart_type("");
+	EXIT_NOW(.reason = EXIT_CPUID, .length = 2);
+	assert_int_equal(machine_vcpu->wish.timer_ticks, 0);
+	assert_string_equal(uart_said, "");
+}
+
 #define WITH(test) MACHINE_TEST(test, "trace=4K")
 
 int main(void)
@@ -377,6 +431,8 @@ int main(void)
 		WITH(a_buffer_that_faults),
 		WITH(only_these_can_be_read),
 		MACHINE_TEST(without_a_ring_there_is_nothing, ""),
+		MACHINE_TEST_BEFORE(it_goes_out_live, "trace=4K trace-port=com2", uart_plug),
+		MACHINE_TEST_BEFORE(it_stays_at_home, "trace=off trace-port=com2", uart_plug),
 		WITH(a_line_has_all_of_it),
 		WITH(a_panic_tells_it),
 		WITH(while_l2_runs_a_stop_tells_of_l1),

@@ -7,6 +7,7 @@ import re
 import tables
 
 HEAD = re.compile(r"\btrace: form (\d+) build-id ([0-9a-f]{8,64}) tsc-khz (\d{1,12}) cpus (\d{1,4})\b")
+DROPPED = re.compile(r"\btrace: dropped cpu (\d{1,4}) events (\d{1,20})\b")
 LINE = re.compile(r"\btrace: (\d{1,4})((?: [0-9a-f]{1,16}){8})\s*$")
 FORM = 1
 CPU_MAX = 512
@@ -30,6 +31,7 @@ class Trace:
         self.cpus = {}
         self.build_id = None
         self.khz = 0
+        self.dropped = 0   # by Socle itself, where the port was slower than the exits
         self.skipped = 0   # lines that look like events and are none
         self.backwards = 0  # events before the one that they follow
 
@@ -80,8 +82,11 @@ def read(lines):
         match = LINE.search(line)
         if match is None:
             head = HEAD.search(line)
+            dropped = DROPPED.search(line)
             if head:
                 take_head(trace, head)
+            elif dropped:
+                trace.dropped += int(dropped.group(2))
             elif re.search(r"\btrace: \d", line):
                 trace.skipped += 1
             continue

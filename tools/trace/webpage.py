@@ -54,6 +54,8 @@ def facts(trace, khz):
              ("time", "%.3f ms of %d kHz" % (forms.microseconds(whole, khz) / 1000, khz))]
     pairs += [(name, "%.1f %%" % (100 * one / whole)) for name, one in zip(forms.LEVELS, sums)]
     pairs += [("Socle's build id", trace.build_id or "not in the file")]
+    if trace.dropped:
+        pairs.append(("dropped", "%d events by Socle, whose port was slower than the exits" % trace.dropped))
     if trace.skipped or trace.backwards:
         pairs.append(("left out", "%d lines that are no events, %d events out of order" % (trace.skipped, trace.backwards)))
     return page.facts(pairs)

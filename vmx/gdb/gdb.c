@@ -6,20 +6,14 @@
  */
 #include "vmx/gdb/gdb.h"
 
-#include "drivers/pit.h"
 #include "kernel/cmdline.h"
-#include "kernel/log.h"
-#include "kernel/percpu.h"
 #include "vmx/gdb/link.h"
 #include "vmx/gdb/session.h"
-#include "vmx/hw/caps.h"
-#include "vmx/l1/ports.h"
+#include "vmx/monitor/claim.h"
 #include "vmx/monitor/control.h"
 #include "vmx/monitor/monitor.h"
-#include "vmx/monitor/output.h"
 #include "vmx/monitor/step.h"
 
-#define UART_PORTS 8
 #define BYTES_MAX 64u /* at one look */
 
 static u32 locked;    /* any CPU, atomic: one looks at the port while the machine runs */
@@ -91,37 +85,8 @@ static void attend(struct vcpu *vcpu)
 		unserved = link_receive() == PACKET_COMPLETE;
 }
 
-/* ---- the start ---- */
-
-static bool is_possible(const struct uart_place *place)
-{
-	const char *fault = NULL;
-
-	if (uart_is_console(place->base))
-		fault = "that is Socle's console; name another port, or console= another";
-	else if (options.monitor.serial != SERIAL_NONE && options.monitor.address == place->base)
-		fault = "that is the monitor's port";
-	else if (!(vmx_caps.pin.allowed1 & PIN_PREEMPTION_TIMER) ||
-		 !(vmx_caps.exit.allowed1 & EXIT_SAVE_PREEMPTION_TIMER))
-		fault = "the processor has no VMX-preemption timer whose value is saved";
-	else if (!link_open(place))
-		fault = "no serial port answers there";
-	if (fault)
-		log_warn("gdb=: %s; there is no stub for gdb", fault);
-	return !fault;
-}
-
 void gdb_open(void)
 {
-	const struct console_option *wanted = &options.gdb;
-	struct uart_place place = { .base = wanted->address, .baud = wanted->baud ? wanted->baud : 115200 };
-	struct port_range range = { (u16)wanted->address, UART_PORTS, "gdb", NULL, NULL };
-
-	if (wanted->serial == SERIAL_NONE || !is_possible(&place))
-		return;
-	ports_add(&range);
-	if (!control_period())
-		control_init(pit_measure_20ms());
-	monitor_set_client(attend);
-	log_info("gdb: port %llx, hidden from L1", LL(wanted->address));
+	if (claim_port("gdb", &options.gdb, link_port()))
+		monitor_set_client(attend);
 }

@@ -9,8 +9,8 @@
 #include "drivers/uart.h"
 #include "vmx/gdb/packet.h"
 
-/* False: nobody answers at that port. */
-bool link_open(const struct uart_place *place);
+/* For whoever opens it. */
+struct uart *link_port(void);
 
 /* A byte that has arrived, if one has; complete packets are acknowledged, bad ones asked for again. */
 enum packet_event link_receive(void);

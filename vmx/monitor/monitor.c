@@ -20,6 +20,7 @@
 #include "vmx/monitor/command.h"
 #include "vmx/monitor/complete.h"
 #include "vmx/monitor/control.h"
+#include "vmx/monitor/live.h"
 #include "vmx/monitor/output.h"
 #include "vmx/monitor/step.h"
 #include "vmx/nested/entry/timer.h"
@@ -203,6 +204,7 @@ enum outcome exit_preemption_timer(struct vcpu *vcpu)
 		nested_timer_again(vcpu);
 	else
 		vmcs_write(VMCS_preemption_timer_value, vcpu->wish.timer_ticks);
+	live_send(vcpu);
 	if (is_on)
 		poll(vcpu);
 	if (client)
