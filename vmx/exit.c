@@ -55,8 +55,9 @@ enum outcome exit_undefined(struct vcpu *vcpu)
 /*
  * SDM "Debug Exceptions": a VM exit in the place of a #DB leaves DR6, DR7 and IA32_DEBUGCTL as they are and
  * says what its delivery would have put there; "the processor clears the BTF flag when it generates a debug
- * exception", and LBR. RTM is clear where the exception came in a transaction, else set; BLD is cleared by a
- * bus lock alone.
+ * exception", and LBR. Its delivery ends a blocking by STI, beside which an entry with TF would want another
+ * single step to be pending. RTM is clear where the exception came in a transaction, else set; BLD is cleared
+ * by a bus lock alone.
  */
 static void enter_debug_exception(struct vcpu *vcpu)
 {
@@ -66,6 +67,9 @@ static void enter_debug_exception(struct vcpu *vcpu)
 
 	write_dr6(dr6 & ~(what & (DR6_RTM | DR6_BLD)));
 	vcpu_set_reg(vcpu, REG_DR7, vcpu_reg(vcpu, REG_DR7) & ~(u64)DR7_GD);
+	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY,
+		     vcpu_reg(vcpu, REG_INTERRUPTIBILITY) &
+			     ~(u64)(INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS));
 	if (debugctl & (DEBUGCTL_LBR | DEBUGCTL_BTF))
 		vcpu_set_debugctl(vcpu, debugctl & ~(u64)(DEBUGCTL_LBR | DEBUGCTL_BTF));
 }

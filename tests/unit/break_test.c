@@ -675,6 +675,12 @@ static void debug_exceptions(void **state UNUSED)
 	assert_int_equal(read_dr6(), DR6_FIXED1 | DR6_BS | DR6_BD | DR6_B0);
 	assert_int_equal(machine_field(VMCS_guest_dr7), DR7_RESET);
 	assert_int_equal(machine_field(VMCS_guest_debugctl), DEBUGCTL_TR);
+	/* behind STI, single-stepped */
+	machine_set_field(VMCS_guest_interruptibility, INTERRUPTIBILITY_STI);
+	uart_type("go\r");
+	EXIT_NOW(.reason = EXIT_EXCEPTION_NMI, .qualification = DR6_BS,
+		 .intr_info = EXCEPTION(VEC_DB, INTR_TYPE_HARD_EXCEPTION));
+	assert_int_equal(machine_field(VMCS_guest_interruptibility), 0);
 	/* in a transaction, and by a bus lock */
 	uart_type("go\r");
 	EXIT_NOW(.reason = EXIT_EXCEPTION_NMI, .qualification = DR6_RTM | DR6_BLD,
