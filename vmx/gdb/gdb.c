@@ -7,6 +7,7 @@
 #include "vmx/gdb/gdb.h"
 
 #include "kernel/cmdline.h"
+#include "kernel/percpu.h"
 #include "vmx/gdb/link.h"
 #include "vmx/gdb/session.h"
 #include "vmx/monitor/claim.h"
