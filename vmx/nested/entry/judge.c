@@ -12,8 +12,10 @@
 #define check_rip_rflags judge_rip_rflags
 #define check_tpr_threshold judge_tpr_threshold
 
+/* A second copy is meant. NOLINTBEGIN(bugprone-suspicious-include) */
 #include "vmx/nested/entry/check_event.c"
 #include "vmx/nested/entry/check_guest_hot.c"
+/* NOLINTEND(bugprone-suspicious-include) */
 
 const struct check_failures *check_all(const struct vmcs12 *v12, const struct check_env *env)
 {
