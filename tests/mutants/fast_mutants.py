@@ -61,6 +61,8 @@ MUTANTS = [
            "shortcut: what_is_not_saved_is_loaded_anew"),
     Mutant("short-entry-past-the-tpr", FAST, [("v12_has_proc(v12, PROC_TPR_SHADOW) && v12->tpr_threshold", "false")],
            "shortcut: short_entries_are_checked"),
+    Mutant("short-entry-past-the-pdptes", FAST, [(" || entry_loads_pdptes(v12) ||", " ||")],
+           "shortcut: l2_turns_pae_on"),
     Mutant("failure-not-pushed", REFLECT, [("\tslot->to_push |= PLACE(exit_reason) | PLACE(exit_qualification);\n",
              "")],
            "entry: control_words_are_checked_against_the_state"),

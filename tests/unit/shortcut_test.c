@@ -137,6 +137,34 @@ static void memory_is_looked_at_again(void **state UNUSED)
 	assert_int_equal(R(exit_reason), EXIT_REASON_ENTRY_FAILURE | EXIT_ENTRY_FAIL_GUEST);
 }
 
+/* L2 brings itself to PAE paging, without EPT and without an exit: from then on each entry reads PDPTEs. */
+static void l2_turns_pae_on(void **state UNUSED)
+{
+	enum { PDPTES = M_SPARE + 0x50000 };
+
+	start();
+	W(entry_controls, (R(entry_controls) & ~(u64)ENTRY_IA32E_GUEST) | ENTRY_LOAD_EFER);
+	W(guest_efer, 0);
+	W(guest_cs_ar, 0xc09b);
+	W(guest_cr4, CR4_VMXE);
+	W(guest_cr3, PDPTES);
+	settle();
+	settle();
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	machine_set_field(VMCS_guest_cr4, CR4_VMXE | CR4_PAE);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_int_equal(R(guest_cr4), CR4_VMXE | CR4_PAE);
+	l1_write64(PDPTES, 0x9001);
+	W(guest_rip, R(guest_rip) + 2);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(machine_field(VMCS_guest_pdpte0), 0x9001);
+	EXIT_NOW(.reason = EXIT_CPUID);
+	l1_write64(PDPTES, 0x9007);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(R(exit_reason), EXIT_REASON_ENTRY_FAILURE | EXIT_ENTRY_FAIL_GUEST);
+	assert_int_equal(R(exit_qualification), ENTRY_FAIL_PDPTE);
+}
+
 /* Rows that each entry looks at, while their controls stand. */
 static void threshold_and_interrupt_status_follow(void **state UNUSED)
 {
@@ -546,6 +574,7 @@ int main(void)
 		MACHINE_TEST_BOTH(short_entries_are_checked),
 		MACHINE_TEST_BOTH(short_entries_check_rip_by_mode),
 		MACHINE_TEST_BOTH(memory_is_looked_at_again),
+		MACHINE_TEST_BOTH(l2_turns_pae_on),
 		MACHINE_TEST_BOTH(threshold_and_interrupt_status_follow),
 		MACHINE_TEST_BOTH(vpids_follow),
 		MACHINE_TEST(l2_reads_what_it_wrote, "intercept=cr"),

@@ -163,12 +163,6 @@ static COLD enum outcome fail_late(struct vcpu *vcpu, struct nested_vmcs *slot, 
 	return outcome_entry_failure(vcpu, reason, qualification);
 }
 
-/* SDM: without EPT, an entry to PAE paging loads the PDPTEs from memory. */
-static bool loads_pdptes(const struct vmcs12 *v12)
-{
-	return !v12_has_proc2(v12, PROC2_EPT) && v12_pae_paging(v12);
-}
-
 void entry_switch(struct vcpu *vcpu, struct nested_vmcs *slot, bool launch)
 {
 	vcpu_switch_vmcs(vcpu, &slot->vmcs02);
@@ -186,7 +180,7 @@ static enum outcome commit(struct vcpu *vcpu, struct nested_vmcs *slot, const st
 	u32 failed;
 
 	/* What can still fail must find vmcs12 whole: the list may write fields that live in vmcs02 only. */
-	if (v12->entry_msr_load_count || loads_pdptes(v12))
+	if (v12->entry_msr_load_count || entry_loads_pdptes(v12))
 		nested_sync_rare(vcpu, slot);
 	entry_switch(vcpu, slot, launch);
 	merge_vmcs02(vcpu, slot, l1);
@@ -195,7 +189,7 @@ static enum outcome commit(struct vcpu *vcpu, struct nested_vmcs *slot, const st
 	slot->same_in_02 = false;
 	/* SDM: without EPT, "the PDPTEs are loaded from memory"; a bad one is caught by check_guest, unless
 	 * L1 raced. */
-	if (loads_pdptes(v12) && guest_load_pdptes(vcpu, v12->guest_cr3) != OUTCOME_NONE)
+	if (entry_loads_pdptes(v12) && guest_load_pdptes(vcpu, v12->guest_cr3) != OUTCOME_NONE)
 		return fail_late(vcpu, slot, EXIT_ENTRY_FAIL_GUEST, ENTRY_FAIL_PDPTE);
 	if (v12_has_entry(v12, ENTRY_LOAD_PERF_GLOBAL))
 		msr_write(vcpu, MSR_IA32_PERF_GLOBAL_CTRL, v12->guest_perf_global_ctrl);

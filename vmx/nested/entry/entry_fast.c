@@ -47,12 +47,10 @@ void entry_fast_prepare(struct vcpu *vcpu, struct nested_vmcs *slot)
 	bool lists = v12->entry_msr_load_count || v12->exit_msr_store_count || slot->stores_time;
 	bool perf = v12_has_entry(v12, ENTRY_LOAD_PERF_GLOBAL) || v12_has_exit(v12, EXIT_LOAD_PERF_GLOBAL);
 	bool holds_nmis = v12_has_pin(v12, PIN_NMI_EXITING) && !v12_has_pin(v12, PIN_VIRTUAL_NMIS);
-	bool memory =
-		v12->vmcs_link_pointer != ~0ull || (!v12_has_proc2(v12, PROC2_EPT) && v12_pae_paging(v12));
 
 	slot->fast = !vcpu_intercepts_cr(vcpu) && v12_has_entry(v12, ENTRY_LOAD_EFER) && !lists && !perf &&
-		     !holds_nmis && !memory && !slot->stand_ins && !slot->tpr_relaxed &&
-		     !vcpu->wish.flush_l1d && !vcpu->wish.timer_ticks;
+		     !holds_nmis && v12->vmcs_link_pointer == ~0ull && !slot->stand_ins &&
+		     !slot->tpr_relaxed && !vcpu->wish.flush_l1d && !vcpu->wish.timer_ticks;
 }
 
 /* SDM "Checks on Guest RIP, RFLAGS, and SSP", of RIP. */
@@ -113,6 +111,10 @@ static inline bool cache_bits_stand(const struct vmcs12 *v12)
 	return !((cr_cache_bits() ^ v12->guest_cr0) & (CR0_CD | CR0_NW));
 }
 
+/*
+ * What `fast` cannot say, for it changes with no VMWRITE of L1's: L2 may have brought itself to PAE paging
+ * since, whose PDPTEs each entry reads from memory.
+ */
 static inline bool changed_little(const struct nested_vmcs *slot)
 {
 	const struct vmcs12 *v12 = &slot->v12;
@@ -121,8 +123,8 @@ static inline bool changed_little(const struct nested_vmcs *slot)
 	bool nmi = (v12->entry_intr_info & (INTR_INFO_VALID | INTR_INFO_TYPE)) ==
 		   (INTR_INFO_VALID | INTR_TYPE_NMI << INTR_INFO_TYPE_SHIFT);
 
-	if (!slot->fast || !slot->same_in_02 || (slot->dirty & ~(u32)(GROUP_HOT | GROUPS_SINGLE)) ||
-	    (v12->guest_rflags & RFLAGS_VM))
+	if (!slot->fast || !slot->same_in_02 || entry_loads_pdptes(v12) ||
+	    (slot->dirty & ~(u32)(GROUP_HOT | GROUPS_SINGLE)) || (v12->guest_rflags & RFLAGS_VM))
 		return false;
 	return likely(!(changed & ~USUAL_PLACES)) || (!(changed & ~FAST_PLACES) && !proc && !nmi);
 }
