@@ -3,6 +3,7 @@
 from mutant import Mutant
 
 PACKET, REGISTERS, SERVE, BREAKS = "vmx/gdb/packet.c", "vmx/gdb/registers.c", "vmx/gdb/serve.c", "vmx/gdb/gdb_breaks.c"
+FPU = "vmx/gdb/fpu.c"
 GO, GDB, LOOKUP = "vmx/gdb/serve_go.c", "vmx/gdb/gdb.c", "vmx/monitor/lookup.c"
 
 MUTANTS = [
@@ -34,5 +35,11 @@ MUTANTS = [
            "gdb: a_step_of_the_other_level"),
     Mutant("gdb-cannot-interrupt-a-step", GDB, [("\tcontrol_end_alone(vcpu);\n", "")],
            "gdb: a_guest_that_waits_is_interrupted"),
+    Mutant("gdb-fxsave-without-osfxsr", FPU, [("\twrite_cr4(cr4 | CR4_OSFXSR);\n", "")], "gdb: floating_point"),
+    Mutant("gdb-fxsave-with-ts", FPU, [("~(u64)(CR0_TS | CR0_EM)", "~(u64)CR0_EM")], "gdb: floating_point"),
+    Mutant("gdb-fxsave-with-em", FPU, [("~(u64)(CR0_TS | CR0_EM)", "~(u64)CR0_TS")], "gdb: floating_point"),
+    Mutant("gdb-fxsave-leaves-cr0", FPU, [("\twrite_cr0(cr0);\n", "")], "gdb: floating_point"),
+    Mutant("gdb-fxsave-leaves-cr4", FPU, [("\twrite_cr4(cr4);\n", "")], "gdb: floating_point"),
+    Mutant("gdb-tags-by-the-stack", FPU, [("tag_of((i - top) & 7)", "tag_of(i)")], "gdb: floating_point"),
     Mutant("gdb-writes-what-is-no-ram", LOOKUP, [("\t\tif (!page)\n\t\t\tbreak;\n", "")], "gdb: memory_of_l1"),
 ]

@@ -266,7 +266,7 @@ static void floating_point(void **state UNUSED)
 	memset(fake_fpu + 160 + 16 * 15, 0x5a, 16);
 	fake_fpu[24] = 0x80;
 	fake_fpu[25] = 0x1f;
-	write_cr0(read_cr0() | CR0_TS);
+	write_cr0(read_cr0() | CR0_TS | CR0_EM);
 	ASK("p18", "p20", "p21", "p22", "p27", "p43", "p44", "P18=00000000000000000000");
 	said("$0000000000000080ff3f#");
 	said("+$7f030000#");
@@ -276,8 +276,8 @@ static void floating_point(void **state UNUSED)
 	said("+$5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a#");
 	said("+$801f0000#");
 	said("+$E01#a6+");
-	assert_true(read_cr0() & CR0_TS);
-	write_cr0(read_cr0() & ~(u64)CR0_TS);
+	assert_int_equal(read_cr0() & (CR0_TS | CR0_EM), CR0_TS | CR0_EM);
+	write_cr0(read_cr0() & ~(u64)(CR0_TS | CR0_EM));
 	assert_false(read_cr4() & CR4_OSFXSR);
 	/* a level that waits has none, and L1's host state is in no row of these */
 	l1_run_l2();
@@ -441,7 +441,7 @@ static void reads_and_accesses(void **state UNUSED)
 	said("$T05awatch:6000;thread:1;#");
 	/* code in the same page */
 	ASK("Z0,5020,1", "z3,5008,4", "Z0,5020,1", "z0,5020,1", "z4,6000,8");
-	said("+$E02#a7+$OK#9a+");
+	said("+$E02#a7+$OK#9a+$OK#9a+$OK#9a+$OK#9a+");
 	TYPE("D");
 	uart_attend();
 	assert_int_equal(closed_count, 0);
@@ -475,6 +475,11 @@ static void sizes_of_operands(void **state UNUSED)
 		{ { 0x66, 0x48, 0x8b, 0x03 }, 8, OPERAND_UNKNOWN },
 		{ { 0xf3, 0xa4, 0x90 }, 1, 1 },
 		{ { 0xff, 0x33 }, 8, 4 },
+		{ { 0xff, 0x03 }, 4, 4 },
+		{ { 0x66, 0xff, 0x0b }, 2, 4 },
+		{ { 0xff, 0x13 }, 8, 4 },
+		{ { 0xff, 0x1b }, OPERAND_UNKNOWN, OPERAND_UNKNOWN },
+		{ { 0x48, 0xff, 0x2b }, OPERAND_UNKNOWN, OPERAND_UNKNOWN },
 		{ { 0xc3, 0x90 }, 8, 4 },
 		{ { 0x0f, 0xb6, 0x03 }, 1, 1 },
 		{ { 0x0f, 0xb7, 0x03 }, 2, 2 },

@@ -82,35 +82,41 @@ static u64 value_at(struct vcpu *vcpu, const struct breakpoint *b)
 	return value;
 }
 
-/* A page that is closed to everything would be no memory. */
+/*
+ * A page that is closed to everything would be no memory. What breakpoints that are gone had closed does not
+ * count, though it stays closed until break_settle().
+ */
 static const char *cannot_close(u64 page, u32 bits)
 {
 	if ((bits & EPT_READ) && !(vmx_caps.ept_vpid & EPT_CAP_EXEC_ONLY))
 		return "the processor has no pages that can be executed and not read";
-	return (closed_bits(page) | bits) == EPT_RWX ? "code and reads cannot be watched in the same page"
+	return (bits_needed(page) | bits) == EPT_RWX ? "code and reads cannot be watched in the same page"
 						     : NULL;
 }
 
 static const char *add_page(struct vcpu *vcpu, struct breakpoint *b)
 {
-	u32 length = b->kind == BREAK_CODE ? 1 : b->length;
+	u32 length = b->kind == BREAK_CODE ? 1 : b->length, bits;
 	const char *wrong;
 	gpa_t gpa;
+	u64 page;
 
 	if (!length || length > BREAK_LENGTH_MAX || b->address % PAGE_SIZE + length > PAGE_SIZE)
 		return "1 to 8 bytes of one page can be watched";
 	if (!lookup_linear(vcpu, b->level, b->address, &gpa))
 		return "the address is not mapped there now";
-	wrong = cannot_close(gpa.v, bits_of(b->kind));
+	page = ALIGN_DOWN(gpa.v, PAGE_SIZE);
+	wrong = cannot_close(page, bits_of(b->kind));
 	if (wrong)
 		return wrong;
 	b->length = length;
 	b->place = gpa.v;
 	b->value = value_at(vcpu, b);
-	/* Those that nobody needs any more give way. */
-	if (!close_page(ALIGN_DOWN(gpa.v, PAGE_SIZE), closed_bits(gpa.v) | bits_of(b->kind))) {
+	bits = bits_needed(page) | bits_of(b->kind);
+	/* Pages that nobody needs any more give way. */
+	if (!close_page(page, bits)) {
 		break_settle();
-		if (!close_page(ALIGN_DOWN(gpa.v, PAGE_SIZE), closed_bits(gpa.v) | bits_of(b->kind)))
+		if (!close_page(page, bits))
 			return "no RAM of L1's, or too many pages have breakpoints";
 	}
 	return NULL;

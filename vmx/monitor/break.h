@@ -13,15 +13,22 @@
 
 enum break_kind {
 	BREAK_NONE,
+	/* An instruction at `address` of `level`. */
 	BREAK_CODE,
-	/* an instruction at `address` of `level` */ BREAK_WRITE, /* one that changes `length` bytes there */
-	BREAK_READ,						  /* one that reads any of them */
-	BREAK_ACCESS,	 /* one that reads or writes any of them, changed or not */
-	BREAK_EXIT,	 /* a VM exit with reason `number`, of `level` or (0) any */
-	BREAK_ENTRY,	 /* a VM entry of L1's that fails */
-	BREAK_MSR,	 /* RDMSR or WRMSR of `number`, by `level` or any */
-	BREAK_PORT,	 /* IN or OUT of `number`, by `level` or any */
-	BREAK_EXCEPTION, /* an exception of vector `number`, of `level` or any */
+	/* One that changes `length` bytes there; one that reads any of them; one that reads or writes any,
+	 * changed or not. */
+	BREAK_WRITE,
+	BREAK_READ,
+	BREAK_ACCESS,
+	/* A VM exit with reason `number`, of `level` or (0) any. */
+	BREAK_EXIT,
+	/* A VM entry of L1's that fails. */
+	BREAK_ENTRY,
+	/* RDMSR or WRMSR of `number`, by `level` or any; IN or OUT of `number`. */
+	BREAK_MSR,
+	BREAK_PORT,
+	/* An exception of vector `number`, of `level` or any. */
+	BREAK_EXCEPTION,
 };
 
 /* Written while the machine stands still. */

@@ -13,12 +13,18 @@
 
 #define UART_PORTS 8
 
+static bool overlap(u64 one, u64 other)
+{
+	return one < other + UART_PORTS && other < one + UART_PORTS;
+}
+
 static bool is_anothers(const struct console_option *wanted)
 {
 	const struct console_option *all[] = { &options.monitor, &options.gdb, &options.trace_port };
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(all); i++)
-		if (all[i] != wanted && all[i]->serial != SERIAL_NONE && all[i]->address == wanted->address)
+		if (all[i] != wanted && all[i]->serial != SERIAL_NONE &&
+		    overlap(all[i]->address, wanted->address))
 			return true;
 	return uart_is_console(wanted->address);
 }

@@ -18,7 +18,7 @@ struct range {
 	u8 first, last, size;
 };
 
-/* STACK: PUSH, POP, CALL, RET, LEAVE, and the group of FFH, whose operands are pointers. */
+/* STACK: PUSH, POP, CALL, RET, LEAVE. */
 static const struct range one_byte[] = {
 	{ 0x50, 0x5f, STACK },	  { 0x63, 0x63, FOUR },	    { 0x68, 0x68, STACK },
 	{ 0x69, 0x69, WORD },	  { 0x6a, 0x6a, STACK },    { 0x6b, 0x6b, WORD },
@@ -27,7 +27,7 @@ static const struct range one_byte[] = {
 	{ 0xa0, 0xa7, BY_BIT_0 }, { 0xaa, 0xaf, BY_BIT_0 }, { 0xc0, 0xc1, BY_BIT_0 },
 	{ 0xc2, 0xc3, STACK },	  { 0xc6, 0xc7, BY_BIT_0 }, { 0xc8, 0xc9, STACK },
 	{ 0xd0, 0xd3, BY_BIT_0 }, { 0xd7, 0xd7, ONE },	    { 0xe8, 0xe8, STACK },
-	{ 0xf6, 0xf7, BY_BIT_0 }, { 0xfe, 0xfe, ONE },	    { 0xff, 0xff, STACK },
+	{ 0xf6, 0xf7, BY_BIT_0 }, { 0xfe, 0xfe, ONE },
 };
 
 /* Behind 0FH: CMOV, SETcc, BT and its like, IMUL, CMPXCHG, MOVZX, MOVSX, XADD. */
@@ -69,6 +69,18 @@ static u32 find(const struct range *ranges, size_t count, u8 opcode, u32 word, u
 	return OPERAND_UNKNOWN;
 }
 
+/* INC and DEC of a word; CALL, JMP and PUSH of a pointer; far CALL and JMP, whose pointers are longer. */
+static u32 group_ff(u8 modrm, u32 word, u32 stack)
+{
+	switch (modrm >> 3 & 7) {
+	case 0:
+	case 1: return word;
+	case 3:
+	case 5: return OPERAND_UNKNOWN;
+	default: return stack;
+	}
+}
+
 u32 operand_size(const u8 *code, size_t length, bool is_64bit)
 {
 	u32 word = 4, stack = is_64bit ? 8 : 4;
@@ -87,5 +99,7 @@ u32 operand_size(const u8 *code, size_t length, bool is_64bit)
 	/* Arithmetic has the same eight rows of eight. */
 	if (code[at] < 0x40 && (code[at] & 7) < 4)
 		return bytes_of(BY_BIT_0, code[at], word, stack);
+	if (code[at] == 0xff)
+		return group_ff(code[at + 1], word, stack);
 	return find(one_byte, ARRAY_SIZE(one_byte), code[at], word, stack);
 }

@@ -9,7 +9,10 @@
 
 #define OPERAND_UNKNOWN 64u /* of a vector instruction, or one that is not here */
 
-/* At most; in 64-bit code exactly, of those that move and compute general registers or use the stack. */
+/*
+ * The bytes of one access, at most; as many as it has in 64-bit code, of instructions that move or compute
+ * general registers or use the stack. ENTER, PUSHA and event delivery make several accesses.
+ */
 u32 operand_size(const u8 *code, size_t length, bool is_64bit);
 
 #endif

@@ -125,7 +125,7 @@ static void judge(struct vcpu *vcpu)
 		unsigned int hit = d->writing ? break_of_write(vcpu) : 0;
 
 		if (!d->hit)
-			d->hit = d->accessed ? d->accessed : (u16)hit;
+			d->hit = hit ? (u16)hit : d->accessed;
 		d->writing = false;
 		d->accessed = 0;
 	}
