@@ -55,9 +55,8 @@ enum outcome exit_undefined(struct vcpu *vcpu)
 /*
  * SDM "Debug Exceptions": a VM exit in the place of a #DB leaves DR6, DR7 and IA32_DEBUGCTL as they are and
  * says what its delivery would have put there; "the processor clears the BTF flag when it generates a debug
- * exception", and LBR. Its delivery ends a blocking by STI, beside which an entry with TF would want another
- * single step to be pending. RTM is clear where the exception came in a transaction, else set; BLD is cleared
- * by a bus lock alone.
+ * exception", and LBR. RTM is clear where the exception came in a transaction, else set; BLD is cleared by a
+ * bus lock alone.
  */
 static void enter_debug_exception(struct vcpu *vcpu)
 {
@@ -67,11 +66,21 @@ static void enter_debug_exception(struct vcpu *vcpu)
 
 	write_dr6(dr6 & ~(what & (DR6_RTM | DR6_BLD)));
 	vcpu_set_reg(vcpu, REG_DR7, vcpu_reg(vcpu, REG_DR7) & ~(u64)DR7_GD);
-	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY,
-		     vcpu_reg(vcpu, REG_INTERRUPTIBILITY) &
-			     ~(u64)(INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS));
 	if (debugctl & (DEBUGCTL_LBR | DEBUGCTL_BTF))
 		vcpu_set_debugctl(vcpu, debugctl & ~(u64)(DEBUGCTL_LBR | DEBUGCTL_BTF));
+}
+
+/*
+ * The delivery of a #DB, INT1's too, ends a blocking by STI or MOV SS and a HLT. Were they still there at the
+ * entry that delivers it, RFLAGS.TF would want another single step to be pending. SDM "Checks on Guest
+ * Non-Register State".
+ */
+static void end_waits(struct vcpu *vcpu)
+{
+	const u64 blocking = INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS;
+
+	vcpu_set_reg(vcpu, REG_INTERRUPTIBILITY, vcpu_reg(vcpu, REG_INTERRUPTIBILITY) & ~blocking);
+	vcpu_set_reg(vcpu, REG_ACTIVITY, ACTIVITY_ACTIVE);
 }
 
 /* Only L0 wished to intercept this exception of the guest's own: the guest gets it now, as it would have. */
@@ -81,6 +90,8 @@ static enum outcome redeliver(struct vcpu *vcpu, u32 info)
 	u32 type = (info & INTR_INFO_TYPE) >> INTR_INFO_TYPE_SHIFT;
 	u32 error_code = info & INTR_INFO_ERROR_CODE ? (u32)vcpu_reg(vcpu, REG_EXIT_INTR_ERROR_CODE) : 0;
 
+	if (vector == VEC_DB)
+		end_waits(vcpu);
 	if (type == INTR_TYPE_HARD_EXCEPTION && vector == VEC_DB)
 		enter_debug_exception(vcpu);
 	if (type == INTR_TYPE_HARD_EXCEPTION && vector == VEC_PF)

@@ -675,26 +675,40 @@ static void debug_exceptions(void **state UNUSED)
 	assert_int_equal(read_dr6(), DR6_FIXED1 | DR6_BS | DR6_BD | DR6_B0);
 	assert_int_equal(machine_field(VMCS_guest_dr7), DR7_RESET);
 	assert_int_equal(machine_field(VMCS_guest_debugctl), DEBUGCTL_TR);
-	/* behind STI, single-stepped */
+	/* behind STI and HLT, single-stepped */
 	machine_set_field(VMCS_guest_interruptibility, INTERRUPTIBILITY_STI);
+	machine_set_field(VMCS_guest_activity_state, ACTIVITY_HLT);
 	uart_type("go\r");
 	EXIT_NOW(.reason = EXIT_EXCEPTION_NMI, .qualification = DR6_BS,
 		 .intr_info = EXCEPTION(VEC_DB, INTR_TYPE_HARD_EXCEPTION));
 	assert_int_equal(machine_field(VMCS_guest_interruptibility), 0);
+	assert_int_equal(machine_field(VMCS_guest_activity_state), ACTIVITY_ACTIVE);
 	/* in a transaction, and by a bus lock */
 	uart_type("go\r");
 	EXIT_NOW(.reason = EXIT_EXCEPTION_NMI, .qualification = DR6_RTM | DR6_BLD,
 		 .intr_info = EXCEPTION(VEC_DB, INTR_TYPE_HARD_EXCEPTION));
 	assert_int_equal(read_dr6(), (DR6_FIXED1 | DR6_BS | DR6_BD) & ~(DR6_RTM | DR6_BLD));
-	/* INT1 leaves no traces there, and INT3 has its length */
+	uart_type("go\r");
+	EXIT_NOW(.reason = EXIT_EXCEPTION_NMI, .qualification = DR6_BS,
+		 .intr_info = EXCEPTION(VEC_DB, INTR_TYPE_HARD_EXCEPTION));
+	assert_int_equal(read_dr6(), (DR6_FIXED1 | DR6_BS | DR6_BD) & ~DR6_BLD);
+	/* INT1 leaves no traces there, but it ends a blocking; INT3 has its length */
+	machine_set_field(VMCS_guest_dr7, DR7_RESET | DR7_GD);
+	machine_set_field(VMCS_guest_interruptibility, INTERRUPTIBILITY_MOV_SS);
+	vcpu_set_debugctl(machine_vcpu, DEBUGCTL_BTF);
 	write_dr6(DR6_FIXED1);
 	uart_ask("break exception bp\r");
 	assert_int_equal(BITMAP, BIT(VEC_DB) | BIT(VEC_BP));
 	uart_type("go\r");
-	EXIT_NOW(.reason = EXIT_EXCEPTION_NMI, .length = 1,
+	EXIT_NOW(.reason = EXIT_EXCEPTION_NMI, .length = 1, .qualification = DR6_BS | DR6_BD,
 		 .intr_info = EXCEPTION(VEC_DB, INTR_TYPE_PRIVILEGED_SOFT_EXCEPTION));
 	said("breakpoint 1: ");
+	assert_int_equal(machine_pending() & 0x7ff, INTR_TYPE_PRIVILEGED_SOFT_EXCEPTION << 8 | VEC_DB);
+	assert_int_equal(machine_field(VMCS_entry_instruction_length), 1);
 	assert_int_equal(read_dr6(), DR6_FIXED1);
+	assert_int_equal(machine_field(VMCS_guest_dr7), DR7_RESET | DR7_GD);
+	assert_int_equal(machine_field(VMCS_guest_debugctl), DEBUGCTL_BTF);
+	assert_int_equal(machine_field(VMCS_guest_interruptibility), 0);
 	uart_type("go\r");
 	EXIT_NOW(.reason = EXIT_EXCEPTION_NMI, .length = 1,
 		 .intr_info = EXCEPTION(VEC_BP, INTR_TYPE_SOFT_EXCEPTION));
