@@ -51,19 +51,23 @@ static u64 l2_read(u64 field)
 
 static void accesses(bool active)
 {
-	u64 value;
+	u64 value, open;
 
 	run_linked_l2(active);
+	open = machine_vcpu->nested.use.open;
 	assert_int_equal(l2_read(VMCS_guest_rip), 0x1122334455667788);
 	assert_int_equal(l2_read(VMCS_tsc_offset), 0x99aabbccddeeff00);
 	assert_int_equal(l2_read(VMCS_tsc_offset + 1), 0x99aabbcc);
 	assert_int_equal(l1_vmwrite(VMCS_guest_rip, 0xfedc), 0);
+	assert_int_equal(l1_vmwrite(VMCS_tsc_offset + 1, 0x12345677), 0);
 	assert_int_equal(l1_vmwrite(VMCS_tsc_offset + 1, 0x12345678), 0);
 	assert_int_equal(l1_vmwrite(VMCS_guest_es_selector, 0xabcd4321), 0);
 	assert_true(machine_in_l2());
 	assert_int_equal(l2_read(VMCS_guest_rip), 0xfedc);
 	assert_int_equal(l2_read(VMCS_tsc_offset), 0x12345678ddeeff00);
 	assert_int_equal(l2_read(VMCS_guest_es_selector), 0x4321);
+	/* opens no row of L1's own shadow VMCS */
+	assert_true(machine_vcpu->nested.use.open == open);
 	/* in L2's memory */
 	machine_vcpu->gpr[GPR_RCX] = VMCS_guest_rip;
 	EXIT_NOW(.reason = EXIT_VMREAD, .qualification = M_SPARE + 0x5008, .info = INFO_MEMORY_RCX);

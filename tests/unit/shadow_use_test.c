@@ -81,6 +81,20 @@ static void other_vmcss_are_fetched(void **state UNUSED)
 	assert_arrives(0x9000);
 }
 
+/* No entry looked at what L1 wrote there, until the row was closed: the value counts when an event comes. */
+static void what_no_entry_looked_at_is_fetched(void **state UNUSED)
+{
+	start();
+	W(entry_exception_error_code, 0x7654);
+	go_rounds(2 * SHADOW_USE_PERIOD);
+	assert_true(exits(VMCS_entry_exception_error_code));
+	W(entry_intr_info,
+	  INTR_INFO_VALID | INTR_INFO_ERROR_CODE | INTR_TYPE_HARD_EXCEPTION << INTR_INFO_TYPE_SHIFT | VEC_GP);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_true(machine_in_l2());
+	assert_int_equal(machine_field(VMCS_entry_exception_error_code), 0x7654);
+}
+
 /* One that is written seldom stays closed. */
 static void seldom_is_not_often(void **state UNUSED)
 {
@@ -108,6 +122,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		MACHINE_TEST(idle_rows_are_closed, "shadow-vmcs=on"),
 		MACHINE_TEST(other_vmcss_are_fetched, "shadow-vmcs=on"),
+		MACHINE_TEST(what_no_entry_looked_at_is_fetched, "shadow-vmcs=on"),
 		MACHINE_TEST(seldom_is_not_often, "shadow-vmcs=on"),
 	};
 
