@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * L2 ends and L1 goes on: guest state from vmcs02 to vmcs12, the MSR-store
- * list, then L1's host state (host_state.c); and the same for a VM entry that
- * failed after its host state was checked.  Segments and other rare guest
- * state stay in vmcs02 until L1 asks (nested_sync_rare()).
- * SDM: "VM Exits", "VM-Entry Failures During or After Loading Guest State".
+ * L2 ends and L1 goes on: guest state from vmcs02 to vmcs12, the MSR-store list, then L1's host state
+ * (host_state.c); and the same for a VM entry that failed after its host state was checked. Segments and
+ * other rare guest state stay in vmcs02 until L1 asks (nested_sync_rare()). SDM: "VM Exits", "VM-Entry
+ * Failures During or After Loading Guest State".
  */
 #include "vmx/nested/exit/reflect.h"
 
 #include "kernel/msr.h"
 #include "kernel/panic.h"
 #include "kernel/x86.h"
-#include "vmx/guest/guest_mem.h"
 #include "vmx/nested/explain/explain.h"
 #include "vmx/guest/outcome.h"
 #include "vmx/guest/vcpu.h"
