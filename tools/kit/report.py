@@ -20,7 +20,7 @@ def quoteattr(text):
 
 def listing(reference):
     lines = ["reference processors: " + ", ".join(reference.models)]
-    for one in suite.IMAGES:
+    for one in reference.known():
         lines += ["", "%s: %s" % (one.name, one.title), "    " + " ".join(reference.tests(one.name))]
     return "\n".join(lines)
 

@@ -85,6 +85,10 @@ class Reference:
         """The model whose capabilities are the most like these, and in how many bits they differ."""
         return min((distance(found, caps), model) for model, caps in self.models.items())[::-1]
 
+    def known(self):
+        """The images that it has; a small kit has not all."""
+        return [image for image in IMAGES if image.name in self.images]
+
     def tests(self, image):
         return self.images[image]["tests"]
 
@@ -103,7 +107,7 @@ def load(folder):
 
 def chosen(only, reference):
     """[(Image, tests, are they all)] for words such as `exits`, `ept.logging`, `ept.vpid_*`; all without words."""
-    wanted, known = [], [image for image in IMAGES if image.name in reference.images]
+    wanted, known = [], reference.known()
     for image in known:
         tests = reference.tests(image.name)
         picked = [test for test in tests if not only or any(fits(word, image.name, test) for word in only)]
