@@ -6,8 +6,9 @@
     bench.py --save       writes tests/bench.csv anew: what `make test` holds each row against
 
 Instructions are exact on the emulator. A real processor pays for VMX accesses besides; so a second Socle (made with
-COUNT=1) counts them, and the weighted figure adds WEIGHTS for each to the instructions that L0 executes. `make bench`
-calls this; docs/performance.md explains the rows.
+COUNT=1) counts them, and the weighted figure adds WEIGHTS for each to the instructions that L0 executes. It counts for all
+CPUs together, and on two Socles the answer is that of the upper one alone: with --cpus and --nested nothing is counted.
+`make bench` calls this; docs/performance.md explains the rows.
 """
 import argparse
 import csv
@@ -31,6 +32,7 @@ COUNTED = ("vmread", "vmwrite", "vmptrld", "entry", "msr", "invalidate")
 WEIGHTS = {"vmread": 40, "vmwrite": 40, "vmptrld": 150, "entry": 900, "msr": 100, "invalidate": 200}
 COLUMNS = ("model", "options", "row", "bare", "socle", *COUNTED, "weighted")
 SECONDS = 120
+KVM_MODEL = "haswell"  # of the row kvm-bench of tests/scenarios, whose figures are beside those of the same machine only
 
 
 def rows_of(lines):
@@ -67,29 +69,31 @@ def boot(build, model, options="", cpus=1, elf=None, nested=False):
 
 
 def measure(build, model, options="", cpus=1, nested=False):
-    """A list of dictionaries by COLUMNS, one for each row."""
+    """A list of dictionaries by COLUMNS, one for each row. What is not counted is missing: one CPU on one Socle has it."""
     bare = boot(build, model, cpus=cpus)
     socle = boot(build, model, options, cpus, os.path.join(build, "socle.elf"), nested)
-    counts = boot(build, model, options, cpus, os.path.join(build, "count", "socle.elf"), nested)
-    out = []
-    for row, values in socle.items():
-        one = {"model": model, "options": options, "row": row, "bare": round(bare[row]["instructions"], 1),
-               "socle": round(values["instructions"], 1)}
+    counts = boot(build, model, options, 1, os.path.join(build, "count", "socle.elf")) if cpus == 1 and not nested else None
+    return [row_of(model, options, row, bare[row], values, counts and counts[row]) for row, values in socle.items()]
+
+
+def row_of(model, options, row, bare, socle, counts):
+    one = {"model": model, "options": options, "row": row, "bare": round(bare["instructions"], 1),
+           "socle": round(socle["instructions"], 1)}
+    if counts:
         for name in COUNTED:
-            one[name] = round(counts[row].get(name, 0), 1)
+            one[name] = round(counts.get(name, 0), 1)
         one["weighted"] = round(one["socle"] - one["bare"] + sum(WEIGHTS[name] * one[name] for name in COUNTED))
-        out.append(one)
-    return out
+    return one
 
 
 def show(rows, kvm):
-    print("%-24s %8s %9s %7s %9s  %s %9s" % ("row", "bare", "socle", "ratio", "KVM" if kvm else "",
-                                             " ".join("%10s" % name for name in COUNTED), "weighted"))
+    counted = "weighted" in rows[0]
+    print("%-24s %8s %9s %7s %9s%s" % ("row", "bare", "socle", "ratio", "KVM" if kvm else "", "  %s %9s" % (
+        " ".join("%10s" % name for name in COUNTED), "weighted") if counted else ""))
     for row in rows:
         peer = "%9.1f" % kvm[row["row"]]["instructions"] if row["row"] in kvm else " " * 9
-        print("%-24s %8.1f %9.1f %7.1f %s  %s %9d" % (
-            row["row"], row["bare"], row["socle"], row["socle"] / row["bare"], peer,
-            " ".join("%10.1f" % row[name] for name in COUNTED), row["weighted"]))
+        print("%-24s %8.1f %9.1f %7.1f %s%s" % (row["row"], row["bare"], row["socle"], row["socle"] / row["bare"], peer, (
+            "  %s %9d" % (" ".join("%10.1f" % row[name] for name in COUNTED), row["weighted"]) if counted else "")))
 
 
 def write_csv(path, rows):
@@ -112,7 +116,8 @@ def plot(path, rows, kvm):
     rows = [row for row in rows if row["socle"] > 100]
     figure, axes = pyplot.subplots(figsize=(9, 0.32 * len(rows) + 1))
     places = range(len(rows))
-    axes.barh([place - 0.2 for place in places], [row["weighted"] for row in rows], 0.4, label="weighted")
+    if "weighted" in rows[0]:
+        axes.barh([place - 0.2 for place in places], [row["weighted"] for row in rows], 0.4, label="weighted")
     axes.barh([place + 0.2 for place in places], [row["socle"] for row in rows], 0.4, label="instructions")
     found = [(place, kvm[row["row"]]["instructions"]) for place, row in zip(places, rows) if row["row"] in kvm]
     if found:
@@ -150,7 +155,7 @@ def main():
         print("bench: %s" % error, file=sys.stderr)
         return 1
     kvm = {}
-    if args.kvm and os.path.exists(args.kvm):
+    if args.kvm and os.path.exists(args.kvm) and rows[0]["model"] == KVM_MODEL and not args.nested:
         with open(args.kvm, encoding="utf-8", errors="replace") as file:
             kvm = rows_of(file)
     show(rows, kvm)

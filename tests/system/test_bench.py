@@ -36,3 +36,11 @@ def test_no_row_is_dearer(model, options):
 def test_the_guard(socle, weighted, wrong):
     known = {"row": "r", "socle": "1000.0", "weighted": "5000"}
     assert len(too_dear({"row": "r", "socle": socle, "weighted": weighted}, known)) == wrong
+
+
+@pytest.mark.parametrize("cpus, nested, counted", ((1, False, True), (2, False, False), (1, True, False)))
+def test_accesses_of_all_cpus_or_of_one_level_are_left_out(monkeypatch, capsys, cpus, nested, counted):
+    monkeypatch.setattr(bench, "boot", lambda *args, **more: {"r": {"instructions": 10.0, "vmread": 3}})
+    bench.show(bench.measure(BUILD, "haswell", "", cpus, nested), {})
+    said = capsys.readouterr().out
+    assert [word in said for word in ("vmread", "weighted")] == [counted, counted]
