@@ -36,6 +36,21 @@ static void choose_flushes(struct vcpu *vcpu)
 		(has & CPUID_7_EDX_L1D_FLUSH) && !(arch & (ARCH_CAP_RDCL_NO | ARCH_CAP_SKIP_L1DFL));
 }
 
+/*
+ * A processor keeps the predictions of guests from their host where that has set IBRS ("Indirect Branch
+ * Restricted Speculation"); to the processor L1 is a guest as its L2s are. So only an L1 that has set it gets
+ * the barrier of reflect.c. Firmware may have set it for L1.
+ */
+static void await_ibrs(struct vcpu *vcpu)
+{
+	u64 value = 0;
+
+	if (!options.ibpb || !(cpuid(CPUID_LEAF_EXTENDED_FEATURES, 0).edx & CPUID_7_EDX_IBRS))
+		return;
+	vcpu->wish.ibpb = rdmsr_safe(MSR_IA32_SPEC_CTRL, &value) && (value & SPEC_CTRL_IBRS);
+	vcpu->wish.ibrs_awaited = !vcpu->wish.ibpb;
+}
+
 struct vcpu *vcpu_create(struct percpu *cpu, struct vm *the_vm, const struct l1_start *start)
 {
 	struct vcpu *vcpu;
@@ -45,7 +60,7 @@ struct vcpu *vcpu_create(struct percpu *cpu, struct vm *the_vm, const struct l1_
 	vcpu->cpu = cpu;
 	vcpu->vm = the_vm;
 	wish_init(vcpu);
-	vcpu->wish.ibpb = options.ibpb && (cpuid(CPUID_LEAF_EXTENDED_FEATURES, 0).edx & CPUID_7_EDX_IBRS);
+	await_ibrs(vcpu);
 	choose_flushes(vcpu);
 	exit_trace_init(vcpu);
 	l1_init(vcpu);

@@ -95,17 +95,110 @@ static bool barrier_after_an_exit(void)
 	return fake_msr_get(MSR_IA32_PRED_CMD) == PRED_CMD_IBPB;
 }
 
+/* The guest that runs now writes IA32_SPEC_CTRL, and the write exits. */
+static void write_spec_ctrl(u64 value)
+{
+	machine_vcpu->gpr[GPR_RCX] = MSR_IA32_SPEC_CTRL;
+	machine_vcpu->gpr[GPR_RAX] = (u32)value;
+	machine_vcpu->gpr[GPR_RDX] = value >> 32;
+	EXIT_NOW(.reason = EXIT_WRMSR, .length = 2);
+}
+
+/* Does the guest's WRMSR of it exit, by the page that its VMCS names? */
+static bool spec_ctrl_exits(u64 bitmap)
+{
+	const u8 *page = phys_to_ptr(HPA(bitmap));
+
+	return page[0x800 + MSR_IA32_SPEC_CTRL / 8] & BIT(MSR_IA32_SPEC_CTRL % 8);
+}
+
 static void a_predictor_barrier_follows_l2(void **state UNUSED)
 {
 	l1_run_l2();
-	assert_true(barrier_after_an_exit());
-	/* none for L1's own exits */
 	assert_false(barrier_after_an_exit());
+	assert_true(spec_ctrl_exits(machine_field01(VMCS_msr_bitmap)));
+	write_spec_ctrl(SPEC_CTRL_STIBP);
+	assert_int_equal(fake_msr_get(MSR_IA32_SPEC_CTRL), SPEC_CTRL_STIBP);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_false(barrier_after_an_exit());
+	assert_true(spec_ctrl_exits(machine_field01(VMCS_msr_bitmap)));
+	write_spec_ctrl(SPEC_CTRL_IBRS);
+	assert_int_equal(fake_msr_get(MSR_IA32_SPEC_CTRL), SPEC_CTRL_IBRS);
+	assert_false(spec_ctrl_exits(machine_field01(VMCS_msr_bitmap)));
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_true(barrier_after_an_exit());
+	/* none for L1's own exits; for good, whatever the MSR is now */
+	assert_false(barrier_after_an_exit());
+	write_spec_ctrl(0);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_true(barrier_after_an_exit());
+}
+
+/* What L2 writes says nothing of L1, and does not exit for L0's sake. */
+static void ibrs_of_l2_is_no_wish_of_l1s(void **state UNUSED)
+{
+	memset(fake_memory + P_MSR, 0, PAGE_SIZE);
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	W(proc_controls, R(proc_controls) | PROC_MSR_BITMAPS);
+	W(msr_bitmap, P_MSR);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	write_spec_ctrl(SPEC_CTRL_IBRS);
+	assert_true(machine_in_l2());
+	assert_false(spec_ctrl_exits(machine_field(VMCS_msr_bitmap)));
+	/* the instruction is L2's to execute again */
+	assert_int_equal(fake_msr_get(MSR_IA32_SPEC_CTRL), 0);
+	fake_msr_set(MSR_IA32_SPEC_CTRL, SPEC_CTRL_IBRS);
+	assert_false(barrier_after_an_exit());
+	assert_true(spec_ctrl_exits(machine_field01(VMCS_msr_bitmap)));
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_false(barrier_after_an_exit());
+}
+
+/* An exit's list is L1's own wish as its WRMSR is; one that the processor refuses is none. */
+static void ibrs_of_a_list_counts(void **state UNUSED)
+{
+	l2_prepare_lists(0, 0, 1);
+	l2_put_msr(P_LOAD, 0, MSR_IA32_SPEC_CTRL, 0, SPEC_CTRL_IBRS);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_false(barrier_after_an_exit());
+	assert_false(spec_ctrl_exits(machine_field01(VMCS_msr_bitmap)));
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_true(barrier_after_an_exit());
+}
+
+/* A list for L2 counts too, though it need not: L0 makes the write. */
+static void ibrs_of_an_entry_list_counts(void **state UNUSED)
+{
+	l2_prepare_lists(1, 0, 0);
+	l2_put_msr(P_ENTRY, 0, MSR_IA32_SPEC_CTRL, 0, SPEC_CTRL_IBRS);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_int_not_equal(machine_field(VMCS_msr_bitmap), machine_field01(VMCS_msr_bitmap));
+	assert_true(barrier_after_an_exit());
+	assert_false(spec_ctrl_exits(machine_field01(VMCS_msr_bitmap)));
+}
+
+static void firmware_with_ibrs(void)
+{
+	processor_with_ibpb();
+	fake_msr_set(MSR_IA32_SPEC_CTRL, SPEC_CTRL_IBRS);
+}
+
+static void ibrs_of_the_firmware_counts(void **state UNUSED)
+{
+	l1_run_l2();
+	assert_false(spec_ctrl_exits(machine_field01(VMCS_msr_bitmap)));
+	assert_true(barrier_after_an_exit());
 }
 
 static void no_predictor_barrier_by_option(void **state UNUSED)
 {
 	l1_run_l2();
+	assert_false(barrier_after_an_exit());
+	assert_false(spec_ctrl_exits(machine_field01(VMCS_msr_bitmap)));
+	write_spec_ctrl(SPEC_CTRL_IBRS);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
 	assert_false(barrier_after_an_exit());
 }
 
@@ -150,6 +243,10 @@ int main(void)
 		MACHINE_TEST_BOTH(all_guest_state_is_saved),
 		MACHINE_TEST_BOTH(all_guest_state_is_saved_behind_other_exits),
 		MACHINE_TEST_BEFORE(a_predictor_barrier_follows_l2, "", processor_with_ibpb),
+		MACHINE_TEST_BEFORE(ibrs_of_l2_is_no_wish_of_l1s, "", processor_with_ibpb),
+		MACHINE_TEST_BEFORE(ibrs_of_a_list_counts, "", processor_with_ibpb),
+		MACHINE_TEST_BEFORE(ibrs_of_an_entry_list_counts, "", processor_with_ibpb),
+		MACHINE_TEST_BEFORE(ibrs_of_the_firmware_counts, "", firmware_with_ibrs),
 		MACHINE_TEST_BEFORE(no_predictor_barrier_by_option, "ibpb=off", processor_with_ibpb),
 		MACHINE_TEST_BOTH(vectoring_reaches_l1),
 		MACHINE_TEST_BOTH(lma_and_preemption_timer_are_saved),

@@ -95,8 +95,12 @@ struct wish {
 	 */
 	u32 timer_ticks;
 	bool nmi; /* NMIs, L1's too: nmi=monitor. Constant */
-	/* Constant: the processor has and needs it, and the option (ibpb=, flush=) is on. */
-	bool ibpb;	    /* a barrier between L2 and L1 */
+	/*
+	 * A barrier between L2 and L1: from the moment that L1 has set IBRS here, for good. Until then its
+	 * WRMSR of IA32_SPEC_CTRL exits (`ibrs_awaited`), if the processor has it and ibpb= is on.
+	 */
+	bool ibpb, ibrs_awaited;
+	/* Constant: the processor has and needs it, and flush= is on. */
 	bool flush_l1d;	    /* before L2 */
 	bool flush_buffers; /* before L2, behind everything else: vmcs02's `flushes` */
 };

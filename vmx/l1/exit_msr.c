@@ -224,6 +224,32 @@ static bool write_memory_ctrl(u64 value)
 	return !(value & MEMORY_CTRL_UC_LOCK_DISABLE) && wrmsr_safe(MSR_MEMORY_CTRL, value);
 }
 
+/*
+ * The first IBRS of L1's: from now on exits of L2's are followed by a barrier (reflect.c), whatever L1 writes
+ * later, and its writes need not exit. L2's writes say nothing of L1 and are not intercepted for this; one
+ * that L0 makes for an L2 all the same, in a list, counts as L1's.
+ */
+static bool write_spec_ctrl(struct vcpu *vcpu, u64 value)
+{
+	struct vmcs *back = vcpu->vmcs;
+
+	if (!wrmsr_safe(MSR_IA32_SPEC_CTRL, value))
+		return false;
+	if (!vcpu->wish.ibrs_awaited || !(value & SPEC_CTRL_IBRS))
+		return true;
+	vcpu->wish.ibpb = true;
+	vcpu->wish.ibrs_awaited = false;
+	vcpu_load_vmcs(vcpu, &vcpu->vmcs01);
+	vm_write_msr_bitmap(false);
+	vcpu_load_vmcs(vcpu, back);
+	return true;
+}
+
+void msr_predictor_barrier(void)
+{
+	wrmsr_safe(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
+}
+
 void msr_cpu_init(void)
 {
 	u64 value;
@@ -265,6 +291,7 @@ bool msr_write(struct vcpu *vcpu, u32 index, u64 value)
 	case MSR_IA32_FEATURE_CONTROL: return write_feature_control(vcpu, value);
 	case MSR_IA32_APIC_BASE: return write_apic_base(value);
 	case MSR_MEMORY_CTRL: return write_memory_ctrl(value);
+	case MSR_IA32_SPEC_CTRL: return write_spec_ctrl(vcpu, value);
 	/* L1 finds the MSR as firmware locks it: a write could lay the trace hub over any memory. */
 	case MSR_TRACE_HUB_STH_ACPIBAR_BASE: return false;
 	case MSR_IA32_MISC_ENABLE:

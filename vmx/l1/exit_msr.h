@@ -10,6 +10,8 @@
 /* False: #GP(0), nothing changed. */
 bool msr_read(struct vcpu *vcpu, u32 index, u64 *value);
 bool msr_write(struct vcpu *vcpu, u32 index, u64 value);
+/* What the guests of this CPU have taught its branch predictor is forgotten: IBPB. */
+void msr_predictor_barrier(void);
 /* Once on each CPU, before its guest runs. */
 void msr_cpu_init(void);
 /* IA32_DEBUGCTL's bits of `value` that the processor takes now. */

@@ -55,7 +55,7 @@ static void write_controls01(struct vcpu *vcpu)
 	vmcs_write(VMCS_exit_controls, l0_controls.exit);
 	vmcs_write(VMCS_entry_controls, l0_controls.entry);
 	l1_write_exceptions(vcpu);
-	vmcs_write(VMCS_msr_bitmap, ptr_to_phys(vm.msr_bitmap01).v);
+	vm_write_msr_bitmap(vcpu->wish.ibrs_awaited);
 	if (ports_wanted()) {
 		vmcs_write(VMCS_io_bitmap_a, page_phys(ports_bitmap(0)).v);
 		vmcs_write(VMCS_io_bitmap_b, page_phys(ports_bitmap(1)).v);

@@ -37,18 +37,28 @@ static const struct msr_range msr_intercepts[] = {
 };
 
 /* SDM "MSR-Bitmap Address": reads of low and high MSRs, then writes of low and high ones, 1 KiB each. */
-bool vm_want_msr(u32 msr, bool write, bool on)
+static bool set_wish(u8 *bitmap, u32 msr, bool write, bool on)
 {
-	u8 *bitmap = vm.msr_bitmap01;
 	u32 bit = msr & MSR_LOW_LAST;
 	u8 *byte = &bitmap[(msr >= MSR_HIGH_FIRST ? 0x400u : 0) + (write ? 0x800u : 0) + bit / 8];
 	u8 mask = (u8)(1u << (bit % 8));
 	bool was = *byte & mask;
 
-	if (msr > MSR_LOW_LAST && (msr < MSR_HIGH_FIRST || msr > MSR_HIGH_LAST))
-		return true;
 	*byte = (u8)(on ? *byte | mask : *byte & ~mask);
 	return was;
+}
+
+bool vm_want_msr(u32 msr, bool write, bool on)
+{
+	if (msr > MSR_LOW_LAST && (msr < MSR_HIGH_FIRST || msr > MSR_HIGH_LAST))
+		return true;
+	set_wish(vm.msr_bitmap_ibrs, msr, write, on || (write && msr == MSR_IA32_SPEC_CTRL));
+	return set_wish(vm.msr_bitmap01, msr, write, on);
+}
+
+void vm_write_msr_bitmap(bool ibrs_exits)
+{
+	vmcs_write(VMCS_msr_bitmap, ptr_to_phys(ibrs_exits ? vm.msr_bitmap_ibrs : vm.msr_bitmap01).v);
 }
 
 /*
@@ -57,8 +67,11 @@ bool vm_want_msr(u32 msr, bool write, bool on)
  */
 static void add_to_msr_bitmap(bool first)
 {
-	if (first)
+	if (first) {
 		vm.msr_bitmap01 = page_alloc();
+		vm.msr_bitmap_ibrs = page_alloc();
+		vm_want_msr(MSR_IA32_SPEC_CTRL, true, false);
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(msr_intercepts); i++) {
 		const struct msr_range *range = &msr_intercepts[i];
 

@@ -15,9 +15,11 @@
 struct mtrr;
 
 struct vm {
-	u64 ept01_pointer;  /* EPTP; constant */
-	void *ept01_root;   /* any CPU, under the EPT01 lock */
-	void *msr_bitmap01; /* 4 KiB; written after init by vm_want_msr() alone */
+	u64 ept01_pointer;     /* EPTP; constant */
+	void *ept01_root;      /* any CPU, under the EPT01 lock */
+	void *msr_bitmap01;    /* 4 KiB; written after init by vm_want_msr() alone */
+	void *msr_bitmap_ibrs; /* the same with an exit for WRMSR of IA32_SPEC_CTRL: of CPUs on which L1 has
+				  not set IBRS */
 	/* RDMSR of what L1 is told of VMX (vmx/nested/vmcs12/caps12.c); false: #GP(0). Constant after init */
 	bool (*read_capability)(u32 msr, u64 *value);
 };
@@ -32,6 +34,8 @@ void vm_probe_cpu(bool first);
 /* L0 wants this MSR's reads, or writes, or no longer does; whether it did before. An MSR beyond the bitmap
  * exits anyhow. The machine stands still; for L2s see nested_close_bitmaps(). */
 bool vm_want_msr(u32 msr, bool write, bool on);
+/* The bitmap of vmcs01, which is loaded: one with an exit for IBRS, or the other. */
+void vm_write_msr_bitmap(bool ibrs_exits);
 
 /*
  * EPT01 for one GPA: makes a mapping if there should be one (MMIO on demand).

@@ -257,11 +257,11 @@ static ALWAYS_INLINE enum outcome reflect(struct vcpu *vcpu, const struct exit_r
 		return abort_exit(vcpu, slot, VMX_ABORT_HOST_LONG_MODE);
 	nested_leave_l2(vcpu);
 	/*
-	 * L1 expects of a VM exit that the processor keeps the branch predictions of its guests from it; to
-	 * the processor, both are guests.  SDM: "Indirect Branch Predictor Barrier".
+	 * L1 that has set IBRS expects of a VM exit that the processor keeps the branch predictions of its
+	 * guests from it; to the processor, both are guests.  "Indirect Branch Predictor Barrier".
 	 */
 	if (vcpu->wish.ibpb)
-		msr_write(vcpu, MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
+		msr_predictor_barrier();
 	return nested_load_host_state(vcpu, slot, &inherited);
 }
 
