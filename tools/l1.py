@@ -21,6 +21,7 @@ SOCLE_OPTIONS = "counters=on"
 # Python's own that tools/kit imports
 KIT_MODULES = "argparse collections ctypes difflib html json os re shutil signal subprocess tempfile time".split()
 STEPS_WITH_LINUX64 = ("kill", "stop", "unplug")
+STEPS_WITH_QEMU = {"qemu", "on_kvm", "alone_on_kvm", "socle_on_kvm", "kit"}
 
 
 def made_by(script, *arguments):
@@ -64,7 +65,7 @@ def linux(steps="selftest", machine="bochs", model=None, ips=50_000_000, more=""
     if "l3" in names:
         initramfs = "nest"
     path = os.path.join(home, "l1-%s.cpio" % initramfs)
-    if {"qemu", "on_kvm", "socle_on_kvm", "kit"} & set(names):
+    if STEPS_WITH_QEMU & set(names):
         path = made_by("qemu.sh", os.path.join(home, "l1-64.cpio"))
     if "kit" in names:
         path = made_by("python.sh", path, *KIT_MODULES)

@@ -4,7 +4,7 @@ import os
 import sys
 
 import pytest
-from conftest import BUILD, ROOT, boot, machine
+from conftest import BUILD, ROOT, boot, l1, machine
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "scenarios"))
 
@@ -20,6 +20,13 @@ def test_scenario(row):
         results.append(boot(what.pop("l1"), **what, **settings))
     wrong = judge(row, *results, allowed=ALLOWED, warnings=WARNINGS)
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.on_kvm or row.group == "qemu"], ids=lambda row: row.name)
+def test_the_initramfs_has_qemu(row, monkeypatch):
+    monkeypatch.setattr(l1, "made_by", lambda script, *arguments: script)
+    image, _ = l1.linux(row.steps)
+    assert image["modules"] == ["python.sh" if row.steps.startswith("kit:") else "qemu.sh"]
 
 
 def on_kvm(alone, under):
