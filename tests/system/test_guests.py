@@ -81,6 +81,16 @@ def test_failed_entries_are_named():
     assert seen == set(stages), seen
 
 
+@pytest.mark.parametrize("length, fails", ((1023, False), (1024, True)))
+def test_a_command_line_that_is_cut(length, fails):
+    """What is missing of it may name tests, which would then not be run, on either side."""
+    words = "tests=launch ".ljust(length, "x")
+    result = boot(guest_image("basic"), words, bare=True)
+    begun = result.having("^BEGIN ")[0]
+    assert len(begun) > length, begun
+    assert bool(result.having("^FAIL main the command line is longer than 1023 characters$")) == fails, show(result)
+
+
 def test_there_are_guest_tests():
     assert GUESTS
 

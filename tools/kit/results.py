@@ -6,7 +6,7 @@ import re
 
 import suite
 
-WORDS_MAX = 200  # an image keeps 255 characters of its command line
+WORDS_MAX = 200  # an image keeps 1023 characters of its command line; so few are easy to say again
 ENDS_MAX = 6  # so many tests one after the other that end the machine: then it is the platform
 # What becomes of a test. Bad ones make the run a failure.
 KINDS = {

@@ -21,7 +21,8 @@ extern const struct test tests_begin[], tests_end[];
 extern u32 multiboot_magic, multiboot_info;
 void main(void);
 
-static char command_line[256];
+static char command_line[1024];
+static bool command_line_cut; /* what is missing may name tests */
 static struct multiboot_range ranges[64];
 static size_t range_count;
 static const struct test *current;
@@ -40,6 +41,7 @@ static void read_multiboot(void)
 
 		for (i = 0; s[i] && i < sizeof(command_line) - 1; i++)
 			command_line[i] = s[i];
+		command_line_cut = s[i];
 	}
 	if (mbi->flags & BIT(6)) {
 		u32 at = 0;
@@ -276,6 +278,11 @@ void main(void)
 	print("BEGIN %s\n", command_line);
 	if (!vmx_supported()) {
 		print("FAIL main this processor has no VMX\nDONE\n");
+		machine_stop();
+	}
+	if (command_line_cut) {
+		print("FAIL main the command line is longer than %lu characters\nDONE\n",
+		      sizeof(command_line) - 1);
 		machine_stop();
 	}
 	vmx_caps_read();
