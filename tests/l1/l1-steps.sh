@@ -240,7 +240,7 @@ step_qemu() {
 # Socle as a guest of KVM's: QEMU's processor has what this Linux' KVM can nest. TESTS are words of the guest test's own
 # command line, joined by blanks; a word of the machine's ends it: DONE, or what Socle says when it halts.
 run_on_kvm() {	# MARK CPUS QEMU-ARGUMENT...
-	local mark=$1 cpus=$2 pid i
+	local mark=$1 cpus=$2 pid i shown=0
 	shift 2
 	# what KVM has to say would stand in the middle of a line of the guest's
 	$B dmesg -n 1
@@ -250,14 +250,21 @@ run_on_kvm() {	# MARK CPUS QEMU-ARGUMENT...
 	pid=$!
 	for i in $($B seq 1000); do
 		$B kill -0 $pid 2>/dev/null || break
+		show_guest "$mark" "$($B wc -l </tmp/console)"
 		$B grep -q -E '^((L1 )?DONE|socle: (error: )?halted)' /tmp/console && break
 		$B sleep 1
 	done
 	$B kill -9 $pid 2>/dev/null
 	wait $pid 2>/dev/null
-	# a second `Booting' on the console would be a reboot of this machine
-	$B tr -d '\r' </tmp/console | $B sed "/Booting/d; s/^/$mark /"
+	show_guest "$mark" $(($($B wc -l </tmp/console) + 1))
 	$B grep -q -E '^(L1 )?DONE' /tmp/console
+}
+
+# MARK LAST: what its console has up to that line, and was not shown; a second `Booting' would be a reboot of this machine
+show_guest() {
+	[ "$2" -gt $shown ] || return 0
+	$B tr -d '\r' </tmp/console | $B sed -n "/Booting/d; s/^/$1 /; $((shown + 1)),$2p"
+	shown=$2
 }
 
 # NAME CPUS NUMBER: the guest test by itself on KVM, and on Socle on KVM, where it is so many in the menu of the image
