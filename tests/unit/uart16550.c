@@ -44,8 +44,11 @@ static u8 identify(void)
 
 static u8 status(void)
 {
-	u8 value = 0x60 | U.errors | (U.count ? UART_LSR_DATA_READY | (u8)(U.fifo[0] >> 8) : 0);
+	u8 value;
 
+	if (U.looked_at)
+		U.looked_at();
+	value = 0x60 | U.errors | (U.count ? UART_LSR_DATA_READY | (u8)(U.fifo[0] >> 8) : 0);
 	U.errors = 0;
 	U.fifo[0] &= 0xff;
 	return value;

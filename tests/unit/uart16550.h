@@ -23,6 +23,7 @@ struct uart16550 {
 	u16 speed;  /* what the terminal has */
 	u32 raised; /* how often the line went up */
 	bool line;
+	void (*looked_at)(void); /* before each read of the line status, if not NULL: something may arrive */
 };
 
 extern struct uart16550 uart16550;

@@ -7,12 +7,12 @@
 #define TESTS_UNIT_UART_SUPPORT_H
 
 #include "tests/unit/machine.h"
+#include "tests/unit/uart16550.h"
 
 #define UART_PORT 0x2f8
 
 extern const char *uart_typed; /* what it still has to give */
-extern char uart_said[65536];
-extern size_t uart_said_length;
+#define uart_said uart16550.out
 
 /* For machine_before_start: the port is there. */
 void uart_plug(void);
