@@ -437,7 +437,85 @@ bool xsetbv_safe(u32 index UNUSED, u64 value)
 }
 
 u32 fake_pkru, fake_verws;
-u8 fake_fpu[512];
+u8 fake_fpu[512], fake_ymm_high[256];
+
+#define FAKE_MXCSR_MASK 0xffffu
+
+static bool is_sse(u32 byte)
+{
+	return (byte >= 24 && byte < 32) || byte >= 160;
+}
+
+static void need_fpu(void)
+{
+	if (read_cr0() & (BIT(2) | BIT(3)))
+		__builtin_trap();
+}
+
+void fxsave(void *to)
+{
+	need_fpu();
+	for (u32 i = 0; i < sizeof(fake_fpu); i++)
+		if ((read_cr4() & BIT(9)) || !is_sse(i))
+			((u8 *)to)[i] = fake_fpu[i];
+}
+
+static void check_mxcsr(const u8 *image)
+{
+	u32 mxcsr;
+
+	memcpy(&mxcsr, image + 24, sizeof(mxcsr));
+	if (mxcsr & ~FAKE_MXCSR_MASK)
+		__builtin_trap();
+}
+
+void fxrstor(const void *from)
+{
+	need_fpu();
+	if (read_cr4() & BIT(9))
+		check_mxcsr(from);
+	for (u32 i = 0; i < sizeof(fake_fpu); i++)
+		if ((read_cr4() & BIT(9)) || !is_sse(i))
+			fake_fpu[i] = ((const u8 *)from)[i];
+}
+
+static void need_avx(const void *area, u64 components)
+{
+	need_fpu();
+	if (!(read_cr4() & BIT(18)) || components != BIT(2) || !(xcr0 & components) || (uintptr_t)area % 64)
+		__builtin_trap();
+}
+
+/* SDM "Operation of XSAVE": MXCSR with component 2; in the header whether it is in use, the rest as it was.
+ */
+void xsave(void *to, u64 components)
+{
+	u64 *header = (u64 *)((u8 *)to + 512);
+
+	need_avx(to, components);
+	memcpy((u8 *)to + 24, fake_fpu + 24, 8);
+	memcpy((u8 *)to + 576, fake_ymm_high, sizeof(fake_ymm_high));
+	header[0] &= ~components;
+	for (unsigned int i = 0; i < sizeof(fake_ymm_high); i++)
+		if (fake_ymm_high[i])
+			header[0] |= components;
+}
+
+void xrstor(const void *from, u64 components)
+{
+	const u64 *header = (const u64 *)((const u8 *)from + 512);
+
+	need_avx(from, components);
+	check_mxcsr(from);
+	for (unsigned int i = 1; i < 8; i++)
+		if (header[i])
+			__builtin_trap();
+	if (header[0] & components)
+		memcpy(fake_ymm_high, (const u8 *)from + 576, sizeof(fake_ymm_high));
+	else
+		memset(fake_ymm_high, 0, sizeof(fake_ymm_high));
+	memcpy(fake_fpu + 24, (const u8 *)from + 24, 4);
+}
 bool (*fake_machine_check)(struct trap_frame *frame);
 void (*fake_nmi)(struct trap_frame *frame);
 

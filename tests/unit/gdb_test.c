@@ -12,6 +12,7 @@
 #include "tests/unit/l2_support.h"
 #include "tests/unit/uart_support.h"
 #include "vmx/gdb/packet.h"
+#include "vmx/gdb/registers.h"
 #include "vmx/l1/closed.h"
 #include "vmx/monitor/control.h"
 #include "vmx/monitor/operand.h"
@@ -267,7 +268,7 @@ static void floating_point(void **state UNUSED)
 	fake_fpu[24] = 0x80;
 	fake_fpu[25] = 0x1f;
 	write_cr0(read_cr0() | CR0_TS | CR0_EM);
-	ASK("p18", "p20", "p21", "p22", "p27", "p43", "p44", "P18=00000000000000000000");
+	ASK("p18", "p20", "p21", "p22", "p27", "p43", "p44");
 	said("$0000000000000080ff3f#");
 	said("+$7f030000#");
 	said("+$00280000#");
@@ -275,7 +276,6 @@ static void floating_point(void **state UNUSED)
 	said("+$22070000#");
 	said("+$5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a#");
 	said("+$801f0000#");
-	said("+$E01#a6+");
 	assert_int_equal(read_cr0() & (CR0_TS | CR0_EM), CR0_TS | CR0_EM);
 	write_cr0(read_cr0() & ~(u64)(CR0_TS | CR0_EM));
 	assert_false(read_cr4() & CR4_OSFXSR);
@@ -284,6 +284,54 @@ static void floating_point(void **state UNUSED)
 	snprintf(field, sizeof(field), "p%x", 0x18);
 	ASK("Hg1", field, "p20", "p44");
 	said("+$OK#9a+$xxxxxxxxxxxxxxxxxxxx#60+$xxxxxxxx#c0+$xxxxxxxx#c0+");
+}
+
+/* The halves of YMM registers are told and taken only where the guest has them. */
+static void floating_point_is_written(void **state UNUSED)
+{
+	static const u8 ones[16] = { 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11,
+				     0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11 };
+
+	memset(fake_fpu, 0, sizeof(fake_fpu));
+	memset(fake_ymm_high, 0x77, sizeof(fake_ymm_high));
+	fake_fpu[25] = 0x1f;
+	fake_fpu[28] = 0xff; /* MXCSR_MASK */
+	fake_fpu[29] = 0xff;
+	write_cr0(read_cr0() | CR0_TS | CR0_EM);
+	ASK("P18=0000000000000080ff3f", "P20=7f030000", "P22=ffcf0000",
+	    "P3e=11111111111111111111111111111111", "P44=a01f01ff", "P45=22222222222222222222222222222222",
+	    "p45");
+	said("$OK#9a+$OK#9a+$OK#9a+$OK#9a+$OK#9a+$E01#a6+$xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx#00+");
+	assert_int_equal(fake_fpu[32 + 7] | fake_fpu[32 + 8] << 8 | fake_fpu[32 + 9] << 16, 0x3fff80);
+	assert_int_equal(fake_fpu[0] | fake_fpu[1] << 8, 0x37f);
+	assert_int_equal(fake_fpu[4], 0x40); /* register 6 alone is not empty */
+	assert_memory_equal(fake_fpu + 160 + 16 * 10, ones, sizeof(ones));
+	/* reserved bits of MXCSR do not get there */
+	assert_int_equal(fake_fpu[24] | fake_fpu[25] << 8 | fake_fpu[26] << 16, 0x1fa0);
+	assert_int_equal(fake_ymm_high[0], 0x77);
+	fake_cpuid_set(0xd, 2, 256, 576, 0, 0);
+	assert_true(xsetbv_safe(0, 7));
+	write_cr4(read_cr4() & ~(u64)CR4_OSXSAVE);
+	ASK("p45"); /* XCR0 cannot be asked for */
+	said("$xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx#00");
+	write_cr4(read_cr4() | CR4_OSXSAVE);
+	assert_true(xsetbv_safe(0, 3));
+	ASK("p45", "P45=22222222222222222222222222222222");
+	said("$xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx#00+$E01#a6");
+	assert_true(xsetbv_safe(0, 7));
+	ASK("P45=22222222222222222222222222222222", "p45", "p54");
+	said("$OK#9a+$22222222222222222222222222222222#");
+	said("+$77777777777777777777777777777777#");
+	assert_int_equal(fake_ymm_high[0], 0x22);
+	assert_int_equal(fake_ymm_high[16], 0x77);
+	/* "initial configuration", in which the processor saves no more than that it is so */
+	memset(fake_ymm_high, 0, sizeof(fake_ymm_high));
+	ASK("P54=33333333333333333333333333333333");
+	assert_int_equal(fake_ymm_high[15 * 16], 0x33);
+	assert_memory_equal(fake_fpu + 160 + 16 * 10, ones, sizeof(ones));
+	assert_int_equal(read_cr0() & (CR0_TS | CR0_EM), CR0_TS | CR0_EM);
+	write_cr0(read_cr0() & ~(u64)(CR0_TS | CR0_EM));
+	assert_true(xsetbv_safe(0, 1));
 }
 
 static void memory_of_l1(void **state UNUSED)
@@ -311,7 +359,7 @@ static void threads_of_both_levels(void **state UNUSED)
 
 	l1_run_l2();
 	machine_vcpu->gpr[GPR_RAX] = 0x77;
-	snprintf(field, sizeof(field), "p%x", 69 + V12_host_rip);
+	snprintf(field, sizeof(field), "p%x", registers_count() + V12_host_rip);
 	ASK("qfThreadInfo", "?", "p10", "p0", "Hg1", "p10", "p7", "p0", "P10=0000000000000000", field,
 	    "m300000,4");
 	said("+$m1,2#");
@@ -571,6 +619,7 @@ int main(void)
 		WITH(sti_blocking_ends_with_interrupts),
 		WITH(all_registers_at_once),
 		WITH(floating_point),
+		WITH(floating_point_is_written),
 		WITH(memory_of_l1),
 		WITH(threads_of_both_levels),
 		WITH(a_breakpoint_of_gdbs),

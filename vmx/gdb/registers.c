@@ -15,7 +15,7 @@
 #include "vmx/monitor/view.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
 
-enum source { GPR, CACHED, CR0, CR2, CR4, FPU, FPU_TAGS };
+enum source { GPR, CACHED, CR0, CR2, CR4, FPU, FPU_TAGS, HIGH };
 
 static const struct row {
 	char name[10];
@@ -35,7 +35,16 @@ enum {
 };
 
 #define CORE_COUNT 40u
+#define VALUE_MAX 16u
 static_assert(G_fs_base == CORE_COUNT, "org.gnu.gdb.i386.core");
+
+/* A `g` packet has room for all of them. */
+#define G(name, bytes, type, source, number, host) +2 * (bytes)
+static_assert(0
+#include "vmx/gdb/registers.def"
+		      < PACKET_SIZE,
+	      "registers");
+#undef G
 
 unsigned int registers_count(void)
 {
@@ -87,18 +96,25 @@ static void add_value(struct packet_output *output, bool known, const void *valu
 		packet_add(output, "xx");
 }
 
+/* False: it is nobody's. */
+static bool read_fpu(const struct row *row, u8 value[VALUE_MAX])
+{
+	switch (row->source) {
+	case FPU: fpu_read(value, row->host, row->number); return true;
+	case FPU_TAGS: fpu_read_tags(value); return true;
+	default: return fpu_read_high(value, row->number);
+	}
+}
+
 /* L0 uses none of these registers, so that the guest that runs has them still; a level that waits has none.
  */
 static void add_fpu(struct vcpu *vcpu, unsigned int level, const struct row *row,
 		    struct packet_output *output)
 {
-	u8 value[16] = { 0 };
+	u8 value[VALUE_MAX] = { 0 };
+	bool known = level == vcpu->guest->level && read_fpu(row, value);
 
-	if (row->source == FPU)
-		fpu_read(value, row->host, row->number);
-	else
-		fpu_read_tags(value);
-	add_value(output, level == vcpu->guest->level, value, row->bytes);
+	add_value(output, known, value, row->bytes);
 }
 
 bool registers_add(struct vcpu *vcpu, unsigned int level, unsigned int number, struct packet_output *output)
@@ -148,10 +164,26 @@ static bool is_rip(struct vcpu *vcpu, u64 value)
 	return vcpu_is_64bit(vcpu) ? is_canonical(value, vmx_caps.linear_bits) : !(value >> 32);
 }
 
-static bool write_one(struct vcpu *vcpu, unsigned int number, u64 value)
+static bool write_fpu(const struct row *row, const u8 value[VALUE_MAX])
+{
+	switch (row->source) {
+	case FPU: fpu_write(value, row->host, row->number); return true;
+	case FPU_TAGS: fpu_write_tags(value); return true;
+	default: return fpu_write_high(value, row->number);
+	}
+}
+
+static bool write_one(struct vcpu *vcpu, unsigned int number, const u8 bytes[VALUE_MAX])
 {
 	const struct row *row = &rows[number];
+	u64 value;
 
+	/* The level that runs is the one whose VMCS is current, and so the one whose register cache is
+	 * written. */
+	ASSERT(vcpu->guest->level == 1 ? vcpu->vmcs == &vcpu->vmcs01 : vcpu->vmcs != &vcpu->vmcs01);
+	if (row->source >= FPU)
+		return write_fpu(row, bytes);
+	memcpy(&value, bytes, sizeof(value));
 	if (row->source == GPR) {
 		vcpu_set_gpr(vcpu, row->number, value);
 		return true;
@@ -166,44 +198,52 @@ static bool write_one(struct vcpu *vcpu, unsigned int number, u64 value)
 	return true;
 }
 
-/* *known: not all x's. */
-static bool take_value(const char **text, unsigned int bytes, u64 *value, bool *known)
+/* *known: not all x's. What the register has less of bytes is zero. */
+static bool take_value(const char **text, unsigned int bytes, u8 value[VALUE_MAX], bool *known)
 {
-	*value = 0;
+	memset(value, 0, VALUE_MAX);
 	*known = !packet_take_word(text, "xx");
-	for (unsigned int i = *known ? 0 : 1; i < bytes; i++) {
-		u8 byte = 0;
-
-		if (*known ? !packet_take_byte(text, &byte) : !packet_take_word(text, "xx"))
+	for (unsigned int i = *known ? 0 : 1; i < bytes; i++)
+		if (*known ? !packet_take_byte(text, &value[i]) : !packet_take_word(text, "xx"))
 			return false;
-		if (i < sizeof(*value))
-			*value |= (u64)byte << (8 * i);
-	}
 	return true;
 }
 
 bool registers_take(struct vcpu *vcpu, unsigned int level, unsigned int number, const char **text)
 {
-	u64 value;
+	u8 value[VALUE_MAX];
 	bool known;
 
 	if (level != vcpu->guest->level || number >= ARRAY_SIZE(rows) ||
-	    !take_value(text, rows[number].bytes, &value, &known))
+	    !take_value(text, rows[number].bytes, value, &known))
 		return false;
 	return !known || write_one(vcpu, number, value);
 }
 
+static bool read_bytes(struct vcpu *vcpu, const struct row *row, u8 bytes[VALUE_MAX])
+{
+	u64 value = 0;
+	bool known;
+
+	memset(bytes, 0, VALUE_MAX);
+	if (row->source >= FPU)
+		return read_fpu(row, bytes);
+	known = read_running(vcpu, row, &value);
+	memcpy(bytes, &value, sizeof(value));
+	return known;
+}
+
 bool registers_take_all(struct vcpu *vcpu, unsigned int level, const char **text)
 {
-	u64 value, old;
+	u8 value[VALUE_MAX], old[VALUE_MAX];
 	bool known;
 
 	if (level != vcpu->guest->level)
 		return false;
 	for (unsigned int i = 0; i < ARRAY_SIZE(rows); i++) {
-		if (!take_value(text, rows[i].bytes, &value, &known))
+		if (!take_value(text, rows[i].bytes, value, &known))
 			return false;
-		if (known && read_running(vcpu, &rows[i], &old) && value != old)
+		if (known && read_bytes(vcpu, &rows[i], old) && memcmp(value, old, rows[i].bytes))
 			write_one(vcpu, i, value);
 	}
 	return true;
@@ -283,7 +323,9 @@ void registers_describe(struct packet_output *output, u64 offset, u64 length)
 	add_rows(&window, G_cr0, G_xmm0, " group=\"system\"");
 	begin_feature(&window, "org.gnu.gdb.i386.sse");
 	add_text(&window, vector_types);
-	add_rows(&window, G_xmm0, ARRAY_SIZE(rows), " group=\"vector\"");
+	add_rows(&window, G_xmm0, G_ymm0h, " group=\"vector\"");
+	begin_feature(&window, "org.gnu.gdb.i386.avx");
+	add_rows(&window, G_ymm0h, ARRAY_SIZE(rows), " group=\"vector\"");
 	begin_feature(&window, "socle.vmcs12");
 	for (unsigned int i = 0; i < VMCS12_FIELD_COUNT; i++)
 		add_register(&window, "v12_", vmcs12_fields[i].name, sizeof(u64), "int64",
