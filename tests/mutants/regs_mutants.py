@@ -79,6 +79,8 @@ TIME = [
     Mutant("time-taken-for-ever", "vmx/nested/entry/msr_area.c",
            [("\tif (slot->stores_time != wanted)\n", "\twanted |= slot->stores_time;\n\tif (slot->stores_time != wanted)\n")],
            "msr_area: the_time_is_the_exits"),
+    Mutant("a-field-that-one-lacks", "vmx/l1/vm.c", [("\tregcache_check_fields();\n", "")],
+           "unlike: fields_and_msrs_of_all"),
 ]
 
 MUTANTS = WATCHES + RIP + LOADED + TIME

@@ -123,9 +123,9 @@ static void without_optional_fields(void)
 	clear_allowed(MSR_IA32_VMX_TRUE_PINBASED_CTLS, PIN_PREEMPTION_TIMER);
 }
 
-static void without_linear_address(void)
+static void without_tpr_threshold(void)
 {
-	fake_remove_field(VMCS_guest_linear_address);
+	fake_remove_field(VMCS_tpr_threshold);
 }
 
 /* A processor without PML, virtual interrupts and the timer shadows the other fields; one that lacks any
@@ -417,7 +417,7 @@ int main(void)
 				    without_optional_fields),
 		MACHINE_TEST_BEFORE(a_control_without_its_field, "shadow-vmcs=on", without_optional_fields),
 		MACHINE_TEST_BEFORE(no_shadowing_without_its_fields, "shadow-vmcs=on",
-				    without_linear_address),
+				    without_tpr_threshold),
 		MACHINE_TEST_BOTH(what_the_shadow_vmcs_must_hold),
 		MACHINE_TEST_BOTH(slots_are_evicted_and_come_back),
 		MACHINE_TEST_BOTH(launch_state_is_kept),

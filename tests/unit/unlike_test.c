@@ -134,6 +134,10 @@ static void fields_and_msrs_of_all(void **state UNUSED)
 	vm_probe_cpu(true);
 	assert_false(vmcs_field_exists(VMCS_pml_address));
 	assert_true(vmcs_field_exists(VMCS_guest_rip));
+	/* the register cache asks nobody whether its own are there */
+	fake_remove_field(VMCS_guest_tr_ar);
+	assert_true(fake_panics(vm_probe_cpu(false)));
+	assert_non_null(strstr(fake_log(), "no VMCS field guest_tr_ar"));
 }
 
 int main(void)

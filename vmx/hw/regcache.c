@@ -20,6 +20,14 @@ void regcache_check(const struct regcache *cache)
 	ASSERT(!(cache->dirty & ~cache->available));
 }
 
+/* vmcs_read_fast() and vmcs_write_fast() below look at no flag. */
+void regcache_check_fields(void)
+{
+	for (unsigned int reg = 0; reg < REG_COUNT; reg++)
+		if (!vmcs_field_exists(reg_field[reg]))
+			panic("the processor has no VMCS field %s", vmcs_field_name(reg_field[reg]));
+}
+
 u64 regcache_fill(struct regcache *cache, enum reg reg)
 {
 	u64 value = vmcs_read_fast(reg_field[reg]);

@@ -54,6 +54,8 @@ struct regcache {
 u64 regcache_fill(struct regcache *cache, enum reg reg);
 void regcache_flush_dirty(struct regcache *cache); /* VMWRITEs what is dirty; the VMCS must be current */
 void regcache_check(const struct regcache *cache); /* asserts the truth table */
+/* Each CPU, behind vmcs_probe_fields(): it has all of the cache's fields, or the machine stops. */
+void regcache_check_fields(void);
 
 static inline void regcache_flush(struct regcache *cache)
 {

@@ -114,6 +114,7 @@ void vm_probe_cpu(bool first)
 	vmcs_init(&vmcs, page_alloc(), &counters);
 	vmcs_load(&vmcs);
 	vmcs_probe_fields(first);
+	regcache_check_fields();
 	vmcs_clear(&vmcs);
 	add_to_msr_bitmap(first);
 }
