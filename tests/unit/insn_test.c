@@ -188,6 +188,14 @@ static void what_the_shadow_vmcs_must_hold(void **state UNUSED)
 	machine_vcpu->nested.current->v12.entry_intr_info = INTR_INFO_VALID;
 	assert_int_equal(shadow_must_hold(machine_vcpu, slot, V12_tpr_threshold), used);
 	assert_int_equal(shadow_must_hold(machine_vcpu, slot, V12_entry_exception_error_code), used);
+	/* what is closed L1 has not written; nor, where all are to be fetched, does anybody know what it has
+	 */
+	machine_vcpu->nested.current->v12.proc_controls &= ~(u64)PROC_TPR_SHADOW;
+	machine_vcpu->nested.use.open = 0;
+	assert_int_equal(shadow_must_hold(machine_vcpu, slot, V12_tpr_threshold), used);
+	machine_vcpu->nested.current->fetch_all = true;
+	assert_false(shadow_must_hold(machine_vcpu, slot, V12_tpr_threshold));
+	assert_int_equal(shadow_must_hold(machine_vcpu, slot, V12_guest_rip), used);
 }
 
 /* More VMCSs than slots: the oldest goes to memory and comes back. */
@@ -416,8 +424,7 @@ int main(void)
 		MACHINE_TEST_BEFORE(shadowing_without_optional_fields, "shadow-vmcs=on",
 				    without_optional_fields),
 		MACHINE_TEST_BEFORE(a_control_without_its_field, "shadow-vmcs=on", without_optional_fields),
-		MACHINE_TEST_BEFORE(no_shadowing_without_its_fields, "shadow-vmcs=on",
-				    without_tpr_threshold),
+		MACHINE_TEST_BEFORE(no_shadowing_without_its_fields, "shadow-vmcs=on", without_tpr_threshold),
 		MACHINE_TEST_BOTH(what_the_shadow_vmcs_must_hold),
 		MACHINE_TEST_BOTH(slots_are_evicted_and_come_back),
 		MACHINE_TEST_BOTH(launch_state_is_kept),

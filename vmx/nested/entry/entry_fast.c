@@ -3,7 +3,8 @@
  * The short way from L1's VMRESUME to L2. Most entries differ from the last exit in RIP, RSP, an event to
  * inject or the interrupt window only: vmcs02 holds all else already, and was checked when it came there or
  * was saved by the processor. Contract: what this file skips is exactly what entry.c and merge.c would not
- * change; a build with DEBUG=1 lets merge.c write everything behind it and compares (vmx/nested/debug.c).
+ * change; a build with DEBUG=1 makes all checks and lets merge.c write everything behind
+ * it, and compares (vmx/nested/debug.c).
  * SDM: "VM Entries".
  */
 #include "vmx/nested/entry/entry_fast.h"
@@ -180,6 +181,7 @@ bool entry_fast(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_sta
 	if (unlikely(!changed_little(slot) || !cache_bits_stand(v12) || vcpu->nested.init_pending ||
 		     !is_valid(vcpu, slot)))
 		return false;
+	debug_checked(vcpu, slot);
 	entry_switch(vcpu, slot, false);
 	/* What it knows is of the last exit. */
 	regcache_reset(&slot->vmcs02.cache);

@@ -258,8 +258,9 @@ bool shadow_must_hold(const struct vcpu *vcpu, const struct nested_vmcs *slot, u
 			continue;
 		if (vmcs12_fields[row].shadow == SHADOW_RO)
 			return true;
-		return !slot->fetch_all && (!(vcpu->nested.use.open & BIT(place)) ||
-					    entry_looks(&slot->v12, (enum vmcs12_place)place));
+		/* What the last entry looked at it has fetched, whatever has been closed since. */
+		return entry_looks(&slot->v12, (enum vmcs12_place)place) ||
+		       (!slot->fetch_all && !(vcpu->nested.use.open & BIT(place)));
 	}
 	return false;
 }
