@@ -230,6 +230,31 @@ TEST_VMX(pdpte_update_no_ept)
 	pdpte_routes(0);
 }
 
+/*
+ * 1 and 5 at once: L0's wish for page faults changes, in vmcs01 too, while what L2 has loaded by an exit that
+ * L0 handles is still on its way to vmcs02.
+ */
+static void pdpte_routes_under_wishes(u64 flags)
+{
+	static const struct triple none = { 0, 0, 0 }, all = { 1, 0, 0 };
+
+	l0_wish(&none, false);
+	l0_wish(&all, true);
+	pdpte_routes(flags);
+	l0_wish(&none, false);
+}
+
+TEST_VMX(pdpte_update_wish_ept)
+{
+	NEED(caps_proc2(PROC2_EPT));
+	pdpte_routes_under_wishes(VM_EPT);
+}
+
+TEST_VMX(pdpte_update_wish_no_ept)
+{
+	pdpte_routes_under_wishes(0);
+}
+
 /* The preemption timer at any instruction: the VMCS has what the instructions before it loaded. */
 TEST_VMX(pdpte_update_timer)
 {

@@ -66,4 +66,12 @@ extern const char *const intervener_names[INTERVENERS];
 bool intervener_set(struct vm *vm, enum intervener what); /* false: the processor cannot */
 void intervener_clear(enum intervener what);
 
+/* invariants_pf.c: page faults that exit, by bit 14 of the exception bitmap, mask and match. */
+struct triple {
+	u32 eb, mask, match;
+};
+
+/* Socle's debug call: L0's own wish for page faults, from now on, or by turns with the present one. */
+void l0_wish(const struct triple *t, bool by_turns);
+
 #endif

@@ -38,10 +38,6 @@ static const struct pf_case pf_cases[] = {
 };
 enum { FIRST_KEY_CASE = 11, PKRU = 0x24 }; /* key 1: no access; key 2: no write */
 
-struct triple {
-	u32 eb, mask, match;
-};
-
 static u64 stack;
 
 static u64 case_address(u32 c)
@@ -187,8 +183,7 @@ TEST_VMX(page_fault_value)
 	pf_end();
 }
 
-/* Socle's debug call: L0's own wish for page faults, from now on, or by turns with the present one. */
-static void l0_wish(const struct triple *t, bool by_turns)
+void l0_wish(const struct triple *t, bool by_turns)
 {
 	u32 eax = 0x50434c53;
 

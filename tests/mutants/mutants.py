@@ -30,6 +30,11 @@ SEEDS = [
              "\tefer = GET(EFER);\n\tslot->vmcs02.cache.dirty &= ~(15ull << REG_PDPTE0);\n"
              "\tslot->vmcs02.cache.available &= ~(15ull << REG_PDPTE0);\n")],
            "pdpte: new_pdptes_survive_a_reflected_exit", "invariants: pdpte_update_ept", "intercept=cr"),
+    Mutant("pdptes-lost-with-l0s-wish", "vmx/nested/wish.c",
+           [("\tstruct vmcs *back = vcpu->vmcs;\n",
+             "\tstruct vmcs *back = vcpu->vmcs;\n\n\tback->cache.dirty &= ~(15ull << REG_PDPTE0);\n"
+             "\tback->cache.available &= ~(15ull << REG_PDPTE0);\n")],
+           None, "invariants: pdpte_update_wish_ept", "intercept=cr"),
     Mutant("pdptes-saved-always", REFLECT,
            [("\tif (v12_has_proc2(v12, PROC2_EPT) && (v12->guest_cr0 & CR0_PG) && (v12->guest_cr4 & CR4_PAE) &&\n"
              "\t    !(efer & EFER_LMA)) {\n", "\t{\n")],
