@@ -153,6 +153,7 @@ enum hw_vmx_result hw_vmread(u64 field, u64 *value)
 
 enum hw_vmx_result hw_vmwrite(u64 field, u64 value)
 {
+	fake_work++;
 	if (!current)
 		return HW_VMX_FAIL_INVALID;
 	if (!field_exists(field))
@@ -360,6 +361,7 @@ u64 fake_debugctl_reserved;
 
 bool wrmsr_safe(u32 msr, u64 value)
 {
+	fake_work++;
 	u64 old;
 
 	if (msr == MSR_IA32_DEBUGCTL && (value & fake_debugctl_reserved))
@@ -436,7 +438,7 @@ bool xsetbv_safe(u32 index UNUSED, u64 value)
 	return true;
 }
 
-u32 fake_pkru, fake_verws;
+u32 fake_pkru, fake_verws, fake_work, fake_work_at_verw;
 u8 fake_fpu[512], fake_ymm_high[256];
 
 #define FAKE_MXCSR_MASK 0xffffu
@@ -881,7 +883,7 @@ void fake_reset(void)
 	xcr0 = XCR0_X87 | XCR0_SSE;
 	io_in = ~0u;
 	fake_input_hook = NULL;
-	fake_pkru = fake_verws = 0;
+	fake_pkru = fake_verws = fake_work = fake_work_at_verw = 0;
 	fake_access_rights = 0xffffffff;
 	fake_debugctl_reserved = GENMASK(63, 16) | GENMASK(5, 3);
 	log_used = 0;

@@ -406,6 +406,8 @@ OTHERS = [
            [("\telse\n\t\twrmsr(MSR_IA32_MCG_STATUS, 0);\n", "")], "l1: a_machine_check_of_a_parked_cpu"),
     Mutant("no-buffer-flush-before-l2", "vmx/before_entry.c", [("\t\tverw(GDT_DATA);", "\t\t(void)0;")],
            "l1: l2_begins_with_flushes"),
+    Mutant("registers-written-behind-the-buffer-flush", "vmx/before_entry.c",
+           [("\tregcache_flush(&vcpu->vmcs->cache);\n\t/* Last", "\t/* Last")], "l1: each_entry_of_l2_is_behind_a_flush"),
     Mutant("buffer-flush-before-l1", "vmx/nested/nested.c",
            [("vmcs02.flushes = vcpu->wish", "vmcs02.flushes = vcpu->vmcs01.flushes = vcpu->wish")],
            "l1: l2_begins_with_flushes"),

@@ -524,6 +524,39 @@ static void count_flushes(u32 buffers, u64 l1d)
 	assert_int_equal(fake_verws - before, buffers);
 }
 
+/* Whatever L0 did in between: an exit of its own, a request of another CPU. Not before L1, though L2 was to
+ * come. */
+static void each_entry_of_l2_is_behind_a_flush(void **state UNUSED)
+{
+	const struct machine_exit undefined = { .reason = EXIT_EXCEPTION_NMI, .intr_info = HARD(VEC_UD) };
+	const struct machine_exit nmi = { .reason = EXIT_EXCEPTION_NMI,
+					  .intr_info = INTR_INFO_VALID | INTR_TYPE_NMI << 8 | VEC_NMI };
+	u32 before;
+
+	l1_run_l2();
+	before = fake_verws;
+	machine_exit(&undefined);
+	assert_true(machine_in_l2());
+	assert_int_equal(fake_verws - before, 2);
+	before = fake_verws;
+	machine_vcpu->request = REQUEST_EPT01_CHANGED;
+	machine_exit(&undefined);
+	assert_true(machine_in_l2());
+	assert_int_equal(fake_verws - before, 3);
+
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_false(machine_in_l2());
+	l1_vmwrite(VMCS_pin_controls, caps12.pin.allowed0 | PIN_NMI_EXITING);
+	machine_set_field(VMCS_guest_interruptibility, INTERRUPTIBILITY_NMI);
+	machine_exit(&nmi);
+	assert_true(machine_vcpu->nmi_pending);
+	machine_set_field(VMCS_guest_interruptibility, 0);
+	before = fake_verws;
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_false(machine_in_l2());
+	assert_int_equal(fake_verws - before, 0);
+}
+
 static void l2_begins_with_flushes(void **state UNUSED)
 {
 	count_flushes(1, FLUSH_CMD_L1D);
@@ -607,6 +640,7 @@ int main(void)
 		MACHINE_TEST_BOTH(a_machine_check_while_l2_runs),
 		MACHINE_TEST(events_survive_a_refused_entry, ""),
 		MACHINE_TEST(a_machine_check_of_a_parked_cpu, ""),
+		MACHINE_TEST_BEFORE(each_entry_of_l2_is_behind_a_flush, "", processor_with_flushes),
 		MACHINE_TEST_BEFORE(l2_begins_with_flushes, "", processor_with_flushes),
 		MACHINE_TEST_BEFORE(l2_begins_with_buffers_flushed, "", processor_without_l1tf),
 		MACHINE_TEST_BEFORE(l2_begins_without_flushes, "flush=off", processor_with_flushes),

@@ -99,10 +99,11 @@ static inline void invlpg(u64 va UNUSED)
 static inline void wbinvd(void)
 {
 }
-extern u32 fake_verws;
+extern u32 fake_verws, fake_work, fake_work_at_verw;
 static inline void verw(u16 selector UNUSED)
 {
 	fake_verws++;
+	fake_work_at_verw = fake_work;
 }
 /*
  * The images; #NM, #UD and #GP are the test's end, and without CR4.OSFXSR there is no MXCSR and no XMM
