@@ -8,20 +8,13 @@
 
 #include "kernel/msr.h"
 #include "kernel/x86.h"
-#include "tests/unit/l2_support.h"
+#include "tests/unit/ept_support.h"
 #include "vmx/l1/vm.h"
 #include "vmx/nested/ept/ept.h"
 #include "vmx/nested/ept/eptp.h"
 
-#define P_PML4 P_EPT
-#define P_PDPT (P_EPT + 0x1000)
-#define P_PD (P_EPT + 0x2000)
-#define P_PT (P_EPT + 0x3000)
 #define P_VE (P_EPT + 0x4000)
 #define P_LOG (P_EPT + 0x5000)
-#define WB (MEMTYPE_WB << EPT_MEMTYPE_SHIFT)
-#define TRANSLATED (EPTV_LINEAR_VALID | EPTV_TRANSLATED)
-#define BASE 0x40000000ull /* of the 2 MiB that P_PT maps */
 
 /* ---- pure rules ---- */
 
@@ -107,21 +100,11 @@ static void entries_by_capability(void **state UNUSED)
 /* 64-bit L2; 1 GiB as it is, and 2 MiB from BASE by single pages: to M_SPARE + 0x400000 and on. */
 static void run_on_ept(u64 flags, u64 proc2)
 {
-	l1_start_vmx();
-	l1_load_vmcs(0);
-	l1_write_valid_vmcs();
-	l1_write64(P_PML4, P_PDPT | EPT_RWX);
-	l1_write64(P_PDPT, EPT_RWX | EPT_LEAF | WB);
-	l1_write64(P_PDPT + 8, P_PD | EPT_RWX);
-	l1_write64(P_PD, P_PT | EPT_RWX);
-	for (u64 i = 0; i < 512; i++)
-		l1_write64(P_PT + i * 8, (M_SPARE + 0x400000 + i * PAGE_SIZE) | EPT_RWX | WB);
-	W(ept_pointer, P_PML4 | 3 << EPTP_WALK_SHIFT | MEMTYPE_WB | flags);
-	W(proc2_controls, PROC2_EPT | PROC2_UNRESTRICTED_GUEST | proc2);
+	ept_make(EPT_RWX, EPT_RWX);
+	ept_fill_table(P_PT, FRAMES, EPT_RWX | WB);
 	W(ve_info_addr, P_VE);
 	W(pml_address, P_LOG);
-	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
-	assert_true(machine_in_l2());
+	ept_run(flags, proc2);
 }
 
 static void resume(void)
@@ -135,19 +118,6 @@ static void resume(void)
 static void violation(u64 gpa, u64 access)
 {
 	EXIT_NOW(.reason = EXIT_EPT_VIOLATION, .qualification = access | TRANSLATED, .guest_physical = gpa);
-}
-
-/* EPT02's leaf for an address, or 0: as the processor would walk it. */
-static u64 leaf02(u64 gpa)
-{
-	u64 entry = machine_field(VMCS_ept_pointer);
-
-	for (unsigned int level = 4; level > 0; level--) {
-		entry = l1_read64((entry & EPT_ADDRESS) + ept_index(gpa, level) * 8);
-		if (!(entry & EPT_RWX) || level == 1 || (level <= 3 && (entry & EPT_LEAF)))
-			break;
-	}
-	return entry & EPT_RWX ? entry : 0;
 }
 
 static u64 fills(void)
@@ -173,23 +143,25 @@ static void a_line_of_entries(void **state UNUSED)
 	l1_write64(P_PT + 16 * 8, (frame + 0x7000) | EPT_RWX | WB | a);
 	resume();
 	violation(BASE + 8 * PAGE_SIZE, EPTV_READ);
-	assert_int_equal(leaf02(BASE + 8 * PAGE_SIZE) & (EPT_ADDRESS | EPT_RWX), frame | EPT_READ | EPT_EXEC);
+	assert_int_equal(ept02_leaf(BASE + 8 * PAGE_SIZE) & (EPT_ADDRESS | EPT_RWX),
+			 frame | EPT_READ | EPT_EXEC);
 	assert_true(l1_read64(P_PT + 8 * 8) & a);
 	/* clean pages are not written, for the flag would be missed */
-	assert_int_equal(leaf02(BASE + 9 * PAGE_SIZE) & (EPT_ADDRESS | EPT_RWX),
+	assert_int_equal(ept02_leaf(BASE + 9 * PAGE_SIZE) & (EPT_ADDRESS | EPT_RWX),
 			 (frame + 0x1000) | EPT_READ | EPT_EXEC);
 	for (u64 i = 10; i <= 13; i++)
-		assert_int_equal(leaf02(BASE + i * PAGE_SIZE), 0);
+		assert_int_equal(ept02_leaf(BASE + i * PAGE_SIZE), 0);
 	assert_false(l1_read64(P_PT + 11 * 8) & a);
-	assert_int_equal(leaf02(BASE + 14 * PAGE_SIZE) & (EPT_ADDRESS | EPT_RWX),
+	assert_int_equal(ept02_leaf(BASE + 14 * PAGE_SIZE) & (EPT_ADDRESS | EPT_RWX),
 			 (frame + 0x5000) | EPT_READ);
-	assert_int_equal(leaf02(BASE + 15 * PAGE_SIZE) & (EPT_ADDRESS | EPT_RWX), (frame + 0x6000) | EPT_RWX);
-	assert_int_equal(leaf02(BASE + 16 * PAGE_SIZE), 0);
+	assert_int_equal(ept02_leaf(BASE + 15 * PAGE_SIZE) & (EPT_ADDRESS | EPT_RWX),
+			 (frame + 0x6000) | EPT_RWX);
+	assert_int_equal(ept02_leaf(BASE + 16 * PAGE_SIZE), 0);
 	/* what is there already stays */
 	l1_write64(P_PT + 9 * 8, (frame + 0x8000) | EPT_RWX | WB | a);
 	violation(BASE + 8 * PAGE_SIZE, EPTV_WRITE);
-	assert_int_equal(leaf02(BASE + 9 * PAGE_SIZE) & EPT_ADDRESS, frame + 0x1000);
-	assert_true(leaf02(BASE + 8 * PAGE_SIZE) & EPT_WRITE);
+	assert_int_equal(ept02_leaf(BASE + 9 * PAGE_SIZE) & EPT_ADDRESS, frame + 0x1000);
+	assert_true(ept02_leaf(BASE + 8 * PAGE_SIZE) & EPT_WRITE);
 }
 
 /* Flags and type of each entry that L0 makes: hardware need not write there. */
@@ -197,13 +169,13 @@ static void entries_are_complete(void **state UNUSED)
 {
 	run_on_ept(0, 0);
 	violation(BASE, EPTV_READ);
-	assert_int_equal(leaf02(BASE), (M_SPARE + 0x400000) | EPT_RWX | WB | EPT_ACCESSED | EPT_DIRTY);
+	assert_int_equal(ept02_leaf(BASE), (M_SPARE + 0x400000) | EPT_RWX | WB | EPT_ACCESSED | EPT_DIRTY);
 	EXIT_NOW(.reason = EXIT_CPUID);
 	l1_write64(P_PT, (M_SPARE + 0x400000) | EPT_RWX | EPT_IGNORE_PAT);
 	assert_int_equal(l1_invalidate(EXIT_INVEPT, INVEPT_ALL, 0, 0), 0);
 	resume();
 	violation(BASE, EPTV_READ);
-	assert_int_equal(leaf02(BASE),
+	assert_int_equal(ept02_leaf(BASE),
 			 (M_SPARE + 0x400000) | EPT_RWX | EPT_IGNORE_PAT | EPT_ACCESSED | EPT_DIRTY);
 	assert_int_equal(machine_field(VMCS_ept_pointer) & 0x3f, 3 << EPTP_WALK_SHIFT | MEMTYPE_WB);
 }
@@ -222,7 +194,7 @@ static void a_repaired_violation_is_made_at_the_entry(void **state UNUSED)
 	l1_write64(P_PT + 20 * 8, M_SPARE | EPT_RWX | WB);
 	resume();
 	assert_int_equal(fills(), made + 1);
-	assert_int_equal(leaf02(BASE + 20 * PAGE_SIZE) & EPT_ADDRESS, M_SPARE);
+	assert_int_equal(ept02_leaf(BASE + 20 * PAGE_SIZE) & EPT_ADDRESS, M_SPARE);
 	/* once, and not if it is not repaired */
 	EXIT_NOW(.reason = EXIT_CPUID);
 	resume();
@@ -231,7 +203,7 @@ static void a_repaired_violation_is_made_at_the_entry(void **state UNUSED)
 	violation(BASE + 30 * PAGE_SIZE, EPTV_WRITE);
 	resume();
 	assert_int_equal(fills(), made + 1);
-	assert_int_equal(leaf02(BASE + 30 * PAGE_SIZE), 0);
+	assert_int_equal(ept02_leaf(BASE + 30 * PAGE_SIZE), 0);
 }
 
 /* SDM "Exit Qualification for EPT Violations": what L1 reads, by what the processor and EPT12 say. */
@@ -275,7 +247,7 @@ static void no_table_covers_it(void **state UNUSED)
 	made = fills();
 	resume();
 	assert_int_equal(fills(), made);
-	assert_int_equal(leaf02(BASE), 0);
+	assert_int_equal(ept02_leaf(BASE), 0);
 }
 
 /* An L2 with a VPID, whose entries change nothing else: an INVEPT between two of them counts at the second.
@@ -298,12 +270,12 @@ static void an_invept_counts_at_the_next_entry(void **state UNUSED)
 		resume();
 		violation(page, EPTV_READ);
 		assert_true(machine_in_l2());
-		assert_int_not_equal(leaf02(page), 0);
+		assert_int_not_equal(ept02_leaf(page), 0);
 		EXIT_NOW(.reason = EXIT_CPUID);
 		l1_write64(P_PT + 20 * 8, 0);
 		assert_int_equal(l1_invalidate(EXIT_INVEPT, type, R(ept_pointer), 0), 0);
 		resume();
-		assert_int_equal(leaf02(page), 0);
+		assert_int_equal(ept02_leaf(page), 0);
 		EXIT_NOW(.reason = EXIT_CPUID);
 		l1_write64(P_PT + 20 * 8, good);
 	}
@@ -481,20 +453,20 @@ static void a_change_below_empties_it(void **state UNUSED)
 
 	run_on_ept(0, 0);
 	violation(BASE, EPTV_READ);
-	assert_true(leaf02(BASE));
+	assert_true(ept02_leaf(BASE));
 	flushes = fake_invept_count;
 	nested_ept01_changed(machine_vcpu);
-	assert_int_equal(leaf02(BASE), 0);
+	assert_int_equal(ept02_leaf(BASE), 0);
 	assert_int_equal(fake_invept_count - flushes, 1);
 	assert_int_equal(fake_invept_last, machine_field(VMCS_ept_pointer));
 	violation(BASE, EPTV_READ);
-	assert_true(leaf02(BASE));
+	assert_true(ept02_leaf(BASE));
 	EXIT_NOW(.reason = EXIT_CPUID);
 	nested_ept01_changed(machine_vcpu);
 	assert_int_equal(nested_resources(machine_vcpu).ept02_roots, 0);
 	assert_int_equal(nested_resources(machine_vcpu).ept02_tables, 0);
 	resume();
-	assert_int_equal(leaf02(BASE), 0);
+	assert_int_equal(ept02_leaf(BASE), 0);
 	assert_int_equal(nested_resources(machine_vcpu).ept02_roots, 1);
 }
 

@@ -12,59 +12,27 @@
 #include "tests/unit/cmocka_all.h"
 
 #include "kernel/x86.h"
-#include "tests/unit/l2_support.h"
+#include "tests/unit/ept_support.h"
 #include "vmx/nested/ept/ept.h"
 
-#define P_PML4 P_EPT
-#define P_PDPT (P_EPT + 0x1000)
-#define P_PD (P_EPT + 0x2000)
-#define P_PT (P_EPT + 0x3000)
 #define P_VE (P_EPT + 0x4000)
 #define P_LOG (P_EPT + 0x5000)
-#define WB (MEMTYPE_WB << EPT_MEMTYPE_SHIFT)
 #define A EPT_ACCESSED
-#define TRANSLATED (EPTV_LINEAR_VALID | EPTV_TRANSLATED)
-#define BASE 0x40000000ull
-#define FRAME (M_SPARE + 0x400000)
 #define PAGE(n) (BASE + (n)*PAGE_SIZE)
 
 static void run_on_ept(u64 flags, u64 proc2)
 {
-	l1_start_vmx();
-	l1_load_vmcs(0);
-	l1_write_valid_vmcs();
-	l1_write64(P_PML4, P_PDPT | EPT_RWX | A);
-	l1_write64(P_PDPT, EPT_RWX | EPT_LEAF | WB | A | EPT_DIRTY);
-	l1_write64(P_PDPT + 8, P_PD | EPT_RWX | A);
-	l1_write64(P_PD, P_PT | EPT_RWX | A);
-	for (u64 i = 0; i < 512; i++)
-		l1_write64(P_PT + i * 8, (FRAME + i * PAGE_SIZE) | EPT_RWX | WB);
-	W(ept_pointer, P_PML4 | 3 << EPTP_WALK_SHIFT | MEMTYPE_WB | flags);
-	W(proc2_controls, PROC2_EPT | PROC2_UNRESTRICTED_GUEST | proc2);
+	ept_make(EPT_RWX | A, EPT_RWX | A | EPT_DIRTY);
+	ept_fill_table(P_PT, FRAMES, EPT_RWX | WB);
 	W(ve_info_addr, P_VE);
 	W(pml_address, P_LOG);
-	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
-	assert_true(machine_in_l2());
+	ept_run(flags, proc2);
 }
 
 static void violation(u64 gpa, u64 access)
 {
 	machine_set_field(VMCS_guest_interruptibility, 0);
 	EXIT_NOW(.reason = EXIT_EPT_VIOLATION, .qualification = access | TRANSLATED, .guest_physical = gpa);
-}
-
-/* What L2 may do at an address by the tables that it runs on. */
-static u64 allowed(u64 gpa)
-{
-	u64 entry = machine_field(VMCS_ept_pointer), all = EPT_RWX;
-
-	for (unsigned int level = 4; level > 0; level--) {
-		entry = l1_read64((entry & EPT_ADDRESS) + ept_index(gpa, level) * 8);
-		all &= entry;
-		if (!all || (level > 1 && (entry & EPT_LEAF)))
-			break;
-	}
-	return all;
 }
 
 /* ---- another CPU of L1's ---- */
@@ -128,7 +96,7 @@ static void an_entry_that_never_holds_still(void **state UNUSED)
 
 	run_on_ept(EPTP_AD, 0);
 	for (u64 bit = 0; bit <= EPTV_NMI_UNBLOCKING; bit += EPTV_NMI_UNBLOCKING) {
-		l1_write64(at, FRAME | EPT_RWX | WB);
+		l1_write64(at, FRAMES | EPT_RWX | WB);
 		interfere(at, 1000);
 		violation(PAGE(20), EPTV_WRITE | bit);
 		assert_int_equal(other.changes, TRIES);
@@ -136,15 +104,15 @@ static void an_entry_that_never_holds_still(void **state UNUSED)
 		/* L2 does it again, as if nothing had been: not L1's exit, and nothing is made of it */
 		assert_true(machine_in_l2());
 		assert_int_equal(machine_field(VMCS_guest_interruptibility), bit ? INTERRUPTIBILITY_NMI : 0);
-		assert_int_equal(allowed(PAGE(20)), 0);
-		assert_int_equal(l1_read64(at), FRAME | EPT_RWX | WB | BIT(52) * TRIES);
+		assert_int_equal(ept02_allowed(PAGE(20)), 0);
+		assert_int_equal(l1_read64(at), FRAMES | EPT_RWX | WB | BIT(52) * TRIES);
 	}
 	/* one that holds still in time */
 	interfere(at, TRIES - 1);
 	violation(PAGE(20), EPTV_WRITE);
 	set_writable(true);
 	assert_true(machine_in_l2());
-	assert_int_equal(allowed(PAGE(20)), EPT_RWX);
+	assert_int_equal(ept02_allowed(PAGE(20)), EPT_RWX);
 	assert_int_equal(l1_read64(at) & (A | EPT_DIRTY), A | EPT_DIRTY);
 }
 
@@ -161,7 +129,7 @@ static void nor_for_l0s_own_access(void **state UNUSED)
 			 OUTCOME_NONE);
 	set_writable(true);
 	assert_int_equal(other.changes, TRIES);
-	assert_int_equal(gpa.v, FRAME + 20 * PAGE_SIZE + 8);
+	assert_int_equal(gpa.v, FRAMES + 20 * PAGE_SIZE + 8);
 }
 
 /* ---- #VE ---- */
@@ -172,12 +140,12 @@ static void a_misconfiguration_is_no_ve(void **state UNUSED)
 	u64 fills;
 
 	run_on_ept(0, PROC2_VE);
-	l1_write64(P_PT + 20 * 8, FRAME | EPT_WRITE | WB);
+	l1_write64(P_PT + 20 * 8, FRAMES | EPT_WRITE | WB);
 	violation(PAGE(20), EPTV_WRITE);
 	assert_false(machine_in_l2());
 	assert_int_equal(R(exit_reason), EXIT_EPT_MISCONFIG);
 	assert_int_equal(l1_read64(P_VE), 0);
-	l1_write64(P_PT + 20 * 8, FRAME | EPT_RWX | WB);
+	l1_write64(P_PT + 20 * 8, FRAMES | EPT_RWX | WB);
 	fills = machine_vcpu->nested.counters.ept02_fills;
 	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
 	assert_int_equal(machine_vcpu->nested.counters.ept02_fills, fills);
@@ -207,7 +175,7 @@ static void a_step_ends_with_ve(void **state UNUSED)
 	assert_int_equal(machine_pending() & INTR_INFO_VECTOR, VEC_VE);
 	assert_int_equal(nested_resources(machine_vcpu).steps, 0);
 	assert_false(machine_field(VMCS_proc_controls) & PROC_MTF);
-	assert_int_equal(allowed(PAGE(8)), 0);
+	assert_int_equal(ept02_allowed(PAGE(8)), 0);
 }
 
 /* ---- the log ---- */
@@ -251,7 +219,7 @@ static void who_only_looks(void **state UNUSED)
 	assert_int_equal(l1_vmxoff(), 0);
 	run_on_ept(EPTP_AD, 0);
 	assert_true(nested_look(machine_vcpu, L2GPA(PAGE(20) + 8), &gpa));
-	assert_int_equal(gpa.v, FRAME + 20 * PAGE_SIZE + 8);
+	assert_int_equal(gpa.v, FRAMES + 20 * PAGE_SIZE + 8);
 	assert_int_equal(l1_read64(P_PT + 20 * 8) & A, 0);
 	assert_false(nested_look(machine_vcpu, L2GPA(BIT(48) + PAGE(20)), &gpa));
 	l1_write64(P_PT + 20 * 8, 0);

@@ -10,20 +10,12 @@
 #include "kernel/msr.h"
 #include "kernel/x86.h"
 #include "mm/page_alloc.h"
-#include "tests/unit/l2_support.h"
+#include "tests/unit/ept_support.h"
 #include "vmx/hw/caps.h"
 #include "vmx/l1/closed.h"
 #include "vmx/l1/sleep_page.h"
 #include "vmx/l1/vm.h"
 #include "vmx/nested/ept/ept.h"
-
-#define P_PML4 P_EPT
-#define P_PDPT (P_EPT + 0x1000)
-#define P_PD (P_EPT + 0x2000)
-#define P_PT (P_EPT + 0x3000)
-#define WB (MEMTYPE_WB << EPT_MEMTYPE_SHIFT)
-#define TRANSLATED (EPTV_LINEAR_VALID | EPTV_TRANSLATED)
-#define BASE 0x40000000ull /* of the 2 MiB that P_PT maps */
 
 #define HOLE (M_WINDOW + 0x3000)
 #define DEVICE 0x4000000000ull	   /* above RAM: EPT01 has it from the first access on */
@@ -50,17 +42,11 @@ static void add_register(void)
 /* 64-bit L2: 1 GiB as it is; from BASE page n is whatever map() says. */
 static void run_l2(bool ept, u64 proc)
 {
-	l1_start_vmx();
-	l1_load_vmcs(0);
-	l1_write_valid_vmcs();
-	l1_write64(P_PML4, P_PDPT | EPT_RWX);
-	l1_write64(P_PDPT, EPT_RWX | EPT_LEAF | WB);
-	l1_write64(P_PDPT + 8, P_PD | EPT_RWX);
-	l1_write64(P_PD, P_PT | EPT_RWX);
+	ept_make(EPT_RWX, EPT_RWX);
 	W(proc_controls, R(proc_controls) | proc);
 	if (ept) {
-		W(ept_pointer, P_PML4 | 3 << EPTP_WALK_SHIFT | MEMTYPE_WB);
-		W(proc2_controls, PROC2_EPT | PROC2_UNRESTRICTED_GUEST);
+		ept_run(0, 0);
+		return;
 	}
 	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
 	assert_true(machine_in_l2());
@@ -74,19 +60,6 @@ static void map(u64 n, u64 gpa)
 static u64 page_of_ones(void)
 {
 	return page_phys(machine_vcpu->nested.ept->absent).v;
-}
-
-/* The leaf for an address in the EPT that L2 runs on; 0: there is none. */
-static u64 leaf(u64 gpa)
-{
-	u64 entry = machine_field(VMCS_ept_pointer);
-
-	for (unsigned int level = 4; level > 0; level--) {
-		entry = l1_read64((entry & EPT_ADDRESS) + ept_index(gpa, level) * 8);
-		if (!(entry & EPT_RWX) || level == 1 || (level <= 3 && (entry & EPT_LEAF)))
-			break;
-	}
-	return entry & EPT_RWX ? entry : 0;
 }
 
 static void violation(u64 gpa, u64 bits)
@@ -139,16 +112,17 @@ static void access_each(bool ept, bool write, u64 bits)
 		assert_int_equal(machine_field(VMCS_guest_interruptibility), INTERRUPTIBILITY_NMI);
 		if (is_stepped() != stepped || steps() != stepped)
 			fail_msg("%s: stepped %d", memory[i].name, is_stepped());
-		if (ept && (leaf(at) & EPT_RWX) != permissions)
-			fail_msg("%s: %llx", memory[i].name, (unsigned long long)leaf(at));
+		if (ept && (ept02_leaf(at) & EPT_RWX) != permissions)
+			fail_msg("%s: %llx", memory[i].name, (unsigned long long)ept02_leaf(at));
 		if (ept || stepped)
-			assert_int_equal(leaf(at) & EPT_ADDRESS & ~(u64)(where == ITSELF ? SIZE_1G - 1 : 0),
+			assert_int_equal(ept02_leaf(at) & EPT_ADDRESS &
+						 ~(u64)(where == ITSELF ? SIZE_1G - 1 : 0),
 					 where == ONES ? page_of_ones() : memory[i].gpa & ~(SIZE_1G - 1));
 		if (stepped) {
 			EXIT_NOW(.reason = EXIT_MTF);
 			assert_true(machine_in_l2());
 			assert_int_equal(steps(), 0);
-			assert_true(!leaf(at) || (leaf(at) & EPT_ADDRESS) != page_of_ones());
+			assert_true(!ept02_leaf(at) || (ept02_leaf(at) & EPT_ADDRESS) != page_of_ones());
 		}
 		assert_false(is_stepped());
 		violation(at, bits);
@@ -188,11 +162,11 @@ static void a_device_in_the_middle_of_a_step(void **state UNUSED)
 	violation(HOLE, EPTV_WRITE);
 	violation(DEVICE, EPTV_WRITE);
 	assert_int_not_equal(machine_field(VMCS_ept_pointer), vm.ept01_pointer);
-	assert_true(leaf(DEVICE) & EPT_WRITE);
-	assert_int_equal(leaf(HOLE) & EPT_ADDRESS, page_of_ones());
+	assert_true(ept02_leaf(DEVICE) & EPT_WRITE);
+	assert_int_equal(ept02_leaf(HOLE) & EPT_ADDRESS, page_of_ones());
 	EXIT_NOW(.reason = EXIT_MTF);
 	assert_int_equal(machine_field(VMCS_ept_pointer), vm.ept01_pointer);
-	assert_int_equal(leaf(HOLE), 0);
+	assert_int_equal(ept02_leaf(HOLE), 0);
 }
 
 /* L1 has the flag on for its L2: the step's end is L1's exit too. */
@@ -225,11 +199,11 @@ static void more_pages_than_are_remembered(void **state UNUSED)
 	}
 	assert_int_equal(steps(), EPT02_STEP_MAX);
 	for (u64 n = 0; n <= EPT02_STEP_MAX; n++)
-		assert_int_equal(leaf(BASE + n * PAGE_SIZE) & EPT_WRITE, n ? EPT_WRITE : 0);
+		assert_int_equal(ept02_leaf(BASE + n * PAGE_SIZE) & EPT_WRITE, n ? EPT_WRITE : 0);
 	EXIT_NOW(.reason = EXIT_MTF);
 	assert_true(machine_in_l2());
 	for (u64 n = 0; n <= EPT02_STEP_MAX; n++)
-		assert_int_equal(leaf(BASE + n * PAGE_SIZE) & EPT_WRITE, 0);
+		assert_int_equal(ept02_leaf(BASE + n * PAGE_SIZE) & EPT_WRITE, 0);
 	/* and the end of the next step takes nothing else away */
 	violation(BASE, EPTV_WRITE);
 	flushes = fake_invept_count;
@@ -273,13 +247,13 @@ static void each_closing(bool ept)
 			assert_int_equal(machine_field(VMCS_guest_interruptibility), blocks);
 			assert_int_equal(is_stepped(), may_pass);
 			if (may_pass) {
-				assert_int_equal(leaf(at) & (EPT_ADDRESS | EPT_RWX), CLOSED | EPT_RWX);
+				assert_int_equal(ept02_leaf(at) & (EPT_ADDRESS | EPT_RWX), CLOSED | EPT_RWX);
 				EXIT_NOW(.reason = EXIT_MTF);
 			}
 			assert_false(is_stepped());
-			assert_int_equal(leaf(at) & closings[i].closed, 0);
+			assert_int_equal(ept02_leaf(at) & closings[i].closed, 0);
 			if (ept)
-				assert_int_equal(leaf(at + PAGE_SIZE) & closings[i].closed, 0);
+				assert_int_equal(ept02_leaf(at + PAGE_SIZE) & closings[i].closed, 0);
 		}
 	}
 	assert_true(passthru_close(GPA(CLOSED), 0));
@@ -311,19 +285,14 @@ static void closed_to_user_mode_too(void **state UNUSED)
 	assert_true(passthru_close(GPA(CLOSED), EPT_EXEC));
 	nested_ept01_changed(machine_vcpu);
 	violation(BASE, EPTV_READ);
-	entry = leaf(BASE);
+	entry = ept02_leaf(BASE);
 	assert_int_equal(entry & (EPT_ADDRESS | EPT_PERMISSIONS), CLOSED | EPT_READ | EPT_WRITE);
 	assert_true(passthru_close(GPA(CLOSED), EPT_WRITE));
 	nested_ept01_changed(machine_vcpu);
 	violation(BASE, EPTV_READ);
-	entry = leaf(BASE);
+	entry = ept02_leaf(BASE);
 	assert_int_equal(entry & (EPT_ADDRESS | EPT_PERMISSIONS),
 			 CLOSED | EPT_READ | EPT_EXEC | EPT_USER_EXEC);
-}
-
-static void processor_with_mode_based_execute(void)
-{
-	fake_msr_set(MSR_IA32_VMX_EPT_VPID_CAP, fake_msr_get(MSR_IA32_VMX_EPT_VPID_CAP) | EPT_CAP_ADVANCED);
 }
 
 /* A page that is closed to writes alone is known to L2 by its first read, and nobody is asked. */
@@ -339,12 +308,12 @@ static void the_other_accesses_are_nobodys(void **state UNUSED)
 	violation(BASE, EPTV_READ);
 	assert_int_equal(asked, 0);
 	assert_false(is_stepped());
-	assert_int_equal(leaf(BASE) & (EPT_ADDRESS | EPT_RWX), CLOSED | EPT_READ | EPT_EXEC);
+	assert_int_equal(ept02_leaf(BASE) & (EPT_ADDRESS | EPT_RWX), CLOSED | EPT_READ | EPT_EXEC);
 	/* nor is it filled by a neighbour's access with more than it may have, nor its neighbour by its own
 	 */
 	violation(BASE + PAGE_SIZE, EPTV_WRITE);
-	assert_int_equal(leaf(BASE + PAGE_SIZE) & EPT_RWX, EPT_RWX);
-	assert_int_equal(leaf(BASE) & EPT_RWX, EPT_READ | EPT_EXEC);
+	assert_int_equal(ept02_leaf(BASE + PAGE_SIZE) & EPT_RWX, EPT_RWX);
+	assert_int_equal(ept02_leaf(BASE) & EPT_RWX, EPT_READ | EPT_EXEC);
 }
 
 /* The entries are L0's own, and so is their misconfiguration. */

@@ -9,18 +9,11 @@
 #include "kernel/msr.h"
 #include "kernel/x86.h"
 #include "mm/page_alloc.h"
-#include "tests/unit/l2_support.h"
+#include "tests/unit/ept_support.h"
 #include "vmx/hw/caps.h"
 #include "vmx/nested/ept/ept.h"
 
-#define P_PML4 P_EPT
-#define P_PDPT (P_EPT + 0x1000)
-#define P_PD (P_EPT + 0x2000)
-#define P_PT (P_EPT + 0x3000)
 #define P_OTHER_PT (P_EPT + 0x4000)
-#define TRANSLATED (EPTV_LINEAR_VALID | EPTV_TRANSLATED)
-#define BASE 0x40000000ull
-#define FRAME (M_SPARE + 0x400000)
 #define LARGE 0x1000000ull
 #define LINKS (EPT_RWX | EPT_USER_EXEC | EPT_ACCESSED)
 
@@ -30,7 +23,6 @@
 #define U EPT_USER_EXEC
 #define A EPT_ACCESSED
 #define D EPT_DIRTY
-#define WB (MEMTYPE_WB << EPT_MEMTYPE_SHIFT)
 #define PAT EPT_IGNORE_PAT
 
 /* The pages of BASE's 2 MiB: what is filled first, what is touched then, far enough apart to be no
@@ -40,50 +32,10 @@
 
 static void run_on_ept(u64 flags, u64 proc2)
 {
-	l1_start_vmx();
-	l1_load_vmcs(0);
-	l1_write_valid_vmcs();
-	l1_write64(P_PML4, P_PDPT | LINKS);
-	l1_write64(P_PDPT, LINKS | EPT_LEAF | WB | D);
-	l1_write64(P_PDPT + 8, P_PD | LINKS);
-	l1_write64(P_PD, P_PT | LINKS);
-	for (u64 i = 0; i < 512; i++) {
-		l1_write64(P_PT + i * 8, (FRAME + i * PAGE_SIZE) | RWX | WB | A | D);
-		l1_write64(P_OTHER_PT + i * 8, (FRAME + (i + 1) * PAGE_SIZE) | RWX | WB | A | D);
-	}
-	W(ept_pointer, P_PML4 | 3 << EPTP_WALK_SHIFT | MEMTYPE_WB | flags);
-	W(proc2_controls, PROC2_EPT | PROC2_UNRESTRICTED_GUEST | proc2);
-	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
-	assert_true(machine_in_l2());
-}
-
-static void touch(u64 gpa, u64 access)
-{
-	EXIT_NOW(.reason = EXIT_EPT_VIOLATION, .qualification = access | TRANSLATED, .guest_physical = gpa);
-	assert_true(machine_in_l2());
-}
-
-struct found {
-	u64 permissions; /* the AND of all entries; 0: one is missing */
-	u64 leaf;
-	u64 flags; /* the AND of the links' accessed flags */
-	unsigned int level;
-};
-
-static struct found look(u64 gpa)
-{
-	u64 entry = machine_field(VMCS_ept_pointer);
-	struct found found = { .permissions = EPT_PERMISSIONS, .flags = A };
-
-	for (found.level = 4; found.level > 0; found.level--) {
-		entry = l1_read64((entry & EPT_ADDRESS) + ept_index(gpa, found.level) * 8);
-		found.permissions &= entry;
-		found.flags &= entry;
-		if (!(entry & EPT_PERMISSIONS) || ept_is_leaf(entry, found.level))
-			break;
-	}
-	found.leaf = entry;
-	return found;
+	ept_make(LINKS, LINKS | D);
+	ept_fill_table(P_PT, FRAMES, RWX | WB | A | D);
+	ept_fill_table(P_OTHER_PT, FRAMES + PAGE_SIZE, RWX | WB | A | D);
+	ept_run(flags, proc2);
 }
 
 /* ---- the table below, when its link is looked at again ---- */
@@ -105,16 +57,17 @@ static void each_change(const struct change *changes, size_t count)
 		assert_int_equal(l1_invalidate(EXIT_INVEPT, INVEPT_ALL, 0, 0), 0);
 		nested_ept01_changed(machine_vcpu);
 		assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
-		touch(KEPT, EPTV_READ);
-		touch(TOUCHED, EPTV_READ);
-		assert_true(look(KEPT).permissions & look(TOUCHED).permissions & RD);
+		ept_touch(KEPT, EPTV_READ);
+		ept_touch(TOUCHED, EPTV_READ);
+		assert_true(ept02_look(KEPT).permissions & ept02_look(TOUCHED).permissions & RD);
 		l1_write64(P_PD, changes[i].after);
-		touch(TOUCHED, changes[i].access);
-		kept = look(KEPT).permissions & RWX;
+		ept_touch(TOUCHED, changes[i].access);
+		kept = ept02_look(KEPT).permissions & RWX;
 		if (kept != changes[i].kept)
 			fail_msg("change %zu: %llx", i, (unsigned long long)kept);
-		assert_true(look(TOUCHED).permissions & (changes[i].access & EPTV_WRITE ? EPT_WRITE : RD));
-		assert_int_equal(look(TOUCHED).leaf & (EPT_MEMTYPE | PAT),
+		assert_true(ept02_look(TOUCHED).permissions &
+			    (changes[i].access & EPTV_WRITE ? EPT_WRITE : RD));
+		assert_int_equal(ept02_look(TOUCHED).entry & (EPT_MEMTYPE | PAT),
 				 changes[i].after & EPT_LEAF ? changes[i].after & (EPT_MEMTYPE | PAT) : WB);
 	}
 }
@@ -169,18 +122,18 @@ static void a_gigabyte_in_pieces(void **state UNUSED)
 {
 	run_on_ept(0, PROC2_MODE_BASED_EXECUTE);
 	l1_write64(P_PDPT + 8, RWX | U | EPT_LEAF | WB | A | D);
-	touch(KEPT, EPTV_READ);
+	ept_touch(KEPT, EPTV_READ);
 	for (unsigned int n = 0; n < 3; n++) {
-		touch(TOUCHED + n * SIZE_2M, EPTV_FETCH | EPTV_USER);
+		ept_touch(TOUCHED + n * SIZE_2M, EPTV_FETCH | EPTV_USER);
 		for (unsigned int m = 0; m <= n; m++) {
-			struct found found = look(TOUCHED + m * SIZE_2M);
+			struct ept02_found found = ept02_look(TOUCHED + m * SIZE_2M);
 
 			assert_int_equal(found.level, 1);
 			assert_int_equal(found.permissions, EPT_PERMISSIONS);
-			assert_int_equal(found.leaf & EPT_ADDRESS, TOUCHED - BASE + m * SIZE_2M);
+			assert_int_equal(found.entry & EPT_ADDRESS, TOUCHED - BASE + m * SIZE_2M);
 			assert_int_equal(found.flags, A);
 		}
-		assert_int_equal(look(KEPT).permissions, EPT_PERMISSIONS);
+		assert_int_equal(ept02_look(KEPT).permissions, EPT_PERMISSIONS);
 	}
 	/* and an INVEPT finds nothing of them changed, whatever is in the page itself */
 	for (u64 i = 0; i < 512; i++)
@@ -188,13 +141,13 @@ static void a_gigabyte_in_pieces(void **state UNUSED)
 	EXIT_NOW(.reason = EXIT_CPUID);
 	assert_int_equal(l1_invalidate(EXIT_INVEPT, INVEPT_ALL, 0, 0), 0);
 	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
-	assert_int_equal(look(KEPT).permissions, EPT_PERMISSIONS);
+	assert_int_equal(ept02_look(KEPT).permissions, EPT_PERMISSIONS);
 	/* all of it goes with L1's entry */
 	EXIT_NOW(.reason = EXIT_CPUID);
 	l1_write64(P_PDPT + 8, RX | EPT_LEAF | WB | A | D);
 	assert_int_equal(l1_invalidate(EXIT_INVEPT, INVEPT_ALL, 0, 0), 0);
 	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
-	assert_int_equal(look(KEPT).permissions, RX);
+	assert_int_equal(ept02_look(KEPT).permissions, RX);
 }
 
 /* ---- beside the page ---- */
@@ -207,10 +160,10 @@ static void a_neighbour_in_the_window(void **state UNUSED)
 	for (u64 n = 0; n < 3; n++)
 		l1_write64(P_PT + (9 + n) * 8, (M_WINDOW + n * PAGE_SIZE) | RWX | WB);
 	l1_write64(P_PT + 12 * 8, (M_WINDOW - 2 * PAGE_SIZE) | RWX | WB);
-	touch(BASE + 8 * PAGE_SIZE, EPTV_WRITE);
-	assert_int_equal(look(BASE + 8 * PAGE_SIZE).leaf & EPT_ADDRESS, M_WINDOW - PAGE_SIZE);
+	ept_touch(BASE + 8 * PAGE_SIZE, EPTV_WRITE);
+	assert_int_equal(ept02_look(BASE + 8 * PAGE_SIZE).entry & EPT_ADDRESS, M_WINDOW - PAGE_SIZE);
 	for (u64 n = 9; n < 12; n++)
-		assert_int_equal(look(BASE + n * PAGE_SIZE).permissions, 0);
+		assert_int_equal(ept02_look(BASE + n * PAGE_SIZE).permissions, 0);
 }
 
 /* The page of ones is in the window. L1 may guess where: it is no neighbour of what is not there. */
@@ -221,14 +174,14 @@ static void a_neighbour_that_is_the_page_of_ones(void **state UNUSED)
 	run_on_ept(0, 0);
 	l1_write64(P_PT + 8 * 8, (M_WINDOW + 0x3000) | RWX | WB);
 	l1_write64(P_PT + 9 * 8, ones | RWX | WB);
-	touch(BASE + 8 * PAGE_SIZE, EPTV_WRITE);
-	assert_int_equal(look(BASE + 8 * PAGE_SIZE).leaf & EPT_ADDRESS, ones);
-	assert_int_equal(look(BASE + 8 * PAGE_SIZE).leaf & (EPT_MEMTYPE | PAT), WB | PAT);
-	assert_int_equal(look(BASE + 9 * PAGE_SIZE).permissions, 0);
+	ept_touch(BASE + 8 * PAGE_SIZE, EPTV_WRITE);
+	assert_int_equal(ept02_look(BASE + 8 * PAGE_SIZE).entry & EPT_ADDRESS, ones);
+	assert_int_equal(ept02_look(BASE + 8 * PAGE_SIZE).entry & (EPT_MEMTYPE | PAT), WB | PAT);
+	assert_int_equal(ept02_look(BASE + 9 * PAGE_SIZE).permissions, 0);
 	EXIT_NOW(.reason = EXIT_MTF);
-	touch(BASE + 9 * PAGE_SIZE, EPTV_READ);
-	assert_int_equal(look(BASE + 9 * PAGE_SIZE).permissions & RWX, RX);
-	assert_int_equal(look(BASE + 8 * PAGE_SIZE).permissions, 0);
+	ept_touch(BASE + 9 * PAGE_SIZE, EPTV_READ);
+	assert_int_equal(ept02_look(BASE + 9 * PAGE_SIZE).permissions & RWX, RX);
+	assert_int_equal(ept02_look(BASE + 8 * PAGE_SIZE).permissions, 0);
 }
 
 /* ---- L1's tables ---- */
@@ -243,11 +196,6 @@ static void each_table_in_its_place(void **state UNUSED)
 				 fake_memory + at[i % ARRAY_SIZE(at)]);
 	assert_null(ept12_page(machine_vcpu, M_WINDOW));
 	assert_null(ept12_page(machine_vcpu, M_WINDOW));
-}
-
-static void processor_with_mode_based_execute(void)
-{
-	fake_msr_set(MSR_IA32_VMX_EPT_VPID_CAP, fake_msr_get(MSR_IA32_VMX_EPT_VPID_CAP) | EPT_CAP_ADVANCED);
 }
 
 int main(void)

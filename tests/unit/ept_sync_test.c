@@ -7,20 +7,12 @@
 
 #include "kernel/msr.h"
 #include "kernel/x86.h"
-#include "tests/unit/l2_support.h"
+#include "tests/unit/ept_support.h"
 #include "vmx/hw/caps.h"
 #include "vmx/nested/ept/ept.h"
 
-#define P_PML4 P_EPT
-#define P_PDPT (P_EPT + 0x1000)
-#define P_PD (P_EPT + 0x2000)
-#define P_PT (P_EPT + 0x3000)
 #define P_OTHER_PT (P_EPT + 0x4000)
 #define P_ROOTS (P_EPT + 0x10000)
-#define WB (MEMTYPE_WB << EPT_MEMTYPE_SHIFT)
-#define TRANSLATED (EPTV_LINEAR_VALID | EPTV_TRANSLATED)
-#define BASE 0x40000000ull
-#define FRAME (M_SPARE + 0x400000)
 #define LARGE 0x1000000ull
 #define ROM_TABLE 0xfffff000ull
 
@@ -34,17 +26,8 @@
 
 static void run_on_ept_with(u64 flags, u64 proc2)
 {
-	l1_start_vmx();
-	l1_load_vmcs(0);
-	l1_write_valid_vmcs();
-	l1_write64(P_PML4, P_PDPT | RWX | U | A);
-	l1_write64(P_PDPT, RWX | EPT_LEAF | WB | A | D);
-	l1_write64(P_PDPT + 8, P_PD | RWX | U | A);
-	l1_write64(P_PD, P_PT | RWX | U | A);
-	W(ept_pointer, P_PML4 | 3 << EPTP_WALK_SHIFT | MEMTYPE_WB | flags);
-	W(proc2_controls, PROC2_EPT | PROC2_UNRESTRICTED_GUEST | proc2);
-	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
-	assert_true(machine_in_l2());
+	ept_make(RWX | U | A, RWX | A | D);
+	ept_run(flags, proc2);
 }
 
 static void run_on_ept(u64 flags)
@@ -55,30 +38,7 @@ static void run_on_ept(u64 flags)
 static void invept(void)
 {
 	assert_int_equal(l1_invalidate(EXIT_INVEPT, INVEPT_ALL, 0, 0), 0);
-	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
-	assert_true(machine_in_l2());
-}
-
-static void touch(u64 gpa, u64 access)
-{
-	EXIT_NOW(.reason = EXIT_EPT_VIOLATION, .qualification = access | TRANSLATED, .guest_physical = gpa);
-	assert_true(machine_in_l2());
-}
-
-/* What EPT02 lets L2 do there without asking: the AND of its entries, 0 if one is missing. */
-static u64 allowed(u64 gpa)
-{
-	u64 entry = machine_field(VMCS_ept_pointer), all = RWX;
-
-	if (v12_has_proc2(l2_v12(), PROC2_MODE_BASED_EXECUTE))
-		all |= U;
-	for (unsigned int level = 4; level > 0; level--) {
-		entry = l1_read64((entry & EPT_ADDRESS) + ept_index(gpa, level) * 8);
-		all &= entry;
-		if (!all || (level <= 3 && (entry & EPT_LEAF)))
-			break;
-	}
-	return all;
+	ept_resume();
 }
 
 struct change {
@@ -97,15 +57,15 @@ static void each_change(const struct change *changes, size_t count, u64 where, u
 		EXIT_NOW(.reason = EXIT_CPUID);
 		l1_write64(where, 0);
 		invept();
-		assert_int_equal(allowed(gpa), 0);
+		assert_int_equal(ept02_allowed(gpa), 0);
 		l1_write64(where, changes[i].before);
-		touch(gpa, changes[i].access);
+		ept_touch(gpa, changes[i].access);
 		EXIT_NOW(.reason = EXIT_CPUID);
 		l1_write64(where, changes[i].after);
 		fills = machine_vcpu->nested.counters.ept02_fills;
 		invept();
-		if (allowed(gpa) != changes[i].left)
-			fail_msg("change %zu: %llx", i, (unsigned long long)allowed(gpa));
+		if (ept02_allowed(gpa) != changes[i].left)
+			fail_msg("change %zu: %llx", i, (unsigned long long)ept02_allowed(gpa));
 		assert_int_equal(machine_vcpu->nested.counters.ept02_fills, fills);
 	}
 	EXIT_NOW(.reason = EXIT_CPUID);
@@ -114,30 +74,30 @@ static void each_change(const struct change *changes, size_t count, u64 where, u
 }
 
 static const struct change leaves[] = {
-	{ FRAME | RWX | WB, FRAME | RWX | WB, EPTV_WRITE, RWX },
-	{ FRAME | RWX | WB, FRAME | RWX | WB | BIT(52), EPTV_WRITE, RWX },
-	{ FRAME | RWX | WB, FRAME | RWX | WB | EPT_USER_EXEC, EPTV_WRITE, RWX },
-	{ FRAME | RWX | WB, FRAME | RWX | WB | A | D, EPTV_WRITE, RWX },
-	{ FRAME | RWX | WB | A | D, FRAME | RWX | WB, EPTV_WRITE, RWX },
-	{ FRAME | RWX | WB, FRAME | RD | WB, EPTV_WRITE, RD },
-	{ FRAME | RWX | WB, FRAME | RX | WB, EPTV_WRITE, RX },
-	{ FRAME | RD | WB, FRAME | RWX | WB, EPTV_READ, RD },
-	{ FRAME | RWX | WB, 0, EPTV_WRITE, GONE },
-	{ FRAME | RWX | WB, FRAME | EPT_WRITE | WB, EPTV_WRITE, GONE },
-	{ FRAME | RWX | WB, FRAME | RWX, EPTV_WRITE, GONE },
-	{ FRAME | RWX | WB, FRAME | RWX | WB | EPT_IGNORE_PAT, EPTV_WRITE, GONE },
-	{ FRAME | RWX | WB, (FRAME + PAGE_SIZE) | RWX | WB, EPTV_WRITE, GONE },
+	{ FRAMES | RWX | WB, FRAMES | RWX | WB, EPTV_WRITE, RWX },
+	{ FRAMES | RWX | WB, FRAMES | RWX | WB | BIT(52), EPTV_WRITE, RWX },
+	{ FRAMES | RWX | WB, FRAMES | RWX | WB | EPT_USER_EXEC, EPTV_WRITE, RWX },
+	{ FRAMES | RWX | WB, FRAMES | RWX | WB | A | D, EPTV_WRITE, RWX },
+	{ FRAMES | RWX | WB | A | D, FRAMES | RWX | WB, EPTV_WRITE, RWX },
+	{ FRAMES | RWX | WB, FRAMES | RD | WB, EPTV_WRITE, RD },
+	{ FRAMES | RWX | WB, FRAMES | RX | WB, EPTV_WRITE, RX },
+	{ FRAMES | RD | WB, FRAMES | RWX | WB, EPTV_READ, RD },
+	{ FRAMES | RWX | WB, 0, EPTV_WRITE, GONE },
+	{ FRAMES | RWX | WB, FRAMES | EPT_WRITE | WB, EPTV_WRITE, GONE },
+	{ FRAMES | RWX | WB, FRAMES | RWX, EPTV_WRITE, GONE },
+	{ FRAMES | RWX | WB, FRAMES | RWX | WB | EPT_IGNORE_PAT, EPTV_WRITE, GONE },
+	{ FRAMES | RWX | WB, (FRAMES + PAGE_SIZE) | RWX | WB, EPTV_WRITE, GONE },
 	/* one page: bit 7 means nothing */
-	{ FRAME | RWX | WB, FRAME | RWX | WB | EPT_LEAF, EPTV_WRITE, RWX },
+	{ FRAMES | RWX | WB, FRAMES | RWX | WB | EPT_LEAF, EPTV_WRITE, RWX },
 };
 
 static const struct change leaves_with_flags[] = {
-	{ FRAME | RWX | WB | A | D, FRAME | RWX | WB | A | D, EPTV_WRITE, RWX },
-	{ FRAME | RWX | WB | A | D, FRAME | RWX | WB | A, EPTV_WRITE, RX },
-	{ FRAME | RWX | WB | A | D, FRAME | RWX | WB | D, EPTV_WRITE, GONE },
-	{ FRAME | RWX | WB | A, FRAME | RWX | WB | A | D, EPTV_READ, RX },
-	{ FRAME | RWX | WB | A | D, FRAME | RD | WB | A | D, EPTV_WRITE, RD },
-	{ FRAME | RWX | WB | A | D, FRAME | RWX | WB | A | D | BIT(60), EPTV_WRITE, RWX },
+	{ FRAMES | RWX | WB | A | D, FRAMES | RWX | WB | A | D, EPTV_WRITE, RWX },
+	{ FRAMES | RWX | WB | A | D, FRAMES | RWX | WB | A, EPTV_WRITE, RX },
+	{ FRAMES | RWX | WB | A | D, FRAMES | RWX | WB | D, EPTV_WRITE, GONE },
+	{ FRAMES | RWX | WB | A, FRAMES | RWX | WB | A | D, EPTV_READ, RX },
+	{ FRAMES | RWX | WB | A | D, FRAMES | RD | WB | A | D, EPTV_WRITE, RD },
+	{ FRAMES | RWX | WB | A | D, FRAMES | RWX | WB | A | D | BIT(60), EPTV_WRITE, RWX },
 };
 
 static const struct change links[] = {
@@ -160,11 +120,11 @@ static const struct change links[] = {
 
 /* With the mode-based control user mode's permission is one like others, of links and of leaves. */
 static const struct change leaves_by_mode[] = {
-	{ FRAME | RWX | U | WB, FRAME | RWX | U | WB, EPTV_WRITE, RWX | U },
-	{ FRAME | RWX | U | WB, FRAME | RWX | WB, EPTV_WRITE, RWX },
-	{ FRAME | RWX | U | WB, FRAME | RD | U | WB, EPTV_WRITE, RD | U },
-	{ FRAME | RD | U | WB, FRAME | RD | WB, EPTV_READ, RD },
-	{ FRAME | RWX | WB, FRAME | RWX | U | WB, EPTV_WRITE, RWX },
+	{ FRAMES | RWX | U | WB, FRAMES | RWX | U | WB, EPTV_WRITE, RWX | U },
+	{ FRAMES | RWX | U | WB, FRAMES | RWX | WB, EPTV_WRITE, RWX },
+	{ FRAMES | RWX | U | WB, FRAMES | RD | U | WB, EPTV_WRITE, RD | U },
+	{ FRAMES | RD | U | WB, FRAMES | RD | WB, EPTV_READ, RD },
+	{ FRAMES | RWX | WB, FRAMES | RWX | U | WB, EPTV_WRITE, RWX },
 };
 
 static const struct change links_by_mode[] = {
@@ -184,21 +144,16 @@ static void a_leaf_changes(void **state UNUSED)
 {
 	run_on_ept(0);
 	each_change(leaves, ARRAY_SIZE(leaves), P_PT + 20 * 8, BASE + 20 * PAGE_SIZE);
-	l1_write64(P_PT + 20 * 8, FRAME | RWX | WB);
-	l1_write64(LARGE + 20 * 8, FRAME | RWX | WB);
+	l1_write64(P_PT + 20 * 8, FRAMES | RWX | WB);
+	l1_write64(LARGE + 20 * 8, FRAMES | RWX | WB);
 	each_change(links, ARRAY_SIZE(links), P_PD, BASE + 20 * PAGE_SIZE);
-}
-
-static void processor_with_mode_based_execute(void)
-{
-	fake_msr_set(MSR_IA32_VMX_EPT_VPID_CAP, fake_msr_get(MSR_IA32_VMX_EPT_VPID_CAP) | EPT_CAP_ADVANCED);
 }
 
 static void a_leaf_changes_by_mode(void **state UNUSED)
 {
 	run_on_ept_with(0, PROC2_MODE_BASED_EXECUTE);
 	each_change(leaves_by_mode, ARRAY_SIZE(leaves_by_mode), P_PT + 20 * 8, BASE + 20 * PAGE_SIZE);
-	l1_write64(P_PT + 20 * 8, FRAME | RWX | U | WB);
+	l1_write64(P_PT + 20 * 8, FRAMES | RWX | U | WB);
 	each_change(links_by_mode, ARRAY_SIZE(links_by_mode), P_PD, BASE + 20 * PAGE_SIZE);
 }
 
@@ -206,7 +161,7 @@ static void a_leaf_changes_with_flags(void **state UNUSED)
 {
 	run_on_ept(EPTP_AD);
 	each_change(leaves_with_flags, ARRAY_SIZE(leaves_with_flags), P_PT + 20 * 8, BASE + 20 * PAGE_SIZE);
-	l1_write64(P_PT + 20 * 8, FRAME | RWX | WB | A | D);
+	l1_write64(P_PT + 20 * 8, FRAMES | RWX | WB | A | D);
 	each_change(links_with_flags, ARRAY_SIZE(links_with_flags), P_PD, BASE + 20 * PAGE_SIZE);
 }
 
@@ -215,9 +170,9 @@ static void a_full_run(void **state UNUSED)
 {
 	run_on_ept(0);
 	for (u64 i = 0; i < 128; i++)
-		l1_write64(P_PT + i * 8, (FRAME + i * PAGE_SIZE) | RWX | WB);
+		l1_write64(P_PT + i * 8, (FRAMES + i * PAGE_SIZE) | RWX | WB);
 	for (u64 i = 0; i < 128; i += 8)
-		touch(BASE + i * PAGE_SIZE, EPTV_WRITE);
+		ept_touch(BASE + i * PAGE_SIZE, EPTV_WRITE);
 	for (unsigned int changed = 0; changed < 3; changed++) {
 		static const u64 which[] = { 128, 5, 63 };
 
@@ -225,7 +180,7 @@ static void a_full_run(void **state UNUSED)
 		l1_write64(P_PT + which[changed] * 8, 0);
 		invept();
 		for (u64 i = 0; i < 128; i++)
-			assert_int_equal(allowed(BASE + i * PAGE_SIZE),
+			assert_int_equal(ept02_allowed(BASE + i * PAGE_SIZE),
 					 (changed >= 1 && i == 5) || (changed == 2 && i == 63) ? 0 : RWX);
 	}
 }
@@ -236,14 +191,14 @@ static void a_full_run_of_links(void **state UNUSED)
 	run_on_ept(0);
 	for (u64 i = 0; i < 64; i++)
 		l1_write64(P_PD + i * 8, P_PT | RWX | A);
-	l1_write64(P_PT + 20 * 8, FRAME | RWX | WB);
+	l1_write64(P_PT + 20 * 8, FRAMES | RWX | WB);
 	for (u64 i = 0; i < 64; i++)
-		touch(BASE + i * SIZE_2M + 20 * PAGE_SIZE, EPTV_WRITE);
+		ept_touch(BASE + i * SIZE_2M + 20 * PAGE_SIZE, EPTV_WRITE);
 	EXIT_NOW(.reason = EXIT_CPUID);
 	l1_write64(P_PT + 20 * 8, 0);
 	invept();
 	for (u64 i = 0; i < 64; i++)
-		assert_int_equal(allowed(BASE + i * SIZE_2M + 20 * PAGE_SIZE), 0);
+		assert_int_equal(ept02_allowed(BASE + i * SIZE_2M + 20 * PAGE_SIZE), 0);
 }
 
 /* A table of L1's in ROM has no flags to set, and no neighbours; after an INVEPT it is read anew. */
@@ -251,19 +206,19 @@ static void a_table_in_rom(void **state UNUSED)
 {
 	run_on_ept(EPTP_AD);
 	for (u64 i = 0; i < 512; i++)
-		l1_write64(ROM_TABLE + i * 8, (FRAME + i * PAGE_SIZE) | RWX | WB);
+		l1_write64(ROM_TABLE + i * 8, (FRAMES + i * PAGE_SIZE) | RWX | WB);
 	l1_write64(P_PD, ROM_TABLE | RWX | A);
-	touch(BASE + 20 * PAGE_SIZE, EPTV_READ);
-	assert_int_equal(allowed(BASE + 20 * PAGE_SIZE) & RD, RD);
-	assert_int_equal(allowed(BASE + 21 * PAGE_SIZE), 0);
-	touch(BASE + 20 * PAGE_SIZE, EPTV_WRITE);
-	assert_int_equal(allowed(BASE + 20 * PAGE_SIZE), RWX);
-	assert_int_equal(l1_read64(ROM_TABLE + 20 * 8), (FRAME + 20 * PAGE_SIZE) | RWX | WB);
+	ept_touch(BASE + 20 * PAGE_SIZE, EPTV_READ);
+	assert_int_equal(ept02_allowed(BASE + 20 * PAGE_SIZE) & RD, RD);
+	assert_int_equal(ept02_allowed(BASE + 21 * PAGE_SIZE), 0);
+	ept_touch(BASE + 20 * PAGE_SIZE, EPTV_WRITE);
+	assert_int_equal(ept02_allowed(BASE + 20 * PAGE_SIZE), RWX);
+	assert_int_equal(l1_read64(ROM_TABLE + 20 * 8), (FRAMES + 20 * PAGE_SIZE) | RWX | WB);
 	EXIT_NOW(.reason = EXIT_CPUID);
 	invept();
-	assert_int_equal(allowed(BASE + 20 * PAGE_SIZE), 0);
-	touch(BASE + 20 * PAGE_SIZE, EPTV_WRITE);
-	assert_int_equal(allowed(BASE + 20 * PAGE_SIZE), RWX);
+	assert_int_equal(ept02_allowed(BASE + 20 * PAGE_SIZE), 0);
+	ept_touch(BASE + 20 * PAGE_SIZE, EPTV_WRITE);
+	assert_int_equal(ept02_allowed(BASE + 20 * PAGE_SIZE), RWX);
 }
 
 /* Single-context INVEPT goes by the address of the root, and leaves others' entries. */
@@ -272,18 +227,18 @@ static void one_context(void **state UNUSED)
 	u64 pointer;
 
 	run_on_ept(0);
-	l1_write64(P_PT + 20 * 8, FRAME | RWX | WB);
-	touch(BASE + 20 * PAGE_SIZE, EPTV_WRITE);
+	l1_write64(P_PT + 20 * 8, FRAMES | RWX | WB);
+	ept_touch(BASE + 20 * PAGE_SIZE, EPTV_WRITE);
 	EXIT_NOW(.reason = EXIT_CPUID);
 	assert_int_equal(l1_vmread(VMCS_ept_pointer, &pointer), 0);
 	l1_write64(P_PT + 20 * 8, 0);
 	assert_int_equal(l1_invalidate(EXIT_INVEPT, INVEPT_SINGLE, pointer + PAGE_SIZE, 0), 0);
 	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
-	assert_int_equal(allowed(BASE + 20 * PAGE_SIZE), RWX);
+	assert_int_equal(ept02_allowed(BASE + 20 * PAGE_SIZE), RWX);
 	EXIT_NOW(.reason = EXIT_CPUID);
 	assert_int_equal(l1_invalidate(EXIT_INVEPT, INVEPT_SINGLE, pointer, 0), 0);
 	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
-	assert_int_equal(allowed(BASE + 20 * PAGE_SIZE), 0);
+	assert_int_equal(ept02_allowed(BASE + 20 * PAGE_SIZE), 0);
 }
 
 /* EPT pointers in turn: each finds its own EPT02 again; with too many the one used least lately is made anew.

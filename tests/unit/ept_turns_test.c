@@ -8,13 +8,9 @@
 
 #include "kernel/msr.h"
 #include "kernel/x86.h"
-#include "tests/unit/l2_support.h"
+#include "tests/unit/ept_support.h"
 #include "vmx/l1/vm.h"
 #include "vmx/nested/ept/ept.h"
-
-#define WB (MEMTYPE_WB << EPT_MEMTYPE_SHIFT)
-#define TRANSLATED (EPTV_LINEAR_VALID | EPTV_TRANSLATED)
-#define BASE 0x40000000ull
 
 /* Each EPT12 has four tables of its own, and maps the page at BASE to one of its own. */
 #define TABLES(n) (P_EPT + (n)*0x4000ull)
@@ -65,29 +61,16 @@ static void start(unsigned int count)
 	}
 }
 
-static void resume(void)
-{
-	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
-	assert_true(machine_in_l2());
-}
-
 static void turn_to(unsigned int n)
 {
 	assert_int_equal(l1_memory_insn(EXIT_VMPTRLD, M_VMCS(n)), 0);
-	resume();
+	ept_resume();
 }
 
-/* Where L2's page at BASE leads by the tables that it runs on; 0: nowhere yet. */
+/* Where L2's page leads by the tables that it runs on; 0: nowhere yet. */
 static u64 leads_to(u64 gpa)
 {
-	u64 entry = machine_field(VMCS_ept_pointer);
-
-	for (unsigned int level = 4; level > 0; level--) {
-		entry = l1_read64((entry & EPT_ADDRESS) + ept_index(gpa, level) * 8);
-		if (!(entry & EPT_RWX) || (level > 1 && (entry & EPT_LEAF)))
-			break;
-	}
-	return entry & EPT_RWX ? entry & EPT_ADDRESS : 0;
+	return ept02_leaf(gpa) & EPT_ADDRESS;
 }
 
 /* L2 runs on the tables of this EPT12 and of no other, and what it touches there becomes part of them. */
@@ -98,9 +81,7 @@ static void assert_runs_on(unsigned int ept)
 		return;
 	}
 	assert_true(!leads_to(BASE) || leads_to(BASE) == FRAME(ept));
-	EXIT_NOW(.reason = EXIT_EPT_VIOLATION, .qualification = EPTV_READ | TRANSLATED,
-		 .guest_physical = BASE);
-	assert_true(machine_in_l2());
+	ept_touch(BASE, EPTV_READ);
 	assert_int_equal(leads_to(BASE), FRAME(ept));
 }
 
@@ -136,18 +117,13 @@ static void l1_chooses_another(void **state UNUSED)
 	start(1);
 	for (size_t i = 0; i < ARRAY_SIZE(chosen); i++) {
 		choose(chosen[i]);
-		resume();
+		ept_resume();
 		assert_runs_on(chosen[i]);
 		leave();
-		resume();
+		ept_resume();
 		assert_runs_on(chosen[i]);
 		leave();
 	}
-}
-
-static void processor_with_mode_based_execute(void)
-{
-	fake_msr_set(MSR_IA32_VMX_EPT_VPID_CAP, fake_msr_get(MSR_IA32_VMX_EPT_VPID_CAP) | EPT_CAP_ADVANCED);
 }
 
 static void mode_based_execute(void **state UNUSED)
@@ -161,7 +137,7 @@ static void mode_based_execute(void **state UNUSED)
 		u64 control = i & 1 ? PROC2_MODE_BASED_EXECUTE : 0;
 
 		W(proc2_controls, (R(proc2_controls) & ~(u64)PROC2_MODE_BASED_EXECUTE) | control);
-		resume();
+		ept_resume();
 		EXIT_NOW(.reason = EXIT_EPT_VIOLATION, .qualification = EPTV_FETCH | EPTV_USER | TRANSLATED,
 			 .guest_physical = BASE);
 		assert_int_equal(machine_in_l2(), i & 1);
@@ -215,7 +191,7 @@ static void made_again_with_another_root_table(void **state UNUSED)
 	assert_int_equal(l1_memory_insn(EXIT_VMPTRLD, M_VMCS(2)), 0);
 	for (unsigned int n = 2; n < 4; n++) {
 		choose(n);
-		resume();
+		ept_resume();
 		leave();
 	}
 	nested_ept01_changed(machine_vcpu);
