@@ -119,6 +119,39 @@ TEST_VMX(paging_role)
 	}
 }
 
+GUEST_CODE(i_pae_on, 32,
+	   "1: vmcall; dec %edi; jnz 1b; mov %cr4, %eax; or $0x20, %eax; mov %eax, %cr4; vmcall; "
+	   "movl 0xc0000000, %ecx; vmcall");
+
+/*
+ * L2 without EPT turns CR4.PAE on by itself, between entries for which L1 changes RIP only: from then on each
+ * of them loads the PDPTEs, with what L1 has made of them since.
+ */
+TEST_VMX(pae_since_the_entry)
+{
+	struct pae_tables t;
+	struct vm vm;
+	u32 reason, exits = 0;
+
+	pae_make(&t);
+	pae_guest(&vm, &t, 0, i_pae_on);
+	pae_use_alias(&vm);
+	vmwrite(F_GUEST_CR4, vmread(F_GUEST_CR4) & ~CR4_PAE);
+	vm.regs.rdi = 4;
+	while ((reason = vm_run(&vm)) == REASON_VMCALL && !(vmread(F_GUEST_CR4) & CR4_PAE) && exits++ < 10)
+		vm_skip(&vm);
+	t.pdpt[3] = addr_of(t.pd_b) | PTE_P;
+	vm_skip(&vm);
+	reason = vm_run(&vm);
+	result("exits=%u then=%u read=%x", exits, reason, (u32)vm.regs.rcx);
+	CHECK(exits == 4 && reason == REASON_VMCALL && (u32)vm.regs.rcx == MARK_B);
+	/* a reserved bit: the entry fails, which is no exit of L2's */
+	t.pdpt[3] = addr_of(t.pd_b) | PTE_P | PTE_W;
+	vm_skip(&vm);
+	vm_report(&vm, vm_run(&vm), "reserved");
+	CHECK(vmread(F_QUALIFICATION) == 2);
+}
+
 #define TOGGLE(access)                                                                                       \
 	"mov %cr4, %eax; xor $0x20, %eax; mov %eax, %cr4; " access "; mov %eax, (%ebp); add $4, %ebp; "
 #define TOGGLES(name, access)                                                                                \

@@ -68,7 +68,7 @@ MUTANTS = [
     Mutant("rows-opened-by-l2", "vmx/nested/insn/insn_field.c",
            [("SHADOW_RW && target.slot == vcpu->nested.current)", "SHADOW_RW)")], "linked: active_here"),
     Mutant("short-entry-past-the-pdptes", FAST, [(" || entry_loads_pdptes(v12) ||", " ||")],
-           "shortcut: l2_turns_pae_on"),
+           "shortcut: l2_turns_pae_on", "invariants: pae_since_the_entry"),
     Mutant("failure-not-pushed", REFLECT, [("\tslot->to_push |= PLACE(exit_reason) | PLACE(exit_qualification);\n",
              "")],
            "entry: control_words_are_checked_against_the_state"),
