@@ -59,7 +59,7 @@ u64 fake_msr_get(u32 msr); /* 0: there is none */
 extern u32 fake_vmcalls;   /* VMCALLs of Socle's own, to another one below */
 void fake_cpuid_set(u32 leaf, u32 subleaf, u32 eax, u32 ebx, u32 ecx, u32 edx);
 extern u32 fake_pkru;
-extern u32 fake_verws;					     /* so many so far */
+extern u32 fake_verws;			 /* so many so far */
 extern u32 fake_work, fake_work_at_verw; /* writes of VMCSs and MSRs so far, and at the last VERW */
 extern bool (*fake_machine_check)(struct trap_frame *frame); /* Socle's hook */
 extern void (*fake_nmi)(struct trap_frame *frame);	     /* what the run loop has set for NMIs */

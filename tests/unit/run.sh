@@ -1,16 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# Runs test binaries and fuzzers, shows the output of those that fail, and sums up in one line:
+# Runs test binaries and fuzzers, as many at once as there are processors, shows the output of those that fail, and sums up
+# in one line:
 #   run.sh FOLDER BINARY...
+#   run.sh --one FOLDER BINARY    this one; its numbers go to FOLDER/NAME.sum
 # A *_test is a cmocka binary: each of its tests counts. A *_fuzz counts as one, and runs as many inputs as FUZZ_COUNTS
 # says of it ("check=500000 ...") or FUZZ_RUNS of all: the same ones on each machine, however busy. Fuzzers need clang; a
 # run without any says so.
-out=$1
-shift
-passed=0
-failed=0
-fuzzers=0
 
 # How many inputs; a fuzzer that nobody counts is an error.
 runs_of() {
@@ -30,16 +27,13 @@ fuzz() {	# NAME BINARY
 	[ "${done:-0}" -ge "$runs" ] || { echo "only ${done:-0} of $runs inputs"; return 1; }
 }
 
-for binary; do
-	name=${binary##*/}
-	log=$out/$name.log
+one() {	# BINARY
 	case $name in
 	*_fuzz)
-		fuzzers=$((fuzzers + 1))
-		fuzz "${name%_fuzz}" "$binary" >"$log" 2>&1 && ok=1 bad=0 || ok=0 bad=1
+		fuzz "${name%_fuzz}" "$1" >"$log" 2>&1 && ok=1 bad=0 || ok=0 bad=1
 		;;
 	*)
-		timeout 300 "$binary" >"$log" 2>&1
+		timeout 300 "$1" >"$log" 2>&1
 		status=$?
 		# cmocka: "[  PASSED  ] 3 test(s)." and, after the list of those that failed, " 2 FAILED TEST(S)"
 		ok=$(sed -n 's/^\[  PASSED  \] \([0-9]*\) test.*/\1/p' "$log" | head -n1)
@@ -49,6 +43,34 @@ for binary; do
 		{ [ "$status" -eq 0 ] && [ "$ok" -gt 0 ]; } || [ "$bad" -gt 0 ] || bad=1
 		;;
 	esac
+	echo "$ok $bad" >"$out/$name.sum"
+}
+
+if [ "$1" = --one ]; then
+	out=$2
+	name=${3##*/}
+	log=$out/$name.log
+	one "$3"
+	exit 0
+fi
+
+out=$1
+shift
+passed=0
+failed=0
+fuzzers=0
+for binary; do
+	rm -f "$out/${binary##*/}.sum"
+done
+for binary; do
+	printf '%s\0' "$binary"
+done | xargs -0 -n 1 -P "$(nproc)" "$0" --one "$out"
+for binary; do
+	name=${binary##*/}
+	log=$out/$name.log
+	case $name in *_fuzz) fuzzers=$((fuzzers + 1)) ;; esac
+	# without numbers it was not run
+	read -r ok bad 2>/dev/null <"$out/$name.sum" || ok=0 bad=1
 	if [ "$bad" -gt 0 ]; then
 		echo "$name: $ok passed, $bad failed"
 		grep -v '^\[ RUN\|^\[       OK' "$log" | head -n 80 | sed 's/^/    /'
