@@ -79,6 +79,20 @@ ROWS = (
     Row("several", "l2", "several:linux64q:linux64q:linux32q:selftest", cpus=2, mem=1024, ips=100_000_000,
         counts={r"^\d\| L2 UP": 3, r"^\d\| KVMLET guest end: reset": 3, r"^\d\| SELFTEST .* PASS": 4}),
 
+    # ---- gdb in a Linux L2, and in its L1, by the kernel's own symbols ----
+    Row("gdb-linux", "gdb", "linux64q", model="haswell", mem=768, gdb="linux",
+        must=("^L2 UP", "^KVMLET guest end: reset",
+              r"^GDB Thread 2 hit Breakpoint 1, 0x\w+ in arch_call_rest_init \(\)", r"^GDB #1 .* in start_kernel \(\)",
+              r"^GDB #\d .* in secondary_startup_64_no_verify \(\)", r"^GDB => 0x\w+ <arch_call_rest_init>:",
+              r"^GDB => 0x\w+ <arch_call_rest_init\+5>:.* <rest_init>",
+              r"^GDB Thread 2 hit Hardware watchpoint 2: \*\(int \*\)&system_state", "^GDB Old value = 0$",
+              "^GDB New value = 1$", r"^GDB #0 .* in rest_init \(\)",
+              r"^GDB Thread 2 hit Temporary breakpoint 3, 0x\w+ in kernel_init_freeable \(\)",
+              r"^GDB #1 .* in kernel_init \(\)", r"^GDB #2 .* in ret_from_fork \(\)",
+              r"^GDB Thread 1 hit Temporary breakpoint 4, 0x\w+ in __x64_sys_ioctl \(\)",
+              r"^GDB #1 .* in do_syscall_64 \(\)",
+              r"^GDB 0x\w+ in do_syscall_64 \(\)", r"^GDB \[Inferior 1 \(Remote target\) detached\]")),
+
     # ---- KVM in KVM: a guest of L2's ----
     Row("l3", "l3", "kvm:nested=1,l3", mem=1024, compare="^L2 WARN|^SELFTEST", counts={"^SELFTEST .* PASS": 4, "^L2 DONE": 1}),
     Row("l3-shadow-vmcs", "l3", "kvm:nested=1,l3", model="haswell", mem=1024,

@@ -18,6 +18,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
+import gdb  # noqa: E402
 from rows import ALLOWED, ROWS, WARNINGS  # noqa: E402
 from scenario import ROOT, boots, judge, machine, multiplication  # noqa: E402
 import image  # noqa: E402
@@ -41,8 +42,13 @@ def boot(row, build, bare, patience):
     what, settings = boots(row, build, bare)
     iso = image.make_iso(os.path.join(folder, "image.iso"), elf=os.path.join(build, "socle.elf"), **what)
     settings["timeout"] *= patience
+    session = gdb.Session(row.gdb, folder) if row.gdb else None
+    if session:
+        settings.update(session.settings())
     try:
         result = machine.run_image(iso, machine="bochs", folder=folder, **settings)
+        if session:
+            result.lines += session.lines()
         result.disk = disk_checksum(row, iso)
         return result
     finally:

@@ -29,11 +29,12 @@ NEVER = (r"^socle: (error: )?(panic|fatal|assertion)|^socle: error|FAILED|Kernel
 # counts: {pattern: how many lines have it}; compare: lines that are the same bare
 # ended: how the run ends; until: a further pattern that ends it; more: for the kernel's command line
 # quick: also a test of `make test`
+# gdb: a session of gdb.py's, at gdb=com2; what gdb says are lines `GDB ...`
 # on_kvm: no Socle below; Linux' KVM is L0, and Socle its guest (kvm.py)
 XEN = ("xen", "xen-pvh", "xen-domus")
 FIELDS = {"steps": "", "l1": None, "modules": (), "model": "ivy_bridge", "cpus": 1, "mem": 512, "firmware": "bios",
           "ips": 50_000_000, "options": "", "more": "", "must": (), "never": (), "bare": (), "counts": None, "compare": None,
-          "ended": ("marker", "exit"), "timeout": 580, "quick": False, "until": None, "on_kvm": False}
+          "ended": ("marker", "exit"), "timeout": 580, "quick": False, "until": None, "gdb": None, "on_kvm": False}
 Row = collections.namedtuple("Row", ["name", "group", *FIELDS], defaults=FIELDS.values())
 
 
@@ -72,6 +73,7 @@ def boots(row, build, bare):
         bare = True
     options = image.silent(row.options)
     options += " " + l1.SOCLE_OPTIONS if row.steps else ""
+    options += " gdb=com2" if row.gdb else ""
     what.update(bare=bare, options="" if bare else options)
     return what, settings
 
