@@ -5,7 +5,8 @@ import collections
 import re
 import struct
 
-Thread = collections.namedtuple("Thread", "number title registers")
+# floating: FXSAVE's image, if it is known
+Thread = collections.namedtuple("Thread", "number title registers floating", defaults=(None,))
 
 # The order of a core's registers.
 ORDER = ("r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9", "r8", "rax", "rcx", "rdx", "rsi", "rdi", "orig_rax",
@@ -14,7 +15,7 @@ PAIR = re.compile(r"\b(r[a-z0-9]{1,2}|rip|rsp|rflags|cr[034]|efer) +([0-9a-f]{1,
 SEGMENT = re.compile(r"^\s*(es|cs|ss|ds|fs|gs) ([0-9a-f]+) base ([0-9a-f]+) ")
 STACK = re.compile(r"\bstack ([0-9a-f]{1,16}):((?: [0-9a-f]{1,16}){4})\s*$")
 SHOWN = re.compile(r"^([0-9a-f]{1,16}):((?: [0-9a-f]{2})+|(?: [0-9a-f]{4})+|(?: [0-9a-f]{8})+|(?: [0-9a-f]{16})+)\s*$")
-PRSTATUS, SOCLE_NOTE, PAGE = 1, 0x534f, 4096
+PRSTATUS, FPREGSET, SOCLE_NOTE, PAGE = 1, 2, 0x534f, 4096
 MEMORY_MAX, NOTE_MAX, THREADS_MAX = 16 << 20, 1 << 20, 4096
 
 # What begins a thread's registers: pattern, title, its number from the CPU.
@@ -109,7 +110,8 @@ def segments(memory):
 
 
 def make_core(threads, memory, text):
-    notes = b"".join(note(PRSTATUS, b"CORE", status(one)) for one in threads)
+    notes = b"".join(note(PRSTATUS, b"CORE", status(one)) + (note(FPREGSET, b"CORE", one.floating) if one.floating else b"")
+                     for one in threads)
     notes += note(SOCLE_NOTE, b"SOCLE", text.encode("utf-8", errors="replace")[-NOTE_MAX:])
     pieces = segments(memory)
     at = 64 + 56 * (1 + len(pieces))

@@ -1,80 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Debian's gdb on Socle's stub: a guest test as L1 by its symbols, and the L2 that it runs, and that neither can tell."""
 import os
-import pty
 import re
-import shutil
-import socket
 import subprocess
-import threading
-import tty
 
-from conftest import ELF, RUNS, assert_no_accident, boot, guest_image, image, machine, show
-
-SETTINGS = {"model": "haswell", "ips": 20_000_000}
-
-
-def copy(take, put):
-    """Bytes from the one to the other, until one of them has gone."""
-    try:
-        data = take()
-        while data:
-            put(data)
-            data = take()
-    except OSError:
-        pass
-
-
-class Debugged:
-    """A boot in a thread of its own, whose second serial port gdb reaches at a local port."""
-
-    def __init__(self, name, l1_args, guest="monitored", **settings):
-        self.guest = guest_image(guest)
-        self.folder = os.path.join(RUNS, "gdb-" + name)
-        shutil.rmtree(self.folder, ignore_errors=True)
-        os.makedirs(self.folder)
-        ours, theirs = pty.openpty()
-        tty.setraw(theirs)
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        iso = image.make_iso(os.path.join(self.folder, "image.iso"), elf=ELF, l1=self.guest, l1_args=l1_args,
-                             options="gdb=com2")
-        self.began = threading.Event()
-        self.result = None
-        settings = {"com2": os.ttyname(theirs), **SETTINGS, **settings}
-        self.boot = threading.Thread(target=self.run, args=(iso,), kwargs=settings)
-        self.boot.start()
-        threading.Thread(target=self.bridge, args=(ours,), daemon=True).start()
-
-    def bridge(self, ours):
-        peer, _ = self.listener.accept()
-        threading.Thread(target=copy, args=(lambda: os.read(ours, 4096), peer.sendall), daemon=True).start()
-        copy(lambda: peer.recv(4096), lambda data: os.write(ours, data))
-
-    def run(self, iso, **settings):
-        def look(line):
-            if " begins" in line:
-                self.began.set()
-
-        self.result = machine.run_image(iso, folder=self.folder, timeout=180, on_line=look, **settings)
-
-    def debug(self, *commands, timeout=150):
-        """gdb's words to these commands, one after the other."""
-        assert self.began.wait(120)
-        argv = ["gdb", "-nx", "-q", "-batch", "-ex", "set remotetimeout 10", "-ex", "set pagination off",
-                "-ex", "file " + self.guest + ".64",
-                "-ex", "target remote 127.0.0.1:%d" % self.listener.getsockname()[1]]
-        for command in commands:
-            argv += ["-ex", "echo [%s]\\n" % command.replace("\\", ""), "-ex", command]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL)
-        with open(os.path.join(self.folder, "gdb.txt"), "w", encoding="utf-8") as file:
-            file.write(done.stdout + "\n--- stderr\n" + done.stderr)
-        return done.stdout
-
-    def end(self):
-        self.boot.join()
-        assert_no_accident(self.result)
-        return self.result
-
+from conftest import ROOT, boot, guest_image, show
+from debugged import SETTINGS, Debugged, said_to
 
 def results(result):
     return [line for line in result.lines if line.startswith(("RESULT", "FAIL", "SUMMARY", "DONE"))]
@@ -84,13 +15,9 @@ def results(result):
 SESSION = ("info threads", "break *code_count_down+11", "continue", "p/x $rcx", "continue", "p/x $rcx", "p/x $r8",
            "stepi", "x/i $pc", "p/x $v12_pin_controls", "delete", "thread 1", "frame", "tbreak result", "continue",
            "backtrace", "finish", "stepi", "watch passed", "continue", "delete", "awatch passed", "continue", "delete",
-           "rwatch passed", "continue", "x/i $pc", "p $xmm0.uint128", "p $mxcsr", "p $fctrl",
+           "rwatch passed", "continue", "x/i $pc", "p $xmm0.uint128", "p $mxcsr", "p $fctrl", "set $xmm1.v4_int32[0] = 0x1234",
+           "set $st0 = 1.5", "stepi", "p/x $xmm1.v4_int32[0]", "p $st0", "p $ymm0",
            "monitor break", "delete", "detach")
-
-
-def said_to(words, command, nth=0):
-    """What gdb said to the nth of these commands."""
-    return words.split("[%s]\n" % command)[1 + nth].split("\n[")[0]
 
 
 def test_l1_and_its_l2():
@@ -117,6 +44,8 @@ def test_l1_and_its_l2():
     assert re.search(r"= \d+$", said_to(words, "p $xmm0.uint128").strip()), words
     assert int(said_to(words, "p $mxcsr").split("= ")[1]) & 0x1f80, words
     assert int(said_to(words, "p $fctrl").split("= ")[1]) in (0x37F, 0x40), words
+    assert said_to(words, "p/x $xmm1.v4_int32[0]").split("= ")[1].strip() == "0x1234", words
+    assert said_to(words, "p $st0").split("= ")[1].strip() == "1.5", words
     result = run.end()
     assert results(result) == results(bare) and len(results(result)) > 2, show(result)
 
@@ -153,3 +82,33 @@ def test_the_planted_bug():
     assert len(places) == 1 and re.search(r"<code_ask\+5>:\s+cpuid", words), words
     assert "run_guest (vm=" in said_to(words, "finish"), words
     assert run.end().having("^DONE"), words
+
+
+def test_a_core():
+    """Pulled over the port while an L2 runs: gdb opens it, and both guests go on."""
+    args = "tests=l2_loops,l1_loops"
+    bare = boot(guest_image("monitored"), l1_args=args, bare=True, **SETTINGS)
+    run = Debugged("core", args, options="trace=4K")
+    core = os.path.join(run.folder, "core")
+    done = subprocess.run(["/usr/bin/python3", os.path.join(ROOT, "tools", "core.py"), run.port(), core], capture_output=True,
+                          text=True, check=False, timeout=150)
+    assert done.returncode == 0 and "1 cpu 0, L1, which waits; 2 cpu 0, L2" in done.stdout, done
+    with open(core + ".txt", encoding="latin-1") as file:
+        text = file.read()
+    words = subprocess.run(["gdb", "-nx", "-q", "-batch", "-ex", "file " + run.symbols, "-ex", "core-file " + core,
+                            "-ex", "info threads", "-ex", "thread find 'LWP 1'", "-ex", "thread apply all -ascending p/x $rip",
+                            "-ex", "thread apply all -ascending p/x $rsp", "-ex", "thread apply all -ascending bt 1",
+                            "-ex", "thread 2", "-ex", "p/x $r8", "-ex", "p/x $xmm0.uint128", "-ex", "x/i $pc"],
+                           capture_output=True, text=True, check=False, timeout=60).stdout
+    shown = {level: re.search(r"^cpu 0: L%d, .*\nrip (\w+) rsp (\w+) " % level, text, re.M).groups() for level in (1, 2)}
+    assert re.findall(r"= 0x(\w+)", words)[:4] == [shown[1][0], shown[2][0], shown[1][1], shown[2][1]], words
+    assert "vm_exit_stub" in words and "code_count_down" in words and "= 0x1122334455667788" in words, words
+    assert re.search(r"^== cpu 0: vmcs 12\n(.*\n)*?\w+ guest_rip \w+ .02: %s.$" % shown[2][0], text, re.M), text
+    assert re.search(r"^== thread 2: cpu 0, L2\ncr0 0000000080010031\n", text, re.M), text[:2000]
+    notes = subprocess.run(["readelf", "-n", core], capture_output=True, text=True, check=True).stdout
+    assert notes.count("NT_PRSTATUS") == 2 and notes.count("NT_FPREGSET") == 1 and "SOCLE" in notes, notes
+    traced = subprocess.run(["/usr/bin/python3", os.path.join(ROOT, "tools", "trace", "socle-trace"), core + ".txt"],
+                            capture_output=True, text=True, check=False)
+    assert re.match(r"\d+ events of 1 CPUs", traced.stdout), traced
+    result = run.end()
+    assert results(result) == results(bare) and len(results(result)) > 2, show(result)
