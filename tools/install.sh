@@ -16,7 +16,7 @@ documents=$root$prefix/share/doc/socle
 manual=$root$prefix/share/man/man7/socle.7
 why=$root$prefix/bin/vmcs-why
 why_manual=$root$prefix/share/man/man1/vmcs-why.1
-trace_programs="socle-trace socle-trace-read socle-decode"
+trace_programs="socle-trace socle-trace-read socle-decode socle-core socle-linux-elf"
 
 put_file() {	# MODE SOURCE TARGET
 	install -D -m "$1" "$2" "$3"
@@ -37,11 +37,13 @@ put_all() {
 	put_file 644 "$O/socle.7" "$manual"
 	put_file 755 "$O/vmcs-why" "$why"
 	put_file 644 tools/vmcs_why/vmcs-why.1 "$why_manual"
-	for file in tools/trace/*.py tools/page.py tools/crash.py vmx/hw/exits.def vmx/hw/vmcs_fields.def; do
+	for file in tools/trace/*.py tools/page.py tools/crash.py tools/orc.py vmx/hw/exits.def vmx/hw/vmcs_fields.def; do
 		put_file 644 "$file" "$library/trace/$(basename "$file")"
 	done
 	put_file 755 tools/trace/socle-trace "$library/trace/socle-trace"
 	put_file 755 tools/decode.py "$library/trace/socle-decode"
+	put_file 755 tools/core.py "$library/trace/socle-core"
+	put_file 755 tools/linux_elf.py "$library/trace/socle-linux-elf"
 	put_file 755 "$O/socle-trace-read" "$library/trace/socle-trace-read"
 	for file in $trace_programs; do
 		ln -sfn "../lib/socle/trace/$file" "$root$prefix/bin/$file"
