@@ -93,6 +93,28 @@ TEST_VMX(both_loop)
 	result("l2 rcx=%lx r8=%lx l1 rounds=%lx", vm.regs.rcx, vm.regs.r8, other_rounds);
 }
 
+/*
+ * The other CPU is started anew again and again. Whoever stops the machine on its way makes it late, and then
+ * it is started once more.
+ */
+TEST(l1_restarts_a_cpu)
+{
+	u64 rounds = ROUNDS, few = 100;
+	u32 times, tries;
+
+	NEED(smp_start() > 1);
+	info("l1_restarts_a_cpu begins");
+	asm volatile("1: dec %0; jnz 1b" : "+r"(rounds) : : "cc");
+	for (times = 0; times < 3; times++) {
+		for (tries = 0; !smp_revive(1, true) && tries < 1000; tries++)
+			;
+		other_rounds = 0;
+		smp_call(1, count_down, &few);
+		CHECK(smp_wait(1, ~0ull >> 1));
+		result("other rounds=%lu", other_rounds);
+	}
+}
+
 /* With nmi=monitor it stops the machine, and L1 does not see it. */
 TEST(l1_has_an_nmi)
 {

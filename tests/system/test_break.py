@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Breakpoints and steps of the monitor, in L1 and in an L2: where they stop, and that neither guest can tell."""
 import re
+import subprocess
 
 import pytest
 from conftest import boot, guest_image, show
@@ -11,6 +12,11 @@ def await_stop(run, command):
     """What is said when the guest has come to what `command` waits for."""
     run.type(command + "\r")
     return run.expect(r"\n((?:breakpoint|step:)[^\n]*)\nstopped> $").group(1)
+
+
+def symbol(guest, name):
+    listing = subprocess.run(["nm", guest_image(guest) + ".64"], capture_output=True, text=True, check=True).stdout
+    return int(re.search(r"^([0-9a-f]+) \w %s$" % name, listing, re.M).group(1), 16)
 
 
 def registers(run):
@@ -50,6 +56,36 @@ def test_break_and_step(level, counter, test, cpus):
     assert run.ask("go") == ([], "running")
     result = run.end()
     assert results(result) == results(bare) and len(results(result)) > 2, show(result)
+
+
+def test_a_cpu_that_is_started_anew():
+    """A code page and a watched one stay closed over L1's INITs and SIPIs of the CPU that meets them."""
+    args = "tests=l1_restarts_a_cpu"
+    bare = boot(guest_image("monitored"), l1_args=args, bare=True, cpus=2, **SETTINGS)
+    watched = symbol("monitored", "other_rounds")
+    run = Monitored("restart", args, cpus=2)
+    run.expect(r"running> $")
+    run.await_line(" begins")
+    assert run.ask("stop")[1] == "stopped"
+    run.ask("cpu 0")
+    assert run.ask("break l1 7000")[0][0].startswith("1 code l1 7000 length 1")  # where SIPIs lead
+    for _ in range(3):
+        assert await_stop(run, "go").startswith("breakpoint 1: cpu 1, L1 at 7000, exit EPT_VIOLATION")
+        assert value(registers(run), "rip") == 0
+    assert run.ask("break delete 1")[1] == "stopped"
+    assert run.ask("cpu 0")[1] == "stopped"
+    assert run.ask("break l1 write %x" % watched)[0][0].startswith("1 write l1 %x length 8" % watched)
+    for _ in range(3):
+        # CPU 0 has put 0 where there was the last sum
+        told = await_stop(run, "go")
+        if told.startswith("breakpoint 1: cpu 0"):
+            told = await_stop(run, "go")
+        assert told.startswith("breakpoint 1: cpu 1, L1 at "), told
+        assert run.ask("x/1q %x" % watched)[0] == ["%x: %016x" % (watched, 100)]
+    assert run.ask("break delete all")[1] == "stopped"
+    assert run.ask("go") == ([], "running")
+    result = run.end()
+    assert results(result) == results(bare) and len(results(result)) > 3, show(result)
 
 
 def test_exceptions_that_nobody_misses():

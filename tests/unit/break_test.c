@@ -210,6 +210,51 @@ static void a_step_that_does_not_end(void **state UNUSED)
 }
 
 /* From L1's VMRESUME to L2, and back to L1's handler. */
+/* Nobody but a CPU that stands still could end that. */
+static void a_step_into_the_wait_for_a_sipi(void **state UNUSED)
+{
+	fake_msr_set(MSR_IA32_APIC_BASE, fake_msr_get(MSR_IA32_APIC_BASE) & ~(u64)APIC_BASE_BSP);
+	uart_ask("step\r");
+	uart_type("go\r");
+	EXIT_NOW(.reason = EXIT_INIT);
+	said("step: cpu 0, L1 at 200000, which waits");
+	assert_int_equal(machine_field(VMCS_guest_activity_state), ACTIVITY_WAIT_FOR_SIPI);
+	uart_type("go\r");
+	EXIT_NOW(.reason = EXIT_SIPI, .qualification = 7);
+	said_not("step");
+}
+
+/* A page stays closed, and one that is stepped over is so no more; the first instruction is met each time. */
+static void a_cpu_starts_anew(void **state UNUSED)
+{
+	fake_msr_set(MSR_IA32_APIC_BASE, fake_msr_get(MSR_IA32_APIC_BASE) & ~(u64)APIC_BASE_BSP);
+	uart_ask("break 7000\r");
+	said("1 code l1 7000 length 1");
+	uart_type("");
+	VIOLATION(FETCH, 0x7100);
+	assert_true(is_stepped());
+	EXIT_NOW(.reason = EXIT_INIT);
+	assert_false(is_stepped());
+	assert_int_equal(machine_field(VMCS_ept_pointer), vm.ept01_pointer);
+	assert_int_equal(here(0x7000), EPT_READ | EPT_WRITE);
+	for (int i = 0; i < 3; i++) {
+		EXIT_NOW(.reason = EXIT_SIPI, .qualification = 7);
+		uart_type("go\r");
+		VIOLATION(FETCH, 0x7000);
+		said("breakpoint 1: cpu 0, L1 at 7000, exit EPT_VIOLATION");
+		/* before it has gone on */
+		uart_type("");
+		EXIT_NOW(.reason = EXIT_INIT);
+		said_not("breakpoint");
+	}
+	EXIT_NOW(.reason = EXIT_SIPI, .qualification = 7);
+	/* the first CPU does so by an INIT alone */
+	fake_msr_set(MSR_IA32_APIC_BASE, fake_msr_get(MSR_IA32_APIC_BASE) | APIC_BASE_BSP);
+	EXIT_NOW(.reason = EXIT_INIT);
+	assert_int_equal(machine_field(VMCS_guest_rip), 0xfff0);
+	assert_int_equal(here(0x7000), EPT_READ | EPT_WRITE);
+}
+
 static void steps_from_level_to_level(void **state UNUSED)
 {
 	l1_run_l2();
@@ -752,6 +797,23 @@ static void who_stops_a_stopped_machine(void **state UNUSED)
 	said("step: cpu 0, L1 at ");
 }
 
+/* The others stay where they are, and nobody but that one ends it. */
+static void one_cpu_goes_on_alone(void **state UNUSED)
+{
+	static struct percpu other_cpu = { .id = 1 };
+	static struct vcpu other = { .cpu = &other_cpu };
+
+	assert_true(control_stop(machine_vcpu));
+	control_go_alone(&other);
+	assert_true(control_goes_alone() && control_is_alone(&other));
+	assert_false(control_is_alone(machine_vcpu));
+	assert_true(control_stay(machine_vcpu));
+	assert_false(control_end_alone(machine_vcpu));
+	assert_true(control_end_alone(&other));
+	assert_false(control_goes_alone());
+	control_go();
+}
+
 /* ---- what is refused ---- */
 
 static void what_cannot_be_set(void **state UNUSED)
@@ -784,6 +846,8 @@ int main(void)
 		WITH(registers_are_what_they_were),
 		WITH(steps_of_l1),
 		WITH(a_step_that_does_not_end),
+		WITH(a_step_into_the_wait_for_a_sipi),
+		WITH(a_cpu_starts_anew),
 		WITH(steps_from_level_to_level),
 		WITH(l1s_own_flag_is_exact),
 		WITH(a_step_is_not_l1s_exit),
@@ -803,6 +867,7 @@ int main(void)
 		MACHINE_TEST_BEFORE(wishes_are_joined, "monitor=com2 intercept=pf,bp intercept-pf=1:1",
 				    uart_plug),
 		WITH(who_stops_a_stopped_machine),
+		WITH(one_cpu_goes_on_alone),
 		WITH(what_cannot_be_set),
 	};
 

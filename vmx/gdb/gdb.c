@@ -46,9 +46,10 @@ static void attend_running(struct vcpu *vcpu)
 	__atomic_store_n(&locked, 0, __ATOMIC_RELEASE);
 }
 
+/* The port is its alone: another CPU could stop nobody, and would have taken what gdb says from it. */
 static void attend_alone(struct vcpu *vcpu)
 {
-	if (!calls())
+	if (!control_is_alone(vcpu) || !calls())
 		return;
 	step_begin(vcpu, 0, 0);
 	step_note_stop(vcpu);

@@ -135,6 +135,11 @@ bool control_goes_alone(void)
 	return __atomic_load_n(&alone, __ATOMIC_ACQUIRE) != NOBODY;
 }
 
+bool control_is_alone(const struct vcpu *vcpu)
+{
+	return __atomic_load_n(&alone, __ATOMIC_ACQUIRE) == vcpu->cpu->id;
+}
+
 bool control_end_alone(struct vcpu *vcpu)
 {
 	u32 self = vcpu->cpu->id;
@@ -160,8 +165,7 @@ bool control_stay(struct vcpu *vcpu)
 {
 	u32 *mine = &stopped_in[vcpu->cpu->id];
 
-	if (!control_is_stopped() || (READ_ONCE(vcpu->request) & REQUEST_STOP) ||
-	    __atomic_load_n(&alone, __ATOMIC_ACQUIRE) == vcpu->cpu->id)
+	if (!control_is_stopped() || (READ_ONCE(vcpu->request) & REQUEST_STOP) || control_is_alone(vcpu))
 		return false;
 	if (*mine != now() && vcpu_reg(vcpu, REG_ACTIVITY) == ACTIVITY_WAIT_FOR_SIPI)
 		return false;

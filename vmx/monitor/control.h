@@ -38,7 +38,9 @@ void control_keep(void);
 void control_go_alone(struct vcpu *vcpu);
 /* Some CPU does. */
 bool control_goes_alone(void);
-/* This CPU did, and stops. */
+/* This one does. */
+bool control_is_alone(const struct vcpu *vcpu);
+/* It did, and stops. */
 bool control_end_alone(struct vcpu *vcpu);
 
 /* Whose commands are executed; the CPU that has the turn gives it away. */

@@ -96,12 +96,27 @@ static bool entry_has_failed(struct vcpu *vcpu)
 	       vcpu->guest->level == 1 && linear_rip(vcpu) == d->exit_next;
 }
 
-static void judge_steps(struct debugged *d, u8 level, u64 rip, bool mtf)
+/*
+ * The others stand still, so that nobody ends its wait. One that has been sent to wait for a SIPI has no exit
+ * any more at which Socle could look.
+ */
+static bool waits_for_ever(struct vcpu *vcpu)
 {
+	struct debugged *d = &vcpu->debugged;
+
+	if (!control_goes_alone())
+		return false;
+	return ((d->exit_reason & 0xffff) == EXIT_PREEMPTION_TIMER && ++d->waits >= WAITS_MAX) ||
+	       vcpu_reg(vcpu, REG_ACTIVITY) == ACTIVITY_WAIT_FOR_SIPI;
+}
+
+static void judge_steps(struct vcpu *vcpu, u8 level, u64 rip, bool mtf)
+{
+	struct debugged *d = &vcpu->debugged;
+
 	if (!d->steps)
 		return;
-	if ((d->exit_reason & 0xffff) == EXIT_PREEMPTION_TIMER && control_goes_alone() &&
-	    ++d->waits >= WAITS_MAX)
+	if (waits_for_ever(vcpu))
 		d->hit = HIT_WAITS;
 	if ((d->step_level && d->step_level != level) ||
 	    (!mtf && level == d->from_level && rip == d->from_rip))
@@ -119,7 +134,10 @@ static void judge(struct vcpu *vcpu)
 	u64 rip = linear_rip(vcpu);
 	bool mtf = d->exit_reason == EXIT_MTF && d->exit_level == level;
 
-	if (d->passing_level == level && (mtf || rip != d->passing_rip))
+	/* A CPU that starts anew comes to its first instruction anew, also where it was at that one before.
+	 */
+	if (d->passing_level == level &&
+	    (mtf || rip != d->passing_rip || (d->exit_reason & 0xffff) == EXIT_SIPI))
 		d->passing = false;
 	if ((d->writing || d->accessed) && (d->exit_reason & 0xffff) != EXIT_EPT_VIOLATION) {
 		unsigned int hit = d->writing ? break_of_write(vcpu) : 0;
@@ -131,7 +149,7 @@ static void judge(struct vcpu *vcpu)
 	}
 	if (!d->hit && break_of_entry() && entry_has_failed(vcpu))
 		d->hit = (u16)break_of_entry();
-	judge_steps(d, level, rip, mtf);
+	judge_steps(vcpu, level, rip, mtf);
 }
 
 bool step_describe(struct vcpu *vcpu, char *text, size_t size)
