@@ -201,6 +201,12 @@ static void the_description_comes_in_pieces(void **state UNUSED)
 
 static void registers_of_l1(void **state UNUSED)
 {
+	char field[16];
+
+	/* no VMCS of L1's is current */
+	snprintf(field, sizeof(field), "p%x", registers_count() + V12_host_rip);
+	ASK(field);
+	said("$xxxxxxxxxxxxxxxx#80+");
 	machine_vcpu->gpr[GPR_RAX] = 0x1122334455667788;
 	machine_vcpu->gpr[GPR_RBX] = 0xb;
 	ASK("g", "p10", "p18", "p2a", "pffff");
@@ -309,8 +315,11 @@ static void floating_point_is_written(void **state UNUSED)
 	/* reserved bits of MXCSR do not get there */
 	assert_int_equal(fake_fpu[24] | fake_fpu[25] << 8 | fake_fpu[26] << 16, 0x1fa0);
 	assert_int_equal(fake_ymm_high[0], 0x77);
-	fake_cpuid_set(0xd, 2, 256, 576, 0, 0);
 	assert_true(xsetbv_safe(0, 7));
+	fake_cpuid_set(0xd, 2, 256, 832, 0, 0);
+	ASK("p45", "P45=22222222222222222222222222222222"); /* elsewhere than it ever was */
+	said("$xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx#00+$E01#a6");
+	fake_cpuid_set(0xd, 2, 256, 576, 0, 0);
 	write_cr4(read_cr4() & ~(u64)CR4_OSXSAVE);
 	ASK("p45"); /* XCR0 cannot be asked for */
 	said("$xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx#00");
@@ -366,6 +375,8 @@ static void threads_of_both_levels(void **state UNUSED)
 	said("+$T02thread:2;#");
 	said("+$0000400000000000#04+$7700000000000000#0e+$OK#9a+$0000300000000000#03+$0000310000000000#04+"
 	     "$xxxxxxxxxxxxxxxx#80+$E01#a6+$0000300000000000#03+$00000000#80+");
+	ASK("Hg1", "G00");
+	said("+$OK#9a+$E01#a6+");
 	/* L1 runs: L2 as vmcs12 has it */
 	EXIT_NOW(.reason = EXIT_HLT, .length = 1);
 	assert_false(machine_in_l2());
