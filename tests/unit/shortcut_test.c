@@ -568,6 +568,30 @@ static void short_interrupts_are_checked(void **state UNUSED)
 	}
 }
 
+/* SDM "Loading Host Control Registers": CR0.CD and NW "are not modified"; host state is worked out in
+ * advance. */
+static void cache_bits_of_the_host_are_the_registers(void **state UNUSED)
+{
+	const u64 bits = CR0_CD | CR0_NW;
+
+	start();
+	for (unsigned int n = 0; n < 3; n++) {
+		u64 now = n == 1 ? 0 : bits;
+
+		write_cr0((read_cr0() & ~bits) | now);
+		for (unsigned int word = 0; word < 2; word++) {
+			/* worked out anew, then as the last entry left it */
+			if (!word)
+				W(host_cr3, R(host_cr3));
+			W(guest_cr0, (R(guest_cr0) & ~bits) | (n == 2 ? 0 : now));
+			settle();
+			assert_int_equal(machine_field(VMCS_guest_cr0) & bits, now);
+			assert_int_equal(machine_vcpu->l1.cr0_shadow & bits, now);
+		}
+	}
+	write_cr0(read_cr0() & ~bits);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -592,6 +616,7 @@ int main(void)
 		MACHINE_TEST_BOTH(skips_have_their_consequences),
 		MACHINE_TEST_BOTH(short_interrupts_are_checked),
 		MACHINE_TEST_BOTH(fields_are_fetched_for_long_accesses),
+		MACHINE_TEST_BOTH(cache_bits_of_the_host_are_the_registers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
