@@ -180,15 +180,15 @@ void shadow_pull(struct vcpu *vcpu, struct nested_vmcs *slot)
 }
 
 /*
- * True if an entry may look at the row. The rows come in the order of the table, in which the event and
- * the primary controls stand before the rows that depend on them.
+ * True if an entry may look at the row, which is one of `places`: so its field exists. The rows come in the
+ * order of the table, in which the event and the primary controls stand before the rows that depend on them.
  */
 static inline bool entry_looks(const struct vmcs12 *v12, enum vmcs12_place place)
 {
 	switch (place) {
-	case S_guest_pml_index: return has_pml && (v12->proc2_controls & PROC2_PML);
-	case S_guest_intr_status: return has_vint && (v12->proc2_controls & PROC2_VIRTUAL_INTERRUPT);
-	case S_preemption_timer_value: return has_time && v12_has_pin(v12, PIN_PREEMPTION_TIMER);
+	case S_guest_pml_index: return v12->proc2_controls & PROC2_PML;
+	case S_guest_intr_status: return v12->proc2_controls & PROC2_VIRTUAL_INTERRUPT;
+	case S_preemption_timer_value: return v12_has_pin(v12, PIN_PREEMPTION_TIMER);
 	case S_tpr_threshold: return v12_has_proc(v12, PROC_TPR_SHADOW);
 	case S_entry_exception_error_code:
 	case S_entry_instruction_length: return unlikely(v12->entry_intr_info & INTR_INFO_VALID);
