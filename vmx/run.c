@@ -42,7 +42,7 @@ static inline void trace(struct vcpu *vcpu, const struct vmcs *vmcs, u32 row, u3
 /* Of exits with FACT_TRACED. */
 static inline void trace_subject(struct vcpu *vcpu)
 {
-	vcpu_trace(vcpu, 0)->subject = vcpu_reg(vcpu, REG_EXIT_QUALIFICATION);
+	vcpu_trace(vcpu, 0)->subject = vcpu_reg_hot(vcpu, REG_EXIT_QUALIFICATION);
 }
 
 /*

@@ -7,7 +7,7 @@
 
 GUEST_CODE(l2_cpuid, 64, "1: cpuid; jmp 1b");
 GUEST_CODE(l2_vmcall, 64, "1: vmcall; jmp 1b");
-GUEST_CODE(l2_rdmsr, 64, "mov $0x10, %ecx; 1: rdmsr; jmp 1b");
+GUEST_CODE(l2_rdmsr, 64, "1: mov $0x10, %ecx; rdmsr; jmp 1b");
 GUEST_CODE(l2_out, 64, "1: out %al, $0x80; jmp 1b");
 GUEST_CODE(l2_cr3, 32, "1: mov %ebx, %cr3; xchg %ebx, %ebp; vmcall; jmp 1b");
 

@@ -622,7 +622,7 @@ OTHERS = [
                                           "vmcs_write(VMCS_tsc_multiplier, v12->tsc_multiplier & ~0xffffffffull);")],
            None, "exits: tsc_multipliers", "", "tigerlake"),
     Mutant("shadowing-bit-15-ignored", OPERAND,
-           [("return encoding >> 15 || bitmap_test", "return encoding >> 16 || bitmap_test")],
+           [("return encoding >> 15 || guest_mem_bit", "return encoding >> 16 || guest_mem_bit")],
            None, "shadowing: shadow_bits"),
     Mutant("vmwrite-operand-before-field", FIELD,
            [("\toutcome = decode(vcpu, &target, &field);\n\tif (outcome != OUTCOME_NONE)\n\t\treturn outcome;\n"

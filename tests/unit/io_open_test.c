@@ -157,6 +157,32 @@ static void all_that_is_open_is_closed(void **state UNUSED)
 	assert_int_equal(slots[NESTED_VMCS_COUNT - 1].dirty & GROUP_CTL, GROUP_CTL);
 }
 
+/* Words that the last vmcs12 of a slot had opened are none that the next one reads at each entry. */
+static void the_next_vmcs_of_a_slot_opens_its_own(void **state UNUSED)
+{
+	struct nested_vmcs *slot;
+
+	run_with(PROC_IO_BITMAPS | PROC_MSR_BITMAPS, P_IO_A);
+	slot = machine_vcpu->nested.current;
+	assert_true(l2_uses_msr_of_word(P_MSR, 5));
+	assert_true(opens(0x9011, 1));
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_int_equal(l1_memory_insn(EXIT_VMCLEAR, M_VMCS(0)), 0);
+	l1_load_vmcs(1);
+	l1_write_valid_vmcs();
+	W(proc_controls, R(proc_controls) | PROC_IO_BITMAPS | PROC_MSR_BITMAPS);
+	W(io_bitmap_a, P_IO_A);
+	W(io_bitmap_b, P_IO_B);
+	W(msr_bitmap, P_MSR);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_ptr_equal(machine_vcpu->nested.current, slot);
+	assert_false(slot->msr_opened_count || slot->io_opened_count);
+	for (unsigned int i = 0; i < PAGE_SIZE / sizeof(u64); i++)
+		assert_true(slot->msr_bitmap02[i] == ~0ull && slot->io_page[i] == ~0ull);
+	assert_true(l2_uses_msr_of_word(P_MSR, 5));
+	assert_true(opens(0x9011, 1));
+}
+
 static void exits_with_l0_in_the_high_half(void **state UNUSED)
 {
 	run_with(PROC_IO_BITMAPS, P_IO_A);
@@ -187,6 +213,7 @@ int main(void)
 		MACHINE_TEST_BEFORE(many_words, "", want_high),
 		MACHINE_TEST_BEFORE(many_words, "log=info", want_both),
 		MACHINE_TEST_BEFORE(all_that_is_open_is_closed, "", want_both),
+		MACHINE_TEST_BEFORE(the_next_vmcs_of_a_slot_opens_its_own, "", want_both),
 		MACHINE_TEST_BEFORE(exits_with_l0_in_the_high_half, "", want_high),
 		MACHINE_TEST_BEFORE(exits_with_l0_in_the_low_half, "", want_low),
 	};

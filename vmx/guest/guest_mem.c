@@ -93,6 +93,18 @@ bool guest_mem_write(struct vcpu *vcpu, gpa_t gpa, const void *from, size_t leng
 	return ok;
 }
 
+bool guest_mem_bit(struct vcpu *vcpu, gpa_t bitmap, u32 bit)
+{
+	gpa_t at = GPA(bitmap.v + bit / 8);
+	u8 byte = 0xff;
+
+	if (likely(guest_mem_is_usual_ram(vcpu, at, sizeof(byte))))
+		byte = READ_ONCE(*(const u8 *)phys_to_ptr(gpa_to_hpa(at)));
+	else
+		guest_mem_read(vcpu, at, &byte, sizeof(byte));
+	return byte >> bit % 8 & 1;
+}
+
 void *guest_mem_page(struct vcpu *vcpu, gpa_t gpa)
 {
 	if (PAGE_OFFSET(gpa.v) || !guest_mem_is_ram(vcpu, gpa, PAGE_SIZE))

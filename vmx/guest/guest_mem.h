@@ -15,6 +15,8 @@
 /* L1's guest-physical memory.  False: (some of it) was absent; reads gave ones there. */
 bool guest_mem_read(struct vcpu *vcpu, gpa_t gpa, void *to, size_t length);
 bool guest_mem_write(struct vcpu *vcpu, gpa_t gpa, const void *from, size_t length);
+/* A bit of a bitmap there. Absent memory reads as ones. */
+bool guest_mem_bit(struct vcpu *vcpu, gpa_t bitmap, u32 bit);
 
 /*
  * A whole page of L1's RAM that L0 may read or write in place, or NULL if it is not RAM of L1's.

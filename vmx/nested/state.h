@@ -65,6 +65,8 @@ struct nested_vmcs {
 	u64 *msr_bitmap02;		/* the page of vmcs02: bitmaps.c */
 	u16 msr_opened[MSR_OPENED_MAX]; /* its words that have been opened */
 	u8 msr_opened_count;
+	const u64 *msr_page; /* L1's, if `msr_page_found` is its address | 1 */
+	u64 msr_page_found;
 	u64 *io_page;		      /* the closed page; NULL: L0 wants no port (io_bitmaps.c) */
 	u16 io_opened[IO_OPENED_MAX]; /* its words that have been opened */
 	u8 io_opened_count;

@@ -28,8 +28,21 @@ void bitmaps_init_slot(struct nested_vmcs *slot)
 	memset(slot->msr_bitmap02, 0xff, PAGE_SIZE);
 }
 
+/* L1's page, or NULL if it is not RAM of L1's. What is RAM never changes: found once, known for good. */
+static const u64 *l1_page(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	const u64 *page;
+
+	if (likely(slot->msr_page_found == (slot->v12.msr_bitmap | 1)))
+		return slot->msr_page;
+	page = guest_mem_page(vcpu, GPA(slot->v12.msr_bitmap));
+	slot->msr_page = page;
+	slot->msr_page_found = page ? slot->v12.msr_bitmap | 1 : 0;
+	return page;
+}
+
 /* L1's word and L0's. Absent memory reads as ones: all intercepted. */
-static u64 merged_word(struct vcpu *vcpu, struct nested_vmcs *slot, const u64 *page, unsigned int word)
+static inline u64 merged_word(struct vcpu *vcpu, struct nested_vmcs *slot, const u64 *page, unsigned int word)
 {
 	const u64 *l0 = vcpu->vm->msr_bitmap01;
 	u64 l1 = ~0ull;
@@ -56,7 +69,7 @@ void bitmaps_read_again(struct vcpu *vcpu, struct nested_vmcs *slot)
 		bitmaps_close(slot);
 		return;
 	}
-	page = guest_mem_page(vcpu, GPA(slot->v12.msr_bitmap));
+	page = l1_page(vcpu, slot);
 	for (unsigned int i = 0; i < slot->msr_opened_count; i++)
 		slot->msr_bitmap02[slot->msr_opened[i]] = merged_word(vcpu, slot, page, slot->msr_opened[i]);
 }
@@ -91,8 +104,7 @@ bool bitmaps_open_msr(struct vcpu *vcpu)
 	    (((const u64 *)vcpu->vm->msr_bitmap01)[word] & BIT(bit % WORD_BITS)))
 		return false;
 	note_opened(slot, word);
-	slot->msr_bitmap02[word] =
-		merged_word(vcpu, slot, guest_mem_page(vcpu, GPA(slot->v12.msr_bitmap)), word);
+	slot->msr_bitmap02[word] = merged_word(vcpu, slot, l1_page(vcpu, slot), word);
 	tpr_prepare(slot);
 	return !(slot->msr_bitmap02[word] & BIT(bit % WORD_BITS));
 }

@@ -249,6 +249,9 @@ static void merge_each_entry(struct vcpu *vcpu, struct nested_vmcs *slot)
 static void merge_constant(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	vcpu_write_host_state(vcpu);
+	/* The last vmcs12 of this slot has opened them; this one would read them at each entry. */
+	bitmaps_close(slot);
+	io_bitmaps_close(slot);
 	vmcs_write(VMCS_vmcs_link_pointer, ~0ull);
 	msr_area_init_slot(slot);
 	vmcs_write(VMCS_exit_msr_load_count, 0);

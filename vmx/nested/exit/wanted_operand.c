@@ -10,15 +10,6 @@
 #include "vmx/guest/guest_mem.h"
 #include "vmx/nested/exit/wanted.h"
 
-/* One bit of a bitmap in L1's memory, bytes from `gpa`.  Absent memory reads as ones: an exit. */
-static bool bitmap_test(struct vcpu *vcpu, u64 gpa, u32 bit)
-{
-	u8 byte = 0xff;
-
-	guest_mem_read(vcpu, GPA(gpa + bit / 8), &byte, sizeof(byte));
-	return byte & BIT(bit % 8);
-}
-
 /*
  * "If any of the I/O ports accessed has its bit set, or the access wraps
  * around the 16-bit port space": every port of the access counts.
@@ -26,7 +17,7 @@ static bool bitmap_test(struct vcpu *vcpu, u64 gpa, u32 bit)
 bool wants_io(struct vcpu *vcpu)
 {
 	const struct vmcs12 *v12 = v12_current(vcpu);
-	u64 qualification = vcpu_reg(vcpu, REG_EXIT_QUALIFICATION);
+	u64 qualification = vcpu_reg_hot(vcpu, REG_EXIT_QUALIFICATION);
 	u32 size = (qualification & 7) + 1;
 	u32 first = (qualification >> 16) & 0xffff;
 
@@ -37,7 +28,7 @@ bool wants_io(struct vcpu *vcpu)
 	for (u32 port = first; port < first + size; port++) {
 		u64 bitmap = port < 0x8000 ? v12->io_bitmap_a : v12->io_bitmap_b;
 
-		if (bitmap_test(vcpu, bitmap, port & 0x7fff))
+		if (guest_mem_bit(vcpu, GPA(bitmap), port & 0x7fff))
 			return true;
 	}
 	return false;
@@ -53,9 +44,9 @@ static bool wants_msr(struct vcpu *vcpu, bool write)
 	if (!v12_has_proc(v12, PROC_MSR_BITMAPS))
 		return true;
 	if (msr <= MSR_LOW_LAST)
-		return bitmap_test(vcpu, quarter, msr);
+		return guest_mem_bit(vcpu, GPA(quarter), msr);
 	if (msr >= MSR_HIGH_FIRST && msr <= MSR_HIGH_LAST)
-		return bitmap_test(vcpu, quarter + 0x400, msr - MSR_HIGH_FIRST);
+		return guest_mem_bit(vcpu, GPA(quarter + 0x400), msr - MSR_HIGH_FIRST);
 	return true;
 }
 
@@ -121,7 +112,7 @@ static bool wants_lmsw(const struct vmcs12 *v12, u64 source)
 bool wants_cr_access(struct vcpu *vcpu)
 {
 	const struct vmcs12 *v12 = v12_current(vcpu);
-	u64 qualification = vcpu_reg(vcpu, REG_EXIT_QUALIFICATION);
+	u64 qualification = vcpu_reg_hot(vcpu, REG_EXIT_QUALIFICATION);
 
 	switch ((qualification >> 4) & 3) {
 	case 0: return wants_mov_to_cr(vcpu, qualification);
@@ -146,7 +137,7 @@ static bool wants_vmcs_access(struct vcpu *vcpu, u64 bitmap)
 		return true;
 	if (!vcpu_is_64bit(vcpu))
 		encoding = (u32)encoding;
-	return encoding >> 15 || bitmap_test(vcpu, bitmap, (u32)encoding);
+	return encoding >> 15 || guest_mem_bit(vcpu, GPA(bitmap), (u32)encoding);
 }
 
 bool wants_vmread(struct vcpu *vcpu)
