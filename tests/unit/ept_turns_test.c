@@ -206,6 +206,99 @@ static void made_again_with_another_root_table(void **state UNUSED)
 
 #define MACHINE_TEST_VPID(test) MACHINE_TEST(test, "vpid=on"), MACHINE_TEST(test, "vpid=off")
 
+/* ---- what ends the knowledge that EPT pointer and VPID stand in vmcs02 ---- */
+
+/* From now on entries of the VMCS that is current do not look. */
+static void settle(void)
+{
+	for (unsigned int n = 0; n < 3; n++) {
+		ept_resume();
+		leave();
+	}
+	assert_int_equal(machine_vcpu->nested.current->translation, machine_vcpu->nested.translations);
+}
+
+static void run_and_settle(void)
+{
+	start(2);
+	turn_to(0);
+	assert_runs_on(0);
+	leave();
+	settle();
+}
+
+static void an_invept_is_looked_at(void **state UNUSED)
+{
+	run_and_settle();
+	l1_write64(LEAF_OF(0), FRAME(7) | EPT_RWX | WB);
+	assert_int_equal(l1_invalidate(EXIT_INVEPT, INVEPT_SINGLE, pointer(0), 0), 0);
+	ept_resume();
+	assert_int_equal(leads_to(BASE), 0);
+}
+
+/* What L1 has repaired is filled before L2 faults on it again. */
+static void a_repair_is_looked_at(void **state UNUSED)
+{
+	run_and_settle();
+	l1_write64(LEAF_OF(0) + 8, 0);
+	ept_resume();
+	EXIT_NOW(.reason = EXIT_EPT_VIOLATION, .qualification = EPTV_READ | TRANSLATED,
+		 .guest_physical = BASE + PAGE_SIZE);
+	assert_false(machine_in_l2());
+	l1_write64(LEAF_OF(0) + 8, FRAME(6) | EPT_RWX | WB);
+	ept_resume();
+	assert_int_equal(leads_to(BASE + PAGE_SIZE), FRAME(6));
+}
+
+static void another_vmcs_is_looked_at(void **state UNUSED)
+{
+	run_and_settle();
+	turn_to(1);
+	leave();
+	settle();
+	turn_to(0);
+	assert_ptr_equal(machine_vcpu->nested.ept->active, machine_vcpu->nested.current->ept02);
+	assert_runs_on(0);
+}
+
+static void the_end_of_an_ept02_is_looked_at(void **state UNUSED)
+{
+	u64 rebuilds;
+
+	run_and_settle();
+	rebuilds = machine_vcpu->nested.counters.ept02_rebuilds;
+	nested_ept01_changed(machine_vcpu);
+	ept_resume();
+	assert_int_equal(machine_vcpu->nested.counters.ept02_rebuilds, rebuilds + 1);
+	assert_runs_on(0);
+}
+
+static void an_invvpid_is_looked_at(void **state UNUSED)
+{
+	u64 flushes;
+
+	run_and_settle();
+	assert_int_equal(l1_invalidate(EXIT_INVVPID, INVVPID_ALL, 0, 0), 0);
+	flushes = machine_vcpu->nested.counters.vpid_flushes;
+	ept_resume();
+	assert_int_equal(machine_vcpu->nested.counters.vpid_flushes, flushes + 1);
+}
+
+/* Without a VPID of L1's each entry flushes. */
+static void without_vpid_each_entry_looks(void **state UNUSED)
+{
+	u64 flushes;
+
+	start(1);
+	W(proc2_controls, R(proc2_controls) & ~(u64)PROC2_VPID);
+	for (unsigned int n = 0; n < 4; n++) {
+		flushes = machine_vcpu->nested.counters.vpid_flushes;
+		ept_resume();
+		assert_int_equal(machine_vcpu->nested.counters.vpid_flushes, flushes + 2);
+		leave();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -215,6 +308,12 @@ int main(void)
 		MACHINE_TEST_BEFORE(mode_based_execute, "vpid=off", processor_with_mode_based_execute),
 		MACHINE_TEST_VPID(a_repair_meets_its_own_tables),
 		MACHINE_TEST_VPID(made_again_with_another_root_table),
+		MACHINE_TEST_BOTH(an_invept_is_looked_at),
+		MACHINE_TEST_BOTH(a_repair_is_looked_at),
+		MACHINE_TEST_BOTH(another_vmcs_is_looked_at),
+		MACHINE_TEST_BOTH(the_end_of_an_ept02_is_looked_at),
+		MACHINE_TEST_BOTH(an_invvpid_is_looked_at),
+		MACHINE_TEST_BOTH(without_vpid_each_entry_looks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

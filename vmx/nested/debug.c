@@ -19,6 +19,8 @@
 #include "kernel/percpu.h"
 #include "kernel/string.h"
 #include "vmx/nested/entry/host_prepare.h"
+#include "vmx/nested/ept/ept02.h"
+#include "vmx/nested/ept/vpid.h"
 
 /* Of a read shadow only the bits count that the mask hides. */
 static u64 bits_that_count(enum vmcs_field field)
@@ -59,6 +61,7 @@ void debug_known(enum vmcs_field field, u64 value)
 /* vmcs02 has been made ready by little; everything that merge.c would write must be there. */
 void debug_entry(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1)
 {
+	u64 translations = vcpu->nested.translations;
 	struct event pending = vcpu->pending;
 	struct nested_vmcs saved;
 
@@ -76,6 +79,7 @@ void debug_entry(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_st
 	regcache_flush(&slot->vmcs02.cache);
 	percpu_this()->vmcs_comparing = false;
 	*slot = saved;
+	vcpu->nested.translations = translations;
 	vcpu->pending = pending;
 }
 
@@ -93,6 +97,12 @@ void debug_checked(struct vcpu *vcpu, struct nested_vmcs *slot)
 	/* The virtual TPR is memory that another CPU may have written meanwhile. */
 	if (!passed && failure.rule != RULE_tpr_threshold_vtpr)
 		panic("shortcut: an entry that breaks rule %u", failure.rule);
+}
+
+void debug_translation(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	if (slot->translation == vcpu->nested.translations)
+		ASSERT(ept02_stands(vcpu, slot) && vpid02_stands(vcpu, slot));
 }
 
 void debug_host_mode(u64 efer)

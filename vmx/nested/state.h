@@ -89,6 +89,8 @@ struct nested_vmcs {
 		u64 cs_ar, ss_ar, ds_ar, es_ar, fs_ar, gs_ar, cr0, cr4;
 	} host;
 	struct ept02_root *ept02; /* NULL: L2 runs on EPT01, or none chosen yet */
+	/* nested.translations when EPT pointer and VPID of vmcs02 were last found to stand, or 0: merge.c */
+	u64 translation;
 	/* vmcs02's own MSR-store list, of one entry, in use while L1's list has that MSR: msr_area.c. The
 	 * processor writes it. */
 	struct ALIGNED(16) {
@@ -146,6 +148,8 @@ struct nested {
 	} use;
 	/* By slot_bucket() of their address: how many slots are active, and one of them. */
 	u8 bucket_count[NESTED_BUCKET_COUNT], bucket_hint[NESTED_BUCKET_COUNT];
+	/* Counted up whenever those that a slot has in vmcs02 may have ceased to stand for L1's: merge.c. */
+	u64 translations;
 	struct ept02_cache *ept;
 	struct vpid02_map *vpid;
 	u8 *stand_in[STAND_IN_COUNT]; /* constant after init */

@@ -197,7 +197,9 @@ bool entry_fast(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_sta
 	}
 	bitmaps_merge(vcpu, slot);
 	io_bitmaps_merge(vcpu, slot);
-	merge_translation(vcpu, slot);
+	if (unlikely(slot->translation != vcpu->nested.translations))
+		merge_translation(vcpu, slot);
+	debug_translation(vcpu, slot);
 	slot->dirty = 0;
 	slot->changed = 0;
 	slot->same_in_02 = false;

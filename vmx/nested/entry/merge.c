@@ -295,10 +295,15 @@ static NOINLINE void translate_anew(struct vcpu *vcpu, struct nested_vmcs *slot)
 	known02_set_eptp(slot, eptp);
 	if (tlb_uses_vpid())
 		known02_set_vpid(slot, vpid);
+	/* The EPT02 that ran last, and the order of VPIDs by use, are other ones. */
+	vcpu->nested.translations++;
+	slot->translation = 0;
 }
 
 void merge_translation(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	if (unlikely(!slot->entered || !ept02_stands(vcpu, slot) || !vpid02_stands(vcpu, slot)))
 		translate_anew(vcpu, slot);
+	else
+		slot->translation = vcpu->nested.translations;
 }

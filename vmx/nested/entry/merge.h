@@ -14,6 +14,11 @@ struct l1_state {
 };
 void merge_vmcs02(struct vcpu *vcpu, struct nested_vmcs *slot,
 		  const struct l1_state *l1); /* all of it; writes only what changed */
+/*
+ * Looks at all on which EPT pointer and VPID depend. If they stand in vmcs02, an entry that L1 has changed no
+ * controls for need not look again (slot->translation) before one of these: an entry that made them anew, of
+ * whichever slot; INVEPT; INVVPID of all; an EPT violation that L1 may repair; the end of an EPT02.
+ */
 void merge_translation(struct vcpu *vcpu,
 		       struct nested_vmcs *slot); /* EPT pointer and VPID; also after an INVEPT or reclaim
 						     while L2 is entered */

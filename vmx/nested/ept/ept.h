@@ -220,6 +220,7 @@ struct ept02_cache {
 		steps[EPT02_STEP_MAX]; /* where it is writable for the instruction that is stepped */
 	u32 step_count;
 	struct nested_counters *counters;
+	u64 *translations; /* nested.translations */
 };
 
 static inline u64 *ept02_entries(struct ept02_cache *cache, u32 table)

@@ -33,6 +33,7 @@ void ept02_init(struct vcpu *vcpu)
 
 	ept12_init();
 	cache->counters = &vcpu->nested.counters;
+	cache->translations = &vcpu->nested.translations;
 	cache->sync_share = SYNC_SHARE;
 	ept02_absent_init(cache);
 	ept02_table_init(cache, options.ept02_budget);
@@ -199,6 +200,7 @@ enum outcome ept02_violation(struct vcpu *vcpu)
 			if (outcome != OUTCOME_NONE)
 				return outcome;
 			vcpu->nested.ept->retry = root;
+			vcpu->nested.translations++;
 			vcpu->nested.ept->retry_l2gpa = l2gpa;
 			vcpu->nested.ept->retry_need = ept12_need(&root->role, access);
 		}
@@ -228,6 +230,7 @@ void ept02_invept(struct vcpu *vcpu, u64 type, u64 eptp)
 {
 	struct ept02_cache *cache = vcpu->nested.ept;
 
+	vcpu->nested.translations++;
 	for (unsigned int i = 0; i < cache->root_limit; i++) {
 		struct ept02_root *root = &cache->roots[i];
 

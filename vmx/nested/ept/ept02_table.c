@@ -237,6 +237,7 @@ void ept02_root_free(struct ept02_cache *cache, struct ept02_root *root)
 	ASSERT(!cache->step_count || cache->steps[0].root != root);
 	put_table(cache, root->table);
 	root->used = false;
+	++*cache->translations;
 	if (cache->active == root)
 		cache->active = NULL;
 	if (cache->retry == root)

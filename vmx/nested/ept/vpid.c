@@ -120,6 +120,7 @@ void vpid02_invvpid(struct vcpu *vcpu, u64 type, u16 vpid12, u64 linear)
 	unsigned int i;
 
 	if (type == INVVPID_ALL) {
+		vcpu->nested.translations++;
 		for (i = 0; i < VPID_COUNT; i++)
 			map->entry[i].vpid12 = 0;
 		return;

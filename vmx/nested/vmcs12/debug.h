@@ -20,6 +20,8 @@ void debug_known(enum vmcs_field field, u64 value);
 void debug_entry(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1);
 /* An entry that looked at little is one that passes all checks. vmcs01 is current. */
 void debug_checked(struct vcpu *vcpu, struct nested_vmcs *slot);
+/* EPT pointer and VPID of vmcs02 stand, if the entry need not look. */
+void debug_translation(struct vcpu *vcpu, struct nested_vmcs *slot);
 void debug_pushed(struct vcpu *vcpu, struct nested_vmcs *slot);
 /* v12 has all that L1 has written in the shadow VMCS, but for rows that an entry does not look at. */
 void debug_fetched(struct vcpu *vcpu, struct nested_vmcs *slot);
@@ -43,6 +45,9 @@ static inline void debug_entry(struct vcpu *vcpu UNUSED, struct nested_vmcs *slo
 {
 }
 static inline void debug_checked(struct vcpu *vcpu UNUSED, struct nested_vmcs *slot UNUSED)
+{
+}
+static inline void debug_translation(struct vcpu *vcpu UNUSED, struct nested_vmcs *slot UNUSED)
 {
 }
 static inline void debug_pushed(struct vcpu *vcpu UNUSED, struct nested_vmcs *slot UNUSED)
