@@ -135,9 +135,12 @@ static u64 reads_of(const struct vcpu *vcpu, enum reg reg)
 	u64 reads = vcpu->counters.registers.reads[reg];
 
 	if (reg == REG_INTERRUPTIBILITY || reg == REG_EXIT_INSTRUCTION_LENGTH)
+		reads += vcpu->counters.skips + vcpu->counters.knowing_skips;
+	if (reg == REG_RFLAGS)
 		reads += vcpu->counters.skips;
-	if (BIT(reg) & (BIT(REG_RSP) | BIT(REG_RFLAGS) | BIT(REG_CR0) | BIT(REG_CR3) | BIT(REG_CR4) |
-			BIT(REG_CS_AR) | BIT(REG_SS_AR) | BIT(REG_INTERRUPTIBILITY) | BIT(REG_EFER)))
+	if (BIT(reg) &
+	    (BIT(REG_RSP) | BIT(REG_RFLAGS) | BIT(REG_CR0) | BIT(REG_CR3) | BIT(REG_CR4) | BIT(REG_CS_AR) |
+	     BIT(REG_SS_AR) | BIT(REG_INTERRUPTIBILITY) | BIT(REG_EFER) | BIT(REG_EXIT_INSTRUCTION_LENGTH)))
 		reads += vcpu->counters.plain_exits;
 	if (reg == REG_RIP)
 		for (u32 row = 0; row < EXIT_REASON_COUNT; row++)
@@ -147,7 +150,9 @@ static u64 reads_of(const struct vcpu *vcpu, enum reg reg)
 
 static u64 writes_of(const struct vcpu *vcpu, enum reg reg)
 {
-	return vcpu->counters.registers.writes[reg] + (reg == REG_RIP ? vcpu->counters.skips : 0);
+	u64 skips = vcpu->counters.skips + vcpu->counters.knowing_skips;
+
+	return vcpu->counters.registers.writes[reg] + (reg == REG_RIP ? skips : 0);
 }
 
 /* What the register caches did, summed over the CPUs: VMREADs/VMWRITEs of each register that had any. */

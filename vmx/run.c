@@ -191,32 +191,32 @@ static inline enum outcome handle_l1(struct vcpu *vcpu, const struct vmcs *vmcs,
  * event_skip_instruction() where nothing but RIP changes: no trap flag, no blocking that ends. RIP is known
  * (exited()) and goes into the VMCS at once; what is read here nobody looks at again before the entry.
  */
-static inline void skip_instruction(struct vcpu *vcpu)
+static ALWAYS_INLINE void skip_from(struct vcpu *vcpu, u64 rip, u64 rflags, u64 *count)
 {
-	const u64 read_here = BIT(REG_INTERRUPTIBILITY) | BIT(REG_EXIT_INSTRUCTION_LENGTH);
-	const u64 blocking = INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS;
-	const struct regcache *cache = &vcpu->vmcs->cache;
-	u64 rip = regcache_value(cache, REG_RIP), next, unusual, rflags;
+	u64 next = rip + vcpu_reg_past(vcpu, REG_EXIT_INSTRUCTION_LENGTH);
+	u64 unusual =
+		vcpu_reg_past(vcpu, REG_INTERRUPTIBILITY) & (INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS);
 
-	if (unlikely(regcache_has_any(cache, read_here))) {
-		event_skip_instruction(vcpu);
-		return;
-	}
-	next = rip + vcpu_reg_past(vcpu, REG_EXIT_INSTRUCTION_LENGTH);
-	unusual = vcpu_reg_past(vcpu, REG_INTERRUPTIBILITY) & blocking;
-	if (unlikely(regcache_has_any(cache, BIT(REG_RFLAGS)))) {
-		rflags = regcache_value(cache, REG_RFLAGS);
-	} else {
-		rflags = vcpu_reg_past(vcpu, REG_RFLAGS);
-		vcpu->counters.registers.reads[REG_RFLAGS]++;
-	}
 	unusual |= rflags & (RFLAGS_TF | RFLAGS_RF);
 	if (unlikely(unusual | (rip ^ next) >> 32)) {
 		event_skip_instruction(vcpu);
 		return;
 	}
-	vcpu->counters.skips++;
+	++*count;
 	vcpu_write_reg_hot(vcpu, REG_RIP, next);
+}
+
+static inline void skip_instruction(struct vcpu *vcpu)
+{
+	const struct regcache *cache = &vcpu->vmcs->cache;
+	u64 rip = regcache_value(cache, REG_RIP);
+
+	if (unlikely(regcache_has_any(cache, BIT(REG_INTERRUPTIBILITY) | BIT(REG_EXIT_INSTRUCTION_LENGTH))))
+		event_skip_instruction(vcpu);
+	else if (regcache_has_any(cache, BIT(REG_RFLAGS)))
+		skip_from(vcpu, rip, regcache_value(cache, REG_RFLAGS), &vcpu->counters.knowing_skips);
+	else
+		skip_from(vcpu, rip, vcpu_reg_past(vcpu, REG_RFLAGS), &vcpu->counters.skips);
 }
 
 static NOINLINE void skip_instruction_of_l2(struct vcpu *vcpu)

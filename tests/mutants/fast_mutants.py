@@ -198,7 +198,7 @@ MUTANTS = [
     Mutant("skip-past-the-resume-flag", "vmx/run.c", [("unusual |= rflags & (RFLAGS_TF | RFLAGS_RF);",
              "unusual |= rflags & RFLAGS_TF;")],
            "shortcut: skips_have_their_consequences"),
-    Mutant("skip-past-the-blocking", "vmx/run.c", [("REG_INTERRUPTIBILITY) & blocking;", "REG_INTERRUPTIBILITY) & 0;")],
+    Mutant("skip-past-the-blocking", "vmx/run.c", [("(INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS);", "0;")],
            "shortcut: skips_have_their_consequences"),
     Mutant("skip-past-4g", "vmx/run.c", [("if (unlikely(unusual | (rip ^ next) >> 32)) {", "if (unlikely(unusual)) {")],
            "shortcut: skips_have_their_consequences"),

@@ -15,8 +15,10 @@ struct counters {
 	u64 exits_l1[EXIT_REASON_COUNT];
 	u64 exits_l2[EXIT_REASON_COUNT];
 	u64 exits_reflected[EXIT_REASON_COUNT]; /* of exits_l2 */
-	u64 skips;	 /* instructions behind which RIP was moved on the short way: skip_instruction() */
-	u64 plain_exits; /* of the reflected ones: nested_reflect_plainly() */
+	/* Instructions behind which RIP was moved on the short way, which read RFLAGS, or knew them:
+	 * skip_instruction(). */
+	u64 skips, knowing_skips;
+	u64 plain_exits;     /* of the reflected ones: nested_reflect_plainly() */
 	u64 window_accesses; /* L1, L2 or a walk touched L0's memory window */
 	struct regcache_counters registers;
 	struct trace_ring trace; /* the one that is filled: `brief`, or with trace= a larger one */

@@ -41,25 +41,35 @@
 		}                                                                                            \
 	} while (0)
 
+#define EFER_LMA_TO_CONTROL 1 /* the control is a bit below the MSR's */
+static_assert(EFER_LMA >> EFER_LMA_TO_CONTROL == ENTRY_IA32E_GUEST, "save_lma()");
+
 /*
  * "The value of IA32_EFER.LMA is stored into the 'IA-32e mode guest' control",
  * in vmcs02 by the processor.
  */
-static void save_lma(struct nested_vmcs *slot, u64 efer)
+static inline void save_lma(struct nested_vmcs *slot, u64 efer)
 {
 	bool lma = efer & EFER_LMA;
 
+	/* As it was, in both: nothing to do. */
+	if (likely(!(((efer >> EFER_LMA_TO_CONTROL) ^ slot->v12.entry_controls) & ENTRY_IA32E_GUEST)) &&
+	    likely(known02_has_lma(slot, efer >> EFER_LMA_TO_CONTROL)))
+		return;
 	if (caps12.misc & VMX_MISC_STORES_LMA)
 		slot->v12.entry_controls = with_lma(slot->v12.entry_controls, lma);
 	if (vmx_caps.misc & VMX_MISC_STORES_LMA)
 		known02_exit_stored_lma(slot, lma);
 }
 
+/* Without any of these there is nothing for save_by_control(), which looks closer. */
+#define SAVED_BY_CONTROL (EXIT_SAVE_DEBUG | EXIT_SAVE_PAT | EXIT_SAVE_PREEMPTION_TIMER)
+
 /*
  * SDM "Saving Control Registers, Debug Registers, and MSRs": what a save
  * control governs keeps vmcs12's value without it.
  */
-static void save_by_control(struct vcpu *vcpu, struct nested_vmcs *slot, u64 efer)
+static NOINLINE void save_by_control(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	struct vmcs12 *v12 = &slot->v12;
 
@@ -70,8 +80,6 @@ static void save_by_control(struct vcpu *vcpu, struct nested_vmcs *slot, u64 efe
 	}
 	if (v12_has_exit(v12, EXIT_SAVE_PAT))
 		v12->guest_pat = vcpu_pat(vcpu);
-	if (v12_has_exit(v12, EXIT_SAVE_EFER))
-		v12->guest_efer = efer;
 	if (v12_has_exit(v12, EXIT_SAVE_PREEMPTION_TIMER) && v12_has_pin(v12, PIN_PREEMPTION_TIMER))
 		KEEP(preemption_timer_value, timer_left(slot));
 	if (v12_has_proc2(v12, PROC2_VIRTUAL_INTERRUPT))
@@ -88,7 +96,7 @@ static u64 interruptibility_at_exit(const struct nested_vmcs *slot, u64 now)
 #define SAVED_REGS                                                                                           \
 	(BIT(REG_RSP) | BIT(REG_RFLAGS) | BIT(REG_CR0) | BIT(REG_CR3) | BIT(REG_CR4) | BIT(REG_CS_AR) |      \
 	 BIT(REG_SS_AR) | BIT(REG_ACTIVITY) | BIT(REG_INTERRUPTIBILITY) | BIT(REG_PENDING_DEBUG) |           \
-	 BIT(REG_EFER) | BIT(REG_IDT_VECTORING_INFO))
+	 BIT(REG_EFER) | BIT(REG_IDT_VECTORING_INFO) | BIT(REG_EXIT_INSTRUCTION_LENGTH))
 
 /*
  * A field of vmcs02 that is being left: what the cache knows, be it dirty, else the VMCS. The cache learns
@@ -145,7 +153,10 @@ static ALWAYS_INLINE u64 save_guest_state(struct vcpu *vcpu, struct nested_vmcs 
 	/* L1 may clear the bit alone: then the segments must be those of another mode. */
 	if (unlikely(v12->guest_rflags & RFLAGS_VM))
 		slot->dirty |= GROUP_MODE;
-	save_by_control(vcpu, slot, efer);
+	if ((v12->exit_controls & SAVED_BY_CONTROL) | (v12->proc2_controls & PROC2_VIRTUAL_INTERRUPT))
+		save_by_control(vcpu, slot);
+	if (v12_has_exit(v12, EXIT_SAVE_EFER))
+		v12->guest_efer = efer;
 	save_lma(slot, efer);
 	slot->rare_in_02 = true;
 	slot->same_in_02 = true;
@@ -212,14 +223,14 @@ static inline void save_plain_record(struct vcpu *vcpu, struct nested_vmcs *slot
 	u32 facts = exit_facts_table[vcpu->exit_reason];
 
 	TELL(exit_reason, vcpu->exit_reason);
-	TELL(exit_qualification, facts & FACT_QUAL ? vcpu_reg_hot(vcpu, REG_EXIT_QUALIFICATION) : 0);
+	TELL(exit_qualification, facts & FACT_QUAL ? saved_reg(vcpu, REG_EXIT_QUALIFICATION, false) : 0);
 	TELL(exit_intr_info, 0);
-	TELL(exit_instruction_length, vcpu_reg_hot(vcpu, REG_EXIT_INSTRUCTION_LENGTH));
+	TELL(exit_instruction_length, vcpu_reg_past(vcpu, REG_EXIT_INSTRUCTION_LENGTH));
 	if (facts & (FACT_INFO | FACT_LINEAR)) {
 		if (facts & FACT_INFO)
-			TELL(exit_instruction_info, vcpu_reg_hot(vcpu, REG_EXIT_INSTRUCTION_INFO));
+			TELL(exit_instruction_info, saved_reg(vcpu, REG_EXIT_INSTRUCTION_INFO, false));
 		if (facts & FACT_LINEAR)
-			TELL(guest_linear_address, vcpu_reg_hot(vcpu, REG_GUEST_LINEAR_ADDRESS));
+			TELL(guest_linear_address, saved_reg(vcpu, REG_GUEST_LINEAR_ADDRESS, false));
 	}
 	TELL(entry_intr_info, v12->entry_intr_info & ~INTR_INFO_VALID);
 	TELL(idt_vectoring_info, 0);

@@ -254,7 +254,7 @@ enum outcome exit_vmwrite(struct vcpu *vcpu)
 	if (likely(find_plainly(vcpu, WRITE_DOES_MORE, &row, &gpr))) {
 		struct nested_vmcs *slot = vcpu->nested.current;
 		u64 *old = vmcs12_slot(&slot->v12, row);
-		u64 value = vmcs12_mask_width(vmcs12_fields[row].encoding, vcpu->gpr[gpr]);
+		u64 value = vcpu->gpr[gpr] & vmcs12_row_mask[row];
 
 		if (*old != value) {
 			*old = value;

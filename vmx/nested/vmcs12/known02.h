@@ -66,6 +66,12 @@ static inline u64 with_lma(u64 entry_controls, bool lma)
 	return (entry_controls & ~ENTRY_IA32E_GUEST) | (lma ? ENTRY_IA32E_GUEST : 0);
 }
 
+/* Is that control as it is in `controls`? */
+static inline bool known02_has_lma(const struct nested_vmcs *slot, u64 controls)
+{
+	return !((slot->known.entry_controls ^ controls) & ENTRY_IA32E_GUEST);
+}
+
 static inline void known02_exit_stored_lma(struct nested_vmcs *slot, bool lma)
 {
 	slot->known.entry_controls = with_lma(slot->known.entry_controls, lma);

@@ -199,7 +199,7 @@ static inline bool entry_looks(const struct vmcs12 *v12, enum vmcs12_place place
 /* Of the open rows: what nearly every L1 writes; no row depends on another of these. */
 #define OFTEN_PLACES                                                                                         \
 	(PLACE(guest_rip) | PLACE(guest_rsp) | PLACE(guest_rflags) | PLACE(host_rsp) |                       \
-	 PLACE(guest_interruptibility))
+	 PLACE(guest_interruptibility) | PLACE(entry_intr_info) | PLACE(proc_controls))
 
 static inline void pull_often(struct nested_vmcs *slot, u64 open)
 {
@@ -236,6 +236,18 @@ void shadow_pull_for_entry(struct vcpu *vcpu, struct nested_vmcs *slot)
 }
 #undef F
 
+/* Of each place: its field, and where v12 has it. */
+static const struct {
+	u16 field, offset;
+} push[VMCS12_SHADOWED_COUNT] = {
+#define PUSH_NO(name)
+#define PUSH_RO(name) { VMCS_##name, offsetof(struct vmcs12, name) },
+#define PUSH_RW(name) PUSH_RO(name)
+#define F(encoding, name, flow, shadow, group) PUSH_##shadow(name)
+#include "vmx/hw/vmcs_fields.def"
+#undef F
+};
+
 void shadow_push(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	u64 mask = slot->to_push & places;
@@ -245,9 +257,10 @@ void shadow_push(struct vcpu *vcpu, struct nested_vmcs *slot)
 		return;
 	vcpu_switch_vmcs(vcpu, &slot->shadow);
 	for (; mask; mask &= mask - 1) {
-		unsigned int row = vmcs12_place_row[__builtin_ctzll(mask)];
+		unsigned int place = (unsigned int)__builtin_ctzll(mask);
 
-		vmcs_write_fast(vmcs12_fields[row].encoding, *vmcs12_slot(&slot->v12, row));
+		vmcs_write_fast(push[place].field,
+				*(const u64 *)(const void *)((const u8 *)&slot->v12 + push[place].offset));
 	}
 }
 

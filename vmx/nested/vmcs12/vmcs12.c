@@ -69,8 +69,17 @@ static bool is_always_there(unsigned int row)
 	return row == V12_executive_vmcs_pointer || row == V12_guest_smbase;
 }
 
+u64 vmcs12_row_mask[VMCS12_FIELD_COUNT];
+
+static void make_row_masks(void)
+{
+	for (unsigned int row = 0; row < VMCS12_FIELD_COUNT; row++)
+		WRITE_ONCE(vmcs12_row_mask[row], vmcs12_mask_width(vmcs12_fields[row].encoding, ~0ull));
+}
+
 void vmcs12_init(void)
 {
+	make_row_masks();
 	rare_count = entry_row_count = 0;
 	for (unsigned int row = 0; row < VMCS12_FIELD_COUNT; row++) {
 		row_exists[row] = vmcs_field_exists(vmcs12_fields[row].encoding) || is_always_there(row);
@@ -92,6 +101,7 @@ const u8 *vmcs12_entry_rows(unsigned int *count)
 void vmcs12_set_access_rights_mask(u32 mask)
 {
 	WRITE_ONCE(access_rights_mask, mask);
+	make_row_masks();
 }
 
 u64 vmcs12_enum(void)

@@ -111,6 +111,10 @@ static inline int vmcs12_find(u32 encoding)
 /* VMCS_ENUM for L1: the highest index of any field that L1 has, in bits 9:1. */
 u64 vmcs12_enum(void);
 
+/* Of each row: the bits that its field has. Constant after vmcs12_init() and vmcs12_set_access_rights_mask().
+ */
+extern u64 vmcs12_row_mask[VMCS12_FIELD_COUNT];
+
 /* Truncates to the field's width. */
 u64 vmcs12_mask_width(u32 encoding, u64 value);
 
