@@ -80,7 +80,7 @@ MUTANTS = [
     Mutant("sleep-store-length-of-the-exit", PAGE,
              [("REG_EXIT_INSTRUCTION_LENGTH, s.length);", "REG_EXIT_INSTRUCTION_INFO, s.length);")],
            "sleep_page: harmless_stores_are_carried_out"),
-    Mutant("l2-sleeps-through-ept12", "vmx/nested/ept/ept02.c", [("if (sleep_page_store(vcpu, GPA(walk.gpa)))", "if (!root)")],
+    Mutant("l2-sleeps-through-ept12", "vmx/nested/ept/ept02.c", [("if (sleep_page_store(vcpu, GPA(walk->gpa)))", "if (!root)")],
            "sleep_page: an_l2_with_ept_is_refused_too"),
     Mutant("l2-sleeps-without-ept12", "vmx/nested/ept/ept02.c", [("if ((qualification & EPTV_WRITE) && sleep_page_is(gpa.v))",
              "if (!qualification && sleep_page_is(gpa.v))")],

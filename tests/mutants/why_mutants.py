@@ -24,13 +24,12 @@ MUTANTS = [
            [("add_bits(text, kind, wrong & want, '1');", "add_bits(text, kind, wrong & want, '0');")],
            "explain: a_rule_is_told_once"),
     Mutant("ve-told-as-an-exit", EPT02,
-           [("\t\tstruct ept12_fault fault = ept12_fault(&root->role, result, l2gpa, access, &walk);\n",
-             "\t\tstruct ept12_fault fault = ept12_fault(&root->role, result, l2gpa, access, &walk);\n"
-             "\t\tept12_explain(vcpu, &root->role, result, l2gpa, access, &walk);\n")], "caps: violations_become_ve"),
+           [("\t\tstruct ept12_fault fault = ept12_fault(&root->role, result, l2gpa, access, walk);\n",
+             "\t\tstruct ept12_fault fault = ept12_fault(&root->role, result, l2gpa, access, walk);\n"
+             "\t\tept12_explain(vcpu, &root->role, result, l2gpa, access, walk);\n")], "caps: violations_become_ve"),
     Mutant("look-sets-flags", "vmx/nested/ept/ept12.c",
-           [("walk_once(vcpu, &role, l2gpa.v, 0, where, &walk) != EPT12_OK)",
-             "ept12_walk(vcpu, &role, l2gpa.v, 0, &walk) != EPT12_OK)"),
-            ("\tu64 *where[EPT_LEVELS_MAX + 1];\n\tstruct ept12_role role;", "\tstruct ept12_role role;")],
+           [("walk_once(vcpu, &role, l2gpa.v, 0, &walk) != EPT12_OK)",
+             "ept12_walk(vcpu, &role, l2gpa.v, 0, &walk) != EPT12_OK)")],
            "triple_fault: l2s_is_explained"),
     Mutant("look-without-ept12", LOOK, [("if (vcpu->guest->look && !vcpu->guest->look(vcpu, address, &gpa))", "if (false)")],
            "triple_fault: l2s_is_explained"),

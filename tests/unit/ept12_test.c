@@ -230,6 +230,30 @@ static void the_qualification_that_l1_reads(void **state UNUSED)
 	assert_int_equal(R(exit_qualification), 0);
 }
 
+/* An entry above the leaf that grants everything and has one bit more than a table may have. */
+static void tables_with_reserved_bits(void **state UNUSED)
+{
+	static const struct {
+		u64 at;
+		u64 entry;
+	} tables[] = { { P_PML4, P_PDPT }, { P_PDPT + 8, P_PD }, { P_PD, P_PT } };
+	static const unsigned int bits[] = { 3, 4, 5, 6, 51 };
+
+	run_on_ept(0, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(tables); i++)
+		for (size_t n = 0; n < ARRAY_SIZE(bits); n++) {
+			resume();
+			l1_write64(tables[i].at, tables[i].entry | EPT_RWX | BIT(bits[n]));
+			violation(BASE + 40 * PAGE_SIZE, EPTV_READ);
+			assert_int_equal(R(exit_reason), EXIT_EPT_MISCONFIG);
+			l1_write64(tables[i].at, tables[i].entry | EPT_RWX);
+		}
+	resume();
+	l1_write64(P_PML4, P_PDPT | EPT_RWX | EPT_LEAF);
+	violation(BASE + 40 * PAGE_SIZE, EPTV_READ);
+	assert_int_equal(R(exit_reason), EXIT_EPT_MISCONFIG);
+}
+
 /* Four levels translate 48 bits of an address: what is above is not mapped, whatever the tables say of the
  * rest. */
 static void no_table_covers_it(void **state UNUSED)
@@ -478,6 +502,7 @@ int main(void)
 		MACHINE_TEST_BOTH(a_line_of_entries),
 		MACHINE_TEST(entries_are_complete, ""),
 		MACHINE_TEST_BOTH(a_repaired_violation_is_made_at_the_entry),
+		MACHINE_TEST_BOTH(tables_with_reserved_bits),
 		MACHINE_TEST(the_qualification_that_l1_reads, ""),
 		MACHINE_TEST(no_table_covers_it, "explain=all"),
 		MACHINE_TEST_BEFORE(the_broken_rule_is_named, "explain=all", processor_without_execute_only),

@@ -250,6 +250,58 @@ static void a_repair_is_looked_at(void **state UNUSED)
 	assert_int_equal(leads_to(BASE + PAGE_SIZE), FRAME(6));
 }
 
+/* L2's write at this page is L1's violation. */
+static void violate(u64 address)
+{
+	ept_resume();
+	EXIT_NOW(.reason = EXIT_EPT_VIOLATION, .qualification = EPTV_WRITE | TRANSLATED,
+		 .guest_physical = address);
+	assert_false(machine_in_l2());
+	assert_int_equal(R(exit_reason), EXIT_EPT_VIOLATION);
+}
+
+/* L1 repairs it by another table, another large page, or none: the way there is looked at from the top. */
+static void a_repair_above_the_page(void **state UNUSED)
+{
+	u64 page = BASE + 2 * PAGE_SIZE, table = TABLES(0) + 0x2000;
+
+	run_and_settle();
+	violate(page);
+	/* in the table that was, a leaf that must not count any more */
+	l1_write64(LEAF_OF(0) + 16, FRAME(5) | EPT_RWX | WB);
+	l1_write64(LEAF_OF(3) + 16, FRAME(6) | EPT_RWX | WB);
+	l1_write64(table, LEAF_OF(3) | EPT_RWX);
+	ept_resume();
+	assert_int_equal(leads_to(page), FRAME(6));
+	leave();
+	violate(page + PAGE_SIZE);
+	l1_write64(LEAF_OF(3) + 24, FRAME(5) | EPT_RWX | WB);
+	l1_write64(TABLES(0) + 0x1008, 0);
+	ept_resume();
+	assert_int_equal(leads_to(page + PAGE_SIZE), 0);
+	leave();
+	/* the last entry that was read is a table's now */
+	violate(page + SIZE_1G);
+	l1_write64(TABLES(4) + 0x2000, LEAF_OF(4) | EPT_RWX);
+	l1_write64(LEAF_OF(4) + 16, FRAME(4) | EPT_RWX | WB);
+	l1_write64(TABLES(0) + 0x1010, (TABLES(4) + 0x2000) | EPT_RWX);
+	ept_resume();
+	assert_int_equal(leads_to(page + SIZE_1G), FRAME(4));
+}
+
+/* A table above that lets L2 read alone. */
+static void a_repair_without_permission(void **state UNUSED)
+{
+	u64 page = BASE + 2 * PAGE_SIZE;
+
+	start(1);
+	l1_write64(TABLES(0) + 0x2000, LEAF_OF(0) | EPT_READ | EPT_EXEC);
+	violate(page);
+	l1_write64(LEAF_OF(0) + 16, FRAME(5) | EPT_RWX | WB);
+	ept_resume();
+	assert_int_equal(leads_to(page), 0);
+}
+
 static void another_vmcs_is_looked_at(void **state UNUSED)
 {
 	run_and_settle();
@@ -310,6 +362,8 @@ int main(void)
 		MACHINE_TEST_VPID(made_again_with_another_root_table),
 		MACHINE_TEST_BOTH(an_invept_is_looked_at),
 		MACHINE_TEST_BOTH(a_repair_is_looked_at),
+		MACHINE_TEST_BOTH(a_repair_above_the_page),
+		MACHINE_TEST_BOTH(a_repair_without_permission),
 		MACHINE_TEST_BOTH(another_vmcs_is_looked_at),
 		MACHINE_TEST_BOTH(the_end_of_an_ept02_is_looked_at),
 		MACHINE_TEST_BOTH(an_invvpid_is_looked_at),

@@ -293,7 +293,8 @@ static NOINLINE void translate_anew(struct vcpu *vcpu, struct nested_vmcs *slot)
 	u16 vpid = vpid02_for_entry(vcpu, slot);
 
 	known02_set_eptp(slot, eptp);
-	if (tlb_uses_vpid())
+	/* 0: VPIDs are not used. */
+	if (vpid)
 		known02_set_vpid(slot, vpid);
 	/* The EPT02 that ran last, and the order of VPIDs by use, are other ones. */
 	vcpu->nested.translations++;

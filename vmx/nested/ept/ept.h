@@ -100,10 +100,11 @@ enum ept12_result {
 };
 
 struct ept12_walk {
-	u64 entry[EPT_LEVELS_MAX + 1]; /* by level, each read once; with the A/D flags that the walk set */
-	unsigned int leaf;	       /* level of the leaf; of the last entry read if there was a fault */
-	u64 permissions;	       /* AND of all entries read: EPT_PERMISSIONS */
-	u64 gpa;		       /* EPT12_OK: where it leads, in L1's memory */
+	u64 entry[EPT_LEVELS_MAX + 1];	/* by level, each read once; with the A/D flags that the walk set */
+	u64 *where[EPT_LEVELS_MAX + 1]; /* each of them in L1's memory; NULL: not in its RAM */
+	unsigned int leaf;		/* level of the leaf; of the last entry read if there was a fault */
+	u64 permissions;		/* AND of all entries read: EPT_PERMISSIONS */
+	u64 gpa;			/* EPT12_OK: where it leads, in L1's memory */
 };
 
 /*
@@ -114,9 +115,13 @@ struct ept12_walk {
 enum ept12_result ept12_walk(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need,
 			     struct ept12_walk *walk);
 
-/* The same, changing nothing: false if there is a fault, or a flag to set. */
-bool ept12_peek(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need,
-		struct ept12_walk *walk);
+/*
+ * The same again, changing nothing: false if there is a fault, or a flag to set. `walk` is that of the
+ * violation that L1 was given of this address and role: where the entries above its last one are as they
+ * were, it goes on there.
+ */
+bool ept12_peek_on(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need,
+		   struct ept12_walk *walk);
 
 /* What a walk of EPT12 comes to for L1. */
 struct ept12_fault {
@@ -215,7 +220,8 @@ struct ept02_cache {
 	u64 clock;
 	struct ept02_root *retry; /* L1 was given a violation of it, which it may have repaired; or NULL */
 	u64 retry_l2gpa, retry_need;
-	u8 *absent; /* a page of ones: what L2 sees of memory that is not there */
+	struct ept12_walk walk; /* of the last violation, which a retry goes on with */
+	u8 *absent;		/* a page of ones: what L2 sees of memory that is not there */
 	struct ept02_step
 		steps[EPT02_STEP_MAX]; /* where it is writable for the instruction that is stepped */
 	u32 step_count;

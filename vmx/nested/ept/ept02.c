@@ -54,12 +54,12 @@ static bool same_role(const struct ept12_role *a, const struct ept12_role *b)
 static void retry(struct vcpu *vcpu, struct ept02_root *root)
 {
 	struct ept02_cache *cache = vcpu->nested.ept;
+	struct ept12_walk *walk = &cache->walk;
 	struct ept01_mapping under;
-	struct ept12_walk walk;
 
-	if (ept12_peek(vcpu, &root->role, cache->retry_l2gpa, cache->retry_need, &walk) &&
-	    ept02_look_under(vcpu, walk.gpa, &under))
-		ept02_fill(vcpu, root, cache->retry_l2gpa, &walk, &under);
+	if (ept12_peek_on(vcpu, &root->role, cache->retry_l2gpa, cache->retry_need, walk) &&
+	    ept02_look_under(vcpu, walk->gpa, &under))
+		ept02_fill(vcpu, root, cache->retry_l2gpa, walk, &under);
 }
 
 bool ept02_stands(struct vcpu *vcpu, struct nested_vmcs *slot)
@@ -174,8 +174,8 @@ enum outcome ept02_violation(struct vcpu *vcpu)
 	u64 l2gpa = vcpu_reg(vcpu, REG_GUEST_PHYSICAL_ADDRESS);
 	struct ept01_mapping under;
 	enum ept12_result result;
-	struct ept12_walk walk;
-	u64 access;
+	struct ept12_walk *walk = &vcpu->nested.ept->walk;
+	u64 access, need;
 
 	/* L0 makes the entries of EPT02 and EPT01, so a misconfiguration is L0's mistake. */
 	if ((vcpu->exit_reason & 0xffff) == EXIT_EPT_MISCONFIG)
@@ -184,38 +184,39 @@ enum outcome ept02_violation(struct vcpu *vcpu)
 	if (!root)
 		return violation01(vcpu, GPA(l2gpa), qualification);
 	access = access_of(&root->role, qualification);
-	result = ept12_walk(vcpu, &root->role, l2gpa, ept12_need(&root->role, access), &walk);
+	need = ept12_need(&root->role, access);
+	result = ept12_walk(vcpu, &root->role, l2gpa, need, walk);
 	/* L2 repeats the access. Between the two, L1's interrupts get a chance. */
 	if (unlikely(result == EPT12_RETRY)) {
 		event_restore_nmi_blocking(vcpu, qualification & EPTV_NMI_UNBLOCKING);
 		return OUTCOME_RESUME;
 	}
 	if (result != EPT12_OK) {
-		struct ept12_fault fault = ept12_fault(&root->role, result, l2gpa, access, &walk);
+		struct ept12_fault fault = ept12_fault(&root->role, result, l2gpa, access, walk);
 
 		if (result == EPT12_VIOLATION) {
 			enum outcome outcome =
-				nested_convert_violation(vcpu, walk.entry[walk.leaf], fault.qualification);
+				nested_convert_violation(vcpu, walk->entry[walk->leaf], fault.qualification);
 
 			if (outcome != OUTCOME_NONE)
 				return outcome;
 			vcpu->nested.ept->retry = root;
 			vcpu->nested.translations++;
 			vcpu->nested.ept->retry_l2gpa = l2gpa;
-			vcpu->nested.ept->retry_need = ept12_need(&root->role, access);
+			vcpu->nested.ept->retry_need = need;
 		}
-		ept12_explain(vcpu, &root->role, result, l2gpa, access, &walk);
+		ept12_explain(vcpu, &root->role, result, l2gpa, access, walk);
 		return reflect(vcpu, &fault);
 	}
-	if (unlikely(closed_bits(walk.gpa) & access))
-		return violation_of_closed(vcpu, l2gpa, &walk, closed_bits(walk.gpa) & (u32)access);
-	if (unlikely((access & EPTV_WRITE) && sleep_page_is(walk.gpa))) {
-		if (sleep_page_store(vcpu, GPA(walk.gpa)))
+	if (unlikely(closed_bits(walk->gpa) & access))
+		return violation_of_closed(vcpu, l2gpa, walk, closed_bits(walk->gpa) & (u32)access);
+	if (unlikely((access & EPTV_WRITE) && sleep_page_is(walk->gpa))) {
+		if (sleep_page_store(vcpu, GPA(walk->gpa)))
 			return OUTCOME_SKIP;
 		under = ept02_absent_map(vcpu, l2gpa, true);
-	} else if (!ept02_look_under(vcpu, walk.gpa, &under))
+	} else if (!ept02_look_under(vcpu, walk->gpa, &under))
 		under = ept02_absent_map(vcpu, l2gpa, access & EPTV_WRITE);
-	ept02_fill(vcpu, root, l2gpa, &walk, &under);
+	ept02_fill(vcpu, root, l2gpa, walk, &under);
 	event_restore_nmi_blocking(vcpu, qualification & EPTV_NMI_UNBLOCKING);
 	return OUTCOME_RESUME;
 }

@@ -143,7 +143,7 @@ static void log_page(struct vcpu *vcpu, u64 l2gpa)
 }
 
 /* False: L1 changed an entry meanwhile; the walk starts again. */
-static bool set_accessed(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need, u64 *where[],
+static bool set_accessed(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need,
 			 struct ept12_walk *walk)
 {
 	for (unsigned int level = ept12_role_levels(role); level >= walk->leaf; level--) {
@@ -151,7 +151,7 @@ static bool set_accessed(struct vcpu *vcpu, const struct ept12_role *role, u64 l
 
 		if (!missing)
 			continue;
-		if (!set_flags(where[level], &walk->entry[level], missing))
+		if (!set_flags(walk->where[level], &walk->entry[level], missing))
 			return false;
 		if (missing & EPT_DIRTY)
 			log_page(vcpu, l2gpa);
@@ -159,17 +159,26 @@ static bool set_accessed(struct vcpu *vcpu, const struct ept12_role *role, u64 l
 	return true;
 }
 
-static enum ept12_result walk_once(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need,
-				   u64 *where[], struct ept12_walk *walk)
+/* The usual entry above a leaf: a table with all access, and nothing else. It is present and valid. */
+static inline bool is_plain_table(u64 entry, unsigned int level)
 {
-	unsigned int level = ept12_role_levels(role);
-	u64 table = role->eptp & EPT_ADDRESS;
+	return level > 1 && (entry & EPT_RWX) == EPT_RWX &&
+	       !(entry & (ept12_rules.reserved[level][false] | EPT_LEAF));
+}
 
-	walk->permissions = EPT_PERMISSIONS;
+/* From `level` down, whose entry is in `table`; the entries above are in `walk`, with their permissions. */
+static enum ept12_result walk_down(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need,
+				   unsigned int level, u64 table, struct ept12_walk *walk)
+{
 	for (;; level--) {
-		u64 entry = read_entry(vcpu, table, ept_index(l2gpa, level), &where[level]);
+		u64 entry = read_entry(vcpu, table, ept_index(l2gpa, level), &walk->where[level]);
 
 		walk->entry[level] = entry;
+		if (likely(is_plain_table(entry, level))) {
+			walk->permissions &= entry;
+			table = entry & EPT_ADDRESS;
+			continue;
+		}
 		walk->leaf = level;
 		if (!ept12_is_present(role, entry)) {
 			walk->permissions = 0;
@@ -186,25 +195,51 @@ static enum ept12_result walk_once(struct vcpu *vcpu, const struct ept12_role *r
 	return need & ~walk->permissions ? EPT12_VIOLATION : EPT12_OK;
 }
 
+static enum ept12_result walk_once(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need,
+				   struct ept12_walk *walk)
+{
+	walk->permissions = EPT_PERMISSIONS;
+	return walk_down(vcpu, role, l2gpa, need, ept12_role_levels(role), role->eptp & EPT_ADDRESS, walk);
+}
+
+/*
+ * `walk` has ended at its last entry. Those above it led there, and lead there still if L1's memory has them
+ * as they were; what they were then, present and valid, they are now.
+ */
+static enum ept12_result walk_on(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need,
+				 struct ept12_walk *walk)
+{
+	u64 permissions = EPT_PERMISSIONS, table = role->eptp & EPT_ADDRESS;
+	unsigned int level = ept12_role_levels(role);
+
+	for (; level > walk->leaf; level--) {
+		u64 entry = walk->entry[level];
+
+		if (unlikely(!walk->where[level] || READ_ONCE(*walk->where[level]) != entry))
+			return walk_once(vcpu, role, l2gpa, need, walk);
+		permissions &= entry;
+		table = entry & EPT_ADDRESS;
+	}
+	walk->permissions = permissions;
+	return walk_down(vcpu, role, l2gpa, need, level, table, walk);
+}
+
 /* SDM: "the guest-physical address is limited" to what the tables cover: 48 bits with four levels. */
 static bool is_covered(const struct ept12_role *role, u64 l2gpa)
 {
 	return !(l2gpa >> (12 + 9 * ept12_role_levels(role)));
 }
 
-bool ept12_peek(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need,
-		struct ept12_walk *walk)
+bool ept12_peek_on(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need,
+		   struct ept12_walk *walk)
 {
-	u64 *where[EPT_LEVELS_MAX + 1];
-
-	return is_covered(role, l2gpa) && walk_once(vcpu, role, l2gpa, need, where, walk) == EPT12_OK &&
+	return is_covered(role, l2gpa) && walk_on(vcpu, role, l2gpa, need, walk) == EPT12_OK &&
 	       has_flags(role, need, walk);
 }
 
 enum ept12_result ept12_walk(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need,
 			     struct ept12_walk *walk)
 {
-	u64 *where[EPT_LEVELS_MAX + 1];
 	enum ept12_result result;
 
 	if (!is_covered(role, l2gpa)) {
@@ -212,12 +247,12 @@ enum ept12_result ept12_walk(struct vcpu *vcpu, const struct ept12_role *role, u
 		return EPT12_VIOLATION;
 	}
 	for (unsigned int i = 0; i < RETRY_MAX; i++) {
-		result = walk_once(vcpu, role, l2gpa, need, where, walk);
+		result = walk_once(vcpu, role, l2gpa, need, walk);
 		if (result != EPT12_OK || has_flags(role, need, walk))
 			return result;
 		if (log_is_full(&vcpu->nested.current->v12))
 			return EPT12_LOG_FULL;
-		if (set_accessed(vcpu, role, l2gpa, need, where, walk))
+		if (set_accessed(vcpu, role, l2gpa, need, walk))
 			return EPT12_OK;
 	}
 	return EPT12_RETRY;
@@ -257,7 +292,12 @@ void ept12_explain(struct vcpu *vcpu, const struct ept12_role *role, enum ept12_
 
 	if (result == EPT12_LOG_FULL)
 		return;
-	rule = broken_rule(role, result, l2gpa, walk);
+	/* The usual one is seen at once. */
+	if (likely(result == EPT12_VIOLATION && is_covered(role, l2gpa) &&
+		   !ept12_is_present(role, walk->entry[walk->leaf])))
+		rule = RULE_ept_absent;
+	else
+		rule = broken_rule(role, result, l2gpa, walk);
 	if (unlikely(explain_is_open(vcpu, rule)))
 		explain_ept(vcpu, rule,
 			    &(const struct explain_walk){ .eptp = role->eptp,
@@ -323,7 +363,6 @@ enum outcome nested_translate(struct vcpu *vcpu, l2gpa_t l2gpa, u64 access, gpa_
 bool nested_look(struct vcpu *vcpu, l2gpa_t l2gpa, gpa_t *gpa)
 {
 	const struct vmcs12 *v12 = &vcpu->nested.current->v12;
-	u64 *where[EPT_LEVELS_MAX + 1];
 	struct ept12_role role;
 	struct ept12_walk walk;
 
@@ -331,7 +370,7 @@ bool nested_look(struct vcpu *vcpu, l2gpa_t l2gpa, gpa_t *gpa)
 	if (!v12_has_proc2(v12, PROC2_EPT))
 		return true;
 	role = ept12_role_of(v12);
-	if (!is_covered(&role, l2gpa.v) || walk_once(vcpu, &role, l2gpa.v, 0, where, &walk) != EPT12_OK)
+	if (!is_covered(&role, l2gpa.v) || walk_once(vcpu, &role, l2gpa.v, 0, &walk) != EPT12_OK)
 		return false;
 	*gpa = GPA(walk.gpa);
 	return true;
