@@ -135,15 +135,27 @@ static void prepare_unusual(struct vcpu *vcpu)
 		exit_trace_entry(vcpu);
 }
 
+/* Last: what L0 does behind it is in the buffers again. */
+static inline void flush_buffers(struct vcpu *vcpu)
+{
+	regcache_flush(&vcpu->vmcs->cache);
+	verw(GDT_DATA);
+}
+
+static NOINLINE void prepare_unusual_and_flush(struct vcpu *vcpu)
+{
+	prepare_unusual(vcpu);
+	if (vcpu->vmcs->flushes)
+		flush_buffers(vcpu);
+}
+
 /* Likewise, and of each VMCS with `flushes`, which alone is nothing unusual. */
 NOINLINE void run_prepare_more(struct vcpu *vcpu)
 {
 	if (unlikely(vcpu->attention | (vcpu->vmcs->state ^ VMCS_LAUNCHED)))
-		prepare_unusual(vcpu);
-	regcache_flush(&vcpu->vmcs->cache);
-	/* Last: what L0 does behind it is in the buffers again. */
-	if (vcpu->vmcs->flushes)
-		verw(GDT_DATA);
+		prepare_unusual_and_flush(vcpu);
+	else
+		flush_buffers(vcpu);
 }
 
 COLD void run_not_entered(struct vcpu *vcpu, enum enter_result result)

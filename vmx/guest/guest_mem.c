@@ -93,6 +93,16 @@ bool guest_mem_write(struct vcpu *vcpu, gpa_t gpa, const void *from, size_t leng
 	return ok;
 }
 
+u32 guest_mem_word(struct vcpu *vcpu, gpa_t gpa)
+{
+	u32 word;
+
+	if (likely(guest_mem_is_usual_ram(vcpu, gpa, sizeof(word))))
+		return READ_ONCE(*(const u32 *)phys_to_ptr(gpa_to_hpa(gpa)));
+	guest_mem_read(vcpu, gpa, &word, sizeof(word));
+	return word;
+}
+
 bool guest_mem_bit(struct vcpu *vcpu, gpa_t bitmap, u32 bit)
 {
 	gpa_t at = GPA(bitmap.v + bit / 8);

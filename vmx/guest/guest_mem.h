@@ -15,7 +15,8 @@
 /* L1's guest-physical memory.  False: (some of it) was absent; reads gave ones there. */
 bool guest_mem_read(struct vcpu *vcpu, gpa_t gpa, void *to, size_t length);
 bool guest_mem_write(struct vcpu *vcpu, gpa_t gpa, const void *from, size_t length);
-/* A bit of a bitmap there. Absent memory reads as ones. */
+/* An aligned word there, and a bit of a bitmap. Absent memory reads as ones. */
+u32 guest_mem_word(struct vcpu *vcpu, gpa_t gpa);
 bool guest_mem_bit(struct vcpu *vcpu, gpa_t bitmap, u32 bit);
 
 /*

@@ -25,13 +25,14 @@ bool wants_io(struct vcpu *vcpu)
 		return v12_has_proc(v12, PROC_UNCONDITIONAL_IO);
 	if (first + size > 0x10000)
 		return true;
-	for (u32 port = first; port < first + size; port++) {
+	for (u32 port = first;;) {
 		u64 bitmap = port < 0x8000 ? v12->io_bitmap_a : v12->io_bitmap_b;
 
-		if (guest_mem_bit(vcpu, GPA(bitmap), port & 0x7fff))
+		if (likely(guest_mem_bit(vcpu, GPA(bitmap), port & 0x7fff)))
 			return true;
+		if (++port == first + size)
+			return false;
 	}
-	return false;
 }
 
 /* The MSR bitmap: four quarters of 1 KiB, read low, read high, write low, write high. */

@@ -83,7 +83,7 @@ static enum outcome vmptrld(struct vcpu *vcpu)
 	outcome = region_operand(vcpu, &gpa, RULE_vmptrld_address, RULE_vmptrld_vmxon);
 	if (outcome != OUTCOME_NONE)
 		return outcome;
-	guest_mem_read(vcpu, GPA(gpa), &revision, sizeof(revision));
+	revision = guest_mem_word(vcpu, GPA(gpa));
 	if (!revision_supported(revision))
 		return insn_fail(vcpu, RULE_vmptrld_revision, revision);
 	slot = slot_find(vcpu, gpa);
