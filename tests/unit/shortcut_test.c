@@ -58,6 +58,8 @@ static void short_entries_are_checked(void **state UNUSED)
 	refuse(VMCS_guest_rip, BIT(60), 0);
 	refuse(VMCS_guest_cr3, ~0ull, 0);
 	refuse(VMCS_guest_rflags, 0, 0);
+	refuse(VMCS_guest_rflags, RFLAGS_FIXED1 | BIT(3), 0);
+	refuse(VMCS_guest_interruptibility, BIT(5), 0);
 	refuse(VMCS_guest_interruptibility, INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS, 0);
 	refuse(VMCS_entry_intr_info, INTR_INFO_VALID | 1 << INTR_INFO_TYPE_SHIFT, VMXERR_ENTRY_CONTROLS);
 	refuse(VMCS_guest_activity_state, 7, 0);
