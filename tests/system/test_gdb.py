@@ -112,3 +112,20 @@ def test_a_core():
     assert re.match(r"\d+ events of 1 CPUs", traced.stdout), traced
     result = run.end()
     assert results(result) == results(bare) and len(results(result)) > 2, show(result)
+
+
+def test_a_core_of_two_cpus():
+    """Each CPU's levels are asked on that CPU."""
+    run = Debugged("core-two", "tests=both_loop", cpus=2)
+    core = os.path.join(run.folder, "core")
+    done = subprocess.run(["/usr/bin/python3", os.path.join(ROOT, "tools", "core.py"), run.port(), core], capture_output=True,
+                          text=True, check=False, timeout=150)
+    assert re.search(r"1 cpu 0, L1, which waits; 2 cpu 0, L2; 3 cpu 1, L1$", done.stdout), done
+    words = subprocess.run(["gdb", "-nx", "-q", "-batch", "-ex", "file " + run.symbols, "-ex", "core-file " + core,
+                            "-ex", "info threads"], capture_output=True, text=True, check=False, timeout=60).stdout
+    for number, where in ((1, "vm_exit_stub"), (2, "code_count_down"), (3, "count_down")):
+        assert re.search(r"LWP %d .*\b%s \(" % (number, where), words), words
+    with open(core + ".txt", encoding="latin-1") as file:
+        text = file.read()
+    assert len(re.findall(r"^== cpu [01]: vmcs 12$", text, re.M)) == 2, text[:4000]
+    assert run.end().having("^SUMMARY 1 passed, 0 failed"), words
