@@ -112,3 +112,23 @@ def test_exceptions_that_nobody_misses():
     result = run.end()
     assert seen == {"L1", "L2"}, seen
     assert results(result) == results(bare) and len(results(result)) > 100, show(result)
+
+
+def test_a_wish_that_changes_while_pdptes_wait():
+    """An L2 with PAE paging has loaded its PDPTEs by an exit, and before it goes on L0's wish for #PF comes or goes."""
+    what = {"l1": guest_image("invariants"), "l1_args": "tests=pdpte_update_ept"}
+    bare = boot(what["l1"], l1_args=what["l1_args"], bare=True, **SETTINGS)
+    run = Monitored("pdptes", "", what=what, options="intercept=cr")
+    run.expect(r"running> $")
+    assert run.ask("stop")[1] == "stopped"
+    assert run.ask("break l2 exit CR_ACCESS")[0] == ["1 exit CR_ACCESS l2"]
+    for turn in range(30):
+        assert re.match("breakpoint 1: cpu 0, L2 at [0-9a-f]+, exit CR_ACCESS; L[12] goes on", await_stop(run, "go"))
+        if turn % 2:
+            assert run.ask("break delete 2") == ([], "stopped")
+        else:
+            assert run.ask("break exception pf")[0] == ["2 exception pf l0"]
+    assert run.ask("break delete all")[1] == "stopped"
+    assert run.ask("go") == ([], "running")
+    result = run.end()
+    assert results(result) == results(bare) and len(results(result)) > 100, show(result)
