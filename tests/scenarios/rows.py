@@ -94,7 +94,8 @@ ROWS = (
               r"^GDB 0x\w+ in do_syscall_64 \(\)", r"^GDB \[Inferior 1 \(Remote target\) detached\]")),
 
     # ---- KVM in KVM: a guest of L2's ----
-    Row("l3", "l3", "kvm:nested=1,l3", mem=1024, compare="^L2 WARN|^SELFTEST", counts={"^SELFTEST .* PASS": 4, "^L2 DONE": 1}),
+    Row("l3-no-shadow-vmcs", "l3", "kvm:nested=1,l3", mem=1024, compare="^L2 WARN|^SELFTEST",
+        counts={"^SELFTEST .* PASS": 4, "^L2 DONE": 1}),
     Row("l3-shadow-vmcs", "l3", "kvm:nested=1,l3", model="haswell", mem=1024,
         counts={"^SELFTEST .* PASS": 4, "^L2 DONE": 1}),
 
@@ -104,13 +105,13 @@ ROWS = (
         counts={"^socle: level [012]: on": 3}, must=("^DONE",), compare="^(RESULT|FAIL|SKIP|SUMMARY)"),
 
     # ---- another VMM in L1: QEMU, SeaBIOS in its `pc`; a sleep of its guest ----
-    Row("qemu", "qemu", "qemu:pc:poweroff,qemu:microvm", mem=1536,
+    Row("qemu-poweroff", "qemu", "qemu:pc:poweroff,qemu:microvm", mem=1536,
         counts={"^L2 UP": 2, "^L1 QEMU .* ended": 2}),
     Row("qemu-suspend", "qemu", "qemu:pc:suspend", mem=1536,
         must=("^L2 UP", r"^L2 RESUMED rc=0 from .*\[deep\] suspends=1", "^L1 QEMU .* ended")),
 
     # ---- Xen: to its dom0's user space, with VMX and nested paging found ----
-    Row("xen", "xen", l1="xen", model="haswell", until="Dom0 (halted|shutdown|crashed)|^.XEN. Panic",
+    Row("xen-pv", "xen", l1="xen", model="haswell", until="Dom0 (halted|shutdown|crashed)|^.XEN. Panic",
         must=(XEN_WORDS, "HVM: VMX enabled", "HVM: Hardware Assisted Paging .HAP. detected",
               "Hardware Dom0 halted: halting machine"),
         never=("XEN. Panic", "Dom0 crashed")),

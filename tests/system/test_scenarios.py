@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The quick rows of tests/scenarios; `make guests` runs them all."""
+import collections
 import os
 import sys
 
@@ -27,6 +28,11 @@ def test_the_initramfs_has_qemu(row, monkeypatch):
     monkeypatch.setattr(l1, "made_by", lambda script, *arguments: script)
     image, _ = l1.linux(row.steps)
     assert image["modules"] == ["python.sh" if row.steps.startswith("kit:") else "qemu.sh"]
+
+
+def test_a_name_is_one_of_a_row_or_of_a_group():
+    groups = collections.Counter(row.group for row in ROWS)
+    assert not [row.name for row in ROWS if groups[row.name] > 1]
 
 
 def on_kvm(alone, under):
