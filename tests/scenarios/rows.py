@@ -135,10 +135,11 @@ ROWS = (
     Row("kvm-ept", "kvm", "on_kvm:ept:1:1", model="haswell", mem=1536, on_kvm=True, timeout=1500),
     Row("kvm-events", "kvm", "on_kvm:events:1:2", model="haswell", mem=1536, on_kvm=True, timeout=1500),
     Row("kvm-exits", "kvm", "on_kvm:exits:1:3", model="haswell", mem=1536, on_kvm=True, timeout=1500),
+    Row("kvm-exits-events", "kvm", "on_kvm:exits-events:1:5", model="haswell", mem=1536, on_kvm=True, timeout=1500),
     Row("kvm-shadowing", "kvm", "on_kvm:shadowing:1:4", model="haswell", mem=1536, on_kvm=True, timeout=1500),
     Row("kvm-bench", "kvm", "alone_on_kvm:bench:1", model="haswell", mem=1536, on_kvm=True, timeout=900,
         must=("^KVM INFO bench l2_cpuid ", "^KVM SUMMARY .* 0 failed")),
-    Row("kvm-linux", "kvm", "socle_on_kvm:1:5", model="haswell", mem=1536, on_kvm=True, timeout=1500,
+    Row("kvm-linux", "kvm", "socle_on_kvm:1:6", model="haswell", mem=1536, on_kvm=True, timeout=1500,
         counts={"^SOCLE SELFTEST .* PASS": 4}),
     # the kit, as one runs it on a machine of one's own; what it finds wrong with KVM is in docs/kvm.md
     Row("kit-basic", "kvm", "kit:basic:exits.mtf:ept.misconfigurations", model="haswell", mem=1536, on_kvm=True, timeout=1500,

@@ -2,10 +2,11 @@
 """The quick rows of tests/scenarios; `make guests` runs them all."""
 import collections
 import os
+import re
 import sys
 
 import pytest
-from conftest import BUILD, ROOT, boot, l1, machine
+from conftest import BUILD, ROOT, boot, guest_image, l1, machine
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "scenarios"))
 
@@ -33,6 +34,16 @@ def test_the_initramfs_has_qemu(row, monkeypatch):
 def test_a_name_is_one_of_a_row_or_of_a_group():
     groups = collections.Counter(row.group for row in ROWS)
     assert not [row.name for row in ROWS if groups[row.name] > 1]
+
+
+def test_the_rows_on_kvm_run_what_they_name():
+    for row in ROWS:
+        name, _, number = re.match(r"(?:socle_)?on_kvm:(?:(\S+?):)?(\d):(\d)|", row.steps).groups()
+        if number:
+            assert int(number) == ([entry[0] for entry in kvm.TESTS].index(name) if name else kvm.LINUX), row.name
+    for name, test, words in kvm.TESTS:
+        known = kvm.kit.test_names(guest_image(test))
+        assert all(word in known for word in re.split("[=,]", words)[1:]), name
 
 
 def on_kvm(alone, under):
