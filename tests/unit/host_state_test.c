@@ -129,11 +129,31 @@ static void nothing_wakes_an_aborted_cpu(void **state UNUSED)
 	assert_int_equal(machine_injected, 0);
 }
 
+/* SDM "Loading Host Control Registers, Debug Registers, and MSRs": without "load IA32_EFER" LME and LMA are
+ * those of the host's address-space size, and the other bits stay as L2 has them. */
+static void efer_that_is_not_loaded(void **state UNUSED)
+{
+	static const u64 of_l2[] = { 0, EFER_LME, EFER_SCE };
+
+	l2_run_pae();
+	EXIT_NOW(.reason = EXIT_CPUID);
+	W(exit_controls, R(exit_controls) & ~(u64)EXIT_LOAD_EFER);
+	for (size_t i = 0; i < ARRAY_SIZE(of_l2); i++) {
+		assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+		assert_true(machine_in_l2());
+		machine_set_field(VMCS_guest_efer, of_l2[i]);
+		EXIT_NOW(.reason = EXIT_CPUID);
+		assert_int_equal(machine_field(VMCS_guest_efer), of_l2[i] | EFER_LME | EFER_LMA);
+		W(guest_efer, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		MACHINE_TEST_BOTH(host_state_is_loaded),
 		MACHINE_TEST_BOTH(host_state_is_worked_out_again),
+		MACHINE_TEST_BOTH(efer_that_is_not_loaded),
 		MACHINE_TEST(long_mode_over_a_32_bit_host_aborts, ""),
 		MACHINE_TEST_BOTH(an_aborted_cpu_can_be_entered),
 		MACHINE_TEST_BOTH(a_host_without_pae_has_no_pdptes),
