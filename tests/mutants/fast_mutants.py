@@ -187,6 +187,10 @@ MUTANTS = [
            "reflect: a_predictor_barrier_follows_l2"),
     Mutant("ibrs-unseen", "vmx/l1/vm.c", [("on || (write && msr == MSR_IA32_SPEC_CTRL)", "on")],
            "reflect: a_predictor_barrier_follows_l2"),
+    Mutant("msr-wish-in-one-bitmap", "vmx/l1/vm.c",
+           [("\tset_wish(vm.msr_bitmap_ibrs, msr, write, on ||", "\tif (msr == MSR_IA32_SPEC_CTRL)\n"
+             "\t\tset_wish(vm.msr_bitmap_ibrs, msr, write, on ||")],
+           "passthru: a_wish_for_an_msr_is_in_both_bitmaps"),
     Mutant("ibrs-of-l2-exits", "vmx/nested/entry/bitmaps.c",
            [("\tconst u64 *l0 = vcpu->vm->msr_bitmap01;\n", "\tconst u64 *l0 = vcpu->vm->msr_bitmap_ibrs;\n")],
            "reflect: ibrs_of_l2_is_no_wish_of_l1s"),

@@ -440,6 +440,27 @@ static void an_msr_of_no_range_has_no_bit(void **state)
 	assert_memory_equal(before, vm.msr_bitmap01, PAGE_SIZE);
 }
 
+/* What L0 wants besides, for a person's breakpoint, it wants in both of L1's bitmaps; IBRS stays wanted in
+ * its own. */
+static void a_wish_for_an_msr_is_in_both_bitmaps(void **state)
+{
+	const u64 *const pages[] = { vm.msr_bitmap01, vm.msr_bitmap_ibrs };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(pages); i++) {
+		const u64 *reads = pages[i], *writes = pages[i] + 0x800 / sizeof(u64);
+
+		assert_false(vm_want_msr(0x10, false, true));
+		assert_true(reads[0] & BIT(0x10));
+		assert_true(vm_want_msr(0x10, false, false));
+		assert_false(reads[0] & BIT(0x10));
+		assert_false(vm_want_msr(MSR_IA32_SPEC_CTRL, true, true));
+		assert_true(writes[1] & BIT(MSR_IA32_SPEC_CTRL % 64));
+		assert_true(vm_want_msr(MSR_IA32_SPEC_CTRL, true, false));
+		assert_int_equal(!(writes[1] & BIT(MSR_IA32_SPEC_CTRL % 64)), i == 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -457,6 +478,7 @@ int main(void)
 		MACHINE_TEST(without_tables_types_stay, ""),
 		MACHINE_TEST(far_memory_without_large_pages, "ept-large=off"),
 		MACHINE_TEST(an_msr_of_no_range_has_no_bit, ""),
+		MACHINE_TEST(a_wish_for_an_msr_is_in_both_bitmaps, ""),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
