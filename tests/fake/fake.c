@@ -361,10 +361,12 @@ u64 fake_debugctl_reserved;
 
 bool wrmsr_safe(u32 msr, u64 value)
 {
-	fake_work++;
 	u64 old;
 
+	fake_work++;
 	if (msr == MSR_IA32_DEBUGCTL && (value & fake_debugctl_reserved))
+		return false;
+	if (msr == MSR_IA32_SPEC_CTRL && value >> 11)
 		return false;
 	if (!rdmsr_safe(msr, &old) || (holds_address(msr) && !is_canonical(value, 48)))
 		return false;

@@ -122,7 +122,10 @@ static void a_predictor_barrier_follows_l2(void **state UNUSED)
 	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
 	assert_false(barrier_after_an_exit());
 	assert_true(spec_ctrl_exits(machine_field01(VMCS_msr_bitmap)));
+	fake_msr_set(MSR_IA32_PRED_CMD, 0);
 	write_spec_ctrl(SPEC_CTRL_IBRS);
+	/* L2 has run already */
+	assert_int_equal(fake_msr_get(MSR_IA32_PRED_CMD), PRED_CMD_IBPB);
 	assert_int_equal(fake_msr_get(MSR_IA32_SPEC_CTRL), SPEC_CTRL_IBRS);
 	assert_false(spec_ctrl_exits(machine_field01(VMCS_msr_bitmap)));
 	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
@@ -162,7 +165,8 @@ static void ibrs_of_a_list_counts(void **state UNUSED)
 	l2_prepare_lists(0, 0, 1);
 	l2_put_msr(P_LOAD, 0, MSR_IA32_SPEC_CTRL, 0, SPEC_CTRL_IBRS);
 	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
-	assert_false(barrier_after_an_exit());
+	/* with it, what L2 has taught until now is forgotten */
+	assert_true(barrier_after_an_exit());
 	assert_false(spec_ctrl_exits(machine_field01(VMCS_msr_bitmap)));
 	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
 	assert_true(barrier_after_an_exit());
@@ -177,6 +181,15 @@ static void ibrs_of_an_entry_list_counts(void **state UNUSED)
 	assert_int_not_equal(machine_field(VMCS_msr_bitmap), machine_field01(VMCS_msr_bitmap));
 	assert_true(barrier_after_an_exit());
 	assert_false(spec_ctrl_exits(machine_field01(VMCS_msr_bitmap)));
+}
+
+/* A write that the processor refuses is L1's #GP, and no wish. */
+static void a_refused_ibrs_is_no_wish(void **state UNUSED)
+{
+	l1_start_vmx();
+	write_spec_ctrl(SPEC_CTRL_IBRS | BIT(63));
+	assert_int_equal(machine_pending() & INTR_INFO_VECTOR, VEC_GP);
+	assert_false(machine_vcpu->wish.ibpb);
 }
 
 static void firmware_with_ibrs(void)
@@ -234,6 +247,12 @@ static void lma_and_preemption_timer_are_saved(void **state UNUSED)
 	assert_int_equal(R(guest_debugctl), 2);
 	assert_true(R(guest_pat) == 0x0606060606060600);
 	assert_true(R(entry_controls) & ENTRY_IA32E_GUEST);
+	/* L2 leaves long mode, and LME stays */
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	machine_set_field(VMCS_guest_efer, EFER_LME | EFER_SCE);
+	machine_set_field(VMCS_entry_controls, machine_field(VMCS_entry_controls) & ~(u64)ENTRY_IA32E_GUEST);
+	EXIT_NOW(.reason = EXIT_PREEMPTION_TIMER);
+	assert_false(R(entry_controls) & ENTRY_IA32E_GUEST);
 }
 
 int main(void)
@@ -246,6 +265,7 @@ int main(void)
 		MACHINE_TEST_BEFORE(ibrs_of_l2_is_no_wish_of_l1s, "", processor_with_ibpb),
 		MACHINE_TEST_BEFORE(ibrs_of_a_list_counts, "", processor_with_ibpb),
 		MACHINE_TEST_BEFORE(ibrs_of_an_entry_list_counts, "", processor_with_ibpb),
+		MACHINE_TEST(a_refused_ibrs_is_no_wish, ""),
 		MACHINE_TEST_BEFORE(ibrs_of_the_firmware_counts, "", firmware_with_ibrs),
 		MACHINE_TEST_BEFORE(no_predictor_barrier_by_option, "ibpb=off", processor_with_ibpb),
 		MACHINE_TEST_BOTH(vectoring_reaches_l1),

@@ -224,6 +224,11 @@ static bool write_memory_ctrl(u64 value)
 	return !(value & MEMORY_CTRL_UC_LOCK_DISABLE) && wrmsr_safe(MSR_MEMORY_CTRL, value);
 }
 
+void msr_predictor_barrier(void)
+{
+	wrmsr_safe(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
+}
+
 /*
  * The first IBRS of L1's: from now on exits of L2's are followed by a barrier (reflect.c), whatever L1 writes
  * later, and its writes need not exit. L2's writes say nothing of L1 and are not intercepted for this; one
@@ -239,15 +244,12 @@ static bool write_spec_ctrl(struct vcpu *vcpu, u64 value)
 		return true;
 	vcpu->wish.ibpb = true;
 	vcpu->wish.ibrs_awaited = false;
+	/* L2s that ran before have taught the predictor, too. */
+	msr_predictor_barrier();
 	vcpu_load_vmcs(vcpu, &vcpu->vmcs01);
 	vm_write_msr_bitmap(false);
 	vcpu_load_vmcs(vcpu, back);
 	return true;
-}
-
-void msr_predictor_barrier(void)
-{
-	wrmsr_safe(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
 }
 
 void msr_cpu_init(void)
