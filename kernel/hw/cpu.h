@@ -8,6 +8,7 @@
 
 #include "kernel/cpuid.h"
 #include "kernel/hw/count.h"
+#include "kernel/hw/fpu.h"
 #include "kernel/hw/port.h"
 #include "kernel/types.h"
 
@@ -117,36 +118,6 @@ CPU_DEBUG_REGISTER(3)
 CPU_DEBUG_REGISTER(6)
 CPU_DEBUG_REGISTER(7)
 #undef CPU_DEBUG_REGISTER
-
-/* 512 bytes, aligned to 16. Needs CR0.TS and EM clear. */
-static inline void fxsave(void *to)
-{
-	asm volatile("fxsave64 (%0)" : : "r"(to) : "memory");
-}
-
-/* The same bytes into the registers, those of AVX stay. #GP by reserved bits of MXCSR. */
-static inline void fxrstor(const void *from)
-{
-	asm volatile("fxrstor64 (%0)" : : "r"(from) : "memory");
-}
-
-/* State components of XCR0, aligned to 64. Needs CR4.OSXSAVE, and CR0.TS clear. */
-static inline void xsave(void *to, u64 components)
-{
-	asm volatile("xsave64 (%0)"
-		     :
-		     : "r"(to), "a"((u32)components), "d"((u32)(components >> 32))
-		     : "memory");
-}
-
-/* #GP by a header that is not in order, or reserved bits of MXCSR. */
-static inline void xrstor(const void *from, u64 components)
-{
-	asm volatile("xrstor64 (%0)"
-		     :
-		     : "r"(from), "a"((u32)components), "d"((u32)(components >> 32))
-		     : "memory");
-}
 
 /* Needs CR4.OSXSAVE. */
 static inline u64 xgetbv(u32 index)

@@ -237,7 +237,7 @@ OTHERS = [
     Mutant("ept12-nowhere-reads-zero", "vmx/nested/ept/ept12.c",
            [("\tguest_mem_read(vcpu, GPA(table + index * sizeof(u64)), &entry, sizeof(entry));\n", "\tentry = 0;\n")],
            "ept02: test_model_large_budget", "ept: tables_nowhere"),
-    Mutant("ept12-user-permission-untold", "vmx/nested/ept/ept12.c",
+    Mutant("ept12-user-permission-untold", "vmx/nested/ept/ept12_fault.c",
            [("(walk->permissions & EPT_USER_EXEC) ? EPTV_PERM_USER_EXEC : 0;",
              "(walk->permissions & EPT_USER_EXEC) ? 0u : 0u;")],
            "ept02: test_model_large_budget"),
@@ -536,7 +536,7 @@ OTHERS = [
     Mutant("bus-lock-bit-everywhere", "vmx/l1/exit_msr.c",
            [("\tif ((value & DEBUGCTL_BLD) &&", "\tif (0 && (value & DEBUGCTL_BLD) &&")],
            "caps: bus_lock_detection_is_reserved_without_it"),
-    Mutant("failed-entry-clears-information", REFLECT,
+    Mutant("failed-entry-clears-information", "vmx/nested/exit/entry_failed.c",
            [("\tslot->v12.exit_reason = reason | EXIT_REASON_ENTRY_FAILURE;\n",
              "\tslot->v12.exit_reason = reason | EXIT_REASON_ENTRY_FAILURE;\n\tslot->v12.exit_intr_info = 0;\n"
              "\tslot->v12.idt_vectoring_info = 0;\n\tslot->v12.exit_instruction_length = 0;\n")],

@@ -54,7 +54,7 @@ MUTANTS = [
            "insn: what_the_shadow_vmcs_must_hold"),
     Mutant("shadow-holds-what-nobody-fetched", SHADOW, [("(!slot->fetch_all && ", "(")],
            "insn: what_the_shadow_vmcs_must_hold"),
-    Mutant("ept12-beyond-is-absent", "vmx/nested/ept/ept12.c", [("return RULE_ept_beyond;", "return RULE_ept_absent;")],
+    Mutant("ept12-beyond-is-absent", "vmx/nested/ept/ept12_fault.c", [("return RULE_ept_beyond;", "return RULE_ept_absent;")],
            "ept12: no_table_covers_it"),
     Mutant("stop-out-is-in", "vmx/crash.c", [("value & BIT(3) ? \"IN\" : \"OUT\"", "value & BIT(4) ? \"IN\" : \"OUT\"")],
            "stop: a_triple_fault_stops_with_the_last_exits"),

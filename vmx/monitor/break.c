@@ -16,7 +16,6 @@
 #include "vmx/l1/ports.h"
 #include "vmx/l1/vm.h"
 #include "vmx/monitor/lookup.h"
-#include "vmx/monitor/operand.h"
 #include "vmx/nested/nested.h"
 
 /* Written while the machine stands still. */
@@ -301,20 +300,6 @@ unsigned int break_of_entry(void)
 	return 0;
 }
 
-/* The bytes of the instruction in hand at most; of an event's delivery a word of the stack. */
-static u32 size_at(struct vcpu *vcpu)
-{
-	u64 base = vcpu_is_64bit(vcpu) ? 0 : vcpu_reg(vcpu, REG_SEG_BASE(SEG_CS));
-	u8 code[15];
-	size_t length;
-
-	if (vcpu_reg(vcpu, REG_IDT_VECTORING_INFO) & INTR_INFO_VALID)
-		return sizeof(u64);
-	length = lookup_copy(vcpu, vcpu->guest->level, vcpu_reg(vcpu, REG_RIP) + base, code, NULL,
-			     sizeof(code));
-	return operand_size(code, length, vcpu_is_64bit(vcpu));
-}
-
 /* `access` begins at `gpa`, in the same page. */
 static bool is_accessed(const struct breakpoint *b, u64 gpa, u32 access)
 {
@@ -330,7 +315,7 @@ unsigned int break_of_access(struct vcpu *vcpu, gpa_t gpa, u32 access)
 		if (!is_accessed(&list[i], gpa.v, access))
 			continue;
 		if (!size)
-			size = size_at(vcpu);
+			size = lookup_operand_size(vcpu);
 		if (gpa.v + size > list[i].place)
 			return i + 1;
 	}

@@ -10,6 +10,7 @@
 #include "mm/guest_walk.h"
 #include "vmx/guest/guest_mem.h"
 #include "vmx/hw/caps.h"
+#include "vmx/monitor/operand.h"
 #include "vmx/monitor/view.h"
 
 #define EPT_ADDRESS GENMASK(51, 12)
@@ -181,4 +182,17 @@ size_t lookup_copy(struct vcpu *vcpu, unsigned int level, u64 linear, void *to, 
 		done += size;
 	}
 	return done;
+}
+
+u32 lookup_operand_size(struct vcpu *vcpu)
+{
+	u64 base = vcpu_is_64bit(vcpu) ? 0 : vcpu_reg(vcpu, REG_SEG_BASE(SEG_CS));
+	u8 code[15];
+	size_t length;
+
+	if (vcpu_reg(vcpu, REG_IDT_VECTORING_INFO) & INTR_INFO_VALID)
+		return sizeof(u64);
+	length = lookup_copy(vcpu, vcpu->guest->level, vcpu_reg(vcpu, REG_RIP) + base, code, NULL,
+			     sizeof(code));
+	return operand_size(code, length, vcpu_is_64bit(vcpu));
 }

@@ -23,4 +23,8 @@ bool lookup_linear(struct vcpu *vcpu, unsigned int level, u64 linear, gpa_t *gpa
 size_t lookup_copy(struct vcpu *vcpu, unsigned int level, u64 linear, void *to, const void *from,
 		   size_t length);
 
+/* How many bytes the instruction that has exited accesses at most; of an event's delivery a word of the
+ * stack. */
+u32 lookup_operand_size(struct vcpu *vcpu);
+
 #endif

@@ -107,6 +107,12 @@ struct ept12_walk {
 	u64 gpa;			/* EPT12_OK: where it leads, in L1's memory */
 };
 
+/* SDM: "the guest-physical address is limited" to what the tables cover: 48 bits with four levels. */
+static inline bool ept12_is_covered(const struct ept12_role *role, u64 l2gpa)
+{
+	return !(l2gpa >> (12 + 9 * ept12_role_levels(role)));
+}
+
 /*
  * Walks L1's tables for `l2gpa` once. `need` is a mask of EPT_PERMISSIONS. Sets accessed and dirty flags in
  * L1's tables if the role has them and the access is allowed, and logs the page where the current vmcs12 says

@@ -159,11 +159,10 @@ static bool set_accessed(struct vcpu *vcpu, const struct ept12_role *role, u64 l
 	return true;
 }
 
-/* The usual entry above a leaf: a table with all access, and nothing else. It is present and valid. */
+/* The usual entry above level 1: a table with all access, and nothing else. It is present and valid. */
 static inline bool is_plain_table(u64 entry, unsigned int level)
 {
-	return level > 1 && (entry & EPT_RWX) == EPT_RWX &&
-	       !(entry & (ept12_rules.reserved[level][false] | EPT_LEAF));
+	return (entry & EPT_RWX) == EPT_RWX && !(entry & (ept12_rules.reserved[level][false] | EPT_LEAF));
 }
 
 /* From `level` down, whose entry is in `table`; the entries above are in `walk`, with their permissions. */
@@ -174,7 +173,7 @@ static enum ept12_result walk_down(struct vcpu *vcpu, const struct ept12_role *r
 		u64 entry = read_entry(vcpu, table, ept_index(l2gpa, level), &walk->where[level]);
 
 		walk->entry[level] = entry;
-		if (likely(is_plain_table(entry, level))) {
+		if (likely(level > 1 && is_plain_table(entry, level))) {
 			walk->permissions &= entry;
 			table = entry & EPT_ADDRESS;
 			continue;
@@ -224,16 +223,10 @@ static enum ept12_result walk_on(struct vcpu *vcpu, const struct ept12_role *rol
 	return walk_down(vcpu, role, l2gpa, need, level, table, walk);
 }
 
-/* SDM: "the guest-physical address is limited" to what the tables cover: 48 bits with four levels. */
-static bool is_covered(const struct ept12_role *role, u64 l2gpa)
-{
-	return !(l2gpa >> (12 + 9 * ept12_role_levels(role)));
-}
-
 bool ept12_peek_on(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need,
 		   struct ept12_walk *walk)
 {
-	return is_covered(role, l2gpa) && walk_on(vcpu, role, l2gpa, need, walk) == EPT12_OK &&
+	return ept12_is_covered(role, l2gpa) && walk_on(vcpu, role, l2gpa, need, walk) == EPT12_OK &&
 	       has_flags(role, need, walk);
 }
 
@@ -242,7 +235,7 @@ enum ept12_result ept12_walk(struct vcpu *vcpu, const struct ept12_role *role, u
 {
 	enum ept12_result result;
 
-	if (!is_covered(role, l2gpa)) {
+	if (!ept12_is_covered(role, l2gpa)) {
 		*walk = (struct ept12_walk){ .leaf = ept12_role_levels(role) };
 		return EPT12_VIOLATION;
 	}
@@ -258,108 +251,6 @@ enum ept12_result ept12_walk(struct vcpu *vcpu, const struct ept12_role *role, u
 	return EPT12_RETRY;
 }
 
-/* SDM "Exit Qualification for EPT Violations": bits 5:3 and 6 are the AND of L1's entries, 0 if one is not
- * present. */
-static u64 qualification(const struct ept12_role *role, u64 access, const struct ept12_walk *walk)
-{
-	u64 user = role->user_exec && (walk->permissions & EPT_USER_EXEC) ? EPTV_PERM_USER_EXEC : 0;
-
-	return access | (walk->permissions & EPT_RWX) << EPTV_PERM_SHIFT | user;
-}
-
-/* Which rule the last entry of the walk breaks. */
-static COLD enum rule broken_rule(const struct ept12_role *role, enum ept12_result result, u64 l2gpa,
-				  const struct ept12_walk *walk)
-{
-	u64 entry = walk->entry[walk->leaf];
-	bool leaf = ept_is_leaf(entry, walk->leaf) && walk->leaf <= 3;
-
-	if (!is_covered(role, l2gpa))
-		return RULE_ept_beyond;
-	if (result == EPT12_VIOLATION)
-		return ept12_is_present(role, entry) ? RULE_ept_denied : RULE_ept_absent;
-	if (entry & ept12_rules.reserved[walk->leaf][leaf])
-		return RULE_ept_reserved;
-	if ((entry & (EPT_READ | EPT_WRITE)) == EPT_WRITE)
-		return RULE_ept_write_only;
-	return entry & EPT_READ ? RULE_ept_type : RULE_ept_execute_only;
-}
-
-void ept12_explain(struct vcpu *vcpu, const struct ept12_role *role, enum ept12_result result, u64 l2gpa,
-		   u64 access, const struct ept12_walk *walk)
-{
-	enum rule rule;
-
-	if (result == EPT12_LOG_FULL)
-		return;
-	/* The usual one is seen at once. */
-	if (likely(result == EPT12_VIOLATION && is_covered(role, l2gpa) &&
-		   !ept12_is_present(role, walk->entry[walk->leaf])))
-		rule = RULE_ept_absent;
-	else
-		rule = broken_rule(role, result, l2gpa, walk);
-	if (unlikely(explain_is_open(vcpu, rule)))
-		explain_ept(vcpu, rule,
-			    &(const struct explain_walk){ .eptp = role->eptp,
-							  .l2gpa = l2gpa,
-							  .access = access,
-							  .entries = walk->entry,
-							  .top = ept12_role_levels(role),
-							  .last = walk->leaf });
-}
-
-struct ept12_fault ept12_fault(const struct ept12_role *role, enum ept12_result result, u64 l2gpa, u64 access,
-			       const struct ept12_walk *walk)
-{
-	struct ept12_fault fault = { .reason = EXIT_EPT_MISCONFIG, .l2gpa = l2gpa };
-
-	if (result == EPT12_VIOLATION) {
-		fault.reason = EXIT_EPT_VIOLATION;
-		fault.qualification = qualification(role, access, walk);
-	} else if (result == EPT12_LOG_FULL) {
-		fault.reason = EXIT_PML_FULL;
-		fault.qualification = access & EPTV_NMI_UNBLOCKING;
-	}
-	return fault;
-}
-
-/* The violation or misconfiguration that L0 met while it emulated an instruction of L2's. */
-static enum outcome reflect_fault(struct vcpu *vcpu, const struct ept12_fault *fault)
-{
-	struct exit_record record = exit_record_hardware(vcpu);
-
-	record.reason = fault->reason;
-	record.qualification = fault->qualification;
-	record.intr_info = 0;
-	record.guest_physical = fault->l2gpa;
-	record.guest_linear = 0;
-	return outcome_reflect(vcpu, &record);
-}
-
-enum outcome nested_translate(struct vcpu *vcpu, l2gpa_t l2gpa, u64 access, gpa_t *gpa)
-{
-	const struct vmcs12 *v12 = &vcpu->nested.current->v12;
-	struct ept12_fault fault;
-	enum ept12_result result;
-	struct ept12_role role;
-	struct ept12_walk walk;
-
-	if (!v12_has_proc2(v12, PROC2_EPT)) {
-		*gpa = GPA(l2gpa.v);
-		return OUTCOME_NONE;
-	}
-	role = ept12_role_of(v12);
-	access = ept12_access(&role, access);
-	result = ept12_walk(vcpu, &role, l2gpa.v, ept12_need(&role, access), &walk);
-	if (result == EPT12_OK || result == EPT12_RETRY) {
-		*gpa = GPA(walk.gpa);
-		return OUTCOME_NONE;
-	}
-	fault = ept12_fault(&role, result, l2gpa.v, access, &walk);
-	ept12_explain(vcpu, &role, result, l2gpa.v, access, &walk);
-	return reflect_fault(vcpu, &fault);
-}
-
 bool nested_look(struct vcpu *vcpu, l2gpa_t l2gpa, gpa_t *gpa)
 {
 	const struct vmcs12 *v12 = &vcpu->nested.current->v12;
@@ -370,7 +261,7 @@ bool nested_look(struct vcpu *vcpu, l2gpa_t l2gpa, gpa_t *gpa)
 	if (!v12_has_proc2(v12, PROC2_EPT))
 		return true;
 	role = ept12_role_of(v12);
-	if (!is_covered(&role, l2gpa.v) || walk_once(vcpu, &role, l2gpa.v, 0, &walk) != EPT12_OK)
+	if (!ept12_is_covered(&role, l2gpa.v) || walk_once(vcpu, &role, l2gpa.v, 0, &walk) != EPT12_OK)
 		return false;
 	*gpa = GPA(walk.gpa);
 	return true;

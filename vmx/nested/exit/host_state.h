@@ -8,6 +8,7 @@
 
 #include "kernel/x86.h"
 #include "vmx/guest/vcpu.h"
+#include "vmx/nested/vmcs12/debug.h"
 
 /*
  * State that a VM exit leaves unchanged. L1 goes on with L2's values, or with its own if the entry failed
@@ -18,6 +19,13 @@ struct inherited {
 	u64 pat;  /* without "load IA32_PAT" */
 	bool nmi_blocked;
 };
+
+/* vmcs02 is current: what L1 takes over from L2. */
+static inline struct inherited inherited_from_l2(const struct vcpu *vcpu, u64 efer)
+{
+	debug_known(VMCS_guest_pat, vcpu_pat(vcpu));
+	return (struct inherited){ .efer = efer, .pat = vcpu_pat(vcpu) };
+}
 
 /* The second half of an exit, and of a failed entry: L1's state.  vmcs01 is current, L1 is what runs. */
 enum outcome nested_load_host_state(struct vcpu *vcpu, struct nested_vmcs *slot,
