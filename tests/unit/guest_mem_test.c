@@ -70,6 +70,13 @@ static void the_second_page_may_be_absent(void **state UNUSED)
 	value = 0;
 	assert_false(guest_mem_read(machine_vcpu, GPA(NO_RAM), &value, sizeof(value)));
 	assert_true(value == (0xffffffff00000000ull | (u32)VALUE));
+	assert_int_equal(guest_mem_word(machine_vcpu, GPA(NO_RAM)), (u32)VALUE);
+	assert_int_equal(guest_mem_word(machine_vcpu, GPA(M_WINDOW)), 0xffffffff);
+	l1_write64(M_SPARE, 0x100);
+	for (u32 bit = 0; bit < 16; bit++) {
+		assert_int_equal(guest_mem_bit(machine_vcpu, GPA(M_SPARE), bit), bit == 8);
+		assert_true(guest_mem_bit(machine_vcpu, GPA(M_WINDOW), bit));
+	}
 }
 
 static void where_rom_is(void **state UNUSED)
