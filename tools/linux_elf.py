@@ -15,6 +15,7 @@ import os
 import struct
 import subprocess
 import sys
+import zlib
 
 sys.dont_write_bytecode = True  # where it is installed, nobody would remove it
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
@@ -65,7 +66,10 @@ def kernel_in(image):
     payload = payload_of(image)
     for magic, unpack in UNPACKERS:
         if payload.startswith(magic):
-            kernel = unpack(payload)
+            try:
+                kernel = unpack(payload)
+            except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+                raise ElfError("what is packed in it is damaged: %s" % error) from None
             if kernel[:6] == b"\x7fELF\x02\x01":
                 return kernel
     raise ElfError("the kernel in it is packed in a way that is not known: it begins with " + payload[:6].hex())
@@ -243,8 +247,13 @@ def main():
         with open(sys.argv[1], "rb") as file:
             image = file.read()
         print("%s: %s" % (sys.argv[2], convert(image, sys.argv[2])))
-    except (ElfError, orc.OrcError, OSError, struct.error, IndexError, ValueError, lzma.LZMAError, EOFError) as error:
-        sys.exit("linux_elf: %s: %s" % (sys.argv[1], error))
+        return
+    except (ElfError, orc.OrcError, OSError) as error:
+        problem = error
+    except (struct.error, IndexError, ValueError, OverflowError):
+        problem = "it is damaged: what it says of its own parts leads out of it"
+    print("linux_elf: %s: %s" % (sys.argv[1], problem), file=sys.stderr)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

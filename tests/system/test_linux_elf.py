@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """tools/linux_elf.py: a small kernel made here becomes an ELF file with symbols and callers; another file gets one line."""
+import gzip
 import lzma
 import os
 import re
@@ -102,6 +103,19 @@ def test_symbols_and_callers(packed, tmp_path):
     assert used == {0: "", 16: "S", 32: "S", 48: ""}, whole
 
 
+def damaged(payload):
+    """A byte of the first block is another one, which zlib itself finds."""
+    image = bytearray(bzimage(payload))
+    image[1024 + 16 + 10] = 0xff
+    return bytes(image)
+
+
+def sections_at(offset):
+    image = bytearray(make_kernel())
+    struct.pack_into("<Q", image, 40, offset)
+    return bytes(image)
+
+
 @pytest.mark.parametrize("image, said", (
     (b"no kernel" * 1000, "neither a bzImage nor an ELF file"),
     (bzimage(b"BZh91AY" + bytes(100)), "packed in a way that is not known: it begins with 425a68"),
@@ -110,8 +124,13 @@ def test_symbols_and_callers(packed, tmp_path):
     (make_kernel().replace(b"7\x008\x009\x00", b"7\x008\x00a\x00"), "no kallsyms"),
     (make_kernel().replace(struct.pack("<QQ", TEXT, COUNT + 2), bytes(16)), "in another order"),
     (make_kernel()[:3000], ""),
+    (damaged(gzip.compress(make_kernel(), mtime=0) + bytes(4)), "what is packed in it is damaged"),
+    (bzimage(gzip.compress(make_kernel())[:-200]), "what is packed in it is damaged"),
+    (sections_at((1 << 64) - 1), "it is damaged"),
+    (sections_at(1 << 63), "it is damaged"),
+    (sections_at(len(make_kernel()) - 8), "it is damaged"),
 ))
 def test_what_is_no_kernel(image, said, tmp_path):
     done = convert(tmp_path, image)
-    assert done.returncode and said in done.stderr and "Traceback" not in done.stderr, done
+    assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr, done
     assert len(done.stderr.splitlines()) == 1 and not (tmp_path / "out").exists(), done
