@@ -54,7 +54,7 @@ def run(*command, text=None):
 
 def read_text(path):
     try:
-        with (sys.stdin if path == "-" else open(path, encoding="utf-8", errors="replace")) as file:
+        with open(0 if path == "-" else path, encoding="utf-8", errors="replace", closefd=path != "-") as file:
             return file.read(SIZE_MAX)
     except OSError as error:
         raise DecodeError("%s: %s" % (path, error.strerror)) from None

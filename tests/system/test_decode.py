@@ -72,6 +72,14 @@ def test_functions_and_lines(build_id):
     assert not any(line.strip().startswith("ffffffff81000000  ") for line in lines), done.stdout
 
 
+def test_bytes_that_are_no_text(build_id):
+    """A serial line's noise, in standard input as in a file."""
+    done = subprocess.run([PYTHON, DECODE, "--debug", DEBUG], input=b"\xff\xfe\x80\n" + panic_text(build_id).encode(),
+                          capture_output=True, check=False, timeout=60,
+                          env={**os.environ, "LC_ALL": "C.UTF-8", "PYTHONIOENCODING": "utf-8:strict"})
+    assert not done.returncode and b"vcpu_run at run.c:" in done.stdout, done
+
+
 def test_guests_symbols(build_id, tmp_path):
     listing = tmp_path / "map"
     listing.write_text("0000000000001200 T l2_loop\n")

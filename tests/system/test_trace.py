@@ -160,6 +160,14 @@ def test_what_cannot_be_read(arguments, text, said):
     assert done.stderr.count("\n") == 1, done
 
 
+def test_bytes_that_are_no_text():
+    """In standard input as in a file, and in a locale without UTF-8."""
+    text = b"\xff\xfe \x80 noise\n" + "\n".join(TRIPS).encode() + b"\n\xc3"
+    done = subprocess.run(["/usr/bin/python3", TOOL, "-"], input=text, capture_output=True, check=False, timeout=120,
+                          env={**os.environ, "LC_ALL": "C.UTF-8", "PYTHONIOENCODING": "utf-8:strict"})
+    assert not done.returncode and done.stdout.startswith(b"%d events" % (len(TRIPS) - 1)), done
+
+
 def test_garbage():
     """Bytes of all kinds: one line, or a summary, never a traceback."""
     random = __import__("random").Random(1)
