@@ -37,7 +37,7 @@ put_all() {
 	put_file 644 "$O/socle.7" "$manual"
 	put_file 755 "$O/vmcs-why" "$why"
 	put_file 644 tools/vmcs_why/vmcs-why.1 "$why_manual"
-	for file in tools/trace/*.py tools/page.py tools/crash.py tools/orc.py vmx/hw/exits.def vmx/hw/vmcs_fields.def; do
+	for file in tools/trace/*.py tools/{page,crash,orc,rsp}.py vmx/hw/exits.def vmx/hw/vmcs_fields.def; do
 		put_file 644 "$file" "$library/trace/$(basename "$file")"
 	done
 	put_file 755 tools/trace/socle-trace "$library/trace/socle-trace"
