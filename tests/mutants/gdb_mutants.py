@@ -4,7 +4,7 @@ from mutant import Mutant
 
 PACKET, REGISTERS, SERVE, BREAKS = "vmx/gdb/packet.c", "vmx/gdb/registers.c", "vmx/gdb/serve.c", "vmx/gdb/gdb_breaks.c"
 FPU = "vmx/gdb/fpu.c"
-GO, GDB, LOOKUP = "vmx/gdb/serve_go.c", "vmx/gdb/gdb.c", "vmx/monitor/lookup.c"
+GO, GDB, STEP, LOOKUP = "vmx/gdb/serve_go.c", "vmx/gdb/gdb.c", "vmx/monitor/step.c", "vmx/monitor/lookup.c"
 
 MUTANTS = [
     Mutant("gdb-packet-without-end", PACKET, [("input->length == PACKET_SIZE || !byte", "!byte")],
@@ -31,10 +31,20 @@ MUTANTS = [
     Mutant("gdb-level-is-forgotten", BREAKS, [("(set->level && add(vcpu, set, set->level))", "0")],
            "gdb: a_breakpoint_keeps_its_level"),
     Mutant("gdb-leaves-breakpoints", GO, [("\tbreaks_forget();\n", "")], "gdb: a_breakpoint_of_gdbs"),
-    Mutant("gdb-step-of-any-level", GO, [("step_begin(vcpu, 1, session.level)", "step_begin(vcpu, 1, 0)")],
+    Mutant("gdb-step-of-any-level", GO, [("step_begin(vcpu, step, session.level)", "step_begin(vcpu, step, 0)")],
            "gdb: a_step_of_the_other_level"),
     Mutant("gdb-cannot-interrupt-a-step", GDB, [("\tcontrol_end_alone(vcpu);\n", "")],
            "gdb: a_guest_that_waits_is_interrupted"),
+    Mutant("gdb-continues-with-old-steps", GO,
+           [("\tstep_begin(vcpu, step, session.level);\n", "\tif (step)\n\t\tstep_begin(vcpu, 1, session.level);\n")],
+           "gdb: a_step_does_not_outlast_a_stop"),
+    Mutant("gdb-leaves-a-step", GO, [("\tstep_begin(vcpu, 0, 0);\n", "\t(void)vcpu;\n")],
+           "gdb: a_step_does_not_outlast_a_detach"),
+    Mutant("step-of-an-old-order", STEP, [("\tif (!d->steps || !is_ordered(d))\n", "\tif (!d->steps)\n"),
+                                          ("\tif (!is_ordered(d))\n", "\tif (0)\n")], "gdb: an_order_is_for_all_cpus"),
+    Mutant("hit-of-an-old-order", STEP, [("stepped ? !is_ordered(d) :", "stepped ? 0 :")], "gdb: an_order_is_for_all_cpus"),
+    Mutant("hit-outlasts-an-order", STEP, [("\tif (d->hit >= HIT_STEP)\n", "\tif (0)\n")],
+           "gdb: a_step_that_nobody_waits_for"),
     Mutant("gdb-fxsave-without-osfxsr", FPU, [("\twrite_cr4(old_cr4 | CR4_OSFXSR);\n", "")], "gdb: floating_point"),
     Mutant("gdb-fxsave-with-ts", FPU, [("~(u64)(CR0_TS | CR0_EM)", "~(u64)CR0_EM")], "gdb: floating_point"),
     Mutant("gdb-fxsave-with-em", FPU, [("~(u64)(CR0_TS | CR0_EM)", "~(u64)CR0_TS")], "gdb: floating_point"),

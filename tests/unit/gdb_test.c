@@ -16,6 +16,7 @@
 #include "vmx/l1/closed.h"
 #include "vmx/monitor/control.h"
 #include "vmx/monitor/operand.h"
+#include "vmx/monitor/step.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
 
 #define L1_CODE 0x200000u
@@ -28,10 +29,10 @@
 
 static char typed[16384];
 
-/* The packets, framed, as what gdb types. */
-static void type_packets(const char *const *packets)
+/* The packets, framed, as what gdb types, behind what stands there. */
+static void type_packets(const char *before, const char *const *packets)
 {
-	size_t at = 0;
+	size_t at = (size_t)sprintf(typed, "%s", before);
 
 	for (; *packets; packets++) {
 		u8 sum = 0;
@@ -43,7 +44,8 @@ static void type_packets(const char *const *packets)
 	uart_type(typed);
 }
 
-#define TYPE(...) type_packets((const char *const[]){ __VA_ARGS__, NULL })
+#define TYPE(...) type_packets("", (const char *const[]){ __VA_ARGS__, NULL })
+#define INTERRUPT(...) type_packets("\x03", (const char *const[]){ __VA_ARGS__, NULL })
 /* The machine is stopped, these packets are answered, and it goes on. */
 #define ASK(...)                                                                                             \
 	do {                                                                                                 \
@@ -587,6 +589,82 @@ static void a_guest_that_waits_is_interrupted(void **state UNUSED)
 	assert_false(control_is_stopped());
 }
 
+/* L1's thread is to be stepped, L2 runs on. */
+static void step_l1_behind_l2(void)
+{
+	l1_run_l2();
+	TYPE("Hg1", "vCont;s:1;c");
+	uart_attend();
+	said_not("T05");
+	assert_false(control_is_stopped());
+	assert_int_equal(machine_vcpu->debugged.steps, 1);
+}
+
+static void a_step_does_not_outlast_a_stop(void **state UNUSED)
+{
+	step_l1_behind_l2();
+	INTERRUPT("vCont;c");
+	uart_attend();
+	said("$T02thread:2;#");
+	uart_type("");
+	EXIT_NOW(.reason = EXIT_HLT, .length = 1);
+	assert_false(machine_in_l2());
+	said_not("T05");
+	assert_false(control_is_stopped());
+}
+
+/* Nobody would let it go on. */
+static void leaves_while_l1_is_to_be_stepped(const char *way)
+{
+	step_l1_behind_l2();
+	INTERRUPT(way);
+	uart_attend();
+	said("$T02thread:2;#");
+	uart_type("");
+	EXIT_NOW(.reason = EXIT_HLT, .length = 1);
+	assert_false(machine_in_l2());
+	assert_false(control_is_stopped());
+}
+
+static void a_step_does_not_outlast_a_detach(void **state UNUSED)
+{
+	leaves_while_l1_is_to_be_stepped("D");
+}
+
+static void a_step_does_not_outlast_a_kill(void **state UNUSED)
+{
+	leaves_while_l1_is_to_be_stepped("k");
+}
+
+/* What another CPU has been told meanwhile counts for this one too. */
+static void an_order_is_for_all_cpus(void **state UNUSED)
+{
+	step_l1_behind_l2();
+	machine_vcpu->debugged.order--;
+	uart_type("");
+	EXIT_NOW(.reason = EXIT_HLT, .length = 1);
+	assert_false(control_is_stopped());
+	said_not("T05");
+	machine_vcpu->debugged.order--;
+	machine_vcpu->debugged.hit = HIT_STEP;
+	step_look(machine_vcpu);
+	assert_false(control_is_stopped());
+	assert_int_equal(machine_vcpu->debugged.hit, 0);
+}
+
+/* A step was over as the machine stopped for something else. */
+static void a_step_that_nobody_waits_for(void **state UNUSED)
+{
+	assert_true(control_stop(machine_vcpu));
+	machine_vcpu->debugged.hit = HIT_STEP;
+	TYPE("c");
+	uart_attend();
+	assert_false(control_is_stopped());
+	uart_type("");
+	uart_attend();
+	said_not("T05");
+}
+
 /* ---- the monitor's commands ---- */
 
 static void commands_by_gdb(void **state UNUSED)
@@ -641,6 +719,11 @@ int main(void)
 		cmocka_unit_test(sizes_of_operands),
 		WITH(a_step_of_the_other_level),
 		WITH(a_guest_that_waits_is_interrupted),
+		WITH(a_step_does_not_outlast_a_stop),
+		WITH(a_step_does_not_outlast_a_detach),
+		WITH(a_step_does_not_outlast_a_kill),
+		WITH(an_order_is_for_all_cpus),
+		WITH(a_step_that_nobody_waits_for),
 		WITH(commands_by_gdb),
 		WITH(the_port_is_not_there),
 	};

@@ -10,12 +10,11 @@
 #include "vmx/monitor/control.h"
 #include "vmx/monitor/step.h"
 
-/* gdb hears no more before the machine stops. */
+/* gdb hears no more before the machine stops. Steps of an earlier time that are not over are void. */
 static void go(struct vcpu *vcpu, bool step, bool alone)
 {
 	session.waits = true;
-	if (step)
-		step_begin(vcpu, 1, session.level);
+	step_begin(vcpu, step, session.level);
 	if (alone)
 		control_go_alone(vcpu);
 	else
@@ -63,8 +62,9 @@ void do_actions(struct vcpu *vcpu, const char *text)
 	go(vcpu, step, !others);
 }
 
-static void leave(void)
+static void leave(struct vcpu *vcpu)
 {
+	step_begin(vcpu, 0, 0);
 	breaks_forget();
 	session.waits = false;
 	session.level = 1;
@@ -73,16 +73,16 @@ static void leave(void)
 
 void do_detach(struct vcpu *vcpu, const char *text)
 {
-	(void)vcpu, (void)text;
+	(void)text;
 	say("OK");
-	leave();
+	leave(vcpu);
 }
 
 /* It kills nobody. */
 void do_kill(struct vcpu *vcpu, const char *text)
 {
-	(void)vcpu, (void)text;
-	leave();
+	(void)text;
+	leave(vcpu);
 }
 
 void do_actions_known(struct vcpu *vcpu, const char *text)

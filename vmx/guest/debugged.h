@@ -18,8 +18,9 @@ struct debugged {
 
 	u16 hit; /* what is to stop the machine: a breakpoint's number, or HIT_* of step.h; 0: nothing */
 
-	/* Steps that are left, of this level (0: of any), from that place on. */
-	u32 steps;
+	/* Steps that are left, of this level (0: of any), from that place on; step.c says whether the order
+	 * for them still counts. */
+	u32 steps, order;
 	u8 step_level, from_level;
 	u64 from_rip;
 	u32 waits; /* ends of the timer meanwhile */

@@ -134,11 +134,12 @@ bool command_stop(struct vcpu *vcpu, const struct words *words)
 
 bool command_go(struct vcpu *vcpu, const struct words *words)
 {
-	(void)vcpu;
 	if (words->count != 1)
 		return false;
-	if (control_is_stopped())
+	if (control_is_stopped()) {
+		step_begin(vcpu, 0, 0);
 		control_go();
+	}
 	return true;
 }
 

@@ -24,12 +24,19 @@
 #define WAITS_MAX 50u /* ends of the timer, a second */
 
 static struct stop last; /* the CPU's whose turn it is */
+static u32 order;	 /* any CPU, atomic: written by the one that has the turn. Earlier ones are void */
 
 static u64 linear_rip(struct vcpu *vcpu)
 {
 	u64 rip = vcpu_reg(vcpu, REG_RIP);
 
 	return vcpu_is_64bit(vcpu) ? rip : (u32)(rip + vcpu_reg(vcpu, REG_SEG_BASE(SEG_CS)));
+}
+
+/* A CPU may stand far from a step when the machine stops for something else: what is asked then counts. */
+static bool is_ordered(const struct debugged *d)
+{
+	return d->order == __atomic_load_n(&order, __ATOMIC_ACQUIRE);
 }
 
 /* ---- exits ---- */
@@ -114,7 +121,7 @@ static void judge_steps(struct vcpu *vcpu, u8 level, u64 rip, bool mtf)
 {
 	struct debugged *d = &vcpu->debugged;
 
-	if (!d->steps)
+	if (!d->steps || !is_ordered(d))
 		return;
 	if (waits_for_ever(vcpu))
 		d->hit = HIT_WAITS;
@@ -182,7 +189,7 @@ static void stop_for(struct vcpu *vcpu)
 	struct debugged *d = &vcpu->debugged;
 	bool stepped = d->hit >= HIT_STEP;
 
-	if (!stepped && !break_get(d->hit)) {
+	if (stepped ? !is_ordered(d) : !break_get(d->hit)) {
 		d->hit = 0;
 		return;
 	}
@@ -229,8 +236,11 @@ static void follow_exceptions(struct vcpu *vcpu, u32 vectors)
 void step_prepare(struct vcpu *vcpu)
 {
 	struct debugged *d = &vcpu->debugged;
-	bool steps = d->steps && (!d->step_level || d->step_level == vcpu->guest->level);
+	bool steps;
 
+	if (!is_ordered(d))
+		d->steps = 0;
+	steps = d->steps && (!d->step_level || d->step_level == vcpu->guest->level);
 	/* Told before the guest runs. */
 	if (d->hit)
 		control_request_this(vcpu);
@@ -247,6 +257,9 @@ void step_begin(struct vcpu *vcpu, u32 count, unsigned int level)
 {
 	struct debugged *d = &vcpu->debugged;
 
+	d->order = __atomic_add_fetch(&order, 1, __ATOMIC_ACQ_REL);
+	if (d->hit >= HIT_STEP)
+		d->hit = 0;
 	d->steps = count;
 	d->step_level = (u8)level;
 	d->from_level = (u8)vcpu->guest->level;

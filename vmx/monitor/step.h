@@ -36,6 +36,7 @@ void step_prepare(struct vcpu *vcpu);
 /*
  * From control_go() or control_go_alone() on this CPU's guest makes so many steps, of `level` (0: of
  * whichever runs), then the machine stops. An emulated instruction is one, an exit to the other level too.
+ * Whatever steps were begun before, on any CPU, are void: with a count of 0 there are none.
  */
 void step_begin(struct vcpu *vcpu, u32 count, unsigned int level);
 
