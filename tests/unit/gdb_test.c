@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "kernel/msr.h"
 #include "kernel/x86.h"
 #include "tests/unit/l2_support.h"
 #include "tests/unit/uart_support.h"
@@ -665,6 +666,29 @@ static void a_step_that_nobody_waits_for(void **state UNUSED)
 	said_not("T05");
 }
 
+/* gdb's scheduler-locking: nobody is left who could send the SIPI, and nobody else reads the port. */
+static void alone_into_the_wait_for_a_sipi(void **state UNUSED)
+{
+	fake_msr_set(MSR_IA32_APIC_BASE, fake_msr_get(MSR_IA32_APIC_BASE) & ~(u64)APIC_BASE_BSP);
+	TYPE("vCont;c:1");
+	uart_attend();
+	assert_true(control_goes_alone());
+	/* a long way is no wait */
+	uart_type("");
+	for (int i = 0; i < 100; i++)
+		EXIT_NOW(.reason = EXIT_PREEMPTION_TIMER);
+	assert_true(control_goes_alone());
+	/* and it is not let go alone again */
+	TYPE("vCont;c:1", "c");
+	EXIT_NOW(.reason = EXIT_INIT);
+	said("$T05thread:1;#");
+	said("+$T05thread:1;#");
+	assert_false(control_goes_alone());
+	assert_false(control_is_stopped());
+	EXIT_NOW(.reason = EXIT_SIPI, .qualification = 7);
+	assert_false(machine_vcpu->looks & LOOK_BREAKS);
+}
+
 /* ---- the monitor's commands ---- */
 
 static void commands_by_gdb(void **state UNUSED)
@@ -724,6 +748,7 @@ int main(void)
 		WITH(a_step_does_not_outlast_a_kill),
 		WITH(an_order_is_for_all_cpus),
 		WITH(a_step_that_nobody_waits_for),
+		WITH(alone_into_the_wait_for_a_sipi),
 		WITH(commands_by_gdb),
 		WITH(the_port_is_not_there),
 	};

@@ -105,16 +105,19 @@ static bool entry_has_failed(struct vcpu *vcpu)
 
 /*
  * The others stand still, so that nobody ends its wait. One that has been sent to wait for a SIPI has no exit
- * any more at which Socle could look.
+ * any more at which Socle could look, whether it is stepped or just goes on.
  */
+static bool waits_for_sipi(struct vcpu *vcpu)
+{
+	return control_is_alone(vcpu) && vcpu_reg(vcpu, REG_ACTIVITY) == ACTIVITY_WAIT_FOR_SIPI;
+}
+
 static bool waits_for_ever(struct vcpu *vcpu)
 {
 	struct debugged *d = &vcpu->debugged;
 
-	if (!control_goes_alone())
-		return false;
-	return ((d->exit_reason & 0xffff) == EXIT_PREEMPTION_TIMER && ++d->waits >= WAITS_MAX) ||
-	       vcpu_reg(vcpu, REG_ACTIVITY) == ACTIVITY_WAIT_FOR_SIPI;
+	return control_is_alone(vcpu) && (d->exit_reason & 0xffff) == EXIT_PREEMPTION_TIMER &&
+	       ++d->waits >= WAITS_MAX;
 }
 
 static void judge_steps(struct vcpu *vcpu, u8 level, u64 rip, bool mtf)
@@ -156,6 +159,8 @@ static void judge(struct vcpu *vcpu)
 	}
 	if (!d->hit && break_of_entry() && entry_has_failed(vcpu))
 		d->hit = (u16)break_of_entry();
+	if (waits_for_sipi(vcpu))
+		d->hit = HIT_WAITS;
 	judge_steps(vcpu, level, rip, mtf);
 }
 
@@ -241,10 +246,13 @@ void step_prepare(struct vcpu *vcpu)
 	if (!is_ordered(d))
 		d->steps = 0;
 	steps = d->steps && (!d->step_level || d->step_level == vcpu->guest->level);
+	if (waits_for_sipi(vcpu))
+		d->hit = HIT_WAITS;
 	/* Told before the guest runs. */
 	if (d->hit)
 		control_request_this(vcpu);
-	if (d->steps || d->passing || d->writing || d->accessed || break_wants_exits())
+	if (d->steps || d->passing || d->writing || d->accessed || break_wants_exits() ||
+	    control_is_alone(vcpu))
 		vcpu->looks |= LOOK_BREAKS;
 	else
 		vcpu->looks &= (u8)~LOOK_BREAKS;
