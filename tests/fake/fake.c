@@ -726,21 +726,21 @@ void cpu_halt(void)
 
 /* ---- CPUs ---- */
 
-struct percpu fake_cpu;
+struct percpu fake_cpu, *fake_other_cpu;
 
 struct percpu *cpu_gs_self(void)
 {
 	return &fake_cpu;
 }
 
-struct percpu *percpu_get(u32 id UNUSED)
+struct percpu *percpu_get(u32 id)
 {
-	return &fake_cpu;
+	return id && fake_other_cpu ? fake_other_cpu : &fake_cpu;
 }
 
 u32 percpu_count(void)
 {
-	return 1;
+	return fake_other_cpu ? 2 : 1;
 }
 
 /* ---- what the .S files, kernel/desc.c and kernel/trap.c have ---- */

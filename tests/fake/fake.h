@@ -81,6 +81,7 @@ extern struct fake_out fake_outs[FAKE_OUTS];
 extern size_t fake_out_count; /* goes on beyond the array's end */
 
 extern struct percpu fake_cpu;
+extern struct percpu *fake_other_cpu; /* NULL: there is one CPU */
 
 /* Words of the stack that L0 is on: cpu_save_frame(). */
 extern u64 fake_stack[64];

@@ -14,6 +14,7 @@
 #include "tests/unit/uart_support.h"
 #include "vmx/gdb/packet.h"
 #include "vmx/gdb/registers.h"
+#include "vmx/gdb/session.h"
 #include "vmx/l1/closed.h"
 #include "vmx/monitor/control.h"
 #include "vmx/monitor/operand.h"
@@ -689,6 +690,35 @@ static void alone_into_the_wait_for_a_sipi(void **state UNUSED)
 	assert_false(machine_vcpu->looks & LOOK_BREAKS);
 }
 
+static void actions_are_their_threads(void **state UNUSED)
+{
+	static const char *const of_the_other[] = { "vCont;c:3", "vCont;C05:3", "vCont;s:3;c",
+						    "vCont;S05:3" };
+	static const char *const of_none[] = { "vCont;c", "vCont;c:-1", "vCont;c:1", "vCont;c:9",
+					       "vCont;C:3" };
+	static struct percpu other_cpu = { .id = 1 };
+	static struct vcpu other;
+
+	TYPE("vCont;c:9", "vCont;C:1", "vCont;t:1", "vCont;c:1x", "c");
+	uart_attend();
+	said("+$E01#a6+$E01#a6+$E01#a6+$E01#a6+");
+	assert_true(control_stop(machine_vcpu));
+	other = *machine_vcpu;
+	other.cpu = &other_cpu;
+	other_cpu.vcpu = &other;
+	fake_other_cpu = &other_cpu;
+	assert_true(control_stay(&other));
+	for (size_t i = 0; i < ARRAY_SIZE(of_the_other); i++)
+		assert_int_equal(serve_cpu(of_the_other[i]), 1);
+	for (size_t i = 0; i < ARRAY_SIZE(of_none); i++)
+		assert_int_equal(serve_cpu(of_none[i]), 0);
+	serve_packet(&other, "vCont;c:3");
+	assert_true(control_is_alone(&other));
+	assert_int_equal(session.cpu, 1);
+	assert_true(control_end_alone(&other));
+	control_go();
+}
+
 /* ---- the monitor's commands ---- */
 
 static void commands_by_gdb(void **state UNUSED)
@@ -749,6 +779,7 @@ int main(void)
 		WITH(an_order_is_for_all_cpus),
 		WITH(a_step_that_nobody_waits_for),
 		WITH(alone_into_the_wait_for_a_sipi),
+		WITH(actions_are_their_threads),
 		WITH(commands_by_gdb),
 		WITH(the_port_is_not_there),
 	};

@@ -220,10 +220,7 @@ void serve_packet(struct vcpu *vcpu, const char *packet)
 
 u32 serve_cpu(const char *packet)
 {
-	u64 thread;
+	u64 thread = packet_take_word(&packet, "vCont;") ? actions_thread(packet) : 0;
 
-	if (packet_take_word(&packet, "vCont;s:") && packet_take_number(&packet, &thread) &&
-	    thread_is_there(thread))
-		return (u32)((thread - 1) / 2);
-	return session.cpu;
+	return thread_is_there(thread) ? (u32)((thread - 1) / 2) : session.cpu;
 }

@@ -20,6 +20,11 @@ bool thread_select(u64 thread);
 void say(const char *text);
 void say_whether(bool done); /* OK, or an error */
 
+/* ---- serve_go.c ---- */
+
+/* The thread that actions are about, from behind "vCont;". Any number that is no thread's: none. */
+u64 actions_thread(const char *text);
+
 /* ---- the table's functions: `text` is what stands behind the prefix ---- */
 
 /* clang-format off */

@@ -3,7 +3,6 @@
  * Packets that let the machine go on, or a CPU of it, and those by which gdb leaves.
  * GDB's manual: "Packets", vCont.
  */
-#include "kernel/string.h"
 #include "vmx/gdb/packet.h"
 #include "vmx/gdb/serve.h"
 #include "vmx/gdb/session.h"
@@ -33,33 +32,66 @@ void do_step(struct vcpu *vcpu, const char *text)
 	go(vcpu, true, true);
 }
 
+#define NO_THREAD 0u
+#define ALL_THREADS (~(u64)0)
+
+struct action {
+	bool step;
+	u64 thread;
+};
+
+/* c or s, or with a signal, which is dropped, C or S; and whose. */
+static bool take_action(const char **text, struct action *action)
+{
+	bool has_signal = **text == 'C' || **text == 'S';
+	u8 signal;
+
+	*action = (struct action){ .step = **text == 's' || **text == 'S', .thread = NO_THREAD };
+	if (!packet_take(text, 'c') && !packet_take(text, 's') && !packet_take(text, 'C') &&
+	    !packet_take(text, 'S'))
+		return false;
+	if (has_signal && !packet_take_byte(text, &signal))
+		return false;
+	if (packet_take(text, ':')) {
+		if (packet_take_word(text, "-1"))
+			action->thread = ALL_THREADS;
+		else if (!packet_take_number(text, &action->thread))
+			return false;
+	}
+	return !**text || **text == ';';
+}
+
+u64 actions_thread(const char *text)
+{
+	struct action action;
+
+	return take_action(&text, &action) && action.thread != ALL_THREADS ? action.thread : NO_THREAD;
+}
+
 /*
- * Actions: c and s, with a signal that is dropped, of a thread or of all that are left. The first is that of
- * the thread in question; whether the others stand still meanwhile, a later one says.
+ * Actions of a thread, or of all that are left. The first is that of the thread in question, on whose CPU
+ * this is called; whether the others stand still meanwhile, a later one says.
  */
 void do_actions(struct vcpu *vcpu, const char *text)
 {
-	bool step = *text == 's' || *text == 'S', others;
-	const char *thread = strchr(text, ':'), *next = strchr(text, ';');
-	u64 number;
+	struct action action;
+	bool others;
 
-	if (!step && *text != 'c' && *text != 'C') {
+	if (!take_action(&text, &action)) {
 		say("E01");
 		return;
 	}
-	if (thread && (!next || thread < next)) {
-		thread++;
-		if (packet_take_word(&thread, "-1"))
-			others = true;
-		else if (!packet_take_number(&thread, &number) || !thread_select(number)) {
-			say("E01");
-			return;
-		} else
-			others = next;
-	} else {
-		others = !step;
+	if (action.thread == NO_THREAD)
+		others = !action.step;
+	else if (action.thread == ALL_THREADS)
+		others = true;
+	else if (thread_select(action.thread))
+		others = *text;
+	else {
+		say("E01");
+		return;
 	}
-	go(vcpu, step, !others);
+	go(vcpu, action.step, !others);
 }
 
 static void leave(struct vcpu *vcpu)
