@@ -42,6 +42,8 @@ MUTANTS = [
            [("thread_is_there(thread) ? (u32)((thread - 1) / 2) : session.cpu", "(void)thread, session.cpu")],
            "gdb: actions_are_their_threads"),
     Mutant("gdb-signal-is-a-thread", GO, [("has_signal && ", "has_signal && 0 && ")], "gdb: actions_are_their_threads"),
+    Mutant("gdb-leaves-its-monitors-breaks", "vmx/monitor/show_break.c", [(", .of_gdb = output_is_diverted()", "")],
+           "gdb: a_break_of_gdbs_monitor_goes_with_it"),
     Mutant("gdb-leaves-a-step", GO, [("\tstep_begin(vcpu, 0, 0);\n", "\t(void)vcpu;\n")],
            "gdb: a_step_does_not_outlast_a_detach"),
     Mutant("step-of-an-old-order", STEP, [("\tif (!d->steps || !is_ordered(d))\n", "\tif (!d->steps)\n"),

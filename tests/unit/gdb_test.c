@@ -16,6 +16,7 @@
 #include "vmx/gdb/registers.h"
 #include "vmx/gdb/session.h"
 #include "vmx/l1/closed.h"
+#include "vmx/monitor/break.h"
 #include "vmx/monitor/control.h"
 #include "vmx/monitor/operand.h"
 #include "vmx/monitor/step.h"
@@ -737,6 +738,19 @@ static void commands_by_gdb(void **state UNUSED)
 	said("$T05thread:1;#");
 }
 
+/* It would stop a machine that nobody is told of. */
+static void a_break_of_gdbs_monitor_goes_with_it(void **state UNUSED)
+{
+	ASK("qRcmd,627265616b2065786974204350554944");
+	said("$O3120657869742043505549" /* 1 exit CPUI */);
+	TYPE("D");
+	uart_attend();
+	uart_type("");
+	EXIT_NOW(.reason = EXIT_CPUID, .length = 2);
+	assert_false(control_is_stopped());
+	assert_null(break_get(1));
+}
+
 static void the_port_is_not_there(void **state UNUSED)
 {
 	machine_vcpu->gpr[GPR_RAX] = 0;
@@ -781,6 +795,7 @@ int main(void)
 		WITH(alone_into_the_wait_for_a_sipi),
 		WITH(actions_are_their_threads),
 		WITH(commands_by_gdb),
+		WITH(a_break_of_gdbs_monitor_goes_with_it),
 		WITH(the_port_is_not_there),
 	};
 

@@ -73,6 +73,7 @@ static bool add(struct vcpu *vcpu, struct set *set, unsigned int level)
 {
 	struct breakpoint b = { .kind = kinds[set->type],
 				.level = (u8)level,
+				.of_gdb = true,
 				.address = set->address,
 				.length = (u32)MIN(set->length, (u64)UINT32_MAX) };
 	unsigned int number;
@@ -129,8 +130,10 @@ void breaks_remove(const char *text, struct packet_output *reply)
 void breaks_forget(void)
 {
 	for (unsigned int i = 0; i < BREAKS_MAX; i++) {
-		if (sets[i].number)
-			break_remove(sets[i].number);
+		const struct breakpoint *b = break_get(i + 1);
+
+		if (b && b->of_gdb)
+			break_remove(i + 1);
 		sets[i] = (struct set){ 0 };
 	}
 }

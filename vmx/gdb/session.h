@@ -31,7 +31,7 @@ void serve_stop(struct vcpu *vcpu);
 /* Z and z: what stands behind the letter. */
 void breaks_insert(struct vcpu *vcpu, const char *text, struct packet_output *reply);
 void breaks_remove(const char *text, struct packet_output *reply);
-/* gdb has gone. */
+/* gdb has gone: its own, and those that it has set by the monitor's commands. */
 void breaks_forget(void);
 /* A breakpoint of the monitor's list is one of gdb's. */
 bool breaks_are_gdbs(unsigned int number);

@@ -35,6 +35,7 @@ enum break_kind {
 struct breakpoint {
 	enum break_kind kind;
 	u8 level;
+	bool of_gdb; /* it goes when gdb does */
 	u32 length, number;
 	u64 address; /* linear */
 	/* break.c's own */

@@ -33,6 +33,11 @@ void output_divert(void (*to)(const char *text, size_t length))
 	diverted = to;
 }
 
+bool output_is_diverted(void)
+{
+	return diverted;
+}
+
 void output_text(const char *text, size_t length)
 {
 	if (diverted)

@@ -20,6 +20,8 @@ void output(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
 /* What a command says goes there from now on; NULL: to the port. The CPU whose turn it is. */
 void output_divert(void (*to)(const char *text, size_t length));
+/* The command is another's than the port's. */
+bool output_is_diverted(void);
 /* A line that comes unasked: behind an open prompt it begins a new one. */
 void output_notice(const char *fmt, ...) PRINTF_LIKE(1, 2);
 

@@ -128,7 +128,7 @@ bool command_break(struct vcpu *vcpu, const struct words *words)
 {
 	char *const *word = words->word + 1;
 	unsigned int count = words->count - 1, number;
-	struct breakpoint b = { .kind = BREAK_CODE };
+	struct breakpoint b = { .kind = BREAK_CODE, .of_gdb = output_is_diverted() };
 	const char *wrong;
 
 	if (!count)
