@@ -645,6 +645,8 @@ static void an_order_is_for_all_cpus(void **state UNUSED)
 	step_l1_behind_l2();
 	machine_vcpu->debugged.order--;
 	uart_type("");
+	EXIT_NOW(.reason = EXIT_PREEMPTION_TIMER);
+	assert_int_equal(machine_vcpu->debugged.steps, 0);
 	EXIT_NOW(.reason = EXIT_HLT, .length = 1);
 	assert_false(control_is_stopped());
 	said_not("T05");
