@@ -188,7 +188,11 @@ def test_it_is_interrupted(number, status, tmp_path):
                 super().send(peer, text)
 
     stub = Slow()
-    with subprocess.Popen(command(stub.port, tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    # whoever runs the tests in the background ignores SIGINT, and so would what they start
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(command(stub.port, tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
+    with process:
         assert ready.wait(60)
         process.send_signal(number)
         _, said = process.communicate(timeout=60)
