@@ -13,18 +13,13 @@
 
 #define UART_PORTS 8
 
-static bool overlap(u64 one, u64 other)
-{
-	return one < other + UART_PORTS && other < one + UART_PORTS;
-}
-
+/* The parser takes aligned addresses alone: another one is another port's. */
 static bool is_anothers(const struct console_option *wanted)
 {
 	const struct console_option *all[] = { &options.monitor, &options.gdb, &options.trace_port };
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(all); i++)
-		if (all[i] != wanted && all[i]->serial != SERIAL_NONE &&
-		    overlap(all[i]->address, wanted->address))
+		if (all[i] != wanted && all[i]->serial != SERIAL_NONE && all[i]->address == wanted->address)
 			return true;
 	return uart_is_console(wanted->address);
 }
