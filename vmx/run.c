@@ -187,6 +187,17 @@ static inline enum outcome handle_l1(struct vcpu *vcpu, const struct vmcs *vmcs,
 	return exit_handlers[row](vcpu);
 }
 
+/* What skip_from() has read past the register cache is read again, and both count. */
+static COLD void skip_unusually(struct vcpu *vcpu, bool has_read_rflags)
+{
+	u64 *reads = vcpu->counters.registers.reads;
+
+	reads[REG_EXIT_INSTRUCTION_LENGTH]++;
+	reads[REG_INTERRUPTIBILITY]++;
+	reads[REG_RFLAGS] += has_read_rflags;
+	event_skip_instruction(vcpu);
+}
+
 /*
  * event_skip_instruction() where nothing but RIP changes: no trap flag, no blocking that ends. RIP is known
  * (exited()) and goes into the VMCS at once; what is read here nobody looks at again before the entry.
@@ -199,7 +210,7 @@ static ALWAYS_INLINE void skip_from(struct vcpu *vcpu, u64 rip, u64 rflags, u64 
 
 	unusual |= rflags & (RFLAGS_TF | RFLAGS_RF);
 	if (unlikely(unusual | (rip ^ next) >> 32)) {
-		event_skip_instruction(vcpu);
+		skip_unusually(vcpu, count == &vcpu->counters.skips);
 		return;
 	}
 	++*count;
