@@ -614,11 +614,7 @@ static void msrs(void **state UNUSED)
 /* The word of L2's bitmap that is open when the breakpoint is set. */
 static void an_msr_of_l2s(void **state UNUSED)
 {
-	l1_start_vmx();
-	l1_load_vmcs(0);
-	l1_write_valid_vmcs();
-	W(proc_controls, R(proc_controls) | PROC_MSR_BITMAPS);
-	W(msr_bitmap, P_MSR);
+	l2_prepare_msr_bitmap();
 	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
 	machine_vcpu->gpr[GPR_RCX] = MSR_IA32_STAR;
 	EXIT_NOW(.reason = EXIT_RDMSR, .length = 2);

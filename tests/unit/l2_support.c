@@ -69,6 +69,15 @@ void l2_run_pae(void)
 	assert_true(machine_in_l2());
 }
 
+void l2_prepare_msr_bitmap(void)
+{
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	W(proc_controls, R(proc_controls) | PROC_MSR_BITMAPS);
+	W(msr_bitmap, P_MSR);
+}
+
 bool l2_uses_msr_of_word(u64 l1_bitmap, u32 word)
 {
 	u64 rip = machine_field(VMCS_guest_rip), bits = ~0ull;

@@ -45,6 +45,8 @@ void l2_run_pae(void);
 /* L2 executes the RDMSR or WRMSR of the first bit that is clear in this word of both bitmaps, L1's and L0's:
  * it goes on in L2. False: there is none. */
 bool l2_uses_msr_of_word(u64 l1_bitmap, u32 word);
+/* A valid VMCS with an MSR bitmap at P_MSR, whatever is there. */
+void l2_prepare_msr_bitmap(void);
 /* Entry n of a list. */
 void l2_put_msr(u64 list, unsigned int n, u32 msr, u32 reserved, u64 value);
 /* A valid VMCS with so many entries in the lists at P_ENTRY, P_STORE and P_LOAD. */

@@ -141,11 +141,7 @@ static void a_predictor_barrier_follows_l2(void **state UNUSED)
 static void ibrs_of_l2_is_no_wish_of_l1s(void **state UNUSED)
 {
 	memset(fake_memory + P_MSR, 0, PAGE_SIZE);
-	l1_start_vmx();
-	l1_load_vmcs(0);
-	l1_write_valid_vmcs();
-	W(proc_controls, R(proc_controls) | PROC_MSR_BITMAPS);
-	W(msr_bitmap, P_MSR);
+	l2_prepare_msr_bitmap();
 	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
 	write_spec_ctrl(SPEC_CTRL_IBRS);
 	assert_true(machine_in_l2());
