@@ -3,9 +3,8 @@
  * The short way from L1's VMRESUME to L2. Most entries differ from the last exit in RIP, RSP, an event to
  * inject or the interrupt window only: vmcs02 holds all else already, and was checked when it came there or
  * was saved by the processor. Contract: what this file skips is exactly what entry.c and merge.c would not
- * change; a build with DEBUG=1 makes all checks and lets merge.c write everything behind
- * it, and compares (vmx/nested/debug.c).
- * SDM: "VM Entries".
+ * change; a build with DEBUG=1 makes all checks, lets merge.c write everything behind it, and compares
+ * (vmx/nested/debug.c). SDM: "VM Entries".
  */
 #include "vmx/nested/entry/entry_fast.h"
 
