@@ -11,17 +11,12 @@
 #   l1-nest.cpio            with a 64-bit Linux, and l1-min.cpio for it: an L2 that has L3s
 set -euo pipefail
 
-here=$(cd "$(dirname "$0")" && pwd)
-python=$(command -v /usr/bin/python3 || command -v python3)
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/socle
-key=$(cd "$here" && cat build.sh l1-init.sh l1-steps.sh l2-init.sh extract_vmlinux.py kvmlet/* | sha256sum | cut -c 1-12)
-home=$cache/l1-$key
-debs=$cache/debs
-suite=bookworm
+# shellcheck source=common.sh
+. "$(dirname "$0")/common.sh"
 
-say() { echo "L1 image: $*" >&2; }
-# shellcheck source=../../tools/debian.sh
-. "$here/../../tools/debian.sh"
+python=$(command -v /usr/bin/python3 || command -v python3)
+debs=$cache/debs
+home=$cache/l1-$(key build.sh l1-init.sh l1-steps.sh l2-init.sh extract_vmlinux.py kvmlet/*)
 
 # ---- packages --------------------------------------------------------------------------------------------------------
 
@@ -62,10 +57,14 @@ fetch_packages() {
 
 # ---- pieces ----------------------------------------------------------------------------------------------------------
 
-pack() { (cd "$1" && find . | LC_ALL=C sort | cpio -o -H newc -R 0:0 --quiet); }
-
-build() {	# WORK OUT
-	local work=$1 out=$2 name arch tree
+build() {	# WORK
+	local work=$1 out=$1/out name arch tree tool
+	for tool in gcc dpkg cpio lz4 strip; do
+		command -v $tool >/dev/null || { say "$tool is missing; run tools/setup.sh"; exit 1; }
+	done
+	say "making it, once, in $home"
+	fetch_packages
+	mkdir "$out"
 	for name in cloud-amd64 686-pae-i386 busybox-amd64 busybox-i386; do
 		dpkg -x "$debs/$name.deb" "$work/$name"
 	done
@@ -104,22 +103,4 @@ build() {	# WORK OUT
 	pack "$tree" >"$out/l1-nest.cpio"
 }
 
-if [ ! -f "$home/l1-nest.cpio" ]; then
-	mkdir -p "$cache"
-	exec 9>"$cache/l1.lock"
-	flock -n 9 || { say "another build of it is running; waiting"; flock 9; }
-	if [ ! -f "$home/l1-nest.cpio" ]; then
-		for tool in gcc dpkg cpio lz4 strip; do
-			command -v $tool >/dev/null || { say "$tool is missing; run tools/setup.sh"; exit 1; }
-		done
-		say "making it, once, in $home"
-		fetch_packages
-		work=$(mktemp -d "$cache/l1-work.XXXXXX")
-		trap 'rm -rf "$work"' EXIT
-		mkdir "$work/out"
-		build "$work" "$work/out"
-		rm -rf "$home"
-		mv "$work/out" "$home"
-	fi
-fi
-echo "$home"
+make_once "$home" build

@@ -11,46 +11,19 @@
 # The guests are the cloud kernel with an initramfs of our own. Everything else goes to stderr.
 set -euo pipefail
 
-here=$(cd "$(dirname "$0")" && pwd)
-python=$(command -v /usr/bin/python3 || command -v python3)
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/socle
-suite=bookworm
-key=$(cd "$here" && cat xen_domus.sh libraries.sh dom0-domus-init.sh domu-init.sh ymm/* | sha256sum | cut -c 1-12)
-home=$1/domus-$key
-debs=$cache/debs/xen-domus
-linux=$("$here/build.sh")
-
-say() { echo "L1 image: $*" >&2; }
-# shellcheck source=../../tools/debian.sh
-. "$here/../../tools/debian.sh"
+# shellcheck source=common.sh
+. "$(dirname "$0")/common.sh"
 # shellcheck source=libraries.sh
 . "$here/libraries.sh"
 
+python=$(command -v /usr/bin/python3 || command -v python3)
+linux=$("$here/build.sh")
+
 # xen-utils with all that it depends on; what is of no use here (python, perl...) is simply not taken out.
-download() {	# PACKAGE
-	debian_apt get --no-install-recommends --download-only -y install xen-utils-4.17 >&2
-	(cd "$debian_folder/cache/archives" && debian_apt get download "$1" >&2)
+packages() {
+	with_dependencies xen-utils-4.17 && debian_apt get download "$(debian_apt cache depends linux-image-amd64 |
+		sed -n 's/.*Depends: \(linux-image-[0-9][^ :]*\).*/\1/p')"
 }
-
-download_all() {
-	local try kernel
-	[ ! -f "$debs/done" ] || return 0
-	debian_open "$cache/apt-$suite-xen-domus" $suite deb amd64 || return 1
-	say "downloading Xen's toolstack and a kernel for dom0 (93 MB)"
-	kernel=$(debian_apt cache depends linux-image-amd64 | sed -n 's/.*Depends: \(linux-image-[0-9][^ :]*\).*/\1/p')
-	for try in 1 2 3; do
-		download "$kernel" && break
-		[ $try != 3 ] || return 1
-		sleep $((try * 3))
-	done
-	rm -rf "$debs"
-	mkdir -p "$debs"
-	mv "$debian_folder"/cache/archives/*.deb "$debs/"
-	touch "$debs/done"
-	rm -rf "$cache/apt-$suite-xen-domus"
-}
-
-pack() { (cd "$1" && find . | LC_ALL=C sort | cpio -o -H newc -R 0:0 --quiet); }
 
 build_domu() {	# WORK BUSYBOX: an initramfs
 	local work=$1 tree=$1/domu
@@ -64,6 +37,7 @@ build_domu() {	# WORK BUSYBOX: an initramfs
 
 build() {	# WORK
 	local work=$1 all=$1/all tree=$1/dom0 deb name busybox=$1/busybox/bin/busybox
+	fetch xen-domus "Xen's toolstack and a kernel for dom0 (93 MB)" packages
 	for deb in "$debs"/*.deb; do dpkg -x "$deb" "$all"; done
 	dpkg -x "$cache/debs/busybox-amd64.deb" "$work/busybox"
 	mkdir -p "$work/out" "$tree"/{bin,dev,proc,sys,m,domu,etc/xen}
@@ -88,15 +62,4 @@ build() {	# WORK
 	pack "$tree" >"$work/out/dom0.cpio"
 }
 
-if [ ! -d "$home" ]; then
-	exec 9>"$cache/l1.lock"
-	flock 9
-	if [ ! -d "$home" ]; then
-		download_all
-		work=$(mktemp -d "$cache/l1-work.XXXXXX")
-		trap 'rm -rf "$work"' EXIT
-		build "$work"
-		mv "$work/out" "$home"
-	fi
-fi
-echo "$home"
+make_once "$1/domus-$(key xen_domus.sh libraries.sh dom0-domus-init.sh domu-init.sh ymm/*)" build
