@@ -7,7 +7,8 @@
 
 #include "kernel/types.h"
 
-/* TSC ticks of 20 ms; of a processor of 2 GHz where no timer answers. BSP, before L1 runs. */
+/* TSC ticks of 20 ms; where no timer answers, of a processor of 2 GHz. BSP, before L1 runs. */
 u64 pit_measure_20ms(void);
+#define PIT_20MS_GUESSED 40000000u
 
 #endif

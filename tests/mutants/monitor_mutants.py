@@ -34,6 +34,11 @@ MUTANTS = [
            "monitor: broken_rules_are_marked"),
     Mutant("entry-goes-on-behind-a-rule", "vmx/nested/entry/check.c",
            [("\tif (failure != &in_hand)\n\t\treturn false;\n", "")], "monitor: broken_rules_are_marked"),
+    Mutant("monitor-rates-of-all-time", "vmx/monitor/show_exits.c",
+           [("\t\tshow_all(vcpu);\n\tbegin_anew(vcpu);\n", "\t\tshow_all(vcpu);\n")],
+           "monitor: exits_have_rates"),
+    Mutant("monitor-stops-count-in-rates", "vmx/monitor/show_exits.c", [("rdtsc() - control_stood_still()", "rdtsc()")],
+           "monitor: a_stop_is_no_time_of_the_rates"),
     Mutant("monitor-reads-what-is-no-ram", MEMORY, [("\treturn page;\n", "\treturn true;\n")],
            "monitor: commands_look_at_l1"),
 ]

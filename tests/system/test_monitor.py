@@ -49,7 +49,13 @@ def test_stopped_and_going_on(cpus):
     assert len(listed) == cpus and re.match(r"cpu 0: apic-id 0 L2 rip \w+ last-exit PREEMPTION_TIMER", listed[0]), listed
     assert run.ask("cpu 0")[1] == "stopped"
     look_at_l2(run)
-    assert run.ask("go") == ([], "running")
+    # nothing but L0's own timer ends this L2, every 20 ms of its time: whatever time a person takes
+    assert run.ask("exits reset") == ([], "stopped") and run.ask("go") == ([], "running")
+    rates = run.ask("exits")[0]
+    assert rates[0].startswith("cpu 0: rates per second, of ") and rates[-1].startswith("all l1 "), rates
+    timers = next(line for line in rates if line.startswith("52 PREEMPTION_TIMER l1 "))
+    assert 20 < float(re.search(r" l2-rate (\d+\.\d) ", timers).group(1)) < 110, rates
+    assert " l1-rate 0.0 l2-rate 0.0 to-l1-rate 0.0" in next(line for line in rates if " VMLAUNCH " in line), rates
     same_as_bare(run.end(), args, cpus=cpus)
 
 
@@ -81,7 +87,8 @@ COMMANDS = {
     "vmcs 01 ctl": "pin_controls", "vmcs 12 guest_rip": "guest_rip", "vmcs 02 681e": "guest_rip", "why": "cpu 0: no VM entry",
     "walk 5000": "5000 is gpa 5000", "ept 12 5000": "5000 is 5000", "ept 01 5000": "level 1|level 2|level 3",
     "ept 02 5000": "ept02, pointer", "x/2q gpa:5000": "5000: [0-9a-f]{16} [0-9a-f]{16}$", "msr c0000080": "msr c0000080: ",
-    "io 80": "io 80: ", "io 80 1": "error: say monitor-write=on", "exits": "PREEMPTION_TIMER l1 ", "trace 2": "-2 L",
+    "io 80": "io 80: ", "io 80 1": "error: say monitor-write=on", "exits": "PREEMPTION_TIMER l1 .* l2-rate ",
+    "exits reset": "^$", "trace 2": "-2 L",
     "dump": "(?s)which runs.*cpu 0: no VM entry.*-1 L2", "cpu 5": "error: cpu N", "log 3": r"\w", "trace on": "error: ",
     "break": "there are no breakpoints", "break exit CPUID": "1 exit CPUID l0", "break exception pf": "2 exception pf l0",
     "break read 5000 2": "3 read l2 5000 length 2, L1's 5000", "break l1 access 6000": "error: |4 access l1 6000",

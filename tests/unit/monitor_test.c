@@ -5,6 +5,7 @@
  */
 #include "tests/unit/cmocka_all.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "kernel/cmdline.h"
@@ -23,6 +24,8 @@ static size_t said_length;
 static u8 scratch;
 static u32 posted, posted_size; /* what port 80H was written */
 static u32 touched;		/* accesses to the UART's data */
+static u32
+	stand_for; /* so long, in ticks of a million, the next line takes to come while the machine stands */
 
 static bool port_in(u16 port, unsigned int size, u32 *value)
 {
@@ -33,6 +36,8 @@ static bool port_in(u16 port, unsigned int size, u32 *value)
 		*value = scratch;
 	else if (port == PORT) {
 		touched++;
+		for (; stand_for && *typed == 'x'; stand_for--)
+			fake_pass_time();
 		*value = *typed ? (u8)*typed++ : 0;
 	}
 	return true;
@@ -424,6 +429,67 @@ static void commands_look_at_l2(void **state UNUSED)
 	assert_true(machine_in_l2());
 }
 
+/* Of the line that begins so: its rate of L1's exits, in tenths. */
+static u64 rate_of(const char *name)
+{
+	unsigned long long whole, tenth;
+	const char *line = strstr(said, name);
+
+	assert_non_null(line);
+	assert_int_equal(sscanf(strstr(line, " l1-rate "), " l1-rate %llu.%1llu ", &whole, &tenth), 2);
+	return whole * 10 + tenth;
+}
+
+/* Seven CPUIDs in the time that the monitor itself says; `unit` is what its rates are of. */
+static void rates_are_of(u64 unit, const char *called)
+{
+	unsigned long long ticks;
+	char head[64];
+
+	type("exits reset\r");
+	for (int i = 0; i < 7; i++) {
+		fake_pass_time();
+		EXIT_NOW(.reason = EXIT_CPUID, .length = 2);
+	}
+	type("exits\r");
+	snprintf(head, sizeof(head), "cpu 0: rates per %s, of %%llu ticks since", called);
+	assert_int_equal(sscanf(strstr(said, "cpu 0: rates per "), head, &ticks), 1);
+	assert_true(ticks >= 7000000 && ticks < 8000000);
+	assert_int_equal(rate_of("\n10 CPUID l1 "), 7 * 10 * unit / ticks);
+	assert_true(rate_of("\nall l1 ") > rate_of("\n10 CPUID l1 "));
+	/* they have been asked for */
+	type("exits\r");
+	assert_int_equal(rate_of("\n10 CPUID l1 "), 0);
+	assert_non_null(strstr(said, "\n10 CPUID l1 "));
+}
+
+static void exits_have_rates(void **state UNUSED)
+{
+	rates_are_of(1000000, "million ticks");
+	assert_non_null(strstr(type("exits all\r"), "error: exits [reset]"));
+	assert_non_null(strstr(type("exits reset now\r"), "error: exits [reset]"));
+	/* SDM: "Time Stamp Counter and Nominal Core Crystal Clock Information Leaf" */
+	fake_cpuid_set(0, 0, 0x15, 0, 0, 0);
+	fake_cpuid_set(0x15, 0, 2, 200, 25000000, 0);
+	rates_are_of(2500000000, "second");
+}
+
+/* A person reads what a stopped machine shows: that is none of the guests' time. */
+static void a_stop_is_no_time_of_the_rates(void **state UNUSED)
+{
+	unsigned long long ticks;
+
+	type("stop\rexits reset\rgo\r");
+	for (int i = 0; i < 3; i++)
+		fake_pass_time();
+	stand_for = 1000;
+	type("stop\rx/0q 1\rexits\rgo\r");
+	assert_int_equal(stand_for, 0);
+	assert_int_equal(
+		sscanf(strstr(said, "cpu 0: rates"), "cpu 0: rates per million ticks, of %llu", &ticks), 1);
+	assert_true(ticks >= 3000000 && ticks < 4000000);
+}
+
 /* The last refusal: a field's value, and a control word with its wrong bits. */
 static void why_tells_the_last_refusal(void **state UNUSED)
 {
@@ -675,6 +741,8 @@ int main(void)
 		WITH(tab_completes),
 		WITH(commands_look_at_l1),
 		WITH(commands_look_at_l2),
+		WITH(exits_have_rates),
+		WITH(a_stop_is_no_time_of_the_rates),
 		WITH(why_tells_the_last_refusal),
 		WITH(broken_rules_are_marked),
 		WITH(tables_are_walked),

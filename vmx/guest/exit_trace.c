@@ -174,9 +174,8 @@ u64 exit_trace_get(const struct vcpu *vcpu, u64 number, u64 most, const struct t
 	return count;
 }
 
-/* The TSC's frequency in kHz, if the processor names it. SDM "Time Stamp Counter and Nominal Core Crystal
- * Clock Information Leaf". */
-static u64 tsc_khz(void)
+/* SDM "Time Stamp Counter and Nominal Core Crystal Clock Information Leaf". */
+u64 exit_trace_tsc_khz(void)
 {
 	struct cpuid_regs r;
 
@@ -192,7 +191,7 @@ size_t exit_trace_head_line(char *line)
 
 	version_build_id(id);
 	return print_format(line, TRACE_LINE_SIZE, "trace: form %u build-id %s tsc-khz %llu cpus %u", FORM,
-			    id, (unsigned long long)tsc_khz(), percpu_count());
+			    id, (unsigned long long)exit_trace_tsc_khz(), percpu_count());
 }
 
 size_t exit_trace_line(const struct vcpu *vcpu, u64 number, char *line)

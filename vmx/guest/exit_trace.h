@@ -32,6 +32,9 @@ u64 exit_trace_end(const struct vcpu *vcpu);
 /* These and those that follow, numbered, in one piece: at most `most`; how many. 0: there are none. */
 u64 exit_trace_get(const struct vcpu *vcpu, u64 number, u64 most, const struct trace_event **events);
 
+/* The TSC's frequency in kHz, if the processor names it; else 0. */
+u64 exit_trace_tsc_khz(void);
+
 /*
  * As text, in the form that tools/trace reads: the line that comes first, and one for each event, without a
  * line feed. The buffer has TRACE_LINE_SIZE bytes.

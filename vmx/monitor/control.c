@@ -16,6 +16,8 @@
 static u64 period;		   /* constant after control_init() */
 static u32 stop_round;		   /* any CPU, atomic */
 static u32 kept_round;		   /* any CPU, atomic: the round that is not to end with its command */
+static u64 stood;		   /* the CPU with the turn: ticks of the stops that are over */
+static u64 stands_since;	   /* and when the present one began */
 static u32 turn;		   /* any CPU, atomic: written by the one that has it */
 static u32 alone = NOBODY;	   /* any CPU, atomic: written by the one that has the turn, and by itself */
 static u32 stopped_in[PERCPU_MAX]; /* each written by its CPU, atomic */
@@ -84,8 +86,11 @@ static bool begin_round(u32 self)
 	if (round & 1)
 		return false;
 	__atomic_store_n(&stopped_in[self], round + 1, __ATOMIC_RELAXED);
-	return __atomic_compare_exchange_n(&stop_round, &round, round + 1, false, __ATOMIC_ACQ_REL,
-					   __ATOMIC_ACQUIRE);
+	if (!__atomic_compare_exchange_n(&stop_round, &round, round + 1, false, __ATOMIC_ACQ_REL,
+					 __ATOMIC_ACQUIRE))
+		return false;
+	stands_since = rdtsc();
+	return true;
 }
 
 bool control_stop(struct vcpu *vcpu)
@@ -108,7 +113,13 @@ bool control_stop(struct vcpu *vcpu)
 void control_go(void)
 {
 	break_settle();
+	stood += rdtsc() - stands_since;
 	__atomic_fetch_add(&stop_round, 1, __ATOMIC_ACQ_REL);
+}
+
+u64 control_stood_still(void)
+{
+	return stood + (control_is_stopped() ? rdtsc() - stands_since : 0);
 }
 
 void control_keep(void)

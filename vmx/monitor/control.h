@@ -29,6 +29,8 @@ void control_request_this(struct vcpu *vcpu);
 bool control_stop(struct vcpu *vcpu);
 /* Its end, for the CPU whose turn it is. */
 void control_go(void);
+/* TSC ticks of all stops so far, the present one too. For that CPU, or before any guest runs. */
+u64 control_stood_still(void);
 /* The same behind a command that has stopped the machine for its own time. False: it stays stopped, for
  * another CPU has asked so meanwhile by control_keep(). */
 bool control_go_behind(struct vcpu *vcpu);

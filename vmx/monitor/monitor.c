@@ -22,6 +22,7 @@
 #include "vmx/monitor/control.h"
 #include "vmx/monitor/live.h"
 #include "vmx/monitor/output.h"
+#include "vmx/monitor/show_exits.h"
 #include "vmx/monitor/step.h"
 #include "vmx/nested/entry/timer.h"
 
@@ -91,6 +92,7 @@ void monitor_start_cpu(struct vcpu *vcpu)
 
 	if (!control_period())
 		return;
+	exits_start_cpu(vcpu);
 	vcpu->wish.nmi = is_on && options.nmi_stops;
 	ticks = control_period() >> (rdmsr(MSR_IA32_VMX_MISC) & VMX_MISC_TIMER_RATE);
 	vcpu_set_timer_wish(vcpu, (u32)MIN(MAX(ticks, (u64)1), (u64)UINT32_MAX));

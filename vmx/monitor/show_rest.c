@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * MSRs, ports, and what the exits were.
+ * MSRs and ports.
  */
 #include "kernel/cmdline.h"
 #include "kernel/hw/cpu.h"
 #include "kernel/string.h"
 #include "vmx/l1/exit_msr.h"
-#include "vmx/hw/exits.h"
 #include "vmx/monitor/command.h"
 #include "vmx/monitor/output.h"
 
@@ -78,16 +77,6 @@ bool command_io(struct vcpu *vcpu, const struct words *words)
 	else
 		output("error: say monitor-write=on on Socle's command line");
 	return true;
-}
-
-bool command_exits(struct vcpu *vcpu, const struct words *words)
-{
-	for (u32 i = 0; i < EXIT_REASON_COUNT; i++)
-		if (vcpu->counters.exits_l1[i] | vcpu->counters.exits_l2[i])
-			output("%u %s l1 %llu l2 %llu to-l1 %llu", i, exit_reason_name(i),
-			       LL(vcpu->counters.exits_l1[i]), LL(vcpu->counters.exits_l2[i]),
-			       LL(vcpu->counters.exits_reflected[i]));
-	return words->count == 1;
 }
 
 bool command_dump(struct vcpu *vcpu, const struct words *words)
