@@ -7,6 +7,7 @@
 #include "tests/unit/cmocka_all.h"
 
 #include "kernel/x86.h"
+#include "mm/guest_walk.h"
 #include "tests/unit/l2_support.h"
 #include "vmx/guest/guest_mem.h"
 
@@ -220,18 +221,22 @@ static void ept12_stops_accesses(void **state UNUSED)
 	assert_stopped(read_at(0x1008, &value), 0x1008, 0x1000, EPTV_READ | EPTV_LINEAR_VALID);
 }
 
-/* ---- guest_read_plainly() says what the full walk says, or nothing ---- */
+/* ---- the two quick walks say what the full walk says, or nothing ---- */
 
 enum { P_WALK = M_SPARE + 0x20000, WALKS = 20000 };
 
-/* Four levels at P_WALK for linear address 0; each entry has the usual bits, but now and then for one. */
+/*
+ * Four levels at P_WALK for linear address 0; each entry has the usual bits, but now and then for one. Now
+ * and then the page is a user's, which takes a bit in each entry.
+ */
 static void make_tables(struct fake_random *rng)
 {
 	static const u64 bits[] = { PTE_P,  PTE_W,  PTE_U,   PTE_A,   PTE_D,
 				    PTE_PS, PTE_NX, BIT(51), BIT(13), BIT(12) };
+	u64 user = fake_random(rng) % 8 ? 0 : PTE_U;
 
 	for (u64 level = 0; level < 4; level++) {
-		u64 entry = (P_WALK + (level + 1) * PAGE_SIZE) | PTE_P | PTE_W | PTE_A | PTE_D;
+		u64 entry = (P_WALK + (level + 1) * PAGE_SIZE) | PTE_P | PTE_W | PTE_A | PTE_D | user;
 
 		if (fake_random(rng) % 6 == 0)
 			entry ^= bits[fake_random(rng) % ARRAY_SIZE(bits)];
@@ -242,9 +247,31 @@ static void make_tables(struct fake_random *rng)
 	l1_write64(P_WALK + 4 * PAGE_SIZE, VALUE);
 }
 
+static bool read_l1(void *context UNUSED, u64 gpa, void *to, size_t length)
+{
+	guest_mem_read(machine_vcpu, GPA(gpa), to, length);
+	return true;
+}
+
+/* What the full walk says of a supervisor's read at linear address 0, which sets no flag. */
+static enum walk_result look_through(u32 *error_code)
+{
+	struct guest_walk walk = guest_walk_as_it_stands(look());
+	struct walk_page page = { .pfec = 0 };
+	enum walk_result result;
+
+	walk.read = read_l1;
+	result = guest_walk(&walk, 0, 0, &page);
+	*error_code = page.pfec;
+	return result;
+}
+
 static void walk_all(bool large_pages)
 {
 	u64 before[4], plain, full;
+	enum walk_result right;
+	u32 error_code;
+	bool plainly;
 	struct fake_random rng = { 7 };
 	unsigned int said = 0;
 
@@ -256,12 +283,20 @@ static void walk_all(bool large_pages)
 		make_tables(&rng);
 		machine_set_field(VMCS_guest_efer,
 				  EFER_LME | EFER_LMA | (fake_random(&rng) % 2 ? EFER_NXE : 0));
-		if (!guest_read_plainly(look(), 0, &plain, 1))
-			continue;
-		said++;
+		machine_set_field(VMCS_guest_cr4,
+				  CR4_PAE | CR4_VMXE | (fake_random(&rng) % 2 ? CR4_SMAP : 0));
+		right = look_through(&error_code);
+		plainly = guest_read_plainly(look(), 0, &plain, 1);
 		for (u64 level = 0; level < 4; level++)
 			before[level] = l1_read64(P_WALK + level * PAGE_SIZE);
-		assert_int_equal(read_at(0, &full), OUTCOME_NONE);
+		if (right != WALK_OK)
+			assert_page_fault(read_at(0, &full), 0, error_code);
+		else
+			assert_int_equal(read_at(0, &full), OUTCOME_NONE);
+		if (!plainly)
+			continue;
+		said++;
+		assert_int_equal(right, WALK_OK);
 		assert_true(plain == full);
 		for (u64 level = 0; level < 4; level++)
 			assert_true(before[level] == l1_read64(P_WALK + level * PAGE_SIZE));
