@@ -430,7 +430,7 @@ OTHERS = [
            "boot: madt_gives_the_processors"),
     Mutant("memory-map-cut-short", "boot/multiboot2.c",
            [("\tfor (u32 at = sizeof(head); head[0] <= size - at; at += head[0]) {\n",
-             "\tfor (u32 at = sizeof(head); head[0] <= size - at && out->range_count < MEMMAP_MAX; at += head[0]) {\n")],
+             "\tfor (u32 at = sizeof(head); head[0] <= size - at && out->range_count < BOOT_RANGE_MAX; at += head[0]) {\n")],
            "boot: damaged_tags_are_a_status"),
     Mutant("firmwares-map-left-out", "boot/multiboot2.c",
            [("\tif (size < 8 || size - 8 > BOOT_EFI_MAP_SPACE)\n",
