@@ -3,45 +3,21 @@
  * From 64-bit mode to real mode, INT 15h there, and back: bios_call(struct bios_registers *) of bios.c. The real-mode
  * part is copied to REAL, below 1 MiB; the registers travel by the word block at REGISTERS. Interrupts stay masked.
  */
+#include "tests/guest/lib/asm.h"
+
 #define REAL 0x6000
 #define REGISTERS 0x6800
 #define HERE(label) (REAL + label - bios_real)
-#define MSR_EFER 0xc0000080
 
 	.text
 	.code64
 	.global	bios_enter
 bios_enter:
-	push	%rbx
-	push	%rbp
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
-	mov	%rsp, saved_rsp
-	sidt	saved_idt
-	sgdt	saved_gdt
-	mov	%cr3, %rax
-	mov	%eax, saved_cr3
-	mov	%cr4, %rax
-	mov	%eax, saved_cr4
-	mov	$0xc0000101, %ecx	/* loading GS clears its base */
-	rdmsr
-	mov	%eax, saved_gs
-	mov	%edx, saved_gs + 4
+	PUSH_KEPT
+	SAVE_LONG_MODE
 	lgdt	flat_gdt
-	pushq	$0x08
-	lea	1f(%rip), %rax
-	push	%rax
-	lretq
-	.code32
-1:	mov	%cr0, %eax
-	and	$0x7fffffff, %eax
-	mov	%eax, %cr0
-	mov	$MSR_EFER, %ecx
-	rdmsr
-	and	$~0x100, %eax
-	wrmsr
+	GO_COMPATIBLE
+	LEAVE_LONG_MODE
 	xor	%eax, %eax
 	mov	%eax, %cr4
 	ljmp	$0x38, $REAL
@@ -101,55 +77,14 @@ bios_real_end:
 
 	.code32
 bios_back:
-	mov	$0x10, %eax
-	mov	%eax, %ds
-	mov	%eax, %es
-	mov	%eax, %ss
-	mov	%eax, %fs
-	mov	%eax, %gs
-	mov	saved_cr4, %eax
-	mov	%eax, %cr4
-	mov	saved_cr3, %eax
-	mov	%eax, %cr3
-	mov	$MSR_EFER, %ecx
-	rdmsr
-	or	$0x100, %eax
-	wrmsr
-	mov	%cr0, %eax
-	or	$0x80000000, %eax
-	mov	%eax, %cr0
-	ljmp	$0x18, $1f
-	.code64
-1:	mov	saved_rsp, %rsp
-	lgdt	saved_gdt
-	lidt	saved_idt
-	mov	$0xc0000101, %ecx
-	mov	saved_gs, %eax
-	mov	saved_gs + 4, %edx
-	wrmsr
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%rbp
-	pop	%rbx
+	FLAT_DATA_ALL
+	ENTER_LONG_MODE
+	POP_KEPT
 	ret
 
 	.data
-	.align	8
-saved_rsp:
-	.quad	0
-saved_gs:
-	.quad	0
-saved_cr3:
-	.long	0
-saved_cr4:
-	.long	0
+	LONG_MODE_DATA
 flat_gdt:
 	.word	0x7f
 	.quad	boot_gdt
-saved_idt:
-	.skip	10
-saved_gdt:
-	.skip	10
 	.section .note.GNU-stack, "", @progbits

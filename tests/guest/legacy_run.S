@@ -4,45 +4,20 @@
  * that is a 32-bit hypervisor. A step is eight words: op, a, b, result, flags, vector, error, cr2 (see legacy.c). A step
  * that faults is recorded and the next one follows. legacy.c's struct legacy: cr3, cr4, steps, code and data selectors.
  */
+#include "tests/guest/lib/asm.h"
+
 	.text
 	.code64
 	.global	legacy_run
 legacy_run:
-	push	%rbx
-	push	%rbp
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
-	mov	%rsp, saved_rsp
+	PUSH_KEPT
 	mov	%rdi, %rbx
 	mov	%ebx, argument
-	sidt	saved_idt
-	sgdt	saved_gdt
-	mov	%cr3, %rax
-	mov	%eax, saved_cr3
-	mov	%cr4, %rax
-	mov	%eax, saved_cr4
-	mov	$0xc0000101, %ecx
-	rdmsr
-	mov	%eax, saved_gs
-	pushq	$0x08
-	lea	1f(%rip), %rax
-	push	%rax
-	lretq
-	.code32
-1:	mov	$0x10, %eax
-	mov	%eax, %ds
-	mov	%eax, %es
-	mov	%eax, %ss
+	SAVE_LONG_MODE
+	GO_COMPATIBLE
+	FLAT_DATA
 	mov	$stack_top, %esp
-	mov	%cr0, %eax
-	and	$0x7fffffff, %eax
-	mov	%eax, %cr0
-	mov	$0xc0000080, %ecx
-	rdmsr
-	and	$~0x100, %eax
-	wrmsr
+	LEAVE_LONG_MODE
 	mov	4(%ebx), %eax
 	mov	%eax, %cr4
 	mov	0(%ebx), %eax
@@ -55,7 +30,7 @@ legacy_run:
 	lea	legacy_idt(%ebp), %eax
 	mov	%eax, idt_register + 2
 	lidt	idt_register
-	add	%ebp, gdt_base
+	add	%ebp, saved_gdt_base
 	lgdt	saved_gdt
 	pushl	12(%ebx)
 	pushl	$1f
@@ -185,17 +160,7 @@ legacy_exit:
 	.global	legacy_stubs
 	.align	16
 legacy_stubs:
-	.set	vector, 0
-	.rept	32
-	.align	16
-	.if	(vector == 8 || (vector >= 10 && vector <= 14) || vector == 17)
-	.else
-	push	$0
-	.endif
-	push	$vector
-	jmp	fault
-	.set	vector, vector + 1
-	.endr
+	IDT_STUBS 32, fault
 fault:
 	pop	%eax
 	pop	%ecx
@@ -213,41 +178,15 @@ fault:
 out:
 	mov	argument, %ebx
 	mov	20(%ebx), %ebp
-	sub	%ebp, gdt_base
+	sub	%ebp, saved_gdt_base
 	lgdt	saved_gdt
 	ljmp	$0x08, $1f
-1:	mov	$0x10, %eax
-	mov	%eax, %ds
-	mov	%eax, %es
-	mov	%eax, %ss
+1:	FLAT_DATA
 	mov	%cr0, %eax
 	and	$0x7fffffff, %eax
 	mov	%eax, %cr0
-	mov	saved_cr4, %eax
-	mov	%eax, %cr4
-	mov	saved_cr3, %eax
-	mov	%eax, %cr3
-	mov	$0xc0000080, %ecx
-	rdmsr
-	or	$0x100, %eax
-	wrmsr
-	mov	%cr0, %eax
-	or	$0x80000000, %eax
-	mov	%eax, %cr0
-	ljmp	$0x18, $1f
-	.code64
-1:	mov	saved_rsp, %rsp
-	lidt	saved_idt
-	mov	saved_gs, %eax
-	xor	%edx, %edx
-	mov	$0xc0000101, %ecx
-	wrmsr
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%rbp
-	pop	%rbx
+	ENTER_LONG_MODE
+	POP_KEPT
 	ret
 
 	.data
@@ -258,22 +197,7 @@ legacy_idt:
 idt_register:
 	.word	8 * 256 - 1
 	.long	legacy_idt
-	.align	8
-saved_gdt:
-	.word	0
-gdt_base:
-	.quad	0
-	.align	8
-saved_idt:
-	.skip	16
-saved_rsp:
-	.quad	0
-saved_cr3:
-	.long	0
-saved_cr4:
-	.long	0
-saved_gs:
-	.long	0
+	LONG_MODE_DATA
 argument:
 	.long	0
 task_pointer:

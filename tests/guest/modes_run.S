@@ -3,6 +3,8 @@
  * Leaves long mode and runs one piece of code in real mode, virtual-8086 mode or protected mode without long mode,
  * until a fault or INT F0h ends it, then comes back: for an L1 in its legacy modes. struct modes of modes.h.
  */
+#include "tests/guest/lib/asm.h"
+
 	/* struct modes */
 	.set	M_KIND, 0
 	.set	M_CR0, 4
@@ -27,41 +29,14 @@
 	.code64
 	.global	modes_run
 modes_run:
-	push	%rbx
-	push	%rbp
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
-	mov	%rsp, saved_rsp
+	PUSH_KEPT
 	mov	%edi, argument
-	sidt	saved_idt
-	sgdt	saved_gdt
-	mov	%cr3, %rax
-	mov	%eax, saved_cr3
-	mov	%cr4, %rax
-	mov	%eax, saved_cr4
-	mov	$0xc0000101, %ecx
-	rdmsr
-	mov	%eax, saved_gs
-	pushq	$0x08
-	lea	1f(%rip), %rax
-	push	%rax
-	lretq
-	.code32
-1:	mov	$0x10, %eax
-	mov	%eax, %ds
-	mov	%eax, %es
-	mov	%eax, %ss
+	SAVE_LONG_MODE
+	GO_COMPATIBLE
+	FLAT_DATA
 	mov	$stack_top, %esp
 	mov	argument, %ebx
-	mov	%cr0, %eax
-	and	$0x7fffffff, %eax
-	mov	%eax, %cr0
-	mov	$0xc0000080, %ecx
-	rdmsr
-	and	$~0x100, %eax
-	wrmsr
+	LEAVE_LONG_MODE
 	mov	M_CR4(%ebx), %eax
 	mov	%eax, %cr4
 	mov	M_CR3(%ebx), %eax
@@ -119,17 +94,7 @@ load:	testl	$0x20000, M_EIP + 8(%ebx)
 	.global	modes_stubs
 	.align	16
 modes_stubs:
-	.set	vector, 0
-	.rept	256
-	.align	16
-	.if	(vector == 8 || (vector >= 10 && vector <= 14) || vector == 17)
-	.else
-	push	$0
-	.endif
-	push	$vector
-	jmp	ended
-	.set	vector, vector + 1
-	.endr
+	IDT_STUBS 256, ended
 
 /* On the stack: vector, error, EIP, CS, EFLAGS, and ESP and SS from ring 3 or v86. */
 ended:
@@ -193,43 +158,15 @@ out:
 	mov	$0x48, %ecx
 	ltr	%cx
 	ljmp	$0x08, $1f
-1:	mov	$0x10, %eax
-	mov	%eax, %ds
-	mov	%eax, %es
-	mov	%eax, %ss
-	mov	%eax, %fs
-	mov	%eax, %gs
+1:	FLAT_DATA_ALL
 	pushl	$2
 	popf
 	clts
 	mov	%cr0, %eax
 	and	$0x7fffffff, %eax
 	mov	%eax, %cr0
-	mov	saved_cr4, %eax
-	mov	%eax, %cr4
-	mov	saved_cr3, %eax
-	mov	%eax, %cr3
-	mov	$0xc0000080, %ecx
-	rdmsr
-	or	$0x100, %eax
-	wrmsr
-	mov	%cr0, %eax
-	or	$0x80010000, %eax
-	mov	%eax, %cr0
-	ljmp	$0x18, $1f
-	.code64
-1:	mov	saved_rsp, %rsp
-	lidt	saved_idt
-	mov	saved_gs, %eax
-	xor	%edx, %edx
-	mov	$0xc0000101, %ecx
-	wrmsr
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%rbp
-	pop	%rbx
+	ENTER_LONG_MODE 0x10000
+	POP_KEPT
 	ret
 
 	.code32
@@ -241,10 +178,7 @@ to_real:
 	lidt	real_idt_register
 	ljmp	$0x38, $real_enter - real_begin
 from_real:
-	mov	$0x10, %eax
-	mov	%eax, %ds
-	mov	%eax, %es
-	mov	%eax, %ss
+	FLAT_DATA
 	mov	$stack_top, %esp
 	mov	$REAL_DATA, %esi
 	mov	argument, %edi
@@ -333,20 +267,8 @@ idt_register:
 real_idt_register:
 	.word	0x3ff
 	.long	0x14000
-saved_idt:
-	.skip	10
-saved_gdt:
-	.skip	10
-	.align	8
-saved_rsp:
-	.quad	0
+	LONG_MODE_DATA
 argument:
-	.long	0
-saved_cr3:
-	.long	0
-saved_cr4:
-	.long	0
-saved_gs:
 	.long	0
 	.bss
 	.align	16

@@ -4,6 +4,8 @@
  * may start at any time. NMIs come here too, in each of the modes on the way: storm_nmi_* are their handlers, which
  * storm.c puts where IDTR's base 0 finds them in real mode, in protected mode and in long mode.
  */
+#include "tests/guest/lib/asm.h"
+
 	.text
 	.code16
 	.global	storm_trampoline, storm_trampoline_end, storm_nmi16, storm_nmi32, storm_nmi64
@@ -28,34 +30,13 @@ storm_trampoline_end:
 	.code32
 storm_nmi32:
 storm_protected:
-	mov	$0x10, %eax
-	mov	%eax, %ds
-	mov	%eax, %es
-	mov	%eax, %ss
+	FLAT_DATA
 	mov	$1, %eax
 	cpuid
 	shr	$24, %ebx
 	mov	%ebx, %edi
 	mov	storm_stacks(, %edi, 8), %esp
-	mov	%cr4, %eax
-	or	$0x20, %eax
-	mov	%eax, %cr4
-	mov	$page_pml4, %eax
-	mov	%eax, %cr3
-	mov	$0xc0000080, %ecx
-	rdmsr
-	or	$0x900, %eax
-	wrmsr
-	mov	$0x80010033, %eax
-	mov	%eax, %cr0
-	ljmp	$0x18, $1f
-	.code64
-1:	mov	$0x10, %eax
-	mov	%eax, %ds
-	mov	%eax, %es
-	mov	%eax, %ss
-	mov	%eax, %fs
-	mov	%eax, %gs
+	START_LONG_MODE
 	mov	%edi, %edi
 	mov	storm_stacks(, %rdi, 8), %rsp
 	call	storm_ap_main

@@ -3,6 +3,8 @@
  * Entry of a guest test: multiboot1 header, 32-bit start, identity map of 4 GiB with 2 MiB pages, 64-bit mode, main.
  * Also the trampoline with which another CPU starts (copied to TRAMPOLINE below 1 MiB by smp.c).
  */
+#include "tests/guest/lib/asm.h"
+
 	.section .multiboot, "ax"
 	.align	4
 	.long	0x1badb002, 3, -(0x1badb002 + 3)
@@ -47,25 +49,7 @@ start:
 	.code32
 go_long:
 	pop	%esi
-	mov	%cr4, %eax
-	or	$0x20, %eax
-	mov	%eax, %cr4
-	mov	$page_pml4, %eax
-	mov	%eax, %cr3
-	mov	$0xc0000080, %ecx
-	rdmsr
-	or	$0x900, %eax
-	wrmsr
-	mov	$0x80010033, %eax
-	mov	%eax, %cr0
-	ljmp	$0x18, $1f
-	.code64
-1:	mov	$0x10, %eax
-	mov	%eax, %ds
-	mov	%eax, %es
-	mov	%eax, %ss
-	mov	%eax, %fs
-	mov	%eax, %gs
+	START_LONG_MODE
 	mov	%esi, %esi
 	jmp	*%rsi
 
@@ -87,10 +71,7 @@ trampoline_gdt:
 	.long	boot_gdt
 trampoline_end:
 	.code32
-2:	mov	$0x10, %eax
-	mov	%eax, %ds
-	mov	%eax, %es
-	mov	%eax, %ss
+2:	FLAT_DATA
 	mov	smp_stack, %esp
 	call	go_long
 	.code64

@@ -2,22 +2,15 @@
 /*
  * Doorway of traps, the guard's call and unwind, and the start of code for exec.c. Offsets: struct cpu in trap.h.
  */
+#include "tests/guest/lib/asm.h"
+
 	.text
 	.code64
 	.global	trap_stubs
 	.align	16
 trap_stubs:
-	.set	vector, 0
-	.rept	256
-	.align	16
-	.if	(vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21)
-	.else
-	push	$0
-	.endif
-	push	$vector
-	jmp	trap_common
-	.set	vector, vector + 1
-	.endr
+	IDT_STUBS 256, trap_common
+
 
 trap_common:
 	push	%r15
@@ -61,12 +54,7 @@ trap_common:
 /* u64 guard_call(struct fault *f, fn, a, b, c): the guard before is kept on the stack */
 	.global	guard_call
 guard_call:
-	push	%rbx
-	push	%rbp
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
+	PUSH_KEPT
 	pushq	%gs:8
 	pushq	%gs:16
 	sub	$8, %rsp
@@ -82,12 +70,7 @@ guard_leave:
 	add	$8, %rsp
 	popq	%gs:16
 	popq	%gs:8
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%rbp
-	pop	%rbx
+	POP_KEPT
 	ret
 
 /* the trap handler leaves through here to the innermost guard's caller */

@@ -3,18 +3,15 @@
  * u32 vm_enter(struct vm *vm, u64 launched): 0 after a VM exit, 1 for VMfailInvalid, 2 for VMfailValid.
  * The guest's general registers are the first members of struct vm.
  */
+#include "tests/guest/lib/asm.h"
+
 #define HOST_RSP_FIELD 0x6c14
 
 	.text
 	.code64
 	.global	vm_enter, vm_exit_stub
 vm_enter:
-	push	%rbx
-	push	%rbp
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
+	PUSH_KEPT
 	push	%rdi
 	mov	$HOST_RSP_FIELD, %eax
 	vmwrite	%rsp, %rax
@@ -64,11 +61,6 @@ vm_exit_stub:
 	pop	56(%rdi)
 	pop	%rdi
 	xor	%eax, %eax
-3:	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%rbp
-	pop	%rbx
+3:	POP_KEPT
 	cld
 	ret
