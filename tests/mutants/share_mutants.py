@@ -70,6 +70,6 @@ MUTANTS = [
     Mutant("nmi-of-the-monitor-in-l0-is-l1s", "vmx/before_entry.c",
            [("vcpu->wish.nmi ? REQUEST_MONITOR_NMI : REQUEST_NMI, frame", "REQUEST_NMI, frame")],
            "monitor: an_nmi_stops_the_machine"),
-    Mutant("vmcs-broken-unmarked", "vmx/monitor/show_cpu.c", [("\t\tif (failure->field != field)\n", "\t\tif (1)\n")],
+    Mutant("vmcs-broken-unmarked", "vmx/monitor/show_vmcs.c", [("\t\tif (failure->field != field)\n", "\t\tif (1)\n")],
            "monitor: broken_rules_are_marked"),
 ]

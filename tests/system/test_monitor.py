@@ -84,7 +84,9 @@ def test_two_cpus_run():
 # What each says, by its long name; reset comes last.
 COMMANDS = {
     "help": "stop +s +stop all CPUs", "cpus": "cpu 0: apic-id 0 L2", "regs": "which runs", "regs l1": "host state of vmcs12",
-    "vmcs 01 ctl": "pin_controls", "vmcs 12 guest_rip": "guest_rip", "vmcs 02 681e": "guest_rip", "why": "cpu 0: no VM entry",
+    "vmcs 01 ctl": "pin_controls", "vmcs 12 guest_rip": "guest_rip", "vmcs 02 681e": "guest_rip",
+    "vmcs 02 4000": "means  .*NMI exiting, virtual NMIs, VMX-preemption timer",
+    "vmcs 12 4000": "02 has .*VMX-preemption timer", "vmcs 12 guest_cr0": "means  PE .*PG$", "why": "cpu 0: no VM entry",
     "walk 5000": "5000 is gpa 5000", "ept 12 5000": "5000 is 5000", "ept 01 5000": "level 1|level 2|level 3",
     "ept 02 5000": "ept02, pointer", "x/2q gpa:5000": "5000: [0-9a-f]{16} [0-9a-f]{16}$", "msr c0000080": "msr c0000080: ",
     "io 80": "io 80: ", "io 80 1": "error: say monitor-write=on", "exits": "PREEMPTION_TIMER l1 .* l2-rate ",

@@ -429,6 +429,77 @@ static void commands_look_at_l2(void **state UNUSED)
 	assert_true(machine_in_l2());
 }
 
+static void said_is(const char *text)
+{
+	if (!strstr(said, text))
+		fail_msg("not said: %s; but: %s", text, said);
+}
+
+/* Names of bits, in all three VMCSs; what vmcs02 has more, or less. No line is longer than lines are. */
+static void fields_are_decoded(void **state UNUSED)
+{
+	run_l2_with(5);
+	for (const char *const *line = (const char *const[]){ "vmcs 01\r", "vmcs 02\r", "vmcs 12\r", NULL };
+	     *line; line++) {
+		type(*line);
+		said_is("_controls ");
+		for (const char *at = said, *end; (end = strchr(at, '\n')); at = end + 1)
+			assert_true(end - at <= 151);
+	}
+	type("vmcs 12 pin\r");
+	said_is("\r\n  means  VMX-preemption timer, and ");
+	said_is("\r\n  02 has NMI exiting, virtual NMIs\r\n");
+	assert_null(strstr(said, "02 not"));
+	/* a word that goes on in another line is cut between names */
+	type("vmcs 01 proc2\r");
+	said_is("\r\n  means  EPT, ");
+	type("vmcs 01 guest\r");
+	said_is(" guest_cr0 80010031\r\n  means  PE ET NE WP PG\r\n");
+	said_is("guest_activity_state 0\r\n  means  active\r\n");
+	said_is("\r\n  means  type 11, DPL 0, S P L G\r\n");
+	type("vmcs 01 host_cs\r");
+	assert_null(strstr(said, "means"));
+}
+
+static void exits_are_decoded(void **state UNUSED)
+{
+	static const struct {
+		u32 reason;
+		u64 qualification;
+		const char *says;
+	} rows[] = {
+		{ EXIT_CR_ACCESS, 0x213, "  means  MOV from CR3, register 2\r" },
+		{ EXIT_CR_ACCESS, 0, "  means  MOV to CR0, register 0\r" },
+		{ EXIT_CR_ACCESS, 0x20, "  means  CLTS CR0, register 0\r" },
+		{ EXIT_DR_ACCESS, 0x317, "  means  MOV from DR7, register 3\r" },
+		{ EXIT_IO, 0x3f80038, "  means  IN port 3f8, bytes 1, string, REP\r" },
+		{ EXIT_IO, 0x800003, "  means  OUT port 80, bytes 4\r" },
+		{ EXIT_TASK_SWITCH, 0x80000018, "  means  selector 18, by JMP\r" },
+		{ EXIT_APIC_ACCESS, 0x10b0, "  means  offset b0, type 1\r" },
+		{ EXIT_EPT_VIOLATION, 0x18a,
+		  "  means  write, readable, linear address, translated address\r" },
+		{ EXIT_REASON_ENTRY_FAILURE | EXIT_ENTRY_FAIL_GUEST, 0,
+		  "  means  ENTRY_FAIL_GUEST, VM entry failed\r" },
+		{ EXIT_CPUID, 5, "\r\n6400 exit_qualification 5\r\n6402" },
+	};
+
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct vmcs12 *v12 = &machine_vcpu->nested.current->v12;
+
+		v12->exit_reason = rows[i].reason;
+		v12->exit_qualification = rows[i].qualification;
+		v12->idt_vectoring_info = 0x80000b0e;
+		v12->entry_intr_info = 0;
+		type("vmcs 12\r");
+		said_is(rows[i].says);
+		said_is("means  valid, hardware exception, vector 14, with error code\r");
+		said_is("entry_intr_info 0\r\n4018");
+	}
+}
+
 /* Of the line that begins so: its rate of L1's exits, in tenths. */
 static u64 rate_of(const char *name)
 {
@@ -741,6 +812,8 @@ int main(void)
 		WITH(tab_completes),
 		WITH(commands_look_at_l1),
 		WITH(commands_look_at_l2),
+		WITH(fields_are_decoded),
+		WITH(exits_are_decoded),
 		WITH(exits_have_rates),
 		WITH(a_stop_is_no_time_of_the_rates),
 		WITH(why_tells_the_last_refusal),

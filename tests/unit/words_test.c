@@ -64,6 +64,13 @@ static void values_in_words(void **state)
 		{ V12_guest_efer, 0x500, ": LME LMA" },
 		{ V12_host_efer, 0x801, ": SCE NXE" },
 		{ V12_guest_rflags, 0x20202, ": IF VM" },
+		{ V12_guest_rflags, 0x243ed5, ": CF PF AF ZF SF IF DF OF AC ID IOPL 3" },
+		{ V12_guest_rflags, 0x1002, ": IOPL 1" },
+		{ V12_exception_bitmap, 0x6002, ": #DB #GP #PF" },
+		{ V12_cr0_guest_host_mask, 0x80000001, ": PE PG" },
+		{ V12_cr0_read_shadow, 0x10, ": ET" },
+		{ V12_cr4_guest_host_mask, 0x2000, ": VMXE" },
+		{ V12_cr4_read_shadow, 0x20, ": PAE" },
 		{ V12_guest_interruptibility, 0x1f, ": by STI by MOV SS by SMI by NMI enclave" },
 		{ V12_guest_pending_debug, 0x1500f, ": enabled breakpoint BS RTM" },
 		{ V12_guest_es_ar, 0xc0f3, ": type 3, DPL 3, S P D/B G" },
@@ -77,6 +84,25 @@ static void values_in_words(void **state)
 		words_value(&text, rows[i].field, rows[i].value, &caps);
 		assert_string_equal(buffer, rows[i].words);
 	}
+}
+
+static void controls_in_words(void **state)
+{
+	struct text text = empty();
+
+	(void)state;
+	assert_true(words_controls(&text, V12_pin_controls, 0x7e));
+	assert_string_equal(buffer, "NMI exiting, virtual NMIs, VMX-preemption timer, and 16");
+	text = empty();
+	assert_true(words_controls(&text, V12_proc_controls, BIT(40) | 2));
+	assert_string_equal(buffer, "and 10000000002");
+	text = empty();
+	assert_true(words_controls(&text, V12_entry_controls, 0x200));
+	assert_string_equal(buffer, "IA-32e mode guest");
+	text = empty();
+	assert_true(words_controls(&text, V12_exit_controls, 0));
+	assert_false(words_controls(&text, V12_guest_cr0, 1));
+	assert_string_equal(buffer, "");
 }
 
 static void wrong_bits_in_words(void **state)
@@ -129,6 +155,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(values_in_words),
+		cmocka_unit_test(controls_in_words),
 		cmocka_unit_test(wrong_bits_in_words),
 		cmocka_unit_test(words_that_do_not_fit),
 	};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The state of CPUs: registers, VMCSs, L1's last failed entry.
+ * The state of CPUs: registers, L1's last failed entry. VMCSs are show_vmcs.c's.
  */
 #include "kernel/hw/cpu.h"
 #include "kernel/percpu.h"
@@ -12,14 +12,8 @@
 #include "vmx/monitor/view.h"
 #include "vmx/nested/explain/paragraph.h"
 #include "vmx/guest/vcpu.h"
-#include "vmx/nested/entry/entry.h"
 #include "vmx/nested/vmcs12/caps12.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
-
-static const char *what_runs(const struct vcpu *vcpu)
-{
-	return vcpu->guest->level == 2 ? "L2" : vcpu->nested.vmxon ? "L1 in VMX operation" : "L1";
-}
 
 /* What another CPU's cache holds, if it does: it stands still. */
 static u64 cached(const struct vcpu *vcpu, enum reg reg)
@@ -40,7 +34,7 @@ bool command_cpus(struct vcpu *vcpu, const struct words *words)
 			output("cpu %u: apic-id %x runs, or waits for a SIPI", i, percpu_get(i)->apic_id);
 		else
 			output("cpu %u: apic-id %x %s rip %llx last-exit %s%s", i, percpu_get(i)->apic_id,
-			       what_runs(each), LL(cached(each, REG_RIP)),
+			       view_who_runs(each), LL(cached(each, REG_RIP)),
 			       exit_reason_name(each->exit_reason & 0xffff),
 			       i == control_turn() ? " (this)" : "");
 	}
@@ -117,125 +111,6 @@ bool command_regs(struct vcpu *vcpu, const struct words *words)
 	view_end(&view);
 	if (l2 == in_l2)
 		show_general(vcpu);
-	return true;
-}
-
-/* ---- vmcs ---- */
-
-static bool contains(const char *text, const char *part)
-{
-	size_t length = strlen(part);
-
-	for (; *text; text++)
-		if (!strncmp(text, part, length))
-			return true;
-	return false;
-}
-
-/* `word` is a group, an encoding, or part of a name. */
-static bool is_wanted(const struct vmcs12_field *field, const char *word)
-{
-	static const char groups[][6] = { [VMCS_TYPE_CONTROL] = "ctl",
-					  [VMCS_TYPE_READ_ONLY] = "exit",
-					  [VMCS_TYPE_GUEST] = "guest",
-					  [VMCS_TYPE_HOST] = "host" };
-	u64 encoding;
-
-	if (!word)
-		return true;
-	for (unsigned int i = 0; i < ARRAY_SIZE(groups); i++)
-		if (!strcmp(word, groups[i]))
-			return VMCS_FIELD_TYPE(field->encoding) == i;
-	return (line_hex(word, 0xffff, &encoding) && encoding == field->encoding) ||
-	       contains(field->name, word);
-}
-
-/* The rules that vmcs12 breaks, so that the next entry fails by the first of them. NULL: not asked. */
-static const struct check_failures *broken;
-
-/* Under the field, in the words of explain=; those of no field by themselves. */
-static void show_broken(u32 field)
-{
-	char buffer[512];
-
-	for (u32 i = 0; broken && i < broken->count; i++) {
-		const struct check_failure *failure = &broken->failures[i];
-		struct text text = { buffer, sizeof(buffer), 0 };
-
-		if (failure->field != field)
-			continue;
-		text_add(&text, "  broken\n");
-		paragraph_rule(&text, failure->rule);
-		paragraph_wrong(&text, failure);
-		output_text(buffer, text.used);
-	}
-}
-
-/* Each field once, in the order of the checks. */
-static bool is_listed(u32 failure)
-{
-	for (u32 i = 0; i < failure; i++)
-		if (broken->failures[i].field == broken->failures[failure].field)
-			return true;
-	return false;
-}
-
-static void list_broken(void)
-{
-	for (u32 i = 0; broken && i < broken->count; i++) {
-		u32 field = broken->failures[i].field;
-
-		if (field < VMCS12_FIELD_COUNT && !is_listed(i))
-			output("broken: %04x %s", vmcs12_fields[field].encoding, vmcs12_fields[field].name);
-	}
-	if (broken && broken->more)
-		output("broken: %u rules more", broken->more);
-	show_broken(RULE_NO_FIELD);
-}
-
-/* Of vmcs12, with what vmcs02 has there if that is something else. */
-static void show_field(const struct view *view, const struct vmcs12_field *field)
-{
-	u64 value, in_02;
-
-	if (!view_read(view, field->encoding, &value))
-		return;
-	if (view->kind == VIEW_12 && view->has_02 && VMCS_FIELD_TYPE(field->encoding) != VMCS_TYPE_HOST &&
-	    view_read_loaded(field->encoding, &in_02) && in_02 != value)
-		output("%04x %s %llx (02: %llx)", field->encoding, field->name, LL(value), LL(in_02));
-	else
-		output("%04x %s %llx", field->encoding, field->name, LL(value));
-}
-
-bool command_vmcs(struct vcpu *vcpu, const struct words *words)
-{
-	const char *wanted = words->count > 2 ? words->word[2] : NULL;
-	enum view_kind kind;
-	struct view view;
-
-	if (words->count < 2 || words->count > 3 || !view_kind_of(words->word[1], &kind))
-		return false;
-	if (!view_begin(&view, vcpu, kind))
-		return true;
-	output("cpu %u: vmcs%s, L1's region %llx, %s", vcpu->cpu->id, words->word[1],
-	       LL(kind == VIEW_01 ? vcpu->nested.vmxon_pointer : vcpu->nested.current->gpa),
-	       kind == VIEW_01	    ? what_runs(vcpu)
-	       : view.v12->launched ? "launched"
-				    : "clear");
-	broken = NULL;
-	/* While L2 runs it has been entered: there its guest state is what L1 left. */
-	if (kind == VIEW_12 && vcpu->guest->level == 1) {
-		struct check_env env = entry_env(vcpu, vcpu->nested.current);
-
-		broken = check_all(&vcpu->nested.current->v12, &env);
-	}
-	list_broken();
-	for (unsigned int i = 0; i < VMCS12_FIELD_COUNT; i++)
-		if (is_wanted(&vmcs12_fields[i], wanted)) {
-			show_field(&view, &vmcs12_fields[i]);
-			show_broken(i);
-		}
-	view_end(&view);
 	return true;
 }
 

@@ -67,6 +67,11 @@ void view_end(struct view *view)
 	vcpu_load_vmcs(view->vcpu, view->back);
 }
 
+const char *view_who_runs(const struct vcpu *vcpu)
+{
+	return vcpu->guest->level == 2 ? "L2" : vcpu->nested.vmxon ? "L1 in VMX operation" : "L1";
+}
+
 bool view_kind_of(const char *word, enum view_kind *kind)
 {
 	static const char names[][3] = { [VIEW_01] = "01", [VIEW_12] = "12", [VIEW_02] = "02" };

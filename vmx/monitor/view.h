@@ -29,6 +29,9 @@ void view_end(struct view *view);
 /* A field that each processor has. */
 u64 view_field(const struct view *view, u32 encoding);
 
+/* What runs on that CPU, in words. */
+const char *view_who_runs(const struct vcpu *vcpu);
+
 /* "01", "12", "02" */
 bool view_kind_of(const char *word, enum view_kind *kind);
 

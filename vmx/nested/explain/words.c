@@ -24,6 +24,7 @@ enum kind {
 	KIND_BLOCKING,
 	KIND_PENDING,
 	KIND_RIGHTS,
+	KIND_VECTORS,
 	KIND_PLAIN,
 };
 
@@ -67,8 +68,12 @@ static enum kind kind_of(unsigned int field)
 	case V12_exit_controls: return KIND_EXIT;
 	case V12_entry_controls: return KIND_ENTRY;
 	case V12_guest_cr0:
+	case V12_cr0_guest_host_mask:
+	case V12_cr0_read_shadow:
 	case V12_host_cr0: return KIND_CR0;
 	case V12_guest_cr4:
+	case V12_cr4_guest_host_mask:
+	case V12_cr4_read_shadow:
 	case V12_host_cr4: return KIND_CR4;
 	case V12_guest_efer:
 	case V12_host_efer: return KIND_EFER;
@@ -76,6 +81,7 @@ static enum kind kind_of(unsigned int field)
 	case V12_guest_interruptibility: return KIND_BLOCKING;
 	case V12_guest_pending_debug: return KIND_PENDING;
 	case V12_guest_es_ar ... V12_guest_tr_ar: return KIND_RIGHTS;
+	case V12_exception_bitmap: return KIND_VECTORS;
 	default: return KIND_PLAIN;
 	}
 }
@@ -164,6 +170,30 @@ void words_value(struct text *text, unsigned int field, u64 value, const struct 
 			 ((u32)value & AR_DPL) >> AR_DPL_SHIFT);
 	if (kind >= KIND_CR0 && kind < KIND_PLAIN)
 		add_names(text, kind, value);
+	if (kind == KIND_RFLAGS && (value & RFLAGS_IOPL))
+		text_add(text, " IOPL %u", (u32)(value & RFLAGS_IOPL) >> RFLAGS_IOPL_SHIFT);
+}
+
+bool words_controls(struct text *text, unsigned int field, u64 value)
+{
+	enum kind kind = kind_of(field);
+	const char *separator = "";
+	u64 unnamed = value;
+
+	if (kind >= KIND_CR0)
+		return false;
+	for (unsigned int bit = 0; bit < 32; bit++) {
+		const char *name = value & BIT(bit) ? bit_name(kind, bit) : NULL;
+
+		if (!name)
+			continue;
+		text_add(text, "%s%s", separator, name);
+		separator = ", ";
+		unnamed &= ~BIT(bit);
+	}
+	if (unnamed)
+		text_add(text, "%sand %llx", separator, (unsigned long long)unnamed);
+	return true;
 }
 
 /* "bits 15 (CR3-load exiting), 16 and 31:20 must be WHAT" */
