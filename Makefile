@@ -30,6 +30,15 @@ RULES ?=
 # A variable of the user's may hold blanks and quotes: recipes take it from the environment, as "$$L1", never as $(L1).
 export L1 L1_ARGS STEPS MODULES CPUS MEM FIRMWARE MACHINE MODEL OPTIONS TIMEOUT GROUP UNTIL RULES
 
+# What NAME=VALUE may say to make. A name that is misspelt would be as good as not said, and is an error.
+TAKEN := O CC CROSS_COMPILE OBJCOPY PYTHON HOST_CC EXTRA_CFLAGS WHY_EXTRA MUTANT COUNT DEBUG DESTDIR PREFIX BOCHS SHELL VERSION \
+	L1 L1_ARGS STEPS MODULES CPUS MEM FIRMWARE MACHINE MODEL OPTIONS TIMEOUT GROUP UNTIL RULES SOURCE_DATE_EPOCH KIT_VERSION \
+	KIT_MODELS KIT_IMAGES TIMES SAVE ARGS BENCH_OUT STORM_OPS RAISE PYTEST_ARGS MODELS IMAGES SHADOWING INTERCEPT \
+	CONFORMANCE_SEEDS CONFORMANCE_CASES CONFORMANCE_TOGETHER CONFORMANCE_JOBS MODEL_STEPS FUZZ_SECONDS FUZZ_RUNS FUZZ_COUNTS \
+	FUZZ_SANITIZE SANITIZE CLANG LINT_LINES CFLAGS CPPFLAGS LDFLAGS WARNINGS WHOLE TOOL_CC
+MISSPELT := $(filter-out $(TAKEN),$(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name))))
+$(if $(MISSPELT),$(error $(MISSPELT:%=%=): there is no such variable; `make help` has them))
+
 # The rooms of the hypervisor; tests/lint/layers.py says which may use which.
 ROOMS := boot kernel mm drivers vmx vmx/gdb vmx/monitor vmx/hw vmx/guest vmx/l1 vmx/nested $(addprefix vmx/nested/,vmcs12 explain insn entry exit ept)
 C_FILES := $(sort $(wildcard $(ROOMS:%=%/*.c)))

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Pulls an ELF core over the serial port on which Socle has gdb's stub (gdb=), from the machine as it runs.
 
-    core.py PORT OUT [--level 1|2] [--cpu N] [--stack SIZE] [--memory ADDRESS,SIZE] [--stay]
+    socle-core PORT OUT [--level 1|2] [--cpu N] [--stack SIZE] [--memory ADDRESS,SIZE] [--stay]   # tools/core.py in the tree
 
 PORT is what gdb's `target remote` takes: a terminal such as /dev/ttyS1, or HOST:PORT. The machine stands still meanwhile,
 and goes on afterwards, also where something fails. OUT has a thread for each CPU and level (its number is twice the CPU's,

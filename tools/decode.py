@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Turns a pasted crash of Socle's into functions and lines, and into a core that gdb opens.
 
-    decode.py [FILE] [--debug build/socle.debug] [--symbols l1=ELF] [--core FILE]
+    socle-decode [FILE] [--debug build/socle.debug] [--symbols l1=ELF] [--core FILE]        # tools/decode.py in the tree
 
 FILE (or standard input) is any part of a serial log with a panic or a stop in it, or what the monitor has shown. Addresses in
 Socle's image become functions and lines of the sources; those of guests do where --symbols names an ELF or a System.map. The

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Makes of a distribution's Linux an ELF file by which gdb finds functions, variables and callers, without a debug package.
 
-    linux_elf.py VMLINUZ OUT
+    socle-linux-elf VMLINUZ OUT        # tools/linux_elf.py in the tree
 
 VMLINUZ is a bzImage or the ELF file in it, as distributions have them: without symbols, but with kallsyms, the kernel's own
 table of them, and ORC, by which it finds callers. These become a symbol table and .debug_frame. Addresses are the linked
@@ -241,6 +241,9 @@ def convert(image, path):
 
 
 def main():
+    if sys.argv[1:] in (["-h"], ["--help"]):
+        print(__doc__.strip())
+        return
     if len(sys.argv) != 3:
         sys.exit(__doc__.strip())
     try:

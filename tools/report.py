@@ -83,8 +83,11 @@ def summary(result, failure, bare):
     if bare:
         lines += ["  %-12s%s" % ("Socle", "not there (bare boot)")]
     elif cpus:
-        lines += ["  %-12s%s" % ("CPUs in VMX", cpus), *(exits(own, "L1") + exits(own, "L2") or [
-            "  %-12s%s" % ("exits", "not known: this L1 does not ask Socle for its counters")])]
+        lines += ["  %-12s%s" % ("CPUs in VMX", cpus)]
+        # a start without L1 has none
+        if not result.having(r"^socle: check: "):
+            lines += exits(own, "L1") + exits(own, "L2") or [
+                "  %-12s%s" % ("exits", "not known: this L1 does not ask Socle for its counters")]
     guests = result.having(r"^(L2 says|L2 UP|SELFTEST|KVMLET guest end|RESULT .*FAIL)")
     lines += ["  %-12s%s" % ("" if i else "guests", line) for i, line in enumerate(guests)]
     lines += ["  %-12s%s" % ("log", os.path.join(result.folder, "serial.txt")), "-" * WIDTH,

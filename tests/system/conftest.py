@@ -26,6 +26,11 @@ ELF = os.path.join(BUILD, "socle.elf")
 BOOT_SECONDS = 180
 
 
+def pytest_make_parametrize_id(val):
+    """Workers must have the same names for the same tests; bytes may have a time in them (gzip's), and are no names."""
+    return "bytes" if isinstance(val, (bytes, bytearray)) else None
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: boots a Linux as L2")
     os.makedirs(RUNS, exist_ok=True)

@@ -125,7 +125,7 @@ def sections_at(offset):
     (make_kernel().replace(struct.pack("<QQ", TEXT, COUNT + 2), bytes(16)), "in another order"),
     (make_kernel()[:3000], ""),
     (damaged(gzip.compress(make_kernel(), mtime=0) + bytes(4)), "what is packed in it is damaged"),
-    (bzimage(gzip.compress(make_kernel())[:-200]), "what is packed in it is damaged"),
+    (bzimage(gzip.compress(make_kernel(), mtime=0)[:-200]), "what is packed in it is damaged"),
     (sections_at((1 << 64) - 1), "it is damaged"),
     (sections_at(1 << 63), "it is damaged"),
     (sections_at(len(make_kernel()) - 8), "it is damaged"),
@@ -134,3 +134,9 @@ def test_what_is_no_kernel(image, said, tmp_path):
     done = convert(tmp_path, image)
     assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr, done
     assert len(done.stderr.splitlines()) == 1 and not (tmp_path / "out").exists(), done
+
+
+def test_help_is_no_error():
+    done = subprocess.run(["/usr/bin/python3", os.path.join(ROOT, "tools", "linux_elf.py"), "--help"], check=False,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 0 and "socle-linux-elf VMLINUZ OUT" in done.stdout and not done.stderr, done

@@ -105,6 +105,9 @@ def test_verdict(result, reason):
 def test_summary_states_no_number_that_it_does_not_know():
     silent = report.summary(ended("marker", "socle: cpu 0: in VMX operation, APIC ID 0", "DONE"), None, bare=False)
     assert "not known: this L1 does not ask" in silent and "'s exits" not in silent, silent
+    alone = report.summary(ended("marker", "socle: check: a start without L1; this may be pasted into a report",
+                                 "socle: cpu 0: in VMX operation, APIC ID 0", "socle: halted"), None, bare=False)
+    assert "CPUs in VMX 1" in alone and "exits" not in alone and "L1" not in alone, alone
     asked = report.summary(ended("marker", "socle: cpu 0: in VMX operation, APIC ID 0",
                                  "socle: exits L1 CPUID=3 WRMSR=5", "DONE"), None, bare=False)
     assert "L1's exits  8: WRMSR 5, CPUID 3" in asked and "L2's exits  none" in asked, asked
@@ -154,6 +157,28 @@ def test_help_lists_every_goal():
     unsaid = [goal for goal in goals if goal not in ("all", "elf", "FORCE") and not re.search(r"\b%s\b" % goal, output)]
     unsaid += [name for name in variables if name + "=" not in output]
     assert not unsaid
+
+
+def test_names_of_tests_have_no_bytes(request):
+    """With a time in them (gzip's) they would differ from worker to worker, and pytest would run none."""
+    assert not [item.nodeid for item in request.session.items if "\\x" in item.nodeid]
+
+
+def test_a_misspelt_variable_is_an_error():
+    """NAME=VALUE on make's line; one that `make help` names is taken, and the environment may have what it likes."""
+    def told(*words, **more):
+        done = subprocess.run(["make", "-s", "-C", ROOT, "help", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              check=False, text=True, env={**os.environ, **more})
+        return done.returncode, done.stdout
+
+    code, output = told("OPTION=shadow-vmcs=off", "CPUS=2")
+    assert code and "OPTION=: there is no such variable; `make help` has them" in output and "CPUS" not in output, output
+    code, output = told(OPTION="x")
+    assert code == 0, output
+    names = set(re.findall(r"(?<![\w-])([A-Z][A-Z0-9_]*)=", output))
+    assert {"L1", "OPTIONS", "KIT_MODELS", "DESTDIR", "FUZZ_SECONDS"} <= names
+    code, output = told(*[name + "=" for name in names])
+    assert code == 0, output
 
 
 def test_size():
