@@ -131,7 +131,9 @@ def first_file(what, package, *paths):
 def find_bochs(model=None):
     """The emulator's binary, which must know the model; builds it at the first call. In the kit there is nothing to build."""
     if not os.path.exists(os.path.join(TOOLS, "bochs", "build.sh")):
-        binary = shutil.which(os.environ.get("BOCHS", "bochs"))
+        # Socle's own tree keeps its mended one here
+        built = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "socle", "bochs", "bochs")
+        binary = shutil.which(os.environ.get("BOCHS") or built) or (None if os.environ.get("BOCHS") else shutil.which("bochs"))
         if not binary:
             raise MachineError("no emulator: say BOCHS=/path/to/bochs, or install the package bochs")
         check_model(binary, model)

@@ -138,8 +138,8 @@ def make_kit(folder):
     return folder / "socle-kit-0.1"
 
 
-def run(kit, *arguments):
-    environment = {"PATH": os.environ["PATH"], "BOCHS": machine.find_bochs(), "HOME": "/nowhere"}
+def run(kit, *arguments, environment=None):
+    environment = environment or {"PATH": os.environ["PATH"], "BOCHS": machine.find_bochs(), "HOME": "/nowhere"}
     done = subprocess.run([str(kit / "socle-kit"), *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
                           text=True, env=environment, cwd=str(kit.parent))
     return done.returncode, done.stdout
@@ -155,6 +155,20 @@ def check_bare_and_under_socle(kit):
     assert suite_element.attrib["tests"] == "14" and suite_element.attrib["failures"] == "0"
     page = (kit.parent / "bare" / "report.html").read_text()
     assert re.search(r"<th title=.*>basic</th>.*<td class=good title=.*>\d/\d</td>", page) and "http" not in page
+
+
+def check_the_emulator_that_is_built(kit):
+    """Without BOCHS the one that Socle's tree has built, before any in the path."""
+    cache = kit.parent / "home" / ".cache" / "socle"
+    cache.mkdir(parents=True)
+    (cache / "bochs").mkdir()
+    (cache / "bochs" / "bochs").symlink_to(machine.find_bochs())
+    (kit.parent / "bin").mkdir()
+    (kit.parent / "bin" / "bochs").write_text("#!/bin/sh\nexit 1\n")
+    (kit.parent / "bin" / "bochs").chmod(0o755)
+    code, output = run(kit, "run", "--accel", "bochs", "--only", "basic.errors", "--out", "built", environment={
+        "PATH": str(kit.parent / "bin") + ":" + os.environ["PATH"], "HOME": str(kit.parent / "home")})
+    assert code == 0 and output.endswith("good: 1 pass\n"), output
 
 
 def check_saved_consoles(kit):
@@ -263,4 +277,5 @@ def test_as_its_users_do(tmp_path):
         assert code == 2 and said in output and "Traceback" not in output, output
     check_list(kit)
     check_missing(kit)
+    check_the_emulator_that_is_built(kit)
     check_interrupted(kit)
