@@ -8,9 +8,11 @@ cd "$(dirname "$0")/.."
 out=$1 name=socle-$2
 home=$out/dist/$name
 rm -rf "$out/dist"
-mkdir -p "$home/docs" "$home/tests"
-install -m 644 "$out"/socle.{elf,debug,7} "$out/socle-disk.bin" README.md LICENSE CHANGELOG.md SECURITY.md "$home"
+mkdir -p "$home/docs/pictures" "$home/tests"
+install -m 644 "$out"/socle.{elf,debug,7} "$out/socle-disk.bin" "$home"
+install -m 644 README.md LICENSE CHANGELOG.md CONTRIBUTING.md SECURITY.md "$home"
 install -m 644 docs/*.md "$home/docs"
+install -m 644 docs/pictures/*.svg "$home/docs/pictures"
 install -m 644 "$out"/tests/guest/{basic,bench}.elf "$home/tests"
 /usr/bin/python3 - "$home" <<'END'
 import os

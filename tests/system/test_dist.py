@@ -43,6 +43,8 @@ def check_what_is_in_it(built, tmp_path):
     subprocess.run(["sha256sum", "--quiet", "-c", "SHA256SUMS"], cwd=home, check=True)
     listed = {line.split()[1] for line in (home / "SHA256SUMS").read_text().splitlines()}
     assert {"./socle.elf", "./socle.debug", "./socle.iso", "./socle.7", "./CHANGELOG.md", "./docs/limits.md"} <= listed
+    for target in re.findall(r"\[[^\]]*\]\(([^)\s#]+)", (home / "README.md").read_text()):
+        assert "://" in target or (home / target).exists(), target
     folder = tmp_path / "run"
     result = machine.run_image(str(home / "socle.iso"), machine="bochs", folder=str(folder), timeout=120, model="haswell",
                                ips=20_000_000)
