@@ -7,6 +7,13 @@ FPU = "vmx/gdb/fpu.c"
 GO, GDB, STEP, LOOKUP = "vmx/gdb/serve_go.c", "vmx/gdb/gdb.c", "vmx/monitor/step.c", "vmx/monitor/lookup.c"
 
 MUTANTS = [
+    Mutant("gdb-stale-stop-to-another", "vmx/gdb/gdb.c", [("\t\tWRITE_ONCE(session.waits, false);\n", "\t\t;\n")],
+           "gdb: another_gdb_comes"),
+    Mutant("gdb-new-one-has-old-breakpoints", "vmx/gdb/serve_query.c", [("\tsession_begin(vcpu);\n", "\t(void)vcpu;\n")],
+           "gdb: a_new_gdb_finds_nothing_of_the_old"),
+    Mutant("gdb-new-one-has-old-stop", "vmx/gdb/serve_go.c",
+           [("\tif (breaks_are_gdbs(step_last_stop()->hit))\n", "\tif (0)\n")],
+           "gdb: a_new_gdb_finds_nothing_of_the_old"),
     Mutant("gdb-packet-without-end", PACKET, [("input->length == PACKET_SIZE || !byte", "!byte")],
            "gdb: a_packet_has_an_end"),
     Mutant("gdb-reply-without-end", PACKET, [("\tif (output->length == sizeof(output->text) - TAIL)\n", "\tif (0)\n")],

@@ -43,7 +43,7 @@ def copy(take, put):
 
 
 class Bridge:
-    """A terminal for the emulator, and a local port for whoever comes first."""
+    """A terminal for the emulator, and a local port for one after the other."""
 
     def __init__(self):
         self.ours, self.theirs = pty.openpty()
@@ -51,16 +51,40 @@ class Bridge:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.terminal = os.ttyname(self.theirs)
         self.port = "127.0.0.1:%d" % self.listener.getsockname()[1]
+        self.peer = None
+        self.said = b""  # by the one that is there
+        self.changed = threading.Condition()
         threading.Thread(target=self.carry, daemon=True).start()
 
     def carry(self):
-        peer, _ = self.listener.accept()
-        threading.Thread(target=copy, args=(lambda: os.read(self.ours, 4096), peer.sendall), daemon=True).start()
-        copy(lambda: peer.recv(4096), lambda data: os.write(self.ours, data))
+        self.peer, _ = self.listener.accept()
+        threading.Thread(target=copy, args=(lambda: os.read(self.ours, 4096), self.to_peer), daemon=True).start()
+        while True:
+            copy(lambda: self.peer.recv(4096), self.from_peer)
+            self.peer, _ = self.listener.accept()
+            self.said = b""
+
+    def to_peer(self, data):
+        try:
+            self.peer.sendall(data)
+        except OSError:
+            pass  # it has gone, as a cable that is pulled out
+
+    def from_peer(self, data):
+        os.write(self.ours, data)
+        with self.changed:
+            self.said += data
+            self.changed.notify_all()
+
+    def await_said(self, data, seconds):
+        """Until the peer has said so."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: data in self.said, seconds), self.said
 
 
-def run_gdb(port, symbols, commands, seconds):
-    """gdb's words to these commands, one after the other, each behind a line [command]; and what it says of errors."""
+def run_gdb(port, symbols, commands, seconds, until=None):
+    """gdb's words to these commands, one after the other, each behind a line [command]; and what it says of errors. It is
+    killed after that time, or when until() returns."""
     argv = ["gdb", "-nx", "-q", "-batch", "-ex", "set remotetimeout 10", "-ex", "set pagination off", "-ex", "file " + symbols,
             "-ex", "target remote " + port]
     for command in commands:
@@ -68,6 +92,9 @@ def run_gdb(port, symbols, commands, seconds):
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True) as gdb:
         timer = threading.Timer(seconds, gdb.kill)
         timer.start()
+        if until:
+            until()
+            gdb.kill()
         said = gdb.stdout.read()
         timer.cancel()
     return said

@@ -43,9 +43,9 @@ class Debugged:
         assert self.began.wait(120)
         return self.bridge.port
 
-    def debug(self, *commands, timeout=150):
+    def debug(self, *commands, timeout=150, until=None):
         """gdb's words to these commands, one after the other."""
-        words = run_gdb(self.port(), self.symbols, commands, timeout)
+        words = run_gdb(self.port(), self.symbols, commands, timeout, until)
         with open(os.path.join(self.folder, "gdb.txt"), "w", encoding="utf-8") as file:
             file.write(words)
         return words

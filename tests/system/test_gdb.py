@@ -72,6 +72,20 @@ def test_two_cpus():
     assert results(result) == results(bare) and len(results(result)) > 2, show(result)
 
 
+def test_one_that_was_killed():
+    """While it waited: the next gdb finds the machine where it is then, and nothing of the first one."""
+    args = "tests=l2_loops,l1_loops"
+    bare = boot(guest_image("monitored"), l1_args=args, bare=True, **SETTINGS)
+    run = Debugged("killed", args)
+    run.debug("break result", "continue", until=lambda: run.bridge.await_said(b"$vCont;c", 100))
+    words = run.debug("info threads", "thread 1", "tbreak test_l1_loops", "continue", "detach")
+    assert not re.search("Remote (communication|failure)|SIG", words), words
+    assert re.search(r"\* 2 +Thread 2 \(cpu 0, L2\)", words), words
+    assert "Thread 1 hit Temporary breakpoint 1, test_l1_loops ()" in said_to(words, "continue"), words
+    result = run.end()
+    assert results(result) == results(bare) and len(results(result)) > 2, show(result)
+
+
 def test_the_planted_bug():
     """docs/debugging.md's session: a guest that executes the same CPUID for ever."""
     run = Debugged("planted", "tests=asks", guest="planted")

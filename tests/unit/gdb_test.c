@@ -423,6 +423,51 @@ static void a_breakpoint_of_gdbs(void **state UNUSED)
 	assert_false(control_is_stopped());
 }
 
+static void said_exactly(const char *text)
+{
+	assert_string_equal(uart_said, text);
+}
+
+/* It was killed while it waited. What stops the machine then is no answer to the next one's first packet. */
+static void another_gdb_comes(void **state UNUSED)
+{
+	ASK("Z0,200010,1");
+	assert_int_equal(closed_count, 1);
+	assert_false(control_is_stopped());
+	TYPE("?", "qC", "D");
+	uart_attend();
+	said_exactly("+$T02thread:1;#d4+$QC1#c5+$OK#9a");
+	assert_int_equal(closed_count, 0);
+}
+
+/* It begins as gdbs do: what the first one set has gone with it, its steps too. */
+static void a_new_gdb_finds_nothing_of_the_old(void **state UNUSED)
+{
+	ASK("Z0,200010,1", "qRcmd,627265616b20657869742043505549" /* break exit CPUID */);
+	assert_int_equal(closed_count, 1);
+	TYPE("vCont;s:1");
+	uart_attend();
+	assert_true(is_stepped());
+	TYPE("qSupported:swbreak+", "c");
+	uart_attend();
+	assert_ptr_equal(strstr(uart_said, "+$PacketSize="), uart_said);
+	said_not("$T0");
+	assert_false(is_stepped());
+	assert_int_equal(closed_count, 0);
+	assert_null(break_get(1));
+	assert_null(break_get(2));
+	/* nor is the stop at a breakpoint of the old one told, which nobody has heard */
+	ASK("Z0,200010,1");
+	machine_set_field(VMCS_guest_rip, L1_CODE + 0x10);
+	TYPE("qSupported", "?", "c");
+	VIOLATION(FETCH, L1_CODE + 0x10);
+	said("+$T02thread:1;#d4+");
+	/* who waits, and says Ctrl-C, is answered */
+	INTERRUPT("c");
+	uart_attend();
+	said_exactly("$T02thread:1;#d4+");
+}
+
 /* The level is that of the thread for which the address was set first. */
 static void a_breakpoint_keeps_its_level(void **state UNUSED)
 {
@@ -782,6 +827,8 @@ int main(void)
 		WITH(memory_of_l1),
 		WITH(threads_of_both_levels),
 		WITH(a_breakpoint_of_gdbs),
+		WITH(another_gdb_comes),
+		WITH(a_new_gdb_finds_nothing_of_the_old),
 		WITH(a_breakpoint_keeps_its_level),
 		WITH(a_watchpoint_of_gdbs),
 		WITH(reads_and_accesses),

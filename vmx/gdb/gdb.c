@@ -22,16 +22,29 @@ static bool unserved; /* a packet is complete; the CPU whose turn it is */
 
 /* ---- the machine runs, or one CPU of it ---- */
 
-/* True: gdb wants it to stop. */
+/* By which gdb wants it to stop: Ctrl-C, or the beginning of a packet; else PACKET_NOTHING. */
+static enum packet_event call(void)
+{
+	for (unsigned int i = 0; i < BYTES_MAX; i++) {
+		enum packet_event event = link_receive();
+
+		if (event == PACKET_INTERRUPT || event == PACKET_BEGUN)
+			return event;
+	}
+	return PACKET_NOTHING;
+}
+
+/*
+ * Who waits for the machine to stop says Ctrl-C alone. So a packet is another gdb's, whose predecessor has
+ * gone without a word: nothing is to come before its answer. The machine stands still, and `?` says where.
+ */
 static bool calls(void)
 {
-	for (unsigned int i = 0; i < BYTES_MAX; i++)
-		switch (link_receive()) {
-		case PACKET_INTERRUPT:
-		case PACKET_BEGUN: return true;
-		default: break;
-		}
-	return false;
+	enum packet_event event = call();
+
+	if (event == PACKET_BEGUN)
+		WRITE_ONCE(session.waits, false);
+	return event != PACKET_NOTHING;
 }
 
 static void attend_running(struct vcpu *vcpu)
@@ -79,7 +92,7 @@ static void attend(struct vcpu *vcpu)
 		attend_alone(vcpu);
 	else if (control_turn() != vcpu->cpu->id)
 		return;
-	else if (session.waits)
+	else if (READ_ONCE(session.waits))
 		serve_stop(vcpu);
 	else if (unserved)
 		serve(vcpu);

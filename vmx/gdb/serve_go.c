@@ -94,11 +94,18 @@ void do_actions(struct vcpu *vcpu, const char *text)
 	go(vcpu, action.step, !others);
 }
 
-static void leave(struct vcpu *vcpu)
+void session_begin(struct vcpu *vcpu)
 {
 	step_begin(vcpu, 0, 0);
+	if (breaks_are_gdbs(step_last_stop()->hit))
+		step_note_stop(vcpu);
 	breaks_forget();
 	session.waits = false;
+}
+
+static void leave(struct vcpu *vcpu)
+{
+	session_begin(vcpu);
 	session.level = 1;
 	control_go();
 }

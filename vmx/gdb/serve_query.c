@@ -13,11 +13,13 @@
 #include "vmx/monitor/command.h"
 #include "vmx/monitor/output.h"
 
+/* By it a gdb begins. What an earlier one has left, if it went without a word, is none of this one's. */
 void do_supported(struct vcpu *vcpu, const char *text)
 {
 	struct packet_output *reply = link_reply();
 
-	(void)vcpu, (void)text;
+	(void)text;
+	session_begin(vcpu);
 	packet_add(reply, "PacketSize=");
 	packet_add_number(reply, PACKET_SIZE);
 	packet_add(reply, ";qXfer:features:read+;swbreak+;hwbreak+;vContSupported+");

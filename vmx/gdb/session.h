@@ -26,6 +26,11 @@ void serve_packet(struct vcpu *vcpu, const char *packet);
 /* The machine stands still, and gdb waits for that. */
 void serve_stop(struct vcpu *vcpu);
 
+/* ---- serve_go.c ---- */
+
+/* As after `detach`, but that the machine stands where it stands: no breakpoints of gdb's, and no steps. */
+void session_begin(struct vcpu *vcpu);
+
 /* ---- gdb_breaks.c ---- */
 
 /* Z and z: what stands behind the letter. */
