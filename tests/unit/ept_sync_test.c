@@ -223,6 +223,22 @@ static void a_table_in_rom(void **state UNUSED)
 	assert_int_equal(ept02_allowed(BASE + 20 * PAGE_SIZE), RWX);
 }
 
+/* A directory of L1's in ROM: the violation that ended below it is looked at from above once more. */
+static void a_directory_in_rom(void **state UNUSED)
+{
+	run_on_ept(0);
+	l1_write64(ROM_TABLE, P_PT | RWX);
+	l1_write64(P_PDPT + 8, ROM_TABLE | RWX);
+	EXIT_NOW(.reason = EXIT_EPT_VIOLATION, .qualification = EPTV_WRITE | TRANSLATED,
+		 .guest_physical = BASE + 20 * PAGE_SIZE);
+	assert_false(machine_in_l2());
+	l1_write64(P_PT + 20 * 8, FRAMES | RWX | WB);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_true(machine_in_l2());
+	ept_touch(BASE + 20 * PAGE_SIZE, EPTV_WRITE);
+	assert_int_equal(ept02_allowed(BASE + 20 * PAGE_SIZE), RWX);
+}
+
 /* Single-context INVEPT goes by the address of the root, and leaves others' entries. */
 static void one_context(void **state UNUSED)
 {
@@ -301,6 +317,7 @@ int main(void)
 		MACHINE_TEST(a_full_run, ""),
 		MACHINE_TEST(a_full_run_of_links, ""),
 		MACHINE_TEST(a_table_in_rom, ""),
+		MACHINE_TEST(a_directory_in_rom, ""),
 		MACHINE_TEST(one_context, ""),
 		MACHINE_TEST(many_pointers_in_turn, ""),
 	};

@@ -72,6 +72,25 @@ static void host_state_is_worked_out_again(void **state UNUSED)
 	}
 }
 
+/* SDM: CR0.CD and NW "are not modified" by an exit: L1 finds what L2 left, not what was there at the entry.
+ */
+static void the_cache_bits_are_as_l2_left_them(void **state UNUSED)
+{
+	u64 cr0 = read_cr0() & ~(u64)(CR0_CD | CR0_NW);
+
+	l1_run_l2();
+	EXIT_NOW(.reason = EXIT_CPUID);
+	for (u64 i = 0; i < 2; i++) {
+		write_cr0(cr0 | (i ? 0 : CR0_CD | CR0_NW));
+		W(host_cr4, R(host_cr4) ^ CR4_TSD); /* the host state is worked out again */
+		assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+		write_cr0(cr0 | (i ? CR0_CD | CR0_NW : 0));
+		EXIT_NOW(.reason = EXIT_CPUID);
+		assert_int_equal(machine_field(VMCS_guest_cr0) & (CR0_CD | CR0_NW), i ? CR0_CD | CR0_NW : 0);
+	}
+	write_cr0(cr0);
+}
+
 /* L2 went to IA-32e mode by itself, which the controls of a 32-bit host could not say. */
 static void long_mode_over_a_32_bit_host_aborts(void **state UNUSED)
 {
@@ -154,6 +173,7 @@ int main(void)
 		MACHINE_TEST_BOTH(host_state_is_loaded),
 		MACHINE_TEST_BOTH(host_state_is_worked_out_again),
 		MACHINE_TEST_BOTH(efer_that_is_not_loaded),
+		MACHINE_TEST(the_cache_bits_are_as_l2_left_them, ""),
 		MACHINE_TEST(long_mode_over_a_32_bit_host_aborts, ""),
 		MACHINE_TEST_BOTH(an_aborted_cpu_can_be_entered),
 		MACHINE_TEST_BOTH(a_host_without_pae_has_no_pdptes),

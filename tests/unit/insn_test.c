@@ -81,6 +81,32 @@ static void fields_read_back_as_written(void **state UNUSED)
 	}
 }
 
+static void with_memory(u32 reason, u64 encoding)
+{
+	machine_vcpu->gpr[GPR_RCX] = encoding;
+	EXIT_NOW(.reason = reason, .qualification = M_SPARE, .info = INFO_MEMORY | GPR_RCX << 28);
+	assert_int_equal(machine_field(VMCS_guest_rflags) & (RFLAGS_CF | RFLAGS_ZF), 0);
+}
+
+/* The long way, which has each field too. */
+static void fields_read_back_by_memory_operands(void **state UNUSED)
+{
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	for (unsigned int row = 0; row < VMCS12_FIELD_COUNT; row++) {
+		u32 encoding = vmcs12_fields[row].encoding;
+		u64 pattern = 0x8123456789abcdefull ^ ((u64)row << 32 | row);
+
+		if (vmcs12_find(encoding) < 0)
+			continue;
+		l1_write64(M_SPARE, pattern);
+		with_memory(EXIT_VMWRITE, encoding);
+		l1_write64(M_SPARE, 0);
+		with_memory(EXIT_VMREAD, encoding);
+		assert_true(l1_read64(M_SPARE) == vmcs12_mask_width(encoding, pattern));
+	}
+}
+
 /* What was written survives VMCLEAR, other VMCSs and VMPTRLD, in L1's memory. */
 static void vmcs_lives_in_memory(void **state UNUSED)
 {
@@ -420,6 +446,7 @@ int main(void)
 		MACHINE_TEST_BOTH(no_current_vmcs_fails_invalid),
 		MACHINE_TEST_BOTH(vmclear_and_vmptrld_number_their_errors),
 		MACHINE_TEST_BOTH(fields_read_back_as_written),
+		MACHINE_TEST_BOTH(fields_read_back_by_memory_operands),
 		MACHINE_TEST_BOTH(vmcs_lives_in_memory),
 		MACHINE_TEST_BEFORE(shadowing_without_optional_fields, "shadow-vmcs=on",
 				    without_optional_fields),

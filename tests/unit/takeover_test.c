@@ -70,7 +70,14 @@ static void lma_in_the_entry_controls(void **state UNUSED)
 		assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
 		assert_true(machine_in_l2());
 		assert_int_equal(machine_field(VMCS_entry_controls) & ENTRY_IA32E_GUEST, 0);
+		/* L2 enters IA-32e mode by itself */
+		machine_set_field(VMCS_guest_efer, EFER_LMA | EFER_LME);
+		machine_set_field(VMCS_guest_cs_ar, 0xa09b);
+		if (stores)
+			machine_set_field(VMCS_entry_controls,
+					  machine_field(VMCS_entry_controls) | ENTRY_IA32E_GUEST);
 		EXIT_NOW(.reason = EXIT_CPUID);
+		assert_int_equal(R(entry_controls), told ? entry : entry & ~(u64)ENTRY_IA32E_GUEST);
 	}
 }
 
