@@ -92,6 +92,12 @@ static void entry_list_fails_with_its_index(void **state UNUSED)
 		assert_int_equal(R(exit_qualification), 2);
 		assert_int_equal(fake_msr_get(MSR_IA32_STAR), 7);
 	}
+	/* a list of one is a list */
+	W(entry_msr_load_count, 1);
+	l2_put_msr(P_ENTRY, 0, MSR_IA32_FS_BASE, 0, 0);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_false(machine_in_l2());
+	assert_int_equal(R(exit_qualification), 1);
 }
 
 /* A list that fails has loaded L2's state into no VMCS: L1 reads what L2's last exit saved. */
