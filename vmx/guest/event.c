@@ -10,6 +10,7 @@
 
 #include "kernel/hw/cpu.h"
 #include "kernel/x86.h"
+#include "vmx/guest/watch.h"
 
 #define DEBUGCTL_OF(vcpu) vmcs_read(VMCS_guest_debugctl)
 
@@ -135,6 +136,16 @@ void event_skip_instruction(struct vcpu *vcpu)
 			     interruptibility & ~(u64)(INTERRUPTIBILITY_STI | INTERRUPTIBILITY_MOV_SS));
 	if (unlikely(rflags & (RFLAGS_TF | RFLAGS_RF)))
 		finish_flags(vcpu, rflags);
+}
+
+/*
+ * SDM "Saving RIP, RSP, RFLAGS": of RF such an exit saves 0, whatever it was. Without breakpoints nobody but
+ * an interrupt's handler can see it, and for that one 0 is likely to be right.
+ */
+void event_execute_again(struct vcpu *vcpu)
+{
+	if (watch_is_on(vcpu))
+		vcpu_set_reg(vcpu, REG_RFLAGS, vcpu_reg(vcpu, REG_RFLAGS) | RFLAGS_RF);
 }
 
 /* SDM "Resume Flag": RF is set in what is saved "between the iterations of a repeated string instruction". */

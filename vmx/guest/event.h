@@ -37,6 +37,12 @@ void event_skip_instruction(struct vcpu *vcpu);
 void event_finish_iteration(struct vcpu *vcpu);
 
 /*
+ * Behind an instruction's own exit, whose cause L0 has taken away: the guest executes the instruction now.
+ * RIP and all else stay; a code breakpoint at it, which has been met, is not met again.
+ */
+void event_execute_again(struct vcpu *vcpu);
+
+/*
  * The interruptibility state that decides whether an NMI must wait. Blocking by STI does not count at an
  * NMI-window exit: SDM "NMI-Window Exiting" says that a processor "may also prevent such a VM exit if
  * there is blocking of events by STI". A processor that opens the window all the same does not hold back

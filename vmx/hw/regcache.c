@@ -42,6 +42,8 @@ u64 regcache_fill(struct regcache *cache, enum reg reg)
 void regcache_flush_dirty(struct regcache *cache)
 {
 	regcache_check(cache);
+	if (cache->dirty & TABLE_REGS)
+		regcache_forget_tables(cache);
 	for (u64 dirty = cache->dirty; dirty; dirty &= dirty - 1) {
 		enum reg reg = (enum reg)__builtin_ctzll(dirty);
 

@@ -36,6 +36,10 @@ enum seg { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, SEG
 #define REG_SEG_LIMIT(seg) ((enum reg)(REG_ES_LIMIT + 4 * (seg)))
 #define REG_SEG_AR(seg) ((enum reg)(REG_ES_AR + 4 * (seg)))
 
+/* LDTR, TR, GDTR and IDTR: what a guest can be kept from changing without an exit. */
+#define TABLE_REGS GENMASK(REG_IDTR_LIMIT, REG_LDTR_SELECTOR)
+static_assert(REG_IDTR_LIMIT - REG_LDTR_SELECTOR == 11, "four fields each of two, two each of the others");
+
 /* VMREADs and VMWRITEs done, by register: they prove what the cache saves. */
 struct regcache_counters {
 	u64 reads[REG_COUNT];
@@ -47,6 +51,11 @@ struct regcache {
 	u64 available; /* bit per enum reg */
 	u64 dirty;     /* subset of available */
 	u64 value[REG_COUNT];
+	/*
+	 * Which values the VMCS has in TABLE_REGS: a number that means something to who wrote them past the
+	 * cache (vmx/nested/exit/host_tables.c); 0: not known. A write that reaches one of them forgets it.
+	 */
+	u64 known_tables;
 	struct regcache_counters *counters; /* the vCPU's; constant after init */
 };
 
@@ -81,6 +90,22 @@ static inline void regcache_reset(struct regcache *cache)
 {
 	ASSERT(!cache->dirty);
 	cache->available = 0;
+}
+
+/* TABLE_REGS of the VMCS are those of this number; are they?; they may be others from now on. */
+static inline void regcache_know_tables(struct regcache *cache, u64 number)
+{
+	cache->known_tables = number;
+}
+
+static inline bool regcache_has_tables(const struct regcache *cache, u64 number)
+{
+	return cache->known_tables == number;
+}
+
+static inline void regcache_forget_tables(struct regcache *cache)
+{
+	cache->known_tables = 0;
 }
 
 /* Does the cache know `reg`? Then *value is its newest value, current VMCS or not; it is not fetched. */
@@ -182,6 +207,8 @@ static inline void regcache_write_through(struct regcache *cache, enum reg reg, 
 #endif
 	vmcs_write_fast(regcache_field(reg), value);
 	cache->value[reg] = value;
+	if (BIT(reg) & TABLE_REGS)
+		regcache_forget_tables(cache);
 }
 
 /* Does the cache hold any of the registers in the mask `regs`? */

@@ -22,9 +22,18 @@
 #include "vmx/nested/ept/ept02.h"
 #include "vmx/nested/ept/vpid.h"
 
-/* Of a read shadow only the bits count that the mask hides. */
+/*
+ * Of a read shadow only the bits count that the mask hides. Of an LDTR that cannot be used an exit saves what
+ * it likes, but for the selector and that bit: SDM "Saving Segment Registers and Descriptor-Table Registers".
+ */
 static u64 bits_that_count(enum vmcs_field field)
 {
+	bool no_ldt = vmcs_read(VMCS_guest_ldtr_ar) & AR_UNUSABLE;
+
+	if (field == VMCS_guest_ldtr_ar && no_ldt)
+		return AR_UNUSABLE;
+	if ((field == VMCS_guest_ldtr_base || field == VMCS_guest_ldtr_limit) && no_ldt)
+		return 0;
 	if (field == VMCS_cr0_read_shadow)
 		return vmcs_read(VMCS_cr0_guest_host_mask);
 	if (field == VMCS_cr4_read_shadow)
@@ -115,7 +124,7 @@ void debug_host_ready(const struct nested_vmcs *slot)
 	struct nested_vmcs now = *slot;
 
 	host_state_prepare(&now);
-	ASSERT(!memcmp(&now.host, &slot->host, sizeof(now.host)));
+	ASSERT(!memcmp(&now.host, &slot->host, sizeof(now.host)) && slot->host_tables);
 }
 
 /* L1 is about to run: the shadow VMCS holds what v12 does, but for what L1 wrote there and nobody looked at.

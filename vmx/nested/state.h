@@ -55,11 +55,11 @@ struct nested_vmcs {
 			    `dirty` */
 	bool entered;	 /* vmcs02 was made (merge.c) since this slot was taken */
 	bool fast;	 /* an entry with few changes may go the short way: entry_fast.c */
+	bool fetch_all;	 /* rows may be newer in `shadow` that an entry does not fetch any more: shadow_use.c
+			  */
 	u32 dirty;	 /* GROUP_*: L1 wrote there since the last entry that passed its checks */
 	u64 changed;	 /* PLACE()s that vmcs02 may lack of v12: written since the last exit */
 	u64 to_push;	 /* PLACE()s that `shadow` may lack of v12: shadow_push() */
-	bool fetch_all;	 /* rows may be newer in `shadow` that an entry does not fetch any more: shadow_use.c
-			  */
 	struct vmcs vmcs02;
 	struct vmcs shadow;		/* shadow VMCS; linked into vmcs01 while this one is current */
 	u64 *msr_bitmap02;		/* the page of vmcs02: bitmaps.c */
@@ -88,6 +88,7 @@ struct nested_vmcs {
 	struct {
 		u64 cs_ar, ss_ar, ds_ar, es_ar, fs_ar, gs_ar, cr0, cr4;
 	} host;
+	u64 host_tables;	  /* the number of those that an exit loads: host_prepare.c */
 	struct ept02_root *ept02; /* NULL: L2 runs on EPT01, or none chosen yet */
 	/* nested.translations when EPT pointer and VPID of vmcs02 were last found to stand, or 0: merge.c */
 	u64 translation;
@@ -135,6 +136,16 @@ struct nested {
 	 * NULL: host_state.c.
 	 */
 	struct nested_vmcs *host_known;
+	/*
+	 * GDTR, IDTR and TR of L1's host state, and whether vmcs01 is known to hold them: host_tables.c.
+	 */
+	struct {
+		u64 number; /* of the newest that were given one; never 0 then */
+		u64 tr_selector, tr_base, gdtr_base, idtr_base;
+		u64 since;	/* counters.reflections when the control was turned on */
+		u32 wait, left; /* reflections until it is turned on again: in all, and from now */
+		bool watched;	/* vmcs01 has "descriptor-table exiting" */
+	} tables;
 	struct nested_vmcs *slots; /* [NESTED_VMCS_COUNT], made at start */
 	u64 clock;		   /* of last_used */
 	/* Which of the shadowed rows L1 writes without an exit: shadow_use.c. PLACE()s but the first and

@@ -84,6 +84,7 @@ static bool check_before_load(struct vcpu *vcpu, struct nested_vmcs *slot, const
 		return false;
 	}
 	host_state_prepare(slot);
+	host_tables_name(vcpu, slot);
 	return true;
 }
 

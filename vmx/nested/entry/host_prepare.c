@@ -7,6 +7,7 @@
 #include "vmx/nested/entry/host_prepare.h"
 
 #include "kernel/x86.h"
+#include "vmx/guest/vcpu.h"
 #include "vmx/hw/caps.h"
 #include "vmx/l1/exit_cr.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
@@ -33,4 +34,26 @@ void host_state_prepare(struct nested_vmcs *slot)
 	slot->host.gs_ar = data_rights(v12->host_gs_selector);
 	slot->host.cr0 = cr_loaded_cr0(v12->host_cr0) & ~(u64)(CR0_CD | CR0_NW);
 	slot->host.cr4 = v12->host_cr4 | vmx_caps.cr4_fixed0;
+}
+
+/*
+ * What is not among the four is the same after each exit. Another VMCS with equal ones, as one processor's
+ * VMCSs mostly have, shares their number.
+ */
+void host_tables_name(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	const struct vmcs12 *v12 = &slot->v12;
+	u64 number = vcpu->nested.tables.number;
+
+	if (!number || vcpu->nested.tables.tr_selector != v12->host_tr_selector ||
+	    vcpu->nested.tables.tr_base != v12->host_tr_base ||
+	    vcpu->nested.tables.gdtr_base != v12->host_gdtr_base ||
+	    vcpu->nested.tables.idtr_base != v12->host_idtr_base) {
+		vcpu->nested.tables.tr_selector = v12->host_tr_selector;
+		vcpu->nested.tables.tr_base = v12->host_tr_base;
+		vcpu->nested.tables.gdtr_base = v12->host_gdtr_base;
+		vcpu->nested.tables.idtr_base = v12->host_idtr_base;
+		vcpu->nested.tables.number = ++number;
+	}
+	slot->host_tables = number;
 }

@@ -14,6 +14,8 @@
 #include "vmx/guest/outcome.h"
 #include "vmx/guest/vcpu.h"
 #include "vmx/nested/entry/msr_area.h"
+#include "vmx/nested/exit/host_load.h"
+#include "vmx/nested/exit/host_tables.h"
 #include "vmx/nested/vmcs12/debug.h"
 #include "vmx/nested/vmcs12/shadow.h"
 #include "vmx/hw/caps.h"
@@ -22,46 +24,24 @@
 #include "vmx/l1/exit_msr.h"
 #include "vmx/l1/l1.h"
 
-/* SDM: "Loading Host Segment and Descriptor-Table Registers"; the other segments' rights are
- * host_prepare.c's. */
-#define HOST_AR_TSS (SEG_TYPE_TSS_BUSY | AR_P)
-#define HOST_LIMIT_TSS 0x67
-
-/*
- * vmcs01 gets the field straight, past its register cache, which has forgotten them all (KEPT_REGS):
- * nearly every one of them is new to the cache, and none is looked at again before L1 runs.
- */
-#define LOAD(reg, value) vmcs_write_fast(regcache_field(REG_##reg), (value))
-
 /* What of L1's the cache of vmcs01 may go on to know over an exit of L2's: all that LOAD() does not write. */
 #define KEPT_REGS                                                                                            \
 	(BIT(REG_INTERRUPTIBILITY) | BIT(REG_PDPTE0) | BIT(REG_PDPTE1) | BIT(REG_PDPTE2) | BIT(REG_PDPTE3))
 
-/* SDM: "Loading Host Segment and Descriptor-Table Registers". */
+/*
+ * SDM: "Loading Host Segment and Descriptor-Table Registers". L1 changes these six without an exit; the
+ * others are host_tables.c's, the rights host_prepare.c's.
+ */
 static inline void load_host_segments(const struct nested_vmcs *slot)
 {
 	const struct vmcs12 *v12 = &slot->v12;
 
-#define LOAD_SEGMENT(seg, selector, base, limit, rights)                                                     \
-	do {                                                                                                 \
-		LOAD(seg##_SELECTOR, selector);                                                              \
-		LOAD(seg##_BASE, base);                                                                      \
-		LOAD(seg##_LIMIT, limit);                                                                    \
-		LOAD(seg##_AR, rights);                                                                      \
-	} while (0)
 	LOAD_SEGMENT(CS, v12->host_cs_selector, 0, 0xffffffff, slot->host.cs_ar);
 	LOAD_SEGMENT(SS, v12->host_ss_selector, 0, 0xffffffff, slot->host.ss_ar);
 	LOAD_SEGMENT(DS, v12->host_ds_selector, 0, 0xffffffff, slot->host.ds_ar);
 	LOAD_SEGMENT(ES, v12->host_es_selector, 0, 0xffffffff, slot->host.es_ar);
 	LOAD_SEGMENT(FS, v12->host_fs_selector, v12->host_fs_base, 0xffffffff, slot->host.fs_ar);
 	LOAD_SEGMENT(GS, v12->host_gs_selector, v12->host_gs_base, 0xffffffff, slot->host.gs_ar);
-	LOAD_SEGMENT(TR, v12->host_tr_selector, v12->host_tr_base, HOST_LIMIT_TSS, HOST_AR_TSS);
-	LOAD_SEGMENT(LDTR, 0, 0, 0, AR_UNUSABLE);
-	LOAD(GDTR_BASE, v12->host_gdtr_base);
-	LOAD(GDTR_LIMIT, 0xffff);
-	LOAD(IDTR_BASE, v12->host_idtr_base);
-	LOAD(IDTR_LIMIT, 0xffff);
-#undef LOAD_SEGMENT
 }
 
 /*
@@ -186,6 +166,7 @@ enum outcome nested_load_host_state(struct vcpu *vcpu, struct nested_vmcs *slot,
 	regcache_keep(&vcpu->vmcs01.cache, KEPT_REGS);
 	debug_host_ready(slot);
 	load_host_segments(slot);
+	host_tables_load(vcpu, slot);
 	load_host_registers(vcpu, slot, inherited);
 	load_host_execution(vcpu, v12, inherited->nmi_blocked);
 	/* SDM "Checking and Loading Host Page-Directory-Pointer-Table Entries". */
