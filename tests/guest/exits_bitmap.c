@@ -125,6 +125,52 @@ TEST_VMX(msr_values)
 }
 
 GUEST_CODE(c_in8_dx, 64, "in %dx, %al; vmcall");
+GUEST_CODE(c_out8_imm, 64, "out %al, $0x80; vmcall");
+
+/*
+ * RF says that the breakpoint at the instruction has been dealt with: it is executed, also where a hypervisor
+ * below has had to look into the bitmap first.
+ */
+TEST_VMX(bitmaps_and_breakpoints)
+{
+	static const struct {
+		const char *name;
+		const u8 *code;
+		u64 rcx, rdx;
+	} list[] = {
+		{ "rdmsr_low", c_rdmsr, MSR_SYSENTER_CS, 0 },
+		{ "rdmsr_high", c_rdmsr, MSR_STAR, 0 },
+		{ "wrmsr", c_wrmsr, MSR_KERNEL_GS_BASE, 0 },
+		{ "out", c_out8_imm, 0, 0 },
+		{ "in_low", c_in8_dx, 0, 0x84 },
+		{ "in_high", c_in8_dx, 0, 0xc000 },
+	};
+	struct vm vm;
+	u32 i;
+
+	NEED(caps_proc(PROC_MSR_BITMAPS | PROC_IO_BITMAPS));
+	for (i = 0; i < 2 * ARRAY_SIZE(list); i++) {
+		u32 row = i / 2;
+		char name[48];
+
+		vm_create(&vm, VM_64, 0, list[row].code);
+		vm_use_msr_bitmap(&vm);
+		vm_use_io_bitmaps(&vm);
+		vmset(F_ENTRY, ENTRY_LOAD_DEBUG);
+		vmwrite(F_GUEST_DR7, 0x401);
+		vmwrite(F_EXCEPTION_BITMAP, BIT(VEC_DB));
+		vmwrite(F_GUEST_RFLAGS, RFLAGS_FIXED | (i & 1 ? RFLAGS_RF : 0));
+		dr0_write(addr_of(list[row].code));
+		vm.regs.rcx = list[row].rcx;
+		vm.regs.rdx = list[row].rdx;
+		vm.regs.rax = 0;
+		format(name, sizeof(name), "%s rf=%u", list[row].name, i & 1);
+		go(&vm, name);
+		CHECK(vmread(F_EXIT_REASON) == (i & 1 ? REASON_VMCALL : REASON_EXCEPTION));
+	}
+	dr0_write(0);
+}
+
 GUEST_CODE(c_in16_dx, 64, "in %dx, %ax; vmcall");
 GUEST_CODE(c_in32_dx, 64, "in %dx, %eax; vmcall");
 GUEST_CODE(c_out8_dx, 64, "out %al, %dx; vmcall");

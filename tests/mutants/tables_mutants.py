@@ -14,8 +14,14 @@ def without(field, last=False):
 
 
 MUTANTS = [
+    Mutant("breakpoint-met-again-after-an-exit", "vmx/guest/event.c", [("\tif (watch_is_on(vcpu))\n", "\tif (0)\n")],
+           "host_tables: its_breakpoint_is_not_met_again", "exits: bitmaps_and_breakpoints"),
     Mutant("breakpoint-met-again-at-a-table", TABLES, [("\tevent_execute_again(vcpu);\n", "")],
            "host_tables: its_breakpoint_is_not_met_again", "exits: own_tables"),
+    Mutant("breakpoint-met-again-at-an-msr", "vmx/nested/exit/exit.c", [("\t\tevent_execute_again(vcpu);\n", "")],
+           None, "exits: bitmaps_and_breakpoints"),
+    Mutant("breakpoint-met-again-at-a-port", "vmx/l1/exit_io.c", [("\t\tevent_execute_again(vcpu);\n", "")],
+           None, "exits: bitmaps_and_breakpoints"),
     Mutant("tables-known-after-l1s-instruction", TABLES, [(FORGET, "")],
            "host_tables: l1s_instructions_end_it", "exits: own_tables"),
     Mutant("tables-known-after-l0s-write", CACHE, [("\tif (cache->dirty & TABLE_REGS)\n", "\tif (0)\n")],

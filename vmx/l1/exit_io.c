@@ -179,8 +179,10 @@ enum outcome exit_io(struct vcpu *vcpu)
 	struct port_access access = decode(qualification);
 	struct string_io io;
 
-	if (vcpu->guest->open_ports && vcpu->guest->open_ports(vcpu, access.port, access.size))
+	if (vcpu->guest->open_ports && vcpu->guest->open_ports(vcpu, access.port, access.size)) {
+		event_execute_again(vcpu);
 		return OUTCOME_RESUME;
+	}
 	if (!access.string)
 		return simple_io(vcpu, &access);
 	/*

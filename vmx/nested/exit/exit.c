@@ -100,8 +100,10 @@ static enum outcome exit_decide(struct vcpu *vcpu)
 		outcome = tpr_emulate(vcpu);
 	if (outcome != OUTCOME_NONE)
 		return outcome;
-	if ((vcpu->exit_reason == EXIT_RDMSR || vcpu->exit_reason == EXIT_WRMSR) && bitmaps_open_msr(vcpu))
+	if ((vcpu->exit_reason == EXIT_RDMSR || vcpu->exit_reason == EXIT_WRMSR) && bitmaps_open_msr(vcpu)) {
+		event_execute_again(vcpu);
 		return OUTCOME_RESUME;
+	}
 	return OUTCOME_NONE;
 }
 
