@@ -4,4 +4,5 @@
 
 #ifdef COUNT_HW
 u64 hw_counts[HW_COUNTED];
+u64 hw_counts_at_entry[HW_COUNT_VMWRITE + 1];
 #endif

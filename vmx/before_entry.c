@@ -5,6 +5,7 @@
  */
 #include "vmx/before_entry.h"
 
+#include "kernel/cmdline.h"
 #include "kernel/hw/cpu.h"
 #include "kernel/desc.h"
 #include "kernel/msr.h"
@@ -14,7 +15,6 @@
 #include "kernel/x86.h"
 #include "vmx/carry_out.h"
 #include "vmx/guest/event.h"
-#include "vmx/guest/exit_trace.h"
 #include "vmx/guest/outcome.h"
 #include "vmx/guest/vcpu.h"
 #include "vmx/hw/entry.h"
@@ -131,8 +131,6 @@ static void prepare_unusual(struct vcpu *vcpu)
 	vmcs = vcpu->vmcs;
 	if (vcpu->nmi_pending | vcpu->pending_valid | vmcs->injecting | vmcs->nmi_window)
 		inject_commit(vcpu);
-	if (vcpu->before_entry & BEFORE_ENTRY_TRACE)
-		exit_trace_entry(vcpu);
 }
 
 /* Last: what L0 does behind it is in the buffers again. */
@@ -150,13 +148,26 @@ static NOINLINE void prepare_unusual_and_flush(struct vcpu *vcpu)
 }
 
 /* Likewise, and of each VMCS with `flushes`, which alone is nothing unusual. */
-NOINLINE void run_prepare_more(struct vcpu *vcpu)
+static NOINLINE void run_prepare_usually(struct vcpu *vcpu)
 {
 	if (unlikely(vcpu->attention | (vcpu->vmcs->state ^ VMCS_LAUNCHED)))
 		prepare_unusual_and_flush(vcpu);
 	else
 		flush_buffers(vcpu);
 }
+
+/* With trace=: the time comes behind what is done before the entry, and what it has left in the buffers is
+ * flushed as well. */
+static NOINLINE void run_prepare_traced(struct vcpu *vcpu)
+{
+	if (unlikely(vcpu->attention | (vcpu->vmcs->state ^ VMCS_LAUNCHED)))
+		prepare_unusual_and_flush(vcpu);
+	rdtsc_store(&vcpu_trace(vcpu, 0)->entry_tsc);
+	if (vcpu->vmcs->flushes)
+		flush_buffers(vcpu);
+}
+
+void (*run_prepare_more)(struct vcpu *vcpu) = run_prepare_usually;
 
 COLD void run_not_entered(struct vcpu *vcpu, enum enter_result result)
 {
@@ -170,6 +181,7 @@ COLD void run_not_entered(struct vcpu *vcpu, enum enter_result result)
 
 void run_set_hooks(void)
 {
+	run_prepare_more = options.trace_size ? run_prepare_traced : run_prepare_usually;
 	trap_set_nmi_hook(nmi_hook);
 	trap_set_machine_check_hook(machine_check_hook);
 }

@@ -68,7 +68,7 @@ static inline void prepare(struct vcpu *vcpu)
 	if (unlikely(vcpu->attention | (vcpu->vmcs->before ^ VMCS_LAUNCHED)))
 		run_prepare_more(vcpu);
 	regcache_flush(&vcpu->vmcs->cache);
-	HW_COUNT(ENTRY);
+	hw_count_entry();
 }
 
 /*
@@ -113,6 +113,11 @@ static NOINLINE void note_exit(struct vcpu *vcpu, u32 row)
 {
 	struct vmcs *vmcs = vcpu->vmcs;
 
+	/* What is to be seen only is soon over. */
+	if (vcpu->behind == LOOK_TRACE) {
+		exit_trace_exit(vcpu, row);
+		return;
+	}
 	vcpu->entered_unusually = false;
 	vmcs->injecting = false;
 	if (!(vcpu->exit_reason & EXIT_REASON_ENTRY_FAILURE)) {

@@ -21,9 +21,20 @@ enum hw_counted {
 
 #ifdef COUNT_HW
 extern u64 hw_counts[HW_COUNTED];
+/* What VMREADs and VMWRITEs there had been when a guest was entered last: the exit trace's. */
+extern u64 hw_counts_at_entry[HW_COUNT_VMWRITE + 1];
 #define HW_COUNT(what) ((void)hw_counts[HW_COUNT_##what]++)
+static inline void hw_count_entry(void)
+{
+	HW_COUNT(ENTRY);
+	hw_counts_at_entry[HW_COUNT_VMREAD] = hw_counts[HW_COUNT_VMREAD];
+	hw_counts_at_entry[HW_COUNT_VMWRITE] = hw_counts[HW_COUNT_VMWRITE];
+}
 #else
 #define HW_COUNT(what) ((void)0)
+static inline void hw_count_entry(void)
+{
+}
 #endif
 
 #endif

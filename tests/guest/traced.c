@@ -107,6 +107,25 @@ static void be_careful(void)
 	write_host_state();
 }
 
+/* Between two questions for what Socle has executed there is one of each to be told, and a hundred CPUIDs. */
+TEST_VMX(counted)
+{
+	struct vm vm;
+	u64 reads, writes;
+	u32 rounds;
+
+	make(&vm);
+	reads = socle_hw_count(0);
+	writes = socle_hw_count(1);
+	rounds = run(&vm, nothing);
+	reads = socle_hw_count(0) - reads;
+	writes = socle_hw_count(1) - writes;
+	if (option_flag("trace") && under_socle())
+		info("counted vmreads=%lu vmwrites=%lu", reads, writes);
+	result("cpuids=%u", rounds);
+	print_trace();
+}
+
 TEST_VMX(careful)
 {
 	struct vm vm;

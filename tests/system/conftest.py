@@ -38,18 +38,20 @@ def pytest_configure(config):
 
 def run_description(what, settings, folder):
     """Makes the image and boots it; see boot()."""
-    iso = image.make_iso(os.path.join(folder, "image.iso"), elf=ELF, **what)
+    iso = image.make_iso(os.path.join(folder, "image.iso"), **{"elf": ELF, **what})
     try:
         return machine.run_image(iso, folder=folder, **settings)
     finally:
         os.unlink(iso)
 
 
-def boot(l1_image=None, l1_args="", modules=(), options="", bare=False, grub="", machine_name="bochs",
+def boot(l1_image=None, l1_args="", modules=(), options="", bare=False, grub="", machine_name="bochs", elf=None,
          timeout=BOOT_SECONDS, run=RUN_ID, **settings):
     """The machine.Result of a boot so described; done once in a test run (or for another `run`)."""
     what = {"l1": l1_image, "l1_args": l1_args, "modules": list(modules),
             "options": options if bare else image.silent(options), "bare": bare, "grub": grub}
+    if elf:
+        what["elf"] = elf
     settings.update(machine=machine_name, timeout=timeout)
     key = hashlib.sha256(json.dumps([what, settings], sort_keys=True).encode()).hexdigest()[:16]
     folder = os.path.join(RUNS, key)

@@ -13,6 +13,7 @@ sys.path.insert(0, os.path.join(ROOT, "tests"))
 import bench  # noqa: E402
 
 SLACK = 1.03
+TRACE_COST = 60
 
 
 def too_dear(row, known):
@@ -29,6 +30,17 @@ def test_no_row_is_dearer(model, options):
     rows = bench.measure(BUILD, model, options)
     assert known and set(known) == {row["row"] for row in rows}
     assert not [line for row in rows for line in too_dear(row, known[row["row"]])]
+
+
+@pytest.mark.parametrize("model, options", (("haswell", ""), ("haswell", "shadow-vmcs=off")))
+def test_the_trace_costs_little(model, options):
+    """trace=on: at most 60 instructions an exit more than without it, in each row that has exits."""
+    known = {row["row"]: row for row in bench.read_csv() if (row["model"], row["options"]) == (model, options)}
+    off, on = (bench.boot(BUILD, model, (options + trace).strip(), elf=os.path.join(BUILD, "socle.elf"))
+               for trace in ("", " trace=on"))
+    costs = {row: (on[row]["instructions"] - off[row]["instructions"]) / float(known[row]["entry"])
+             for row in on if float(known[row]["entry"]) >= 1}
+    assert len(costs) > 15 and not {row: cost for row, cost in costs.items() if not 10 < cost <= TRACE_COST}, costs
 
 
 @pytest.mark.parametrize("socle, weighted, wrong", ((1000, 5000, 0), (1029, 5149, 0), (1031, 5000, 1), (1000, 5151, 1),

@@ -258,6 +258,24 @@ def test_the_page_says_where_the_cost_is(recorded):
     assert ["L1", "VMWRITE", "host_tr_selector"] in [row[:3] for row in page["kinds"][1:13]], page["kinds"]
 
 
+def test_accesses_are_those_of_their_exit():
+    """A Socle that counts: between a question of L1's and the same one again, the events have as many as it executed."""
+    result = boot(guest_image("traced"), l1_args="tests=counted trace", options="trace=1M", model="haswell",
+                  elf=os.path.join(BUILD, "count", "socle.elf"))
+    assert_no_accident(result)
+    said, = result.having("counted vmreads=")
+    counted_reads, counted_writes = map(int, re.search(r"vmreads=(\d+) vmwrites=(\d+)", said).groups())
+    events = read.read(result.lines).cpus[0]
+    # the four questions, and the one that ends the recording, which is not in it
+    asked = [i for i, event in enumerate(events) if event.level == 1 and read.name(event) == "VMCALL"][-4:]
+    for sort, first, last, wanted in (("vmreads", 0, 2, counted_reads), ("vmwrites", 1, 3, counted_writes)):
+        found = [getattr(event, sort) for event in events[asked[first]:asked[last]]]
+        assert sum(found) == wanted > ROUNDS, (sort, found, wanted)
+        # each time the same, and of each kind: that of an exit to L1, that of the entry behind it
+        trips = [getattr(event, sort) for event in events[asked[first]:asked[last]] if event.reason in (CPUID, VMRESUME)]
+        assert len(set(trips[4:-4:2])) == len(set(trips[5:-4:2])) == 1 and trips[4] != trips[5], trips
+
+
 def test_it_goes_out_live(tmp_path):
     """On a port of its own, while L1 runs: what came is what was recorded, in order, and nothing is lost unsaid."""
     ours, theirs = pty.openpty()

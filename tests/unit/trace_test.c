@@ -116,6 +116,15 @@ static void each_exit_is_an_event(void **state UNUSED)
 	assert_int_equal(exit_trace_get(machine_vcpu, end, 9, &e), 0);
 }
 
+/* As it is read out when the exit that follows is in hand: what ran next. */
+static u32 flags_read_out(u64 back)
+{
+	const struct trace_event *e;
+
+	assert_int_equal(exit_trace_get(machine_vcpu, exit_trace_end(machine_vcpu) - back, 1, &e), 1);
+	return e->flags;
+}
+
 /* VMREAD and VMWRITE have their field, an entry of L2 what runs next, L2's exit whose it was. */
 static void both_levels_are_told_apart(void **state UNUSED)
 {
@@ -131,13 +140,15 @@ static void both_levels_are_told_apart(void **state UNUSED)
 	assert_int_equal(l1_vmread(VMCS_host_pat, &value), 0);
 	assert_int_equal(event(0)->subject, VMCS_host_pat);
 	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
-	assert_int_equal(event(0)->flags, TRACE_THEN_L2);
 	assert_int_equal(event(0)->level, 1);
 	EXIT_NOW(.reason = EXIT_CPUID, .length = 2);
 	assert_false(machine_in_l2());
 	assert_int_equal(event(0)->level, 2);
-	assert_int_equal(event(0)->flags, TRACE_TO_L1);
 	assert_int_equal(event(0)->vmcs12, M_VMCS(0));
+	assert_int_equal(flags_read_out(1), TRACE_THEN_L2);
+	EXIT_NOW(.reason = EXIT_CPUID, .length = 2);
+	assert_int_equal(flags_read_out(1), TRACE_TO_L1);
+	assert_int_equal(flags_read_out(2), TRACE_THEN_L2);
 }
 
 static void addresses_and_events_are_in_it(void **state UNUSED)
@@ -148,12 +159,13 @@ static void addresses_and_events_are_in_it(void **state UNUSED)
 	assert_int_equal(event(0)->detail, 0x40001000);
 	assert_int_equal(event(0)->subject, EPTV_READ);
 	assert_int_equal(event(0)->vectoring, INTR_INFO_VALID | 0x21);
-	/* L0's own: L2 goes on */
-	assert_int_equal(event(0)->flags, TRACE_THEN_L2);
 	/* where that event was, when the ring has gone round */
 	for (u64 i = 1; i < EVENTS; i++)
 		EXIT_NOW(.reason = EXIT_EPT_VIOLATION, .qualification = EPTV_READ,
 			 .guest_physical = 0x40001000);
+	/* L0's own: L2 goes on, also where what follows stands at the ring's beginning */
+	for (u64 i = 1; i < EVENTS - 1; i++)
+		assert_int_equal(flags_read_out(i), TRACE_THEN_L2);
 	EXIT_NOW(.reason = EXIT_EXTERNAL_INTERRUPT, .intr_info = INTR_INFO_VALID | 0x30);
 	assert_int_equal(event(0)->vectoring, 0);
 	EXIT_NOW(NMI_EXIT);
@@ -165,7 +177,8 @@ static void an_entry_that_fails_is_marked(void **state UNUSED)
 	l1_run_l2();
 	EXIT_NOW(.reason = EXIT_ENTRY_FAIL_GUEST | (u32)EXIT_REASON_ENTRY_FAILURE);
 	assert_int_equal(event(0)->reason, EXIT_ENTRY_FAIL_GUEST);
-	assert_int_equal(event(0)->flags, TRACE_ENTRY_FAILURE | TRACE_TO_L1);
+	EXIT_NOW(.reason = EXIT_CPUID, .length = 2);
+	assert_int_equal(flags_read_out(1), TRACE_ENTRY_FAILURE | TRACE_TO_L1);
 }
 
 static void the_ring_goes_round(void **state UNUSED)
@@ -193,9 +206,9 @@ static void off_records_nothing(void **state UNUSED)
 {
 	EXIT_NOW(.reason = EXIT_CPUID, .length = 2);
 	assert_int_equal(exit_trace_end(machine_vcpu), 0);
-	assert_int_equal(machine_vcpu->looks | machine_vcpu->before_entry, 0);
+	assert_int_equal(machine_vcpu->looks | machine_vcpu->vmcs->traced, 0);
 	assert_false(exit_trace_set(machine_vcpu, true));
-	assert_int_equal(machine_vcpu->looks | machine_vcpu->before_entry, 0);
+	assert_int_equal(machine_vcpu->looks | machine_vcpu->vmcs->traced, 0);
 }
 
 /* ---- the debug call ---- */

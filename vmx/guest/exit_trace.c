@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See exit_trace.h. The two strokes cost less than 60 instructions an exit, and a VMREAD where the exit has
- * an address or an event that nobody else asks for.
+ * See exit_trace.h. The two strokes cost less than 60 instructions an exit (tests/system/test_bench.py), and
+ * a VMREAD where the exit has an address or an event that nobody else asks for.
  */
 #include "vmx/guest/exit_trace.h"
 
@@ -32,11 +32,8 @@ static void use_brief(struct counters *counters)
 static void record(struct vcpu *vcpu, bool on)
 {
 	vcpu->looks &= (u8)~LOOK_TRACE;
-	vcpu->before_entry &= (u8)~BEFORE_ENTRY_TRACE;
-	if (on) {
+	if (on)
 		vcpu->looks |= LOOK_TRACE;
-		vcpu->before_entry |= BEFORE_ENTRY_TRACE;
-	}
 }
 
 void exit_trace_init(struct vcpu *vcpu)
@@ -54,6 +51,17 @@ static bool is_on(const struct vcpu *vcpu)
 	return vcpu->looks & LOOK_TRACE;
 }
 
+/* Recording goes on in the middle of it, but it is counted whole. */
+static void count_in_hand(struct trace_event *event)
+{
+#ifdef COUNT_HW
+	event->vmreads = (u16)hw_counts_at_entry[HW_COUNT_VMREAD];
+	event->vmwrites = (u16)hw_counts_at_entry[HW_COUNT_VMWRITE];
+#else
+	(void)event;
+#endif
+}
+
 bool exit_trace_set(struct vcpu *vcpu, bool on)
 {
 	struct counters *counters = &vcpu->counters;
@@ -68,6 +76,7 @@ bool exit_trace_set(struct vcpu *vcpu, bool on)
 		in_hand.vmcs12 = NO_VMCS;
 		counters->trace.newest = trace_ring_next(&counters->trace);
 		counters->trace.count++;
+		count_in_hand(&in_hand);
 	} else {
 		counters->kept = counters->trace;
 		counters->kept.newest = trace_ring_back(&counters->kept, 1);
@@ -79,23 +88,20 @@ bool exit_trace_set(struct vcpu *vcpu, bool on)
 	return true;
 }
 
-static void count_from_here(struct trace_event *event)
+/*
+ * From one entry to the next: the exit's own VMREADs come before anybody traces it, and the last VMWRITEs of
+ * its handling behind that. So an event is complete at the exit that follows.
+ */
+static void count_exit(struct vcpu *vcpu)
 {
 #ifdef COUNT_HW
-	event->vmreads = (u16)hw_counts[HW_COUNT_VMREAD];
-	event->vmwrites = (u16)hw_counts[HW_COUNT_VMWRITE];
-#else
-	(void)event;
-#endif
-}
+	struct trace_event *before = vcpu_trace(vcpu, 1);
 
-static void count_to_here(struct trace_event *event)
-{
-#ifdef COUNT_HW
-	event->vmreads = (u16)(hw_counts[HW_COUNT_VMREAD] - event->vmreads);
-	event->vmwrites = (u16)(hw_counts[HW_COUNT_VMWRITE] - event->vmwrites);
+	before->vmreads = (u16)(hw_counts_at_entry[HW_COUNT_VMREAD] - before->vmreads);
+	before->vmwrites = (u16)(hw_counts_at_entry[HW_COUNT_VMWRITE] - before->vmwrites);
+	count_in_hand(vcpu_trace(vcpu, 0));
 #else
-	(void)event;
+	(void)vcpu;
 #endif
 }
 
@@ -103,37 +109,26 @@ static void count_to_here(struct trace_event *event)
 static NOINLINE void take_information(struct vcpu *vcpu, u32 facts, struct trace_event *event)
 {
 	if (facts & FACT_PHYSICAL)
-		event->detail = vcpu_reg(vcpu, REG_GUEST_PHYSICAL_ADDRESS);
+		event->detail = vcpu_reg_hot(vcpu, REG_GUEST_PHYSICAL_ADDRESS);
 	else if (facts & FACT_EVENT)
-		event->detail = vcpu_reg(vcpu, REG_EXIT_INTR_INFO);
+		event->detail = vcpu_reg_hot(vcpu, REG_EXIT_INTR_INFO);
 	if (facts & FACT_BREAKS)
-		event->vectoring = (u32)vcpu_reg(vcpu, REG_IDT_VECTORING_INFO);
+		event->vectoring = (u32)vcpu_reg_hot(vcpu, REG_IDT_VECTORING_INFO);
 }
 
-NOINLINE void exit_trace_exit(struct vcpu *vcpu, u32 reason)
+NOINLINE void exit_trace_exit(struct vcpu *vcpu, u32 row)
 {
 	struct trace_event *event = vcpu_trace(vcpu, 0);
-	u32 facts = likely(reason < EXIT_REASON_COUNT) ? exit_facts_table[reason] : 0;
+	u32 facts = exit_facts_table[row], *detail = (u32 *)&event->detail;
 
 	vcpu->counters.trace.count++;
 	event->vmcs12 = vcpu->nested.current ? vcpu->nested.current->gpa : NO_VMCS;
-	event->detail = vcpu->gpr[GPR_RDX] << 32 | (u32)vcpu->gpr[GPR_RAX];
+	detail[0] = (u32)vcpu->gpr[GPR_RAX];
+	detail[1] = (u32)vcpu->gpr[GPR_RDX];
 	event->vectoring = 0;
 	if (unlikely(facts & (FACT_PHYSICAL | FACT_EVENT | FACT_BREAKS)))
 		take_information(vcpu, facts, event);
-	count_from_here(event);
-}
-
-/* It comes again, later, where an entry has to be tried again. */
-NOINLINE void exit_trace_entry(struct vcpu *vcpu)
-{
-	struct trace_event *event = vcpu_trace(vcpu, 0);
-	u32 failed = vcpu->exit_reason >> 31;
-
-	static_assert(TRACE_THEN_L2 == 2 && TRACE_ENTRY_FAILURE == 4, "bits 1 and 2");
-	event->flags = (u8)((event->flags & TRACE_TO_L1) | (vcpu->guest->level == 2) << 1 | failed << 2);
-	count_to_here(event);
-	event->entry_tsc = rdtsc();
+	count_exit(vcpu);
 }
 
 static const struct trace_ring *recorded(const struct vcpu *vcpu)
@@ -157,6 +152,18 @@ u64 exit_trace_first(const struct vcpu *vcpu)
 	return end < most ? 0 : end - most;
 }
 
+/* What ran next, the exit that follows says, which is the one in hand for the newest; so nobody need say it
+ * at each entry. It stands there still where recording pauses. */
+static void settle(const struct trace_ring *ring, struct trace_event *event)
+{
+	const struct trace_event *next = event + 1 == ring->end ? ring->events : event + 1;
+	bool failed = event->reason == EXIT_ENTRY_FAIL_GUEST || event->reason == EXIT_ENTRY_FAIL_MSR ||
+		      event->reason == EXIT_ENTRY_FAIL_MCE;
+
+	event->flags = (u8)((event->flags & TRACE_TO_L1) | (next->level == 2 ? TRACE_THEN_L2 : 0) |
+			    (failed ? TRACE_ENTRY_FAILURE : 0));
+}
+
 u64 exit_trace_get(const struct vcpu *vcpu, u64 number, u64 most, const struct trace_event **events)
 {
 	const struct trace_ring *ring = recorded(vcpu);
@@ -169,8 +176,10 @@ u64 exit_trace_get(const struct vcpu *vcpu, u64 number, u64 most, const struct t
 	*events = first;
 	most = MIN(most, end - number);
 	most = MIN(most, (u64)(ring->end - first));
-	for (; count < most; count++)
+	for (; count < most; count++) {
 		first[count].number = (u32)(number + count);
+		settle(ring, &first[count]);
+	}
 	return count;
 }
 

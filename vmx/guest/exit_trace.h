@@ -21,9 +21,9 @@ void exit_trace_init(struct vcpu *vcpu);
  */
 bool exit_trace_set(struct vcpu *vcpu, bool on);
 
-/* The run loop: the exit in hand is of this basic reason; and the guest is about to be entered. */
-void exit_trace_exit(struct vcpu *vcpu, u32 reason);
-void exit_trace_entry(struct vcpu *vcpu);
+/* The run loop: the exit in hand is of this exit_row(). The time of the entry it writes itself
+ * (vmx/before_entry.c). */
+void exit_trace_exit(struct vcpu *vcpu, u32 row);
 
 /* Of trace=: the number of the oldest event, and that after the newest one that is complete; between an exit
  * and an entry. */

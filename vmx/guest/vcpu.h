@@ -75,8 +75,6 @@ struct pf_intercept {
 	u32 mask, match;
 };
 
-#define BEFORE_ENTRY_TRACE BIT(0)
-
 /* What L0 itself wants of every guest of this CPU, whichever runs. All members: this CPU only. */
 struct wish {
 	/*
@@ -126,7 +124,7 @@ struct vcpu {
 			bool pending_valid;
 			bool nmi_pending; /* an NMI waits for its window */
 			bool machine_check_pending;
-			u8 before_entry; /* BEFORE_ENTRY_* */
+			u8 unused;
 		};
 		u32 attention; /* any of these: the next entry is not the usual one */
 	};

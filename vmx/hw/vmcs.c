@@ -5,6 +5,7 @@
  */
 #include "vmx/hw/vmcs.h"
 
+#include "kernel/cmdline.h"
 #include "kernel/hw/phys.h"
 #include "kernel/hw/vmx.h"
 #include "kernel/panic.h"
@@ -13,9 +14,11 @@
 void vmcs_init(struct vmcs *vmcs, void *page, struct regcache_counters *counters)
 {
 	*(u32 *)page = (u32)(vmx_caps.basic & GENMASK(30, 0));
-	*vmcs = (struct vmcs){
-		.region = ptr_to_phys(page), .cache.counters = counters, .pat = ~0ull, .debugctl = ~0ull
-	};
+	*vmcs = (struct vmcs){ .region = ptr_to_phys(page),
+			       .traced = options.trace_size,
+			       .cache.counters = counters,
+			       .pat = ~0ull,
+			       .debugctl = ~0ull };
 	vmcs_clear(vmcs);
 }
 

@@ -40,7 +40,8 @@ struct vmcs {
 					    inject_commit() */
 			u8 steps;	 /* STEP_*: the monitor trap flag is on for these: event_set_step() */
 			bool flushes;	 /* the processor's buffers are flushed before each entry: constant */
-			u8 unused[3];
+			bool traced;	 /* trace= wants the time of each entry: constant */
+			u8 unused[2];
 		};
 		u32 state;  /* the first four: VMCS_LAUNCHED alone is the usual one */
 		u64 before; /* all of these, likewise: the entry */
