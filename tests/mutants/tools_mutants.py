@@ -46,4 +46,12 @@ MUTANTS = [
            host="test_kit: test_words_that_differ"),
     Mutant("kit-furthest-reference", SUITE, [("        return min((distance", "        return max((distance")],
            host="test_kit: test_the_nearest_reference"),
+    Mutant("make-takes-any-variable", "Makefile",
+           [("MISSPELT := $(filter-out $(TAKEN),", "MISSPELT := $(filter-out %,")],
+           host="test_tools: test_a_misspelt_variable_is_an_error"),
+    Mutant("make-takes-no-variable-of-kits", "Makefile", [("	KIT_MODELS KIT_IMAGES TIMES", "	TIMES")],
+           host="test_tools: test_a_misspelt_variable_is_an_error"),
+    Mutant("a-start-without-l1-has-one", "tools/report.py",
+           [('        if not result.having(r"^socle: check: "):', "        if True:")],
+           host="test_tools: test_summary_states_no_number_that_it_does_not_know"),
 ]
