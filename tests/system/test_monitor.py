@@ -90,7 +90,7 @@ COMMANDS = {
     "walk 5000": "5000 is gpa 5000", "ept 12 5000": "5000 is 5000", "ept 01 5000": "level 1|level 2|level 3",
     "ept 02 5000": "ept02, pointer", "x/2q gpa:5000": "5000: [0-9a-f]{16} [0-9a-f]{16}$", "msr c0000080": "msr c0000080: ",
     "io 80": "io 80: ", "io 80 1": "error: say monitor-write=on", "exits": "PREEMPTION_TIMER l1 .* l2-rate ",
-    "exits reset": "^$", "trace 2": "-2 L",
+    "exits reset": "^$", "trace 2": "-2 L", "msr c0000080 1": "error: msr c0000080: say monitor-write=on",
     "dump": "(?s)which runs.*cpu 0: no VM entry.*-1 L2", "cpu 5": "error: cpu N", "log 3": r"\w", "trace on": "error: ",
     "break": "there are no breakpoints", "break exit CPUID": "1 exit CPUID l0", "break exception pf": "2 exception pf l0",
     "break read 5000 2": "3 read l2 5000 length 2, L1's 5000", "break l1 access 6000": "error: |4 access l1 6000",
@@ -98,10 +98,12 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("shared,firmware,cpus", ((False, "bios", 2), (True, "bios", 1), (True, "uefi", 2), (False, "uefi", 1)))
+@pytest.mark.parametrize("cpus", (1, 2))
+@pytest.mark.parametrize("firmware", ("bios", "uefi"))
+@pytest.mark.parametrize("shared", (False, True))
 def test_each_command(shared, firmware, cpus):
     settings = {"firmware": "uefi", "model": "skylake_x"} if firmware == "uefi" else {}
-    run = Monitored("each-%d-%s" % (shared, firmware), "tests=l2_loops", shared=shared, cpus=cpus, **settings)
+    run = Monitored("each-%d-%s-%d" % (shared, firmware, cpus), "tests=l2_loops", shared=shared, cpus=cpus, **settings)
     run.await_line("l2_loops begins")
     if shared:
         run.take_keyboard()

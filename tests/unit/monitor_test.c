@@ -791,6 +791,35 @@ static void ports_are_written_on_request_alone(void **state UNUSED)
 	assert_int_equal(posted_size, options.monitor_write ? 4 : 0);
 }
 
+/* What L1's own WRMSR would do, and nothing else. */
+static void msrs_are_written_as_l1_would(void **state UNUSED)
+{
+	if (!options.monitor_write) {
+		type("msr c0000080 501\r");
+		said_is("error: msr c0000080: say monitor-write=on");
+		assert_int_equal(machine_field(VMCS_guest_efer), 0x500);
+		return;
+	}
+	assert_non_null(strstr(type("msr c0000080 501\r"), "\r\nmsr c0000080: 501\r\n"));
+	assert_int_equal(machine_field(VMCS_guest_efer), 0x501);
+	/* paging is on */
+	assert_non_null(strstr(type("msr c0000080 1\r"), "error: msr c0000080: a WRMSR of L1's"));
+	assert_int_equal(machine_field(VMCS_guest_efer), 0x501);
+	assert_non_null(strstr(type("msr 277 7\r"), "msr 277: 7"));
+	assert_int_equal(machine_field(VMCS_guest_pat), 7);
+	assert_non_null(strstr(type("msr 277 2\r"), "is #GP"));
+	/* one that does not exit */
+	assert_non_null(strstr(type("msr c0000082 123456789abcdef0\r"), "123456789abcdef0"));
+	assert_non_null(strstr(type("msr 10 5\r"), "error: msr 10: the TSC and"));
+	assert_non_null(strstr(type("msr 3b 5\r"), "error: msr 3b: the TSC and"));
+	assert_non_null(strstr(type("msr 800 5\r"), "error: msr 800: the TSC and"));
+	assert_non_null(strstr(type("msr 8ff 5\r"), "error: msr 8ff: the TSC and"));
+	assert_non_null(strstr(type("msr 277 7 7\r"), "error: msr NUMBER [VALUE]"));
+	assert_non_null(strstr(type("msr 277 g\r"), "error: msr NUMBER [VALUE]"));
+	run_l2_with(~0ull);
+	assert_non_null(strstr(type("msr c0000080 500\r"), "error: msr c0000080: L2 runs"));
+}
+
 #define WITH(test) MACHINE_TEST_BEFORE(test, "monitor=com2", plug)
 
 int main(void)
@@ -826,6 +855,8 @@ int main(void)
 		WITH(what_is_said_wrongly_is_refused),
 		WITH(stop_holds_until_go),
 		WITH(ports_are_written_on_request_alone),
+		WITH(msrs_are_written_as_l1_would),
+		MACHINE_TEST_BEFORE(msrs_are_written_as_l1_would, "monitor=com2 monitor-write=on", plug),
 		MACHINE_TEST_BEFORE(an_nmi_stops_the_machine, "monitor=com2 nmi=monitor", plug),
 		MACHINE_TEST_BEFORE(without_a_monitor_nmis_are_l1s, "nmi=monitor", plug),
 		WITH(without_a_monitor_nmis_are_l1s),

@@ -4,18 +4,43 @@
  */
 #include "kernel/cmdline.h"
 #include "kernel/hw/cpu.h"
+#include "kernel/msr.h"
 #include "kernel/string.h"
 #include "vmx/l1/exit_msr.h"
 #include "vmx/monitor/command.h"
 #include "vmx/monitor/output.h"
 
+/*
+ * A write is L1's WRMSR, and goes the way of those that exit. Two kinds are refused: Socle tells the time by
+ * the TSC, and a write to the local APIC is a command that nobody at L1 expects. NULL: done.
+ */
+static const char *write_msr(struct vcpu *vcpu, u32 number, u64 value)
+{
+	if (!options.monitor_write)
+		return "say monitor-write=on on Socle's command line";
+	if (vcpu->guest->level != 1)
+		return "L2 runs, and what its WRMSR does is L1's to say";
+	if (number == MSR_IA32_TSC || number == MSR_IA32_TSC_ADJUST ||
+	    (number >= MSR_IA32_X2APIC_FIRST && number <= MSR_IA32_X2APIC_LAST))
+		return "the TSC and the local APIC are not written";
+	return msr_write(vcpu, number, value) ? NULL : "a WRMSR of L1's with this value is #GP";
+}
+
 bool command_msr(struct vcpu *vcpu, const struct words *words)
 {
+	const char *fault = NULL;
 	u64 number, value;
 
-	if (words->count != 2 || !line_hex(words->word[1], UINT32_MAX, &number))
+	if (words->count < 2 || words->count > 3 || !line_hex(words->word[1], UINT32_MAX, &number))
 		return false;
-	if (msr_read(vcpu, (u32)number, &value))
+	if (words->count == 3) {
+		if (!line_hex(words->word[2], UINT64_MAX, &value))
+			return false;
+		fault = write_msr(vcpu, (u32)number, value);
+	}
+	if (fault)
+		output("error: msr %llx: %s", LL(number), fault);
+	else if (msr_read(vcpu, (u32)number, &value))
 		output("msr %llx: %llx", LL(number), LL(value));
 	else
 		output("msr %llx: #GP", LL(number));
