@@ -22,7 +22,8 @@
 	pop	%rbx
 	.endm
 
-	/* `count` stubs of 16 bytes, from an address that is aligned so: they push an error code of 0 where the processor pushes none, and the vector */
+	/* `count` stubs of 16 bytes, from an address that is aligned so: they push an error code of 0 where the
+	   processor pushes none, and the vector */
 	.macro	IDT_STUBS count, common
 	.set	vector, 0
 	.rept	\count
