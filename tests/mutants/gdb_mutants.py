@@ -7,6 +7,11 @@ FPU = "vmx/gdb/fpu.c"
 GO, GDB, STEP, LOOKUP = "vmx/gdb/serve_go.c", "vmx/gdb/gdb.c", "vmx/monitor/step.c", "vmx/monitor/lookup.c"
 
 MUTANTS = [
+    Mutant("gdb-wish-not-for-the-l2-that-runs", "vmx/nested/wish.c",
+           [("\t\tvcpu->guest->write_exceptions(vcpu);\n", "\t\t;\n")],
+           "gdb: a_step_beside_debug_exceptions"),
+    Mutant("gdb-wish-stays-behind-gdb", "vmx/gdb/gdb_breaks.c", [("\t\tif (b && b->of_gdb)\n", "\t\tif (0)\n")],
+           "gdb: a_step_beside_debug_exceptions"),
     Mutant("gdb-stale-stop-to-another", "vmx/gdb/gdb.c", [("\t\tWRITE_ONCE(session.waits, false);\n", "\t\t;\n")],
            "gdb: another_gdb_comes"),
     Mutant("gdb-new-one-has-old-breakpoints", "vmx/gdb/serve_query.c", [("\tsession_begin(vcpu);\n", "\t(void)vcpu;\n")],

@@ -114,6 +114,31 @@ def test_exceptions_that_nobody_misses():
     assert results(result) == results(bare) and len(results(result)) > 100, show(result)
 
 
+def test_debug_exceptions_that_nobody_misses():
+    """L0's wish for #DB and #BP comes and goes while L2 runs, beside L1's own and beside L0's steps, in which L2 has TF."""
+    what = {"l1": guest_image("exits"), "l1_args": "tests=trap_flag,exceptions,pending_debug,idt_vectoring_exceptions"}
+    bare = boot(what["l1"], l1_args=what["l1_args"], bare=True, **SETTINGS)
+    run = Monitored("debug", "", what=what)
+    run.expect(r"running> $")
+    assert run.ask("stop")[1] == "stopped"
+    seen = set()
+    for turn in range(30):
+        assert run.ask("break l2 exception db")[0] == ["1 exception db l2"]
+        assert run.ask("break l2 exception bp")[0] == ["2 exception bp l2"]
+        told = await_stop(run, "go")
+        said = re.match(r"breakpoint ([12]): cpu 0, L2 at [0-9a-f]+, exit EXCEPTION_NMI; (L[12]) goes on", told)
+        seen.add(said.groups())
+        if turn % 3 == 1:  # with the wish
+            assert await_stop(run, "step").startswith(("step: cpu 0, L", "breakpoint "))
+        assert run.ask("break delete all") == ([], "stopped")
+        if turn % 3 == 2:  # and without it
+            assert await_stop(run, "step").startswith("step: cpu 0, L")
+    assert run.ask("go") == ([], "running")
+    assert seen == {("1", "L1"), ("1", "L2"), ("2", "L1"), ("2", "L2")}, seen
+    result = run.end()
+    assert results(result) == results(bare) and len(results(result)) > 100, show(result)
+
+
 def test_a_wish_that_changes_while_pdptes_wait():
     """An L2 with PAE paging has loaded its PDPTEs by an exit, and before it goes on L0's wish for #PF comes or goes."""
     what = {"l1": guest_image("invariants"), "l1_args": "tests=pdpte_update_ept"}

@@ -610,6 +610,60 @@ static void sizes_of_operands(void **state UNUSED)
 	assert_int_equal(operand_size(rows[0].code, 0, true), OPERAND_UNKNOWN);
 }
 
+#define EXCEPTION(vector, type) (INTR_INFO_VALID | (vector) | (type) << INTR_INFO_TYPE_SHIFT)
+/* monitor break exception db, bp */
+#define WISH_DB "qRcmd,627265616b20657863657074696f6e206462"
+#define WISH_BP "qRcmd,627265616b20657863657074696f6e206270"
+
+/* Its step, L0's wish and L1's own are three: each has what is its, while L2 runs. */
+static void a_step_beside_debug_exceptions(void **state UNUSED)
+{
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	W(exception_bitmap, BIT(VEC_BP));
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_int_equal(machine_field(VMCS_exception_bitmap), BIT(VEC_BP));
+	TYPE(WISH_DB, "vCont;s:2");
+	uart_attend();
+	assert_int_equal(machine_field(VMCS_exception_bitmap), BIT(VEC_BP) | BIT(VEC_DB));
+	assert_int_equal(machine_field01(VMCS_exception_bitmap), BIT(VEC_DB));
+	/* L2's own single step, of which L1 knows nothing: gdb is told, L2 gets it, and DR6 with it */
+	write_dr6(DR6_FIXED1);
+	machine_set_field(VMCS_guest_rip, L2_CODE + 1);
+	TYPE("?", "vCont;s:2");
+	EXIT_NOW(.reason = EXIT_EXCEPTION_NMI, .qualification = DR6_BS,
+		 .intr_info = EXCEPTION(VEC_DB, INTR_TYPE_HARD_EXCEPTION));
+	said("$T05thread:2;#");
+	assert_true(machine_in_l2());
+	assert_int_equal(machine_pending() & 0xff, VEC_DB);
+	assert_int_equal(read_dr6(), DR6_FIXED1 | DR6_BS);
+	assert_true(is_stepped());
+	/* the handler's first instruction is where the step ends */
+	machine_set_field(VMCS_guest_rip, L2_CODE + 0x100);
+	TYPE(WISH_BP, "c");
+	EXIT_NOW(.reason = EXIT_MTF);
+	said("$T05thread:2;#");
+	assert_false(is_stepped());
+	assert_int_equal(machine_field01(VMCS_exception_bitmap), BIT(VEC_DB) | BIT(VEC_BP));
+	/* #BP is L1's: gdb is told of L2's, and L1 has its exit as ever, whose step is not L2's */
+	TYPE("c");
+	EXIT_NOW(.reason = EXIT_EXCEPTION_NMI, .length = 1,
+		 .intr_info = EXCEPTION(VEC_BP, INTR_TYPE_SOFT_EXCEPTION));
+	said("$T05thread:1;#");
+	assert_false(machine_in_l2());
+	assert_int_equal(R(exit_reason), EXIT_EXCEPTION_NMI);
+	assert_int_equal(R(exit_intr_info), EXCEPTION(VEC_BP, INTR_TYPE_SOFT_EXCEPTION));
+	assert_int_equal(R(exit_instruction_length), 1);
+	assert_int_equal(R(proc_controls) & PROC_MTF, 0);
+	/* gdb goes, and with it its wishes; L1's stays */
+	TYPE("D");
+	uart_attend();
+	assert_int_equal(machine_field(VMCS_exception_bitmap), 0);
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(machine_field(VMCS_exception_bitmap), BIT(VEC_BP));
+}
+
 /* L1's thread is stepped: L2 runs on, unwatched, until L1 does. */
 static void a_step_of_the_other_level(void **state UNUSED)
 {
@@ -835,6 +889,7 @@ int main(void)
 		WITH(reads_of_l2s),
 		cmocka_unit_test(sizes_of_operands),
 		WITH(a_step_of_the_other_level),
+		WITH(a_step_beside_debug_exceptions),
 		WITH(a_guest_that_waits_is_interrupted),
 		WITH(a_step_does_not_outlast_a_stop),
 		WITH(a_step_does_not_outlast_a_detach),
