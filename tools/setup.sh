@@ -20,6 +20,7 @@ run_needs="grub-mkrescue:grub-common /usr/lib/grub/i386-pc/boot.img:grub-pc-bin
 test_needs="git:git clang:clang clang-format:clang-format clang-tidy:clang-tidy cppcheck:cppcheck ld.lld:lld
 	/usr/include/cmocka.h:libcmocka-dev qemu-system-x86_64:qemu-system-x86
 	/usr/lib/python3/dist-packages/matplotlib/__init__.py:python3-matplotlib
+	/usr/lib/python3/dist-packages/google/protobuf/__init__.py:python3-protobuf
 	/usr/lib/python3/dist-packages/pytest/__init__.py:python3-pytest
 	/usr/lib/python3/dist-packages/xdist/__init__.py:python3-pytest-xdist
 	/usr/lib/python3/dist-packages/pexpect/__init__.py:python3-pexpect groff:groff-base gdb:gdb

@@ -198,11 +198,12 @@ def fixture_recorded(tmp_path_factory):
     assert_no_accident(result)
     assert result.having("^RESULT careful cpuids=%d$" % ROUNDS), show(result)
     folder = tmp_path_factory.mktemp("trace")
-    names = {form: str(folder / form) for form in ("html", "perfetto", "text", "csv")}
+    names = {form: str(folder / form) for form in ("html", "perfetto", "json", "text", "csv")}
     outputs = [word for form, name in names.items() for word in ("--" + form, name)]
     done = tool(os.path.join(result.folder, "serial.txt"), *outputs, "--symbols", "l1=" + guest_image("traced") + ".64")
     assert done.returncode == 0 and not done.stderr, done
-    return result, {form: open(name, encoding="utf-8").read() for form, name in names.items()}
+    return result, {form: open(name, "rb").read() if form == "perfetto" else open(name, encoding="utf-8").read()
+                    for form, name in names.items()}
 
 
 def test_every_exit_is_there(recorded):
@@ -222,7 +223,7 @@ def test_every_exit_is_there(recorded):
 def test_the_forms_agree(recorded):
     _, forms = recorded
     rows = list(csv.DictReader(forms["csv"].splitlines()))
-    events = json.loads(forms["perfetto"])["traceEvents"]
+    events = json.loads(forms["json"])["traceEvents"]
     cpuids = [one for one in events if one["ph"] == "X" and one["tid"] == 0 and one["name"] == "CPUID"]
     assert len(cpuids) == sum(row["reason"] == "CPUID" and row["entry_tsc"] != "0" for row in rows)
     assert {one["args"]["name"] for one in events if one["ph"] == "M"} == {"CPU 0", "L0 (Socle)", "L1", "L2"}
@@ -233,6 +234,69 @@ def test_the_forms_agree(recorded):
     assert sum(" kvm_nested_vmexit_inject: reason: CPUID " in one for one in text) == ROUNDS
     stamps = [one.split()[2].rstrip(":") for one in text[1:]]
     assert stamps == sorted(stamps, key=float)
+
+
+def wire(data):
+    """[(field's number, value)] of a protobuf message: the value of a varint, or the bytes of what has a length."""
+    fields, at = [], 0
+
+    def varint():
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte, at = data[at], at + 1
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+
+    while at < len(data):
+        key = varint()
+        value = varint()
+        if key & 7 == 2:
+            value, at = data[at:at + value], at + value
+        else:
+            assert key & 7 == 0, (key, at)
+        fields.append((key >> 3, value))
+    return fields
+
+
+def test_perfettos_format(recorded):
+    """Read back by the numbers of Perfetto's own fields: the tracks, and slices as the JSON has them."""
+    _, forms = recorded
+    packets = [dict(wire(packet)) for number, packet in wire(forms["perfetto"]) if number == 1]
+    assert len(packets) == len(wire(forms["perfetto"]))
+    tracks = [dict(wire(packet[60])) for packet in packets if 60 in packet]
+    assert [track[2] for track in tracks] == [b"CPU 0", b"L0 (Socle)", b"L1", b"L2"]
+    assert dict(wire(tracks[0][3])) == {1: 1, 6: b"CPU 0"} and all(track[5] == tracks[0][1] for track in tracks[1:])
+    found, names, open_ones = [], {track[1]: track[2].decode() for track in tracks}, {}
+    for packet in packets:
+        if 11 not in packet:
+            continue
+        event = dict(wire(packet[11]))
+        assert packet[10] == 1
+        if event[9] == 1:
+            assert event[11] not in open_ones
+            open_ones[event[11]] = packet[8], event[23].decode(), wire(packet[11])
+        else:
+            begin, name, fields = open_ones.pop(event[11])
+            arguments = {one[10].decode(): one[6].decode() for number, one in ((n, dict(wire(v))) for n, v in fields if n == 4)}
+            found.append((names[event[11]], name, begin, packet[8], arguments))
+    assert not open_ones
+    wanted = [one for one in json.loads(forms["json"])["traceEvents"] if one["ph"] == "X"]
+    levels = ["L0 (Socle)", "L1", "L2"]
+    assert [(one[0], one[1], one[4]) for one in found] == [(levels[one["tid"]], one["name"], one["args"]) for one in wanted]
+    assert all(abs(one[2] - 1000 * other["ts"]) <= 1 and abs(one[3] - one[2] - 1000 * other["dur"]) <= 1.01
+               for one, other in zip(found, wanted)) and len(found) > 500
+
+
+def test_without_protobuf(tmp_path):
+    """One line says what is missing, and what does without it."""
+    (tmp_path / "google").mkdir()
+    (tmp_path / "google" / "__init__.py").write_text("")
+    done = subprocess.run(["/usr/bin/python3", TOOL, "-", "--perfetto", str(tmp_path / "out")], input="\n".join(TRIPS),
+                          capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    assert done.returncode == 2 and done.stderr == "socle-trace: Perfetto's format needs python3-protobuf; --json does without it\n"
 
 
 def test_the_page_says_where_the_cost_is(recorded):

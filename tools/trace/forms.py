@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The trace as other tools read it: Perfetto's (the JSON of trace events), text as of trace-cmd, CSV."""
+"""The trace as other tools read it: the JSON of trace events, text as of trace-cmd, CSV. Perfetto's own is perfetto.py's."""
 import csv
 import json
 
@@ -28,7 +28,7 @@ def arguments(event, symbols):
     return {key: value for key, value in given.items() if value}
 
 
-def perfetto(trace, symbols, khz, file):
+def events_json(trace, symbols, khz, file):
     """A process for each CPU, in it a track for each level."""
     out = []
     start = min((event.exit for event in trace.events()), default=0)

@@ -7,7 +7,7 @@ import slices
 PLACES_SHOWN = 40
 
 NOTES = """<p>An exit's cost is L0's own time: from the exit to the next entry of any guest. A round trip is from an exit of L2
-that L1 handles until L2 runs again: what L1 and L0 do together. The recording itself is in it, some 60 instructions an
+that L1 handles until L2 runs again: what L1 and L0 do together. The recording itself is in it, at most 60 instructions an
 exit.</p>"""
 
 
