@@ -239,6 +239,11 @@ void fake_remove_field(u32 field)
 	field_removed[slot_of(field)] = true;
 }
 
+void fake_restore_field(u32 field)
+{
+	field_removed[slot_of(field)] = false;
+}
+
 bool fake_is_removed(u32 field)
 {
 	return field_removed[slot_of(field)];

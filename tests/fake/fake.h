@@ -44,8 +44,9 @@ u64 fake_get(u64 vmcs, u32 field);
 void fake_set(u64 vmcs, u32 field, u64 value);
 /* Has this VMCS been VMCLEARed, ever? */
 bool fake_is_known(u64 vmcs);
-/* VMREAD and VMWRITE of it fail: a processor without the field. */
+/* VMREAD and VMWRITE of it fail: a processor without the field; and one that has it again. */
 void fake_remove_field(u32 field);
+void fake_restore_field(u32 field);
 bool fake_is_removed(u32 field);
 extern u32 fake_access_rights; /* the bits that VMWRITE keeps of a segment's */
 

@@ -137,6 +137,15 @@ static void damaged_ones_are_not_taken(void **state UNUSED)
 		seal(at, 1024 + 32, at + 16);
 		assert_null(pick());
 	}
+	/* one whose second entry lies behind the update, and would be this processor's */
+	setup(NULL);
+	at = add_with_table(SIGNATURE + 1, SIGNATURE + 2, 0x10, 0x20);
+	*words(at + 1024) = 2;
+	*words(at + 1024 + 32) = SIGNATURE;
+	*words(at + 1024 + 36) = 0x10;
+	seal(at + 1024, 44, at + 1024 + 4);
+	seal(at, 1024 + 32, at + 16);
+	assert_null(pick());
 }
 
 /* A file of a "newc" archive in the module's memory; the offset behind it. */

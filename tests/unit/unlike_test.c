@@ -122,6 +122,11 @@ static void fields_and_msrs_of_all(void **state UNUSED)
 	fake_remove_field(VMCS_pml_address);
 	vm_probe_cpu(false);
 	assert_false(vmcs_field_exists(VMCS_pml_address));
+	/* one that the next processor has again is not L1's: one before it lacks it */
+	fake_restore_field(VMCS_pml_address);
+	vm_probe_cpu(false);
+	assert_false(vmcs_field_exists(VMCS_pml_address));
+	fake_remove_field(VMCS_pml_address);
 	assert_ptr_equal(vm.msr_bitmap01, bitmap);
 	assert_int_equal(bitmap[0x150 / 8], 0);
 	fake_msr_set(0x150, 1);
