@@ -10,6 +10,7 @@ killed by a test that fails in it and passes without it. The last line is `mutan
 import argparse
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -24,14 +25,20 @@ import machine  # noqa: E402
 from mutants import MUTANTS  # noqa: E402
 
 GUEST_SECONDS = 180
+UNIT_SECONDS = 60  # of processor time: a mutant that makes a test go round for ever has failed it
 
 
 class Stale(Exception):
     """A mutant does not fit the code any more."""
 
 
+def limit():
+    resource.setrlimit(resource.RLIMIT_CPU, (UNIT_SECONDS, UNIT_SECONDS))
+
+
 def make(tree, *arguments):
-    return subprocess.run(["make", "-s", "-j2", *arguments], cwd=tree, capture_output=True, text=True, check=False)
+    return subprocess.run(["make", "-s", "-j2", *arguments], cwd=tree, capture_output=True, text=True, check=False,
+                          preexec_fn=limit)
 
 
 class Tree:
