@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Debian's unmodified Linux as L1: to user space on all CPUs, kvm_intel loaded, and its guests to their ends."""
+import csv
+import os
 import re
+import subprocess
 
 import pytest
-from conftest import assert_no_accident, boot_linux, show
+from conftest import BUILD, ROOT, assert_no_accident, boot, boot_linux, l1, show
+from overlay import with_program
 
 SELFTESTS = ("real16", "prot32", "pae32", "long64")
 
@@ -52,6 +56,29 @@ def test_counters():
     result = boot_linux(timeout=240)
     assert result.having(r"^socle: exits L1 .*CPUID=\d+"), show(result)
     assert result.having(r"^socle: exits L2 .*=\d+"), show(result)
+
+
+def test_the_trace_is_read(tmp_path):
+    """socle-trace-read in that Linux: the trace and the log, and what socle-trace makes of it."""
+    subprocess.run(["make", "-s", "O=" + BUILD, "trace-read"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    what, settings = l1.linux("selftest", "bochs", "ivy_bridge")
+    what["modules"] = [with_program(what["modules"][0], os.path.join(BUILD, "socle-trace-read"),
+                                    "step_trace_read() { socle-trace-read && socle-trace-read log; }\n", str(tmp_path))]
+    result = boot(what["l1"], what["l1_args"].replace("l1=selftest", "l1=selftest,trace_read"), what["modules"],
+                  model="ivy_bridge", options=l1.SOCLE_OPTIONS + " trace=16K", timeout=300, **settings)
+    assert_linux(result, 1, ["selftest", "trace_read"])
+    assert len(result.having("^trace: form 1 build-id .* cpus 1$")) == 1, show(result)
+    assert len(result.having("^socle: Socle .* a microhypervisor")) == 2, show(result)  # on the console, and in the log
+    done = subprocess.run(["/usr/bin/python3", os.path.join(ROOT, "tools", "trace", "socle-trace"), "--csv", "-",
+                           os.path.join(result.folder, "serial.txt")], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and not done.stderr, done
+    rows = list(csv.DictReader(done.stdout.splitlines()))
+    numbers = [int(row["number"]) for row in rows]
+    # 16 KiB, without the one in hand
+    assert len(numbers) == 255 and numbers == list(range(numbers[0], numbers[0] + 255)), numbers
+    # the reader looks for Socle by CPUID; the question that ends the recording is not in it
+    assert rows[-1]["level"] == "1" and not [row for row in rows if row["entry_tsc"] == "0"], rows[-1]
+    assert {row["level"] for row in rows} == {"1", "2"}, {row["reason"] for row in rows}
 
 
 def test_two_cpus():

@@ -296,7 +296,8 @@ def test_without_protobuf(tmp_path):
     (tmp_path / "google" / "__init__.py").write_text("")
     done = subprocess.run(["/usr/bin/python3", TOOL, "-", "--perfetto", str(tmp_path / "out")], input="\n".join(TRIPS),
                           capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(tmp_path)})
-    assert done.returncode == 2 and done.stderr == "socle-trace: Perfetto's format needs python3-protobuf; --json does without it\n"
+    assert done.returncode == 2, done
+    assert done.stderr == "socle-trace: Perfetto's format needs python3-protobuf; --json does without it\n"
 
 
 def test_the_page_says_where_the_cost_is(recorded):
