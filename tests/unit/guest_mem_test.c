@@ -245,6 +245,18 @@ static void make_tables(struct fake_random *rng)
 		l1_write64(P_WALK + level * PAGE_SIZE, entry);
 	}
 	l1_write64(P_WALK + 4 * PAGE_SIZE, VALUE);
+	l1_write64(P_WALK + 4 * PAGE_SIZE + 8, ~VALUE);
+}
+
+/* One word and two are read alike. */
+static bool read_plainly(u64 va, u64 pair[2])
+{
+	struct plain_word word = guest_read_word_plainly(look(), va);
+
+	assert_int_equal(guest_read_pair_plainly(look(), va, pair), word.read);
+	if (word.read)
+		assert_true(pair[0] == word.value);
+	return word.read;
 }
 
 static bool read_l1(void *context UNUSED, u64 gpa, void *to, size_t length)
@@ -268,7 +280,7 @@ static enum walk_result look_through(u32 *error_code)
 
 static void walk_all(bool large_pages)
 {
-	u64 before[4], plain, full;
+	u64 before[4], plain[2], full;
 	enum walk_result right;
 	u32 error_code;
 	bool plainly;
@@ -286,7 +298,7 @@ static void walk_all(bool large_pages)
 		machine_set_field(VMCS_guest_cr4,
 				  CR4_PAE | CR4_VMXE | (fake_random(&rng) % 2 ? CR4_SMAP : 0));
 		right = look_through(&error_code);
-		plainly = guest_read_plainly(look(), 0, &plain, 1);
+		plainly = read_plainly(0, plain);
 		for (u64 level = 0; level < 4; level++)
 			before[level] = l1_read64(P_WALK + level * PAGE_SIZE);
 		if (right != WALK_OK)
@@ -297,7 +309,9 @@ static void walk_all(bool large_pages)
 			continue;
 		said++;
 		assert_int_equal(right, WALK_OK);
-		assert_true(plain == full);
+		assert_true(plain[0] == full);
+		assert_int_equal(read_at(8, &full), OUTCOME_NONE);
+		assert_true(plain[1] == full);
 		for (u64 level = 0; level < 4; level++)
 			assert_true(before[level] == l1_read64(P_WALK + level * PAGE_SIZE));
 	}
@@ -316,18 +330,58 @@ static void plain_reads_are_full_walks_without_large_pages(void **state UNUSED)
 	vmx_caps.has_guest_1g = true;
 }
 
+static bool is_plain(u64 va)
+{
+	u64 pair[2];
+	bool word = guest_read_word_plainly(look(), va).read;
+
+	/* A pair is where a word is, but at the page's end. */
+	assert_int_equal(guest_read_pair_plainly(look(), va, pair), word && va % PAGE_SIZE <= PAGE_SIZE - 16);
+	return word;
+}
+
 static void plain_reads_meet_no_breakpoint(void **state UNUSED)
 {
 	u64 value;
 
-	assert_false(guest_read_plainly(look(), M_SPARE, &value, 1));
+	assert_false(is_plain(M_SPARE));
 	assert_int_equal(read_at(M_SPARE, &value), OUTCOME_NONE);
-	assert_true(guest_read_plainly(look(), M_SPARE, &value, 1));
+	assert_true(is_plain(M_SPARE));
 	machine_set_field(VMCS_guest_dr7, DR7_RESET | 1);
-	assert_false(guest_read_plainly(look(), M_SPARE, &value, 1));
+	assert_false(is_plain(M_SPARE));
 	machine_set_field(VMCS_guest_dr7, DR7_RESET);
-	assert_false(guest_read_plainly(look(), M_SPARE + 0xffc, &value, 1));
-	assert_false(guest_read_plainly(look(), BIT(60), &value, 1));
+	assert_true(is_plain(M_SPARE + 0xff8));
+	assert_true(is_plain(M_SPARE + 0xff0));
+	assert_false(is_plain(M_SPARE + 0xffc));
+	assert_false(is_plain(M_SPARE + 0xff9));
+	assert_false(is_plain(BIT(60)));
+	assert_false(is_plain(BIT(47)));
+}
+
+/* Only where a whole page is left in the range that was looked up last; nowhere, if that is less than one. */
+static void plain_reads_end_with_the_range(void **state UNUSED)
+{
+	const void *place;
+	u64 value;
+
+	assert_false(guest_mem_usual_place(machine_vcpu, GPA(0), &place));
+	assert_int_equal(read_at(M_SPARE, &value), OUTCOME_NONE);
+	assert_true(is_plain(M_WINDOW - PAGE_SIZE));
+	assert_false(is_plain(M_WINDOW - PAGE_SIZE + 8));
+	assert_false(is_plain(M_WINDOW));
+	assert_true(guest_mem_usual_place(machine_vcpu, GPA(M_WINDOW - PAGE_SIZE), &place));
+	assert_ptr_equal(place, fake_memory + M_WINDOW - PAGE_SIZE);
+	assert_false(guest_mem_usual_place(machine_vcpu, GPA(M_WINDOW - PAGE_SIZE + 1), &place));
+	/* Tables too: the last one is in RAM's last page, where the full walk has to say. */
+	l1_write64(P_WALK, (M_WINDOW - PAGE_SIZE) | PTE_P | PTE_W | PTE_A);
+	l1_write64(M_WINDOW - PAGE_SIZE, PTE_P | PTE_W | PTE_A | PTE_D | PTE_PS);
+	l1_write64(M_WINDOW - PAGE_SIZE + 8, PTE_P | PTE_W | PTE_A | PTE_D | PTE_PS);
+	l1_write64(M_SPARE, VALUE);
+	machine_set_field(VMCS_guest_cr3, P_WALK);
+	assert_true(is_plain(M_SPARE));
+	assert_false(is_plain((1ull << 30) + M_SPARE));
+	assert_int_equal(read_at((1ull << 30) + M_SPARE, &value), OUTCOME_NONE);
+	assert_true(value == VALUE);
 }
 
 int main(void)
@@ -345,6 +399,7 @@ int main(void)
 		MACHINE_TEST(plain_reads_are_full_walks, ""),
 		MACHINE_TEST(plain_reads_are_full_walks_without_large_pages, ""),
 		MACHINE_TEST(plain_reads_meet_no_breakpoint, ""),
+		MACHINE_TEST(plain_reads_end_with_the_range, ""),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

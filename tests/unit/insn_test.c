@@ -431,6 +431,39 @@ static void operands_here_and_there(void **state UNUSED)
 	}
 }
 
+/* VMPTRLD of the VMCS that is current: its region is looked at all the same. */
+static void vmptrld_of_the_current_vmcs(void **state UNUSED)
+{
+	const u32 shadow = VMCS12_REVISION | (u32)VMCS_SHADOW_INDICATOR;
+	u64 value;
+
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	for (unsigned int n = 0; n < 2; n++) {
+		machine_set_field(VMCS_guest_rflags, RFLAGS_FIXED1 | RFLAGS_ARITH);
+		assert_int_equal(l1_memory_insn(EXIT_VMPTRLD, M_VMCS(0)), 0);
+		assert_int_equal(machine_field(VMCS_guest_rflags), RFLAGS_FIXED1);
+		l1_write32(M_VMCS(0), VMCS12_REVISION + 1);
+		assert_int_equal(l1_memory_insn(EXIT_VMPTRLD, M_VMCS(0)), VMXERR_VMPTRLD_REVISION);
+		assert_int_equal(l1_vmptrst(&value), 0);
+		assert_int_equal(value, M_VMCS(0));
+		/* It becomes a shadow VMCS by this, and an ordinary one again. */
+		l1_write32(M_VMCS(0), shadow);
+		assert_int_equal(l1_memory_insn(EXIT_VMPTRLD, M_VMCS(0)), 0);
+		assert_int_equal(machine_vcpu->nested.current->v12.revision, shadow);
+		assert_int_equal(l1_enter(EXIT_VMLAUNCH), L1_FAIL_INVALID);
+		l1_write32(M_VMCS(0), VMCS12_REVISION);
+		assert_int_equal(l1_memory_insn(EXIT_VMPTRLD, M_VMCS(0)), 0);
+		assert_int_equal(machine_vcpu->nested.current->v12.revision, VMCS12_REVISION);
+	}
+	assert_int_equal(l1_memory_insn(EXIT_VMPTRLD, ~0ull), VMXERR_VMPTRLD_ADDRESS);
+	assert_int_equal(l1_memory_insn(EXIT_VMCLEAR, M_VMCS(0)), 0);
+	assert_int_equal(l1_memory_insn(EXIT_VMPTRLD, ~0ull), L1_FAIL_INVALID);
+	assert_int_equal(l1_memory_insn(EXIT_VMPTRLD, M_VMCS(0)), 0);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+}
+
 static void vmcall_in_root_fails_with_1(void **state UNUSED)
 {
 	l1_start_vmx();
@@ -462,6 +495,7 @@ int main(void)
 		MACHINE_TEST_BOTH(no_field_from_ring_3),
 		MACHINE_TEST_BOTH(rsp_as_an_operand),
 		MACHINE_TEST_BOTH(operands_here_and_there),
+		MACHINE_TEST_BOTH(vmptrld_of_the_current_vmcs),
 		MACHINE_TEST_BOTH(vmcall_in_root_fails_with_1),
 	};
 

@@ -102,10 +102,11 @@ static ALWAYS_INLINE bool step_down(const struct vcpu *vcpu, u64 *entry, u64 va,
 				    struct met *met)
 {
 	u64 at = (*entry & PTE_ADDR) + (va >> (shift - 3) & 0xff8);
+	const void *place;
 
-	if (unlikely(at - vcpu->l1.ram_base > vcpu->l1.ram_size - sizeof(*entry)))
+	if (!guest_mem_usual_place(vcpu, GPA(at), &place))
 		return false;
-	*entry = READ_ONCE(*(const u64 *)phys_to_ptr(gpa_to_hpa(GPA(at))));
+	*entry = READ_ONCE(*(const u64 *)place);
 	met->all &= *entry;
 	met->any |= *entry;
 	return true;
@@ -122,8 +123,8 @@ static ALWAYS_INLINE bool walk_quickly(struct vcpu *vcpu, u64 cr3, u64 va, bool 
 {
 	u64 entry = cr3, offset = GENMASK(11, 0);
 
-	if (unlikely(vcpu->l1.ram_size < sizeof(entry)) || !step_down(vcpu, &entry, va, 39, met) ||
-	    unlikely(entry & PTE_PS) || !step_down(vcpu, &entry, va, 30, met))
+	if (!step_down(vcpu, &entry, va, 39, met) || unlikely(entry & PTE_PS) ||
+	    !step_down(vcpu, &entry, va, 30, met))
 		return false;
 	if (unlikely(entry & PTE_PS)) {
 		offset = GENMASK(29, 0);
@@ -147,11 +148,6 @@ static inline bool met_the_usual(const struct met *met, u64 reserved)
 	return likely((met->all & (PTE_P | PTE_A | PTE_U)) == (PTE_P | PTE_A) && !(met->any & reserved));
 }
 
-static u64 address_reserved(void)
-{
-	return GENMASK(51, 0) & ~(BIT(vmx_caps.physical_bits) - 1);
-}
-
 static bool translate_quickly(struct vcpu *vcpu, u64 va, size_t length, u32 access, gpa_t *gpa)
 {
 	u64 efer = vcpu_reg_hot(vcpu, REG_EFER);
@@ -161,27 +157,43 @@ static bool translate_quickly(struct vcpu *vcpu, u64 va, size_t length, u32 acce
 	    (vcpu_reg_hot(vcpu, REG_CR4) & CR4_LA57) || PAGE_OFFSET(va) + length > PAGE_SIZE)
 		return false;
 	return walk_quickly(vcpu, vcpu_reg_hot(vcpu, REG_CR3), va, access & WALK_WRITE, &met, gpa) &&
-	       met_the_usual(&met, address_reserved() | (efer & EFER_NXE ? 0 : PTE_NX));
+	       met_the_usual(&met, vmx_caps.reserved_address | (efer & EFER_NXE ? 0 : PTE_NX));
 }
 
-/* L1 has no 5-level paging (exit_cr.c), and in VMX operation no way out of paging. */
-bool guest_read_plainly(struct vcpu *vcpu, u64 va, u64 *to, u32 words)
+/*
+ * Where `length` bytes for a plain read are. L1 has no 5-level paging (exit_cr.c), and in VMX operation no
+ * way out of paging.
+ */
+static ALWAYS_INLINE bool find_plainly(struct vcpu *vcpu, u64 va, size_t length, const void **place)
 {
-	size_t length = words * sizeof(*to);
 	struct met met = { .all = ~0ull };
-	const u64 *from;
 	gpa_t gpa;
 
-	if (unlikely(PAGE_OFFSET(va) + length > PAGE_SIZE || !is_canonical(va, 48)) ||
+	if (unlikely(PAGE_OFFSET(va) > PAGE_SIZE - length) || unlikely(!is_canonical(va, 48)) ||
 	    unlikely(vcpu_reg_past(vcpu, REG_DR7) & DR7_ENABLES) ||
 	    !walk_quickly(vcpu, vcpu_reg_past(vcpu, REG_CR3), va, false, &met, &gpa) ||
-	    !met_the_usual(&met, address_reserved()) || !guest_mem_is_usual_ram(vcpu, gpa, length))
+	    !met_the_usual(&met, vmx_caps.reserved_address) || !guest_mem_usual_place(vcpu, gpa, place))
 		return false;
-	if (unlikely(met.any & PTE_NX) && !(vcpu_reg_hot(vcpu, REG_EFER) & EFER_NXE))
+	return likely(!(met.any & PTE_NX)) || (vcpu_reg_hot(vcpu, REG_EFER) & EFER_NXE);
+}
+
+struct plain_word guest_read_word_plainly(struct vcpu *vcpu, u64 va)
+{
+	const void *from;
+
+	if (!find_plainly(vcpu, va, sizeof(u64), &from))
+		return (struct plain_word){ 0, false };
+	return (struct plain_word){ READ_ONCE(*(const u64 *)from), true };
+}
+
+bool guest_read_pair_plainly(struct vcpu *vcpu, u64 va, u64 to[2])
+{
+	const void *from;
+
+	if (!find_plainly(vcpu, va, 2 * sizeof(to[0]), &from))
 		return false;
-	from = phys_to_ptr(gpa_to_hpa(gpa));
-	for (u32 i = 0; i < words; i++)
-		to[i] = READ_ONCE(from[i]);
+	to[0] = READ_ONCE(((const u64 *)from)[0]);
+	to[1] = READ_ONCE(((const u64 *)from)[1]);
 	return true;
 }
 

@@ -27,6 +27,8 @@ static bool look_up_ram(struct vcpu *vcpu, gpa_t gpa, size_t length)
 	if (range && range->type == MEMMAP_USABLE) {
 		vcpu->l1.ram_base = range->base;
 		vcpu->l1.ram_size = range->size;
+		vcpu->l1.ram_pages = range->size - MIN(range->size, PAGE_SIZE - 1);
+		vcpu->l1.ram_at = phys_to_ptr(gpa_to_hpa(GPA(range->base)));
 	}
 	return true;
 }
@@ -95,10 +97,11 @@ bool guest_mem_write(struct vcpu *vcpu, gpa_t gpa, const void *from, size_t leng
 
 u32 guest_mem_word(struct vcpu *vcpu, gpa_t gpa)
 {
+	const void *usual;
 	u32 word;
 
-	if (likely(guest_mem_is_usual_ram(vcpu, gpa, sizeof(word))))
-		return READ_ONCE(*(const u32 *)phys_to_ptr(gpa_to_hpa(gpa)));
+	if (guest_mem_usual_place(vcpu, gpa, &usual))
+		return READ_ONCE(*(const u32 *)usual);
 	guest_mem_read(vcpu, gpa, &word, sizeof(word));
 	return word;
 }

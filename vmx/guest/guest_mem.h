@@ -35,6 +35,15 @@ static inline bool guest_mem_is_usual_ram(const struct vcpu *vcpu, gpa_t gpa, si
 	return likely(offset < vcpu->l1.ram_size && length <= vcpu->l1.ram_size - offset);
 }
 
+/* Likewise, where a whole page behind `gpa` is in that range too; *place: for L0. False says nothing. */
+static ALWAYS_INLINE bool guest_mem_usual_place(const struct vcpu *vcpu, gpa_t gpa, const void **place)
+{
+	u64 offset = gpa.v - vcpu->l1.ram_base;
+
+	*place = vcpu->l1.ram_at + offset;
+	return likely(offset < vcpu->l1.ram_pages);
+}
+
 /* Firmware's ROM as a whole, which L0 reads for its guests as it reads RAM. */
 bool guest_mem_is_rom(gpa_t gpa, size_t length);
 
@@ -60,7 +69,12 @@ enum outcome guest_linear_write(struct vcpu *vcpu, gva_t va, const void *from, s
  * register but RIP: four levels, a supervisor's page, one page, no flag to be set, all in RAM. False: the
  * long way has to say; nothing has changed. No data breakpoint is on either.
  */
-bool guest_read_plainly(struct vcpu *vcpu, u64 linear, u64 *to, u32 words);
+struct plain_word {
+	u64 value;
+	bool read;
+};
+struct plain_word guest_read_word_plainly(struct vcpu *vcpu, u64 linear);
+bool guest_read_pair_plainly(struct vcpu *vcpu, u64 linear, u64 to[2]);
 
 /*
  * A walk by the paging of the guest that runs now, its own physical addresses in it; how its tables are read

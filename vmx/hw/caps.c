@@ -172,6 +172,7 @@ void caps_derive(struct vmx_caps *caps)
 	caps->has_shadow_vmcs = (caps->proc2.allowed1 & PROC2_VMCS_SHADOWING) && options.shadow_vmcs;
 	caps->has_ept_1g = caps->ept_vpid & EPT_CAP_1G;
 	caps->has_ept_2m = caps->ept_vpid & EPT_CAP_2M;
+	caps->reserved_address = GENMASK(51, 0) & ~(BIT(caps->physical_bits) - 1);
 	caps->has_invvpid = !(~caps->ept_vpid & INVVPID_NEEDED);
 }
 

@@ -22,6 +22,7 @@ struct vmx_caps {
 	u64 cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
 	struct control_cap pin, proc, proc2, exit, entry; /* the true controls where there are such */
 	unsigned int physical_bits, linear_bits;
+	u64 reserved_address;	  /* bits of an entry of a page table that no physical address has */
 	unsigned int memory_bits; /* of a physical address, without those that choose an encryption key */
 	u64 debugctl_valid;	  /* bits that IA32_DEBUGCTL has */
 	bool has_shadow_vmcs;	  /* and not switched off by shadow-vmcs=off */

@@ -18,6 +18,8 @@ struct l1 {
 					 exit_cr.c */
 	struct mtrr mtrr;	      /* L1's MTRRs */
 	u64 ram_base, ram_size;	      /* a range of L1's RAM, where guest_mem.c looks first */
+	u64 ram_pages;		      /* of it: offsets from which a whole page is in it, or 0 */
+	const u8 *ram_at;	      /* where L0 has it */
 	struct absent absent;	      /* an access to absent memory is being stepped over */
 	struct ept01_step ept01_step; /* EPT01 for that, of L1's accesses and of an L2's without EPT */
 };

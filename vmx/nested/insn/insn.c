@@ -65,15 +65,6 @@ static enum outcome accessed(struct vcpu *vcpu, enum outcome outcome)
 	return outcome;
 }
 
-bool insn_read_plainly(struct vcpu *vcpu, u64 *to, u32 words)
-{
-	u64 linear;
-
-	return insn_is_plain(vcpu) && likely(!(vcpu_reg_past(vcpu, REG_SS_AR) & AR_DPL)) &&
-	       likely(vmx_operand_plain(vcpu, &linear)) &&
-	       likely(guest_read_plainly(vcpu, linear, to, words));
-}
-
 enum outcome insn_read_operand(struct vcpu *vcpu, void *to, size_t length)
 {
 	struct vmx_operand operand;

@@ -7,6 +7,7 @@
 
 #include "kernel/x86.h"
 #include "vmx/guest/vcpu.h"
+#include "vmx/guest/vmx_operand.h"
 
 /* #UD or #GP(0), whichever insn_permitted() found. */
 enum outcome insn_refuse(struct vcpu *vcpu);
@@ -48,8 +49,12 @@ static inline enum outcome insn_succeed_plainly(struct vcpu *vcpu)
 	regcache_know(&vcpu->vmcs->cache, REG_RFLAGS, rflags);
 	return OUTCOME_SKIP;
 }
-/* The memory operand of a plain one that only reads, in one page. False: the long way. */
-bool insn_read_plainly(struct vcpu *vcpu, u64 *to, u32 words);
+/* The address of the memory operand of a plain one at CPL 0. False: the long way. */
+static inline bool insn_operand_plain(struct vcpu *vcpu, u64 *linear)
+{
+	return insn_is_plain(vcpu) && likely(!(vcpu_reg_past(vcpu, REG_SS_AR) & AR_DPL)) &&
+	       likely(vmx_operand_plain(vcpu, linear));
+}
 enum outcome insn_finish_failed(struct vcpu *vcpu, enum outcome outcome);
 static inline enum outcome insn_finish(struct vcpu *vcpu, enum outcome outcome)
 {

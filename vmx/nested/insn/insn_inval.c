@@ -5,6 +5,7 @@
  * SDM: "INVEPT", "INVVPID".
  */
 #include "kernel/x86.h"
+#include "vmx/guest/guest_mem.h"
 #include "vmx/guest/outcome.h"
 #include "vmx/guest/vcpu.h"
 #include "vmx/nested/ept/ept02.h"
@@ -24,12 +25,12 @@ static enum outcome invept(struct vcpu *vcpu)
 {
 	u64 descriptor[2]; /* EPTP, reserved */
 	enum outcome outcome;
+	u64 type, linear;
 	bool plain;
-	u64 type;
 
 	if (!(caps12.ept_vpid & EPT_CAP_INVEPT))
 		return insn_fail(vcpu, RULE_no_instruction, 0);
-	plain = insn_read_plainly(vcpu, descriptor, 2);
+	plain = insn_operand_plain(vcpu, &linear) && guest_read_pair_plainly(vcpu, linear, descriptor);
 	outcome = plain ? OUTCOME_NONE : insn_permitted(vcpu);
 	if (outcome != OUTCOME_NONE)
 		return outcome;

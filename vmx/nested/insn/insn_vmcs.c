@@ -23,67 +23,75 @@ static NOINLINE enum outcome region_operand_slowly(struct vcpu *vcpu, u64 *gpa)
 	return outcome == OUTCOME_NONE ? insn_read_operand(vcpu, gpa, sizeof(*gpa)) : outcome;
 }
 
-/* The region that VMCLEAR or VMPTRLD names: an address that fits, and not the VMXON region's. */
-static enum outcome region_operand(struct vcpu *vcpu, u64 *gpa, enum rule address, enum rule vmxon)
+/* The operand of a plain VMCLEAR or VMPTRLD. */
+static inline struct plain_word plain_region_operand(struct vcpu *vcpu)
 {
-	enum outcome outcome = OUTCOME_NONE;
+	u64 linear;
 
-	if (unlikely(!insn_read_plainly(vcpu, gpa, 1)))
-		outcome = region_operand_slowly(vcpu, gpa);
-	if (unlikely(outcome != OUTCOME_NONE))
-		return outcome;
-	if (!insn_region_valid(*gpa))
-		return insn_fail(vcpu, address, *gpa);
-	return *gpa == vcpu->nested.vmxon_pointer ? insn_fail(vcpu, vmxon, *gpa) : OUTCOME_NONE;
+	return insn_operand_plain(vcpu, &linear) ? guest_read_word_plainly(vcpu, linear)
+						 : (struct plain_word){ 0, false };
 }
 
-static enum outcome vmclear(struct vcpu *vcpu)
+/* The region that VMCLEAR or VMPTRLD names must have an address that fits, and not be the VMXON region. */
+static enum outcome check_region(struct vcpu *vcpu, u64 gpa, enum rule address, enum rule vmxon)
 {
-	struct nested *nested = &vcpu->nested;
-	struct nested_vmcs *slot;
-	enum outcome outcome;
-	const u32 clear = 0;
-	u64 gpa;
+	if (!insn_region_valid(gpa))
+		return insn_fail(vcpu, address, gpa);
+	return gpa == vcpu->nested.vmxon_pointer ? insn_fail(vcpu, vmxon, gpa) : OUTCOME_NONE;
+}
 
-	outcome = region_operand(vcpu, &gpa, RULE_vmclear_address, RULE_vmclear_vmxon);
-	if (outcome != OUTCOME_NONE)
-		return outcome;
-	slot = slot_find(vcpu, gpa);
+static enum outcome vmclear(struct vcpu *vcpu, u64 gpa)
+{
+	struct nested_vmcs *slot = slot_find(vcpu, gpa);
+	const u32 clear = 0;
+
 	if (!slot) {
 		guest_mem_write(vcpu, GPA(gpa + offsetof(struct vmcs12, launched)), &clear, sizeof(clear));
 		return OUTCOME_VMSUCCEED;
 	}
-	if (slot == nested->current)
+	if (slot == vcpu->nested.current)
 		slot_make_current(vcpu, NULL);
 	slot->v12.launched = 0;
 	slot_release(vcpu, slot);
 	return OUTCOME_VMSUCCEED;
 }
 
+/* Both: the operand if it was not plain, its checks, what is done with the region, the flags. */
+static ALWAYS_INLINE enum outcome with_region(struct vcpu *vcpu, struct plain_word plain,
+					      enum outcome (*act)(struct vcpu *vcpu, u64 gpa),
+					      enum rule address, enum rule vmxon)
+{
+	enum outcome outcome = OUTCOME_NONE;
+	u64 gpa = plain.value;
+
+	if (unlikely(!plain.read))
+		outcome = region_operand_slowly(vcpu, &gpa);
+	if (likely(outcome == OUTCOME_NONE))
+		outcome = check_region(vcpu, gpa, address, vmxon);
+	if (likely(outcome == OUTCOME_NONE))
+		outcome = act(vcpu, gpa);
+	return insn_finish(vcpu, outcome);
+}
+
 enum outcome exit_vmclear(struct vcpu *vcpu)
 {
-	return insn_finish(vcpu, vmclear(vcpu));
+	return with_region(vcpu, plain_region_operand(vcpu), vmclear, RULE_vmclear_address,
+			   RULE_vmclear_vmxon);
 }
 
 /* SDM: "rev[31] = 1 AND processor does not support 1-setting of VMCS shadowing" fails as well. */
 static bool revision_supported(u32 revision)
 {
-	if (caps12.proc2.allowed1 & PROC2_VMCS_SHADOWING)
-		revision &= ~(u32)VMCS_SHADOW_INDICATOR;
-	return revision == VMCS12_REVISION;
+	return likely(revision == VMCS12_REVISION) ||
+	       (revision == (VMCS12_REVISION | (u32)VMCS_SHADOW_INDICATOR) &&
+		(caps12.proc2.allowed1 & PROC2_VMCS_SHADOWING));
 }
 
-static enum outcome vmptrld(struct vcpu *vcpu)
+static enum outcome vmptrld(struct vcpu *vcpu, u64 gpa)
 {
 	struct nested_vmcs *slot;
-	enum outcome outcome;
-	u32 revision;
-	u64 gpa;
+	u32 revision = guest_mem_word(vcpu, GPA(gpa));
 
-	outcome = region_operand(vcpu, &gpa, RULE_vmptrld_address, RULE_vmptrld_vmxon);
-	if (outcome != OUTCOME_NONE)
-		return outcome;
-	revision = guest_mem_word(vcpu, GPA(gpa));
 	if (!revision_supported(revision))
 		return insn_fail(vcpu, RULE_vmptrld_revision, revision);
 	slot = slot_find(vcpu, gpa);
@@ -98,9 +106,31 @@ static enum outcome vmptrld(struct vcpu *vcpu)
 	return OUTCOME_VMSUCCEED;
 }
 
+static NOINLINE enum outcome vmptrld_other(struct vcpu *vcpu, struct plain_word plain)
+{
+	return with_region(vcpu, plain, vmptrld, RULE_vmptrld_address, RULE_vmptrld_vmxon);
+}
+
+/*
+ * The VMCS that is current already, and whose region still says that it is one: its address has passed the
+ * checks, and nothing changes but the flags.
+ */
+static inline bool is_current_again(const struct vcpu *vcpu, u64 gpa)
+{
+	const struct nested_vmcs *slot = vcpu->nested.current;
+	const void *region;
+
+	return slot && slot->gpa == gpa && guest_mem_usual_place(vcpu, GPA(gpa), &region) &&
+	       READ_ONCE(*(const u32 *)region) == VMCS12_REVISION && slot->v12.revision == VMCS12_REVISION;
+}
+
 enum outcome exit_vmptrld(struct vcpu *vcpu)
 {
-	return insn_finish(vcpu, vmptrld(vcpu));
+	struct plain_word gpa = plain_region_operand(vcpu);
+
+	if (likely(gpa.read) && likely(is_current_again(vcpu, gpa.value)))
+		return insn_succeed_plainly(vcpu);
+	return vmptrld_other(vcpu, gpa);
 }
 
 static enum outcome vmptrst(struct vcpu *vcpu)
