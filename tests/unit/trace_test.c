@@ -172,6 +172,18 @@ static void addresses_and_events_are_in_it(void **state UNUSED)
 	assert_int_equal(event(0)->detail, INTR_INFO_VALID | INTR_TYPE_NMI << 8 | VEC_NMI);
 }
 
+/* What an entry has consumed is gone, whoever looks at the exit behind it. */
+static void an_event_is_delivered_once(void **state UNUSED)
+{
+	machine_vcpu->gpr[GPR_RCX] = 0x10000000;
+	EXIT_NOW(.reason = EXIT_RDMSR, .length = 2);
+	assert_int_equal(machine_pending() & 0xff, VEC_GP);
+	EXIT_NOW(.reason = EXIT_CPUID, .length = 2);
+	assert_int_equal(machine_pending(), 0);
+	assert_int_equal(event(0)->reason, EXIT_CPUID);
+	assert_true(event(1)->reason == EXIT_RDMSR && event(1)->entry_tsc > event(1)->exit_tsc);
+}
+
 static void an_entry_that_fails_is_marked(void **state UNUSED)
 {
 	l1_run_l2();
@@ -438,6 +450,7 @@ int main(void)
 		WITH(each_exit_is_an_event),
 		WITH(both_levels_are_told_apart),
 		WITH(addresses_and_events_are_in_it),
+		WITH(an_event_is_delivered_once),
 		WITH(an_entry_that_fails_is_marked),
 		WITH(the_ring_goes_round),
 		MACHINE_TEST(off_records_nothing, "trace=off"),
