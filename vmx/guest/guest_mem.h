@@ -40,7 +40,8 @@ static ALWAYS_INLINE bool guest_mem_usual_place(const struct vcpu *vcpu, gpa_t g
 {
 	u64 offset = gpa.v - vcpu->l1.ram_base;
 
-	*place = vcpu->l1.ram_at + offset;
+	/* As a number: before anybody has asked for RAM there is no place yet to count from. */
+	*place = (const void *)((u64)vcpu->l1.ram_at + offset);
 	return likely(offset < vcpu->l1.ram_pages);
 }
 
