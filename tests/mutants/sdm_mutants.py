@@ -32,7 +32,7 @@ MUTANTS = [
            "passthru: a_step_follows_what_is_mapped"),
     Mutant("step-without-tables-for-the-last", STEP,
            [("\twhile (!passthru_build_step(step, build_tables))\n\t\tforget_oldest(step);\n",
-             "\tpassthru_build_step(step);\n")],
+             "\tpassthru_build_step(step, build_tables);\n")],
            "passthru: any_pages_can_be_stepped"),
     Mutant("step-with-old-types", PASSTHRU,
            [("\t\ttake_up(step->pages[i]);\n",

@@ -176,6 +176,14 @@ static void a_stuck_port_is_given_up(void **state UNUSED)
 	open_console("com1");
 	uart_write("ok\n", 3);
 	assert_string_equal(uart[0].text, "ok\r\n");
+	/* late characters count in a row alone */
+	for (int i = 0; i < 5; i++) {
+		uart[0].stuck = true;
+		uart_write("l", 1);
+		assert_false(uart_is_stuck());
+		uart[0].stuck = false;
+		uart_write("r", 1);
+	}
 	uart[0].stuck = true;
 	uart[0].looks = 0;
 	uart_write("0123456789", 10);
