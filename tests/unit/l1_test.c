@@ -567,6 +567,23 @@ static void l2_begins_with_buffers_flushed(void **state UNUSED)
 	count_flushes(1, 0);
 }
 
+/* With trace=, whose time is written before the flush: twice where an entry is not the usual one. */
+static void traced_entries_are_flushed(void **state UNUSED)
+{
+	u32 before;
+
+	l1_start_vmx();
+	l1_load_vmcs(0);
+	l1_write_valid_vmcs();
+	before = fake_verws;
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_int_equal(fake_verws - before, 2);
+	EXIT_NOW(.reason = EXIT_CPUID, .length = 2);
+	before = fake_verws;
+	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(fake_verws - before, 1);
+}
+
 static void l2_begins_without_flushes(void **state UNUSED)
 {
 	count_flushes(0, 0);
@@ -642,6 +659,7 @@ int main(void)
 		MACHINE_TEST(a_machine_check_of_a_parked_cpu, ""),
 		MACHINE_TEST_BEFORE(each_entry_of_l2_is_behind_a_flush, "", processor_with_flushes),
 		MACHINE_TEST_BEFORE(l2_begins_with_flushes, "", processor_with_flushes),
+		MACHINE_TEST_BEFORE(traced_entries_are_flushed, "trace=4K", processor_without_l1tf),
 		MACHINE_TEST_BEFORE(l2_begins_with_buffers_flushed, "", processor_without_l1tf),
 		MACHINE_TEST_BEFORE(l2_begins_without_flushes, "flush=off", processor_with_flushes),
 		MACHINE_TEST(l2_begins_without_flushes, ""),

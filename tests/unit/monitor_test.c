@@ -707,9 +707,10 @@ static void the_log_is_shown(void **state UNUSED)
 static void what_is_said_wrongly_is_refused(void **state UNUSED)
 {
 	static const char *const lines[] = {
-		"msr\r",       "msr 100000000\r", "io 10000\r",	  "io 80.x\r",	"io 80 100\r", "trace x\r",
-		"trace 1 2\r", "trace dump x\r",  "log x\r",	  "ept 13 0\r", "ept 01\r",    "walk\r",
-		"walk g\r",    "x/1z 0\r",	  "x/1q gpa:g\r", "x/1q\r"
+		"msr\r",     "msr 100000000\r", "io 10000\r",	  "io 80.x\r",	  "io 80 100\r",
+		"trace x\r", "trace 1 2\r",	"trace dump x\r", "log x\r",	  "ept 13 0\r",
+		"ept 01\r",  "walk\r",		"walk g\r",	  "x/1z 0\r",	  "x/1q gpa:g\r",
+		"x/1q\r",    "regs l3\r",	"regs l1 l2\r",	  "vmcs 12 a b\r"
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
