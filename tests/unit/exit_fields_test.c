@@ -91,7 +91,8 @@ static void want_everything(void)
 	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
 }
 
-static void each_reason_defines_its_fields(void **state UNUSED)
+/* `waits`: an NMI that has met L0 is L1's, so that no exit is reflected the short way. */
+static void look_at_each_reason(bool waits)
 {
 	want_everything();
 	for (size_t i = 0; i < ARRAY_SIZE(exits); i++) {
@@ -105,6 +106,7 @@ static void each_reason_defines_its_fields(void **state UNUSED)
 		v12->guest_physical_address = 0x4444;
 		v12->exit_intr_info = 0x5555;
 		v12->exit_intr_error_code = 0x6666;
+		machine_vcpu->nmi_pending = waits;
 		EXIT_NOW(.reason = exits[i].reason, .qualification = exits[i].qualification, .length = 7,
 			 .info = 0x888, .guest_linear = 0x9999, .guest_physical = 0xaaaa,
 			 .intr_info = exits[i].event, .intr_error_code = 0xbb);
@@ -121,8 +123,21 @@ static void each_reason_defines_its_fields(void **state UNUSED)
 		assert_int_equal(R(guest_physical_address), 0x4444);
 		assert_int_equal(R(exit_intr_info), defines & EVENT ? exits[i].event : 0);
 		assert_int_equal(R(exit_intr_error_code), defines & CODE ? 0xbb : 0x6666);
+		/* the NMI has become L1's; its handler ends before L1 goes on */
+		assert_false(machine_vcpu->nmi_pending);
+		machine_set_field(VMCS_guest_interruptibility, 0);
 		assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
 	}
+}
+
+static void each_reason_defines_its_fields(void **state UNUSED)
+{
+	look_at_each_reason(false);
+}
+
+static void each_reason_defines_them_beside_an_nmi(void **state UNUSED)
+{
+	look_at_each_reason(true);
 }
 
 static void an_ept_violation_has_two_addresses(void **state UNUSED)
@@ -353,6 +368,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		MACHINE_TEST_BOTH(each_reason_defines_its_fields),
+		MACHINE_TEST_BOTH(each_reason_defines_them_beside_an_nmi),
 		/* no exit is a plain one then */
 		MACHINE_TEST(each_reason_defines_its_fields, "trace=on"),
 		MACHINE_TEST_BOTH(an_ept_violation_has_two_addresses),
