@@ -100,3 +100,44 @@ TEST_VMX(cr0_reserved)
 		result("host flip=%lx exit=%x cr0=%lx", flips[i], vm_run(&vm), cr0_read());
 	}
 }
+
+/*
+ * SDM "Restrictions on VMX Operation": CR0.PE, PG and NE cannot be cleared; "unrestricted guest" lets L2
+ * alone clear PE and PG. #GP is L1's exit here.
+ */
+GUEST_CODE(o_mov_cr0, 32, "mov %esi, %cr0; vmcall");
+
+static void clear_of_cr0(enum vm_mode mode, u32 clear, bool unrestricted)
+{
+	struct vm vm;
+	u32 reason;
+
+	vm_create(&vm, mode, VM_EPT, o_mov_cr0);
+	if (unrestricted)
+		vmset(F_PROC2, PROC2_UNRESTRICTED);
+	vmwrite(F_EXCEPTION_BITMAP, BIT(13));
+	vm.regs.rsi = vmread(F_GUEST_CR0) & ~(u64)clear;
+	reason = vm_run(&vm);
+	result("mode=%u clear=%x unrestricted=%u exit=%u cr0=%lx", mode, clear, unrestricted, reason,
+	       vmread(F_GUEST_CR0));
+	/* the next entry looks at what L2 left */
+	result("again=%x", vm_run(&vm));
+}
+
+TEST_VMX(cr0_fixed)
+{
+	static const u32 clears[] = { 0, CR0_PG, CR0_PG | CR0_PE, CR0_PE, CR0_NE, CR0_MP };
+	static const enum vm_mode modes[] = { VM_32, VM_PAE };
+	u32 i, m, unrestricted;
+
+	NEED(caps_proc2(PROC2_EPT));
+	for (m = 0; m < ARRAY_SIZE(modes); m++)
+		for (i = 0; i < ARRAY_SIZE(clears); i++)
+			for (unrestricted = 0; unrestricted <= !!caps_proc2(PROC2_UNRESTRICTED);
+			     unrestricted++) {
+				u64 mark = page_mark();
+
+				clear_of_cr0(modes[m], clears[i], unrestricted);
+				page_release(mark);
+			}
+}
