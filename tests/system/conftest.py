@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import sys
 
 import pytest
@@ -27,8 +28,11 @@ BOOT_SECONDS = 180
 
 
 def pytest_make_parametrize_id(val):
-    """Workers must have the same names for the same tests; bytes may have a time in them (gzip's), and are no names."""
-    return "bytes" if isinstance(val, (bytes, bytearray)) else None
+    """Workers must have the same names for the same tests; bytes may have a time in them (gzip's), and are no names. Nor are
+    control characters."""
+    if isinstance(val, (bytes, bytearray)):
+        return "bytes"
+    return re.sub(r"[^ -~]+", "_", val) if isinstance(val, str) else None
 
 
 def pytest_configure(config):
