@@ -354,7 +354,7 @@ help:
 #h   make coverage        of vmx/ by the host tests, file by file; RAISE=1 raises the floors
 #h   make fuzz            all fuzzers, FUZZ_SECONDS=300 each
 #h   make model           EPT02 against a model of TLBs, MODEL_STEPS=1000000
-#h   make mutants         wrong Socles, each of which a test must notice (half an hour), and thousands of generated ones
+#h   make mutants         wrong Socles, each of which a test must notice (an hour and more), and thousands of generated ones
 #h   make conformance     all guest tests on four models, and 200,000 generated VM entries on each; hours
 #h                        (MODELS=a,b IMAGES=a,b CONFORMANCE_SEEDS=20 or 5-9; goes on where it was broken off)
 #h   make bench           what VMX costs L1: bare, under Socle, and what Socle executes for it (MODEL= OPTIONS= CPUS=; SAVE=1:
