@@ -3,7 +3,7 @@
 from mutant import Mutant
 
 PACKET, REGISTERS, SERVE, BREAKS = "vmx/gdb/packet.c", "vmx/gdb/registers.c", "vmx/gdb/serve.c", "vmx/gdb/gdb_breaks.c"
-FPU = "vmx/gdb/fpu.c"
+FPU, LINK = "vmx/gdb/fpu.c", "vmx/gdb/link.c"
 GO, GDB, STEP, LOOKUP = "vmx/gdb/serve_go.c", "vmx/gdb/gdb.c", "vmx/monitor/step.c", "vmx/monitor/lookup.c"
 
 MUTANTS = [
@@ -23,6 +23,13 @@ MUTANTS = [
            "gdb: a_packet_has_an_end"),
     Mutant("gdb-reply-without-end", PACKET, [("\tif (output->length == sizeof(output->text) - TAIL)\n", "\tif (0)\n")],
            "gdb: a_packet_has_an_end"),
+    Mutant("gdb-text-once", LINK, [("acknowledgement() != '-'", "acknowledgement() != '!'")],
+           "gdb: text_is_told_again_until_it_is_understood"),
+    Mutant("gdb-text-for-ever", LINK, [("i < TRIES_MAX", "i < 100")], "gdb: text_is_told_again_until_it_is_understood"),
+    Mutant("gdb-text-not-waited-for", LINK, [("if (kept.there || silent || ", "if (1 || ")],
+           "gdb: text_is_told_again_until_it_is_understood"),
+    Mutant("gdb-packet-lost-behind-text", LINK, [("\tkept.there = true;\n", "")],
+           "gdb: text_is_told_again_until_it_is_understood"),
     Mutant("gdb-bad-sum-is-taken", PACKET, [("input->spoilt || input->said != input->sum ?", "input->spoilt ?")],
            "gdb: a_packet_is_whole_or_refused"),
     Mutant("gdb-spoilt-packet-is-taken", PACKET,

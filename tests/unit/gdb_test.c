@@ -191,6 +191,36 @@ static void a_bad_packet_is_asked_for_again(void **state UNUSED)
 	assert_string_equal(uart_said, "$T02thread:1;#d4$T02thread:1;#d4+");
 }
 
+/* How often gdb was given the text whose hexadecimal begins so. */
+static unsigned int times_told(const char *digits)
+{
+	unsigned int count = 0;
+
+	for (const char *at = uart_said; (at = strstr(at, digits)); at++)
+		count++;
+	return count;
+}
+
+/* `monitor step 0` by a gdb that understands what it is told after so many times, then asks something else.
+ */
+#define REFUSE(answers) uart_type("$qRcmd,737465702030#8f" answers "$qC#b4$c#63"), uart_attend()
+
+/* Nothing else is told before gdb has understood, and a reply is not taken for it. */
+static void text_is_told_again_until_it_is_understood(void **state UNUSED)
+{
+	REFUSE("+");
+	assert_int_equal(times_told("$O"), 2); /* $OK is one of them */
+	REFUSE("-+");
+	assert_int_equal(times_told("$O"), 3);
+	REFUSE("---+");
+	assert_int_equal(times_told("$O"), 4);
+	assert_int_equal(times_told("$OK"), 1);
+	/* another packet is none, and is not lost */
+	REFUSE("");
+	assert_int_equal(times_told("$O"), 2);
+	assert_int_equal(times_told("$QC1#c5"), 1);
+}
+
 static void the_description_comes_in_pieces(void **state UNUSED)
 {
 	ASK("qXfer:features:read:target.xml:0,20", "qXfer:features:read:target.xml:20,7fff",
@@ -872,6 +902,7 @@ int main(void)
 		MACHINE_TEST_BEFORE(without_it_nothing_is_intercepted, "gdb=off", uart_plug),
 		WITH(what_gdb_asks_first),
 		WITH(a_bad_packet_is_asked_for_again),
+		WITH(text_is_told_again_until_it_is_understood),
 		WITH(the_description_comes_in_pieces),
 		WITH(registers_of_l1),
 		WITH(sti_blocking_ends_with_interrupts),

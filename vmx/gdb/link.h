@@ -21,7 +21,10 @@ const char *link_packet(void);
 struct packet_output *link_reply(void);
 /* Sends it. gdb may ask for it again, until the next one. */
 void link_send(void);
-/* Text for gdb's console, from the output of a command or as a message while it waits for the machine. */
+/*
+ * Text for gdb's console, from the output of a command or as a message while it waits for the machine; sent
+ * again, three times at most, where gdb did not understand it.
+ */
 void link_print(const char *text, size_t length);
 
 #endif
