@@ -344,6 +344,26 @@ static void what_is_not_saved_is_loaded_anew(void **state UNUSED)
 	}
 }
 
+/* Without "load IA32_EFER", as KVM has it where L2's is L1's own, each entry
+ * takes L1's along, whatever L2 has made of it since. */
+static void efer_of_l1_goes_along(void **state UNUSED)
+{
+	const u64 mode = EFER_LMA | EFER_LME;
+
+	start();
+	W(entry_controls, R(entry_controls) & ~(u64)ENTRY_LOAD_EFER);
+	settle();
+	for (unsigned int n = 0; n < 6; n++) {
+		machine_set_field(VMCS_guest_efer, mode | (n & 1 ? EFER_NXE : EFER_SCE));
+		assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+		assert_int_equal(machine_field(VMCS_guest_efer), mode | (n & 1 ? EFER_NXE : EFER_SCE));
+		if (n & 2)
+			machine_set_field(VMCS_guest_efer, mode | EFER_NXE | EFER_SCE);
+		EXIT_NOW(.reason = EXIT_CPUID);
+		assert_int_equal(machine_field(VMCS_guest_efer), R(host_efer));
+	}
+}
+
 /* MSRs of L1's host state that vmcs01 holds from the last exit: what L1 writes
  * of them counts at the next. */
 static void host_msrs_that_l1_changes(void **state UNUSED)
@@ -627,6 +647,7 @@ int main(void)
 		MACHINE_TEST_BOTH(masks_bring_their_shadows),
 		MACHINE_TEST_BOTH(state_is_written_again_after_a_failure),
 		MACHINE_TEST_BOTH(what_is_not_saved_is_loaded_anew),
+		MACHINE_TEST_BOTH(efer_of_l1_goes_along),
 		MACHINE_TEST_BOTH(host_msrs_that_l1_changes),
 		MACHINE_TEST_BOTH(rows_that_count_from_now_on),
 		MACHINE_TEST_BOTH(what_l2_changed_is_known),

@@ -48,9 +48,9 @@ void entry_fast_prepare(struct vcpu *vcpu, struct nested_vmcs *slot)
 	bool perf = v12_has_entry(v12, ENTRY_LOAD_PERF_GLOBAL) || v12_has_exit(v12, EXIT_LOAD_PERF_GLOBAL);
 	bool holds_nmis = v12_has_pin(v12, PIN_NMI_EXITING) && !v12_has_pin(v12, PIN_VIRTUAL_NMIS);
 
-	slot->fast = !vcpu_intercepts_cr(vcpu) && v12_has_entry(v12, ENTRY_LOAD_EFER) && !lists && !perf &&
-		     !holds_nmis && v12->vmcs_link_pointer == ~0ull && !slot->stand_ins &&
-		     !slot->tpr_relaxed && !vcpu->wish.flush_l1d && !vcpu->wish.timer_ticks;
+	slot->fast = !vcpu_intercepts_cr(vcpu) && !lists && !perf && !holds_nmis &&
+		     v12->vmcs_link_pointer == ~0ull && !slot->stand_ins && !slot->tpr_relaxed &&
+		     !vcpu->wish.flush_l1d && !vcpu->wish.timer_ticks;
 }
 
 /* SDM "Checks on Guest RIP, RFLAGS, and SSP", of RIP. */
@@ -153,18 +153,16 @@ static inline void write_state(const struct nested_vmcs *slot)
 		vmcs_write_fast(VMCS_guest_intr_status, v12->guest_intr_status);
 }
 
-/*
- * merge_by_control() of an entry that goes the short way: "load IA32_EFER" is on, and where L1 saves what it
- * loads, vmcs02 has it.
- */
+/* merge_by_control() of an entry that goes the short way: where L1 saves what it loads, vmcs02 has it. */
 static inline void write_by_control(struct vcpu *vcpu, const struct nested_vmcs *slot,
 				    const struct l1_state *l1)
 {
 	const struct vmcs12 *v12 = &slot->v12;
 	bool load_debug = v12_has_entry(v12, ENTRY_LOAD_DEBUG), load_pat = v12_has_entry(v12, ENTRY_LOAD_PAT);
+	u64 efer = merge_guest_efer(v12, l1);
 
-	if (unlikely(!known02_has_efer(slot, v12->guest_efer)))
-		vmcs_write_fast(VMCS_guest_efer, v12->guest_efer);
+	if (unlikely(!known02_has_efer(slot, efer)))
+		vmcs_write_fast(VMCS_guest_efer, efer);
 	if (!load_debug || !v12_has_exit(v12, EXIT_SAVE_DEBUG)) {
 		vmcs_write_fast(VMCS_guest_dr7, load_debug ? merge_loaded_dr7(v12->guest_dr7) : l1->dr7);
 		vcpu_set_debugctl(vcpu, merge_guest_debugctl(v12, l1));

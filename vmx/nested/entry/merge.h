@@ -26,9 +26,10 @@ void merge_exception_bitmap(struct vcpu *vcpu, struct nested_vmcs *slot);
 /* Parts of merge_vmcs02(), for an entry that changes little (entry_fast.c). */
 void merge_proc_controls(struct vcpu *vcpu, struct nested_vmcs *slot);
 void merge_single_groups(struct vcpu *vcpu, struct nested_vmcs *slot, u32 dirty);
-/* merge_state.c: of merge_vmcs02() and, the last two, of entry_fast.c. */
+/* merge_state.c: of merge_vmcs02() and, the last four, of entry_fast.c. */
 void merge_registers(struct vcpu *vcpu, struct nested_vmcs *slot, const struct l1_state *l1);
 void merge_pdptes(struct vcpu *vcpu, struct nested_vmcs *slot);
+u64 merge_guest_efer(const struct vmcs12 *v12, const struct l1_state *l1);
 u64 merge_guest_debugctl(const struct vmcs12 *v12, const struct l1_state *l1);
 u64 merge_loaded_dr7(u64 field);
 void merge_injection(struct vcpu *vcpu, const struct vmcs12 *v12);

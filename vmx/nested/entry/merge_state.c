@@ -17,7 +17,7 @@
  * "load IA32_EFER", LMA is the "IA-32e mode guest" control's, and LME too if
  * CR0.PG is being loaded with 1.
  */
-static u64 guest_efer(const struct vmcs12 *v12, const struct l1_state *l1)
+u64 merge_guest_efer(const struct vmcs12 *v12, const struct l1_state *l1)
 {
 	u64 efer = l1->efer & ~EFER_LMA;
 
@@ -60,7 +60,7 @@ static void merge_by_control(struct vcpu *vcpu, struct nested_vmcs *slot, const 
 {
 	const struct vmcs12 *v12 = &slot->v12;
 	bool known = slot->same_in_02 && !(slot->dirty & (GROUP_RARE | GROUP_WORD));
-	u64 efer = guest_efer(v12, l1);
+	u64 efer = merge_guest_efer(v12, l1);
 
 	if (!known02_has_efer(slot, efer))
 		vcpu_set_reg(vcpu, REG_EFER, efer);
