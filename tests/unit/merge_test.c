@@ -481,6 +481,7 @@ static void opened_words_have_l0s_bits(void **state UNUSED)
 			assert_int_equal(msr_word(word), l0[word]);
 	/* No more than so many are open at once. */
 	assert_true(machine_vcpu->nested.current->msr_opened_count <= MSR_OPENED_MAX);
+	assert_true(l0[0] && l2_uses_msr_of_word(A_MSR, 0));
 	rip = machine_field(VMCS_guest_rip);
 	/* behind which L1's monitor trap flag comes */
 	l2_msr(EXIT_RDMSR, MSR_IA32_FEATURE_CONTROL);
@@ -488,6 +489,7 @@ static void opened_words_have_l0s_bits(void **state UNUSED)
 	assert_int_equal(R(guest_rip), rip + 2);
 	/* outside the page's ranges there is nothing to open */
 	assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+	assert_int_equal(msr_word(0), l0[0]);
 	l2_msr(EXIT_RDMSR, 0x40000000);
 	assert_int_equal(R(exit_reason), EXIT_RDMSR);
 }

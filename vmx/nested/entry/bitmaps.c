@@ -42,7 +42,7 @@ static const u64 *l1_page(struct vcpu *vcpu, struct nested_vmcs *slot)
 }
 
 /* L1's word and L0's. Absent memory reads as ones: all intercepted. */
-static inline u64 merged_word(struct vcpu *vcpu, struct nested_vmcs *slot, const u64 *page, unsigned int word)
+static u64 merged_word(struct vcpu *vcpu, struct nested_vmcs *slot, const u64 *page, unsigned int word)
 {
 	const u64 *l0 = vcpu->vm->msr_bitmap01;
 	u64 l1 = ~0ull;
@@ -54,6 +54,16 @@ static inline u64 merged_word(struct vcpu *vcpu, struct nested_vmcs *slot, const
 	return l1 | l0[word];
 }
 
+/* The same for all opened words, of a page that was found. */
+static void merge_words(const u64 *l0, const u64 *l1, struct nested_vmcs *slot)
+{
+	const u16 *word = slot->msr_opened, *end = word + slot->msr_opened_count;
+	u64 *merged = slot->msr_bitmap02;
+
+	for (; word != end; word++)
+		merged[*word] = READ_ONCE(l1[*word]) | l0[*word];
+}
+
 void bitmaps_close(struct nested_vmcs *slot)
 {
 	for (unsigned int i = 0; i < slot->msr_opened_count; i++)
@@ -61,7 +71,8 @@ void bitmaps_close(struct nested_vmcs *slot)
 	slot->msr_opened_count = 0;
 }
 
-void bitmaps_read_again(struct vcpu *vcpu, struct nested_vmcs *slot)
+/* The page is not the one that was found last. */
+static NOINLINE void find_page_and_merge(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	const u64 *page;
 
@@ -72,6 +83,15 @@ void bitmaps_read_again(struct vcpu *vcpu, struct nested_vmcs *slot)
 	page = l1_page(vcpu, slot);
 	for (unsigned int i = 0; i < slot->msr_opened_count; i++)
 		slot->msr_bitmap02[slot->msr_opened[i]] = merged_word(vcpu, slot, page, slot->msr_opened[i]);
+}
+
+void bitmaps_read_again(struct vcpu *vcpu, struct nested_vmcs *slot)
+{
+	if (likely(v12_has_proc(&slot->v12, PROC_MSR_BITMAPS)) &&
+	    likely(slot->msr_page_found == (slot->v12.msr_bitmap | 1)))
+		merge_words(vcpu->vm->msr_bitmap01, slot->msr_page, slot);
+	else
+		find_page_and_merge(vcpu, slot);
 }
 
 static void note_opened(struct nested_vmcs *slot, unsigned int word)
