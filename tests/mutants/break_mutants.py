@@ -20,9 +20,9 @@ MUTANTS = [
            "break: an_instruction_of_l2s"),
     Mutant("break-page-is-absent-memory", OWN, [("\tif (closed_bits(page))\n", "\tif (0)\n")], "break: an_instruction_of_l1s"),
     Mutant("break-asked-before-l1", EPT02,
-           [("\tresult = ept12_walk(vcpu, &root->role, l2gpa,",
+           [("\tresult = ept12_walk_again(vcpu, &root->role, l2gpa,",
              "\tif (closed_bits(l2gpa))\n\t\treturn closed_may_pass(vcpu, GPA(l2gpa), EPT_EXEC), OUTCOME_RESUME;\n"
-             "\tresult = ept12_walk(vcpu, &root->role, l2gpa,")], "break: what_is_l1s_stays_l1s"),
+             "\tresult = ept12_walk_again(vcpu, &root->role, l2gpa,")], "break: what_is_l1s_stays_l1s"),
     Mutant("break-met-for-ever", STEP, [("\td->passing = true;\n", "")], "break: an_instruction_of_l1s"),
     Mutant("break-met-once", STEP, [("\t\td->passing = false;\n", "")], "break: an_instruction_of_l1s"),
     Mutant("break-passes-by-any-exit", STEP, [("(mtf || rip != d->passing_rip ||", "(mtf || level ||")],

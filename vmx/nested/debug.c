@@ -19,6 +19,7 @@
 #include "kernel/percpu.h"
 #include "kernel/string.h"
 #include "vmx/nested/entry/host_prepare.h"
+#include "vmx/nested/ept/ept.h"
 #include "vmx/nested/ept/ept02.h"
 #include "vmx/nested/ept/vpid.h"
 
@@ -125,6 +126,18 @@ void debug_host_ready(const struct nested_vmcs *slot)
 
 	host_state_prepare(&now);
 	ASSERT(!memcmp(&now.host, &slot->host, sizeof(now.host)) && slot->host_tables);
+}
+
+void debug_path(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, const struct ept12_walk *walk)
+{
+	u64 table = role->eptp & EPT_ADDRESS;
+
+	for (unsigned int level = ept12_role_levels(role); level >= walk->leaf; level--) {
+		const u64 *page = ept12_page(vcpu, table);
+
+		ASSERT(walk->where[level] == (page ? &page[ept_index(l2gpa, level)] : NULL));
+		table = walk->entry[level] & EPT_ADDRESS;
+	}
 }
 
 /* L1 is about to run: the shadow VMCS holds what v12 does, but for what L1 wrote there and nobody looked at.

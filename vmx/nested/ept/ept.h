@@ -103,8 +103,11 @@ struct ept12_walk {
 	u64 entry[EPT_LEVELS_MAX + 1];	/* by level, each read once; with the A/D flags that the walk set */
 	u64 *where[EPT_LEVELS_MAX + 1]; /* each of them in L1's memory; NULL: not in its RAM */
 	unsigned int leaf;		/* level of the leaf; of the last entry read if there was a fault */
-	u64 permissions;		/* AND of all entries read: EPT_PERMISSIONS */
+	u64 permissions;		/* AND of all entries read: EPT_PERMISSIONS, EPT_ACCESSED */
 	u64 gpa;			/* EPT12_OK: where it leads, in L1's memory */
+	/* Whose walk it is, and to where. An EPT pointer of 0, which is never valid: nobody's. */
+	struct ept12_role role;
+	u64 l2gpa;
 };
 
 /* SDM: "the guest-physical address is limited" to what the tables cover: 48 bits with four levels. */
@@ -120,6 +123,13 @@ static inline bool ept12_is_covered(const struct ept12_role *role, u64 l2gpa)
  */
 enum ept12_result ept12_walk(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need,
 			     struct ept12_walk *walk);
+
+/*
+ * The same, where `walk` is what the last call has left, or zeroed: the entries above level 1 that led to an
+ * address of the same 2 MiB lead there if they are as they were.
+ */
+enum ept12_result ept12_walk_again(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need,
+				   struct ept12_walk *walk);
 
 /*
  * The same again, changing nothing: false if there is a fault, or a flag to set. `walk` is that of the

@@ -185,7 +185,7 @@ enum outcome ept02_violation(struct vcpu *vcpu)
 		return violation01(vcpu, GPA(l2gpa), qualification);
 	access = access_of(&root->role, qualification);
 	need = ept12_need(&root->role, access);
-	result = ept12_walk(vcpu, &root->role, l2gpa, need, walk);
+	result = ept12_walk_again(vcpu, &root->role, l2gpa, need, walk);
 	/* L2 repeats the access. Between the two, L1's interrupts get a chance. */
 	if (unlikely(result == EPT12_RETRY)) {
 		event_restore_nmi_blocking(vcpu, qualification & EPTV_NMI_UNBLOCKING);

@@ -19,6 +19,7 @@
 #include "vmx/guest/vcpu.h"
 #include "vmx/hw/caps.h"
 #include "vmx/nested/vmcs12/caps12.h"
+#include "vmx/nested/vmcs12/debug.h"
 #include "vmx/nested/vmcs12/exit_record.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
 
@@ -108,14 +109,13 @@ static u64 flags_of(const struct ept12_walk *walk, unsigned int level, u64 need)
 	return EPT_ACCESSED | (level == walk->leaf && (need & EPT_WRITE) ? EPT_DIRTY : 0);
 }
 
+/* Of a walk to its end. */
 static bool has_flags(const struct ept12_role *role, u64 need, const struct ept12_walk *walk)
 {
 	if (!ept12_role_has_ad(role))
 		return true;
-	for (unsigned int level = ept12_role_levels(role); level >= walk->leaf; level--)
-		if (flags_of(walk, level, need) & ~walk->entry[level])
-			return false;
-	return true;
+	return (walk->permissions & EPT_ACCESSED) &&
+	       !(flags_of(walk, walk->leaf, need) & ~walk->entry[walk->leaf]);
 }
 
 /*
@@ -197,7 +197,7 @@ static enum ept12_result walk_down(struct vcpu *vcpu, const struct ept12_role *r
 static enum ept12_result walk_once(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need,
 				   struct ept12_walk *walk)
 {
-	walk->permissions = EPT_PERMISSIONS;
+	walk->permissions = EPT_PERMISSIONS | EPT_ACCESSED;
 	return walk_down(vcpu, role, l2gpa, need, ept12_role_levels(role), role->eptp & EPT_ADDRESS, walk);
 }
 
@@ -208,8 +208,9 @@ static enum ept12_result walk_once(struct vcpu *vcpu, const struct ept12_role *r
 static enum ept12_result walk_on(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need,
 				 struct ept12_walk *walk)
 {
-	u64 permissions = EPT_PERMISSIONS, table = role->eptp & EPT_ADDRESS;
+	u64 permissions = EPT_PERMISSIONS | EPT_ACCESSED, table = role->eptp & EPT_ADDRESS;
 	unsigned int level = ept12_role_levels(role);
+	enum ept12_result result;
 
 	for (; level > walk->leaf; level--) {
 		u64 entry = walk->entry[level];
@@ -220,7 +221,9 @@ static enum ept12_result walk_on(struct vcpu *vcpu, const struct ept12_role *rol
 		table = entry & EPT_ADDRESS;
 	}
 	walk->permissions = permissions;
-	return walk_down(vcpu, role, l2gpa, need, level, table, walk);
+	result = walk_down(vcpu, role, l2gpa, need, level, table, walk);
+	debug_path(vcpu, role, l2gpa, walk);
+	return result;
 }
 
 bool ept12_peek_on(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need,
@@ -230,25 +233,44 @@ bool ept12_peek_on(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, 
 	       has_flags(role, need, walk);
 }
 
-enum ept12_result ept12_walk(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need,
-			     struct ept12_walk *walk)
+/* Did this walk, the last time, come by the same entries above level 1? */
+static bool leads_there(const struct ept12_walk *walk, const struct ept12_role *role, u64 l2gpa)
 {
+	return walk->role.eptp == role->eptp && walk->role.user_exec == role->user_exec &&
+	       !((walk->l2gpa ^ l2gpa) / ept_span(2));
+}
+
+enum ept12_result ept12_walk_again(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need,
+				   struct ept12_walk *walk)
+{
+	bool on = leads_there(walk, role, l2gpa);
 	enum ept12_result result;
 
 	if (!ept12_is_covered(role, l2gpa)) {
 		*walk = (struct ept12_walk){ .leaf = ept12_role_levels(role) };
 		return EPT12_VIOLATION;
 	}
+	walk->role = *role;
+	walk->l2gpa = l2gpa;
+	result = on ? walk_on(vcpu, role, l2gpa, need, walk) : walk_once(vcpu, role, l2gpa, need, walk);
 	for (unsigned int i = 0; i < RETRY_MAX; i++) {
-		result = walk_once(vcpu, role, l2gpa, need, walk);
 		if (result != EPT12_OK || has_flags(role, need, walk))
 			return result;
 		if (log_is_full(&vcpu->nested.current->v12))
 			return EPT12_LOG_FULL;
 		if (set_accessed(vcpu, role, l2gpa, need, walk))
 			return EPT12_OK;
+		/* An entry of the walk is another one now, which nobody has looked at. */
+		result = walk_once(vcpu, role, l2gpa, need, walk);
 	}
 	return EPT12_RETRY;
+}
+
+enum ept12_result ept12_walk(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, u64 need,
+			     struct ept12_walk *walk)
+{
+	walk->role.eptp = 0;
+	return ept12_walk_again(vcpu, role, l2gpa, need, walk);
 }
 
 bool nested_look(struct vcpu *vcpu, l2gpa_t l2gpa, gpa_t *gpa)

@@ -8,6 +8,8 @@
 #include "kernel/x86.h"
 #include "vmx/guest/vcpu.h"
 
+struct ept12_role;
+struct ept12_walk;
 struct l1_state;
 
 #ifdef DEBUG_SHORTCUTS
@@ -29,6 +31,8 @@ void debug_fetched(struct vcpu *vcpu, struct nested_vmcs *slot);
 void debug_host_mode(u64 efer);
 /* slot->host is what v12 makes of it. */
 void debug_host_ready(const struct nested_vmcs *slot);
+/* Each entry of a walk that has gone on is where the one above it leads. */
+void debug_path(struct vcpu *vcpu, const struct ept12_role *role, u64 l2gpa, const struct ept12_walk *walk);
 #else
 #define DEBUG_COMPARES 0
 static inline void debug_begin_compare(bool known UNUSED)
@@ -60,6 +64,10 @@ static inline void debug_host_mode(u64 efer UNUSED)
 {
 }
 static inline void debug_host_ready(const struct nested_vmcs *slot UNUSED)
+{
+}
+static inline void debug_path(struct vcpu *vcpu UNUSED, const struct ept12_role *role UNUSED,
+			      u64 l2gpa UNUSED, const struct ept12_walk *walk UNUSED)
 {
 }
 #endif
