@@ -39,7 +39,7 @@
 #define EVENT_PLACES (PLACE(guest_rflags) | PLACE(guest_interruptibility) | PLACE(entry_intr_info))
 
 /* Of these, what nearly every entry changes. */
-#define USUAL_PLACES (PLACE(guest_rip) | PLACE(guest_rsp) | PLACE(host_rsp))
+#define USUAL_PLACES (PLACE(guest_rip) | PLACE(guest_rsp) | PLACE(host_rsp) | PLACE(preemption_timer_value))
 
 void entry_fast_prepare(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
@@ -56,13 +56,13 @@ void entry_fast_prepare(struct vcpu *vcpu, struct nested_vmcs *slot)
 /* SDM "Checks on Guest RIP, RFLAGS, and SSP", of RIP. */
 static inline bool rip_valid(const struct vmcs12 *v12)
 {
-	u64 above = v12->guest_rip >> caps12.linear_bits;
+	i64 above = (i64)v12->guest_rip >> caps12.linear_bits;
 
 	if (likely(!(v12->guest_rip >> 32)))
 		return true;
 	if (!v12_has_entry(v12, ENTRY_IA32E_GUEST) || !(v12->guest_cs_ar & AR_L))
 		return false;
-	return above == 0 || above == ~0ull >> caps12.linear_bits;
+	return above == 0 || above == -1;
 }
 
 /*

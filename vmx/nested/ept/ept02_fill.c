@@ -134,14 +134,19 @@ static void fill_around(struct vcpu *vcpu, struct ept02_root *root, u32 table, u
 	const u64 *page = ept12_page(vcpu, cache->tables[table].source);
 	unsigned int first = ALIGN_DOWN(index, AROUND);
 	u64 filled = cache->tables[table].filled[first / 64] >> first % 64;
+	const u64 *line;
 
 	if (!page)
 		return;
+	line = page + first;
 	for (u64 left = ~filled & GENMASK(AROUND - 1, 0); left; left &= left - 1) {
-		unsigned int i = first + (unsigned int)__builtin_ctzll(left);
-		u64 leaf12 = READ_ONCE(page[i]);
+		unsigned int i = (unsigned int)__builtin_ctzll(left);
+		u64 leaf12 = READ_ONCE(line[i]);
 
-		if (!leaf12 || !ept12_entry_valid(role, leaf12, 1) ||
+		if (!leaf12)
+			continue;
+		i += first;
+		if (!ept12_entry_valid(role, leaf12, 1) ||
 		    (leaf12 & EPT_ADDRESS) - under->hpa >= under->size ||
 		    (ept12_role_has_ad(role) && !(leaf12 & EPT_ACCESSED)))
 			continue;

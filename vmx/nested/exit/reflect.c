@@ -63,21 +63,17 @@ static inline void save_lma(struct nested_vmcs *slot, u64 efer)
 }
 
 /* Without any of these there is nothing for save_by_control(), which looks closer. */
-#define SAVED_BY_CONTROL (EXIT_SAVE_DEBUG | EXIT_SAVE_PAT | EXIT_SAVE_PREEMPTION_TIMER)
+#define SAVED_BY_CONTROL (EXIT_SAVE_PAT | EXIT_SAVE_PREEMPTION_TIMER)
 
 /*
  * SDM "Saving Control Registers, Debug Registers, and MSRs": what a save
- * control governs keeps vmcs12's value without it.
+ * control governs keeps vmcs12's value without it. Debug controls, which nearly every L1 has saved, are
+ * save_debug_controls()'s.
  */
 static NOINLINE void save_by_control(struct vcpu *vcpu, struct nested_vmcs *slot)
 {
 	struct vmcs12 *v12 = &slot->v12;
 
-	if (v12_has_exit(v12, EXIT_SAVE_DEBUG)) {
-		v12->guest_dr7 = vcpu_reg_hot(vcpu, REG_DR7);
-		v12->guest_debugctl = vcpu_debugctl(vcpu);
-		debug_known(VMCS_guest_debugctl, v12->guest_debugctl);
-	}
 	if (v12_has_exit(v12, EXIT_SAVE_PAT))
 		v12->guest_pat = vcpu_pat(vcpu);
 	if (v12_has_exit(v12, EXIT_SAVE_PREEMPTION_TIMER) && v12_has_pin(v12, PIN_PREEMPTION_TIMER))
@@ -92,7 +88,8 @@ static u64 interruptibility_at_exit(const struct nested_vmcs *slot, u64 now)
 	return slot->nmi_blocked ? now | INTERRUPTIBILITY_NMI : now;
 }
 
-/* What an exit saves of the register cache's; a plain one has none of them in the cache but RIP. */
+/* What an exit saves of the register cache's under no control; a plain one has none of them in the cache but
+ * RIP. */
 #define SAVED_REGS                                                                                           \
 	(BIT(REG_RSP) | BIT(REG_RFLAGS) | BIT(REG_CR0) | BIT(REG_CR3) | BIT(REG_CR4) | BIT(REG_CS_AR) |      \
 	 BIT(REG_SS_AR) | BIT(REG_ACTIVITY) | BIT(REG_INTERRUPTIBILITY) | BIT(REG_PENDING_DEBUG) |           \
@@ -107,6 +104,13 @@ static ALWAYS_INLINE u64 saved_reg(struct vcpu *vcpu, enum reg reg, bool plain)
 	const struct reg_batch batch = vcpu_reg_batch(vcpu);
 
 	return plain ? regcache_read_past(batch.cache, reg) : reg_batch_peek(&batch, reg);
+}
+
+static inline void save_debug_controls(struct vcpu *vcpu, struct vmcs12 *v12)
+{
+	v12->guest_dr7 = saved_reg(vcpu, REG_DR7, false);
+	v12->guest_debugctl = vcpu_debugctl(vcpu);
+	debug_known(VMCS_guest_debugctl, v12->guest_debugctl);
 }
 
 /*
@@ -153,6 +157,8 @@ static ALWAYS_INLINE u64 save_guest_state(struct vcpu *vcpu, struct nested_vmcs 
 	/* L1 may clear the bit alone: then the segments must be those of another mode. */
 	if (unlikely(v12->guest_rflags & RFLAGS_VM))
 		slot->dirty |= GROUP_MODE;
+	if (v12_has_exit(v12, EXIT_SAVE_DEBUG))
+		save_debug_controls(vcpu, v12);
 	if ((v12->exit_controls & SAVED_BY_CONTROL) | (v12->proc2_controls & PROC2_VIRTUAL_INTERRUPT))
 		save_by_control(vcpu, slot);
 	if (v12_has_exit(v12, EXIT_SAVE_EFER))

@@ -196,10 +196,14 @@ static inline bool entry_looks(const struct vmcs12 *v12, enum vmcs12_place place
 	}
 }
 
-/* Of the open rows: what nearly every L1 writes; no row depends on another of these. */
+/*
+ * Of the open rows: what nearly every L1 writes; no row depends on another of these. They are fetched whether
+ * the entry looks at them or not.
+ */
 #define OFTEN_PLACES                                                                                         \
 	(PLACE(guest_rip) | PLACE(guest_rsp) | PLACE(guest_rflags) | PLACE(host_rsp) |                       \
-	 PLACE(guest_interruptibility) | PLACE(entry_intr_info) | PLACE(proc_controls))
+	 PLACE(guest_interruptibility) | PLACE(entry_intr_info) | PLACE(proc_controls) |                     \
+	 PLACE(tpr_threshold) | PLACE(preemption_timer_value))
 
 static inline void pull_often(struct nested_vmcs *slot, u64 open)
 {
