@@ -1,13 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Where Socle's instructions go in each row of the guest benchmark, by function.
+"""Where Socle's instructions go, by function: in each row of the guest benchmark, or while a Linux runs under Linux' KVM.
 
-    profile.py [--model MODEL] [--options OPTIONS] [--row ROW] [--lines] [--debug build/socle.debug]
+    profile.py [--model MODEL] [--options OPTIONS] [--row ROW] [--lines]
+    profile.py --linux [--bare] [--model MODEL] [--options OPTIONS] [--lines]
 
 Boots the image `bench` under Socle on an emulator that counts each instruction which is executed in VMX root operation
 (tools/bochs/build.sh with PROFILE=1 builds it, once), and prints, for the last run of each row, how many a round has by
 function: by the symbol whose code it is, and by the function of the source that was inlined there. Sums agree with
 tests/bench.csv, which counts the guest's own instructions besides.
+
+--linux boots what `tools/run.py --steps linux64 --mem 1024` does. From the first entry of its L2 to its last exit: the
+ticks that passed, what each level has executed of them, and Socle's part by exit, an exit of L1's also by the exit of L2's
+that came before it; of the dearest the functions. --bare: L1's part on the bare processor, by the exit of its L2.
 """
 import argparse
 import collections
@@ -22,6 +27,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.insert(0, os.path.join(ROOT, "tools"))
 
 import image  # noqa: E402
+import l1  # noqa: E402
 import machine  # noqa: E402
 
 TURNS = 4  # bench_turn() is called so often for each row: three runs, and once more at the end
@@ -58,6 +64,66 @@ def boot(build, model, options, bochs):
     return [(name, int(rounds)) for name, rounds in rows], sections
 
 
+def boot_linux(build, model, options, bare, bochs):
+    """The lines of instrument.cc of the whole run, which ends by L1's power-off."""
+    folder = tempfile.mkdtemp(prefix="profile-", dir=build)
+    counts = os.path.join(folder, "counts")
+    os.environ.update(SOCLE_PROFILE_OUT=counts, BOCHS=bochs, **({"SOCLE_PROFILE_BARE": "1"} if bare else {}))
+    try:
+        what, settings = l1.linux("linux64", "bochs", model)
+        iso = image.make_iso(os.path.join(folder, "image.iso"), elf=os.path.join(build, "socle.elf"), bare=bare,
+                             options=options, **what)
+        result = machine.run_image(iso, machine="bochs", folder=folder, model=model, cpus=1, mem=1024, firmware="bios",
+                                   timeout=900, until=["(?!)"], **settings)
+        if not result.having("^KVMLET guest end: reset"):
+            raise SystemExit("profile: L2 did not come to its end\n" + "\n".join(result.lines[-20:]))
+        with open(counts, encoding="ascii") as file:
+            return file.read().splitlines()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def reason_names():
+    with open(os.path.join(ROOT, "vmx", "hw", "exits.def"), encoding="utf-8") as file:
+        return {int(number): name for number, name in re.findall(r"^X\((\d+), (\w+),", file.read(), re.M)}
+
+
+def read_run(lines):
+    """{(level, reason, reason of L2's last exit): (times, instructions, {RIP: count})}, {level: instructions}, ticks."""
+    exits, levels, ticks, counts = {}, {}, 0, {}
+    for words in map(str.split, lines):
+        if words[0] == "exit":
+            level, reason, behind, times, instructions = map(int, words[1:])
+            counts = {}
+            exits[level, reason, behind] = times, instructions, counts
+        elif words[0] == "level":
+            levels[int(words[1])] = int(words[2])
+        elif words[0] == "ticks":
+            ticks = int(words[1])
+        else:
+            counts[int(words[0], 16)] = int(words[1])
+    return exits, levels, ticks
+
+
+SHARE = 0.01  # of what is counted: an exit with less is not shown
+
+
+def show_run(run, debug, lines, bare):
+    exits, levels, ticks = run
+    names, of = reason_names(), "L1" if bare else "Socle"
+    total = sum(instructions for _, instructions, _ in exits.values())
+    print("%d ticks: %s, nothing %d" % (ticks, ", ".join("%s %d" % (name, levels[level]) for level, name in (
+        (0, "Socle"), (1, "L1"), (2, "L2")) if levels[level]), ticks - sum(levels.values())))
+    shown = [(key, value) for key, value in exits.items() if value[1] > SHARE * total]
+    for (level, reason, behind), (times, instructions, counts) in sorted(shown, key=lambda item: -item[1][1]):
+        title = "L%d %s%s, %d times, %s" % (level, names.get(reason, reason), "" if level == 2 else
+                                            " behind %s" % names.get(behind, behind), times, of)
+        if bare:
+            print("%s: %.1f instructions" % (title, instructions / times))
+        else:
+            show(title, times, counts, places(debug, counts), lines)
+
+
 def read_sections(lines):
     sections = []
     for line in lines:
@@ -91,7 +157,7 @@ def show(name, rounds, section, place, lines):
         symbol, inner, line = place[rip]
         by_symbol[symbol] += count
         by_inline[symbol][line if lines else inner] += count
-    print("%s: %.1f instructions a round" % (name, total))
+    print("%s: %.1f instructions%s" % (name, total, "" if " " in name else " a round"))
     for symbol, count in by_symbol.most_common():
         if count / rounds < 0.5:
             continue
@@ -107,9 +173,15 @@ def main():
     parser.add_argument("--row", action="append")
     parser.add_argument("--lines", action="store_true", help="by line of the source in place of inlined functions")
     parser.add_argument("--bochs", help="an emulator that is built already")
+    parser.add_argument("--linux", action="store_true", help="of a Linux under Linux' KVM")
+    parser.add_argument("--bare", action="store_true", help="with --linux: without Socle")
     args = parser.parse_args()
-    rows, sections = boot(args.build, args.model, args.options, args.bochs or emulator())
     debug = os.path.join(args.build, "socle.debug")
+    if args.linux:
+        run = read_run(boot_linux(args.build, args.model, args.options, args.bare, args.bochs or emulator()))
+        show_run(run, debug, args.lines, args.bare)
+        return
+    rows, sections = boot(args.build, args.model, args.options, args.bochs or emulator())
     for i, (name, rounds) in enumerate(rows):
         if args.row and name not in args.row:
             continue

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The emulator's hooks, all but four empty: each instruction goes to instrument.cc.
+ * The emulator's hooks, all but six empty: each instruction and each VM exit goes to instrument.cc.
  */
 class bxInstruction_c;
 void profile_begin(void);
 void profile_end(void);
 void profile_instruction(unsigned cpu, bxInstruction_c *i);
+void profile_exit(unsigned cpu, unsigned reason);
 
 #define BX_INSTR_INIT_ENV() profile_begin()
 #define BX_INSTR_EXIT_ENV() profile_end()
@@ -37,4 +38,4 @@ void profile_instruction(unsigned cpu, bxInstruction_c *i);
 #define BX_INSTR_INP2(addr, len, val)
 #define BX_INSTR_OUTP(addr, len, val)
 #define BX_INSTR_WRMSR(cpu_id, addr, value)
-#define BX_INSTR_VMEXIT(cpu_id, reason, qualification)
+#define BX_INSTR_VMEXIT(cpu_id, reason, qualification) profile_exit(cpu_id, reason)
