@@ -618,7 +618,7 @@ OTHERS = [
            [("\tif (unlikely(rflags & (RFLAGS_TF | RFLAGS_RF)))\n", "\tif (unlikely(rflags & RFLAGS_RF))\n")],
            None, "exits: shadows"),
     Mutant("long-mode-over-a-32-bit-host", REFLECT,
-           [("\tif (unlikely(!v12_has_exit(v12, EXIT_HOST_64)) && (inherited.efer & EFER_LMA))\n", "\tif (!v12)\n")],
+           [("\tif (unlikely(!v12_has_exit(v12, EXIT_HOST_64)) && (efer & EFER_LMA))\n", "\tif (!v12)\n")],
            "host_state: long_mode_over_a_32_bit_host_aborts"),
     Mutant("tsc-multiplier-cut", MERGE, [("vmcs_write(VMCS_tsc_multiplier, v12->tsc_multiplier);",
                                           "vmcs_write(VMCS_tsc_multiplier, v12->tsc_multiplier & ~0xffffffffull);")],

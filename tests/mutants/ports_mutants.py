@@ -35,7 +35,8 @@ MUTANTS = [
            "ports: a_bit_cleared_behind_the_exit"),
     Mutant("ports-l1-not-asked-again", "vmx/nested/exit/wanted_operand.c",
            [("\tif (!v12_has_proc(v12, PROC_IO_BITMAPS))\n\t\treturn v12_has_proc(v12, PROC_UNCONDITIONAL_IO);\n",
-             "\tif (first >= 0xb000 || !v12_has_proc(v12, PROC_IO_BITMAPS))\n\t\treturn false;\n")],
+             "\tif ((vcpu_reg_hot(vcpu, REG_EXIT_QUALIFICATION) & 0xffff0000) >= 0xb0000000 ||\n"
+             "\t    !v12_has_proc(v12, PROC_IO_BITMAPS))\n\t\treturn false;\n")],
            "ports: l0s_ports_stay_closed"),
     Mutant("ports-vmcs01-open", "vmx/l1/vm.c", [("\tif (ports_wanted())\n", "\tif (!c)\n")], "ports: vmcs01_has_them"),
     Mutant("ports-first-port-alone", PORTS,

@@ -46,7 +46,7 @@ MUTANTS = [
              "\t\tregcache_know_tables(&vcpu->vmcs01.cache, 0);\n")], "round_trip: the_page_has_each_access"),
     Mutant("tables-watched-for-ever", TABLES, [("\tset_control(vcpu, false);\n", "")],
            "host_tables: l1s_instructions_end_it"),
-    Mutant("tables-watched-at-once-again", TABLES, [("\tif (vcpu->nested.tables.left) {\n", "\tif (0) {\n")],
+    Mutant("tables-watched-at-once-again", TABLES, [("\tif (likely(vcpu->nested.tables.left)) {\n", "\tif (0) {\n")],
            "host_tables: l1s_instructions_end_it"),
     Mutant("tables-watched-as-soon-as-at-first", TABLES, [("wait = MIN(wait * 2, WAIT_LAST);", "wait = WAIT_FIRST;")],
            "host_tables: it_is_tried_again_later_and_later"),

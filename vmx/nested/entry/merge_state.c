@@ -23,6 +23,8 @@ u64 merge_guest_efer(const struct vmcs12 *v12, const struct l1_state *l1)
 
 	if (v12_has_entry(v12, ENTRY_LOAD_EFER))
 		return v12->guest_efer;
+	if (likely(v12_has_entry(v12, ENTRY_IA32E_GUEST) && (v12->guest_cr0 & CR0_PG)))
+		return l1->efer | EFER_LMA | EFER_LME;
 	if (v12_has_entry(v12, ENTRY_IA32E_GUEST))
 		efer |= EFER_LMA;
 	if (v12->guest_cr0 & CR0_PG)

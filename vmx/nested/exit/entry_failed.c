@@ -41,7 +41,7 @@ COLD enum outcome nested_entry_failure(struct vcpu *vcpu, u32 reason, u64 qualif
 	slot->v12.exit_qualification = qualification;
 	slot->to_push |= PLACE(exit_reason) | PLACE(exit_qualification);
 	if (loaded)
-		inherited = inherited_from_l2(vcpu, vcpu_reg(vcpu, REG_EFER));
+		inherited = inherited_from_l2(vcpu, vcpu_reg(vcpu, REG_EFER), false);
 	nested_cancel_entry(vcpu);
 	if (!loaded)
 		inherited = inherit_from_l1(vcpu);

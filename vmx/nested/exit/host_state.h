@@ -21,10 +21,10 @@ struct inherited {
 };
 
 /* vmcs02 is current: what L1 takes over from L2. */
-static inline struct inherited inherited_from_l2(const struct vcpu *vcpu, u64 efer)
+static inline struct inherited inherited_from_l2(const struct vcpu *vcpu, u64 efer, bool nmi_blocked)
 {
 	debug_known(VMCS_guest_pat, vcpu_pat(vcpu));
-	return (struct inherited){ .efer = efer, .pat = vcpu_pat(vcpu) };
+	return (struct inherited){ .efer = efer, .pat = vcpu_pat(vcpu), .nmi_blocked = nmi_blocked };
 }
 
 /* The second half of an exit, and of a failed entry: L1's state.  vmcs01 is current, L1 is what runs. */

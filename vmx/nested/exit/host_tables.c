@@ -40,12 +40,12 @@ static void set_control(struct vcpu *vcpu, bool on)
 /* They have been written, and L1 has not run yet: from now on they are watched, if it is time. */
 static void watch(struct vcpu *vcpu)
 {
-	if (!(vmx_caps.proc2.allowed1 & PROC2_DESC_TABLE_EXITING))
-		return;
-	if (vcpu->nested.tables.left) {
+	if (likely(vcpu->nested.tables.left)) {
 		vcpu->nested.tables.left--;
 		return;
 	}
+	if (!(vmx_caps.proc2.allowed1 & PROC2_DESC_TABLE_EXITING))
+		return;
 	set_control(vcpu, true);
 	vcpu->nested.tables.since = vcpu->nested.counters.reflections;
 }

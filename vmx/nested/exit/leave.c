@@ -51,9 +51,10 @@ void nested_leave_l2(struct vcpu *vcpu)
 {
 	struct vmcs *vmcs02 = vcpu->vmcs;
 
-	ASSERT(vcpu->nested.in_l2 && vmcs02 == &vcpu->nested.current->vmcs02 && !vcpu->pending_valid);
-	if (unlikely(vmcs02->steps | vmcs02->injecting | vmcs02->nmi_window |
-		     vcpu->nested.current->tpr_relaxed | vcpu->wish.timer_ticks))
+	ASSERT(vmcs02 == &vcpu->nested.current->vmcs02 && !vcpu->pending_valid);
+	/* Steps, an event that is injected, the NMI window. */
+	if (unlikely((vmcs02->state & ~VMCS_LAUNCHED) | vcpu->nested.current->tpr_relaxed |
+		     vcpu->wish.timer_ticks))
 		end_what_was_begun(vcpu, vmcs02);
 	vcpu->nested.in_l2 = false;
 	vcpu->guest = &l1_guest;

@@ -250,20 +250,20 @@ static ALWAYS_INLINE enum outcome reflect(struct vcpu *vcpu, const struct exit_r
 	struct nested_vmcs *slot = vcpu->nested.current;
 	struct vmcs12 *v12 = &slot->v12;
 	struct inherited inherited;
+	u64 efer;
 
-	ASSERT(vcpu->vmcs == &slot->vmcs02);
 	vcpu->nested.counters.reflections++;
-	inherited = inherited_from_l2(vcpu, save_guest_state(vcpu, slot, !record));
+	efer = save_guest_state(vcpu, slot, !record);
 	if (record)
 		save_record(vcpu, slot, record);
 	else
 		save_plain_record(vcpu, slot);
-	inherited.nmi_blocked = nmi_blocked_after(v12, record);
+	inherited = inherited_from_l2(vcpu, efer, nmi_blocked_after(v12, record));
 	if (v12->exit_msr_store_count &&
 	    msr_area_store(vcpu, v12->exit_msr_store_addr, (u32)v12->exit_msr_store_count))
 		return abort_exit(vcpu, slot, VMX_ABORT_STORE_MSR);
 	/* L2 went to long mode by itself, but L1 is to be a 32-bit host. */
-	if (unlikely(!v12_has_exit(v12, EXIT_HOST_64)) && (inherited.efer & EFER_LMA))
+	if (unlikely(!v12_has_exit(v12, EXIT_HOST_64)) && (efer & EFER_LMA))
 		return abort_exit(vcpu, slot, VMX_ABORT_HOST_LONG_MODE);
 	nested_leave_l2(vcpu);
 	/*

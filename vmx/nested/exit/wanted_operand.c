@@ -14,15 +14,12 @@
  * "If any of the I/O ports accessed has its bit set, or the access wraps
  * around the 16-bit port space": every port of the access counts.
  */
-bool wants_io(struct vcpu *vcpu)
+static NOINLINE bool wants_port(struct vcpu *vcpu, const struct vmcs12 *v12)
 {
-	const struct vmcs12 *v12 = v12_current(vcpu);
 	u64 qualification = vcpu_reg_hot(vcpu, REG_EXIT_QUALIFICATION);
 	u32 size = (qualification & 7) + 1;
 	u32 first = (qualification >> 16) & 0xffff;
 
-	if (!v12_has_proc(v12, PROC_IO_BITMAPS))
-		return v12_has_proc(v12, PROC_UNCONDITIONAL_IO);
 	if (first + size > 0x10000)
 		return true;
 	for (u32 port = first;;) {
@@ -33,6 +30,15 @@ bool wants_io(struct vcpu *vcpu)
 		if (++port == first + size)
 			return false;
 	}
+}
+
+bool wants_io(struct vcpu *vcpu)
+{
+	const struct vmcs12 *v12 = v12_current(vcpu);
+
+	if (!v12_has_proc(v12, PROC_IO_BITMAPS))
+		return v12_has_proc(v12, PROC_UNCONDITIONAL_IO);
+	return wants_port(vcpu, v12);
 }
 
 /* The MSR bitmap: four quarters of 1 KiB, read low, read high, write low, write high. */
