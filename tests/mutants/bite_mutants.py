@@ -46,7 +46,7 @@ MUTANTS = [
     Mutant("cr0-fixed-of-an-unrestricted-l2-for-all", "vmx/nested/entry/guest2.c",
            [("\treturn v12_has_proc2(v12_of(vcpu), PROC2_UNRESTRICTED_GUEST) ? cr0_forced() : vmx_caps.cr0_fixed0;\n",
              "\treturn cr0_forced();\n")], None, "exits: cr0_fixed", "intercept=cr"),
-    Mutant("no-instruction-information-beside-an-nmi", "vmx/nested/vmcs12/exit_record.c",
+    Mutant("no-instruction-information-beside-an-nmi", "vmx/nested/vmcs12/exit_record.h",
            [("\tif (facts & FACT_INFO)\n\t\trecord.instruction_info =", "\tif (facts & 0)\n\t\trecord.instruction_info =")],
            "exit_fields: each_reason_defines_them_beside_an_nmi"),
 ]

@@ -19,7 +19,7 @@ from mutant import Mutant
 FIELD = "vmx/nested/insn/insn_field.c"
 STATE = "vmx/nested/entry/merge_state.c"
 REFLECT, MERGE, ENTRY = "vmx/nested/exit/reflect.c", "vmx/nested/entry/merge.c", "vmx/nested/entry/entry.c"
-RECORD, HOST, WANTED = "vmx/nested/vmcs12/exit_record.c", "vmx/nested/exit/host_state.c", "vmx/nested/exit/exit_wanted.c"
+RECORD, HOST, WANTED = "vmx/nested/vmcs12/exit_record.h", "vmx/nested/exit/host_state.c", "vmx/nested/exit/exit_wanted.c"
 OPERAND = "vmx/nested/exit/wanted_operand.c"
 EVENT, INSN = "vmx/nested/exit/event.c", "vmx/nested/insn/insn.c"
 

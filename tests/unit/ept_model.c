@@ -267,12 +267,14 @@ static bool was_reflected;
 
 struct exit_record exit_record_hardware(struct vcpu *vcpu)
 {
-	return (struct exit_record){
-		.reason = vcpu->exit_reason,
-		.qualification = vcpu_reg(vcpu, REG_EXIT_QUALIFICATION),
-		.guest_physical = vcpu_reg(vcpu, REG_GUEST_PHYSICAL_ADDRESS),
-		.from_hardware = true,
-	};
+	(void)vcpu;
+	abort();
+}
+
+u64 hw_vmread_sure(u64 field)
+{
+	CHECK(false, "field %llx was read", (unsigned long long)field);
+	return 0;
 }
 
 /* No #VE here. */
@@ -892,6 +894,8 @@ static void access_at(u64 l2gpa)
 		vcpu->exit_reason = EXIT_EPT_VIOLATION;
 		set_register(vcpu, REG_EXIT_QUALIFICATION, access | rnd(8) << EPTV_PERM_SHIFT | rnd(2) << 6);
 		set_register(vcpu, REG_GUEST_PHYSICAL_ADDRESS, l2gpa);
+		set_register(vcpu, REG_GUEST_LINEAR_ADDRESS, 0);
+		set_register(vcpu, REG_EXIT_INSTRUCTION_LENGTH, 0);
 		was_reflected = false;
 		log_written = 0;
 		log_index = p->slot->v12.guest_pml_index;

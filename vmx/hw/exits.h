@@ -10,6 +10,13 @@
 #include "kernel/types.h"
 #include "vmx/hw/vmx.h"
 
+/* FACTS_*: a row's, as a constant. */
+enum exit_facts_by_name {
+#define X(number, name, handler, wants, facts) FACTS_##name = (facts),
+#include "vmx/hw/exits.def"
+#undef X
+};
+
 /* FACT_* and FACT_ROW; 0 where exits.def has no row. */
 extern const u16 exit_facts_table[EXIT_REASON_COUNT];
 

@@ -11,6 +11,7 @@
 #include "kernel/panic.h"
 #include "mm/page_alloc.h"
 #include "vmx/nested/ept/ept.h"
+#include "vmx/hw/exits.h"
 #include "vmx/l1/closed.h"
 #include "vmx/l1/sleep_page.h"
 #include "vmx/hw/tlb.h"
@@ -109,9 +110,10 @@ u64 ept02_pointer(struct vcpu *vcpu, struct nested_vmcs *slot)
 
 /* ---- violations ---- */
 
+/* To the processor it was a violation, whatever it is to L1. */
 static enum outcome reflect(struct vcpu *vcpu, const struct ept12_fault *fault)
 {
-	struct exit_record record = exit_record_hardware(vcpu);
+	struct exit_record record = exit_record_by(vcpu, FACTS_EPT_VIOLATION);
 
 	record.reason = fault->reason;
 	record.qualification = fault->qualification;
@@ -170,8 +172,8 @@ enum outcome ept02_violation(struct vcpu *vcpu)
 {
 	struct nested_vmcs *slot = vcpu->nested.current;
 	struct ept02_root *root = slot->ept02;
-	u64 qualification = vcpu_reg(vcpu, REG_EXIT_QUALIFICATION);
-	u64 l2gpa = vcpu_reg(vcpu, REG_GUEST_PHYSICAL_ADDRESS);
+	u64 qualification = vcpu_reg_hot(vcpu, REG_EXIT_QUALIFICATION);
+	u64 l2gpa = vcpu_reg_hot(vcpu, REG_GUEST_PHYSICAL_ADDRESS);
 	struct ept01_mapping under;
 	enum ept12_result result;
 	struct ept12_walk *walk = &vcpu->nested.ept->walk;
