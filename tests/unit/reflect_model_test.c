@@ -240,7 +240,7 @@ static void check_saved(const struct machine_exit *e)
 		IS12(exit_intr_error_code, e->intr_error_code);
 	if (e->reason != EXIT_TASK_SWITCH && e->reason != EXIT_EXCEPTION_NMI)
 		IS12(exit_instruction_length, e->length);
-	if (e->reason == EXIT_IO) {
+	if (e->reason == EXIT_IO && (e->qualification & IO_QUALIFICATION_STRING)) {
 		IS12(exit_instruction_info, e->info);
 		IS12(guest_linear_address, e->guest_linear);
 	}

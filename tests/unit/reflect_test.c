@@ -18,11 +18,11 @@ static void exit_information_reaches_l1(void **state UNUSED)
 	machine_set_field(VMCS_guest_rflags, 0x246);
 	machine_set_field(VMCS_guest_fs_base, 0x55aa);
 	machine_set_field(VMCS_guest_gdtr_limit, 0x7f);
-	EXIT_NOW(.reason = EXIT_IO, .qualification = 0x3f80008, .length = 2, .info = 0x123,
+	EXIT_NOW(.reason = EXIT_IO, .qualification = 0x3f80018, .length = 2, .info = 0x123,
 		 .guest_linear = 0x999);
 	assert_false(machine_in_l2());
 	assert_int_equal(R(exit_reason), EXIT_IO);
-	assert_int_equal(R(exit_qualification), 0x3f80008);
+	assert_int_equal(R(exit_qualification), 0x3f80018);
 	assert_int_equal(R(exit_instruction_length), 2);
 	assert_int_equal(R(exit_instruction_info), 0x123);
 	assert_int_equal(R(guest_linear_address), 0x999);

@@ -178,7 +178,9 @@ enum exit_fact {
 	FACT_TRACED = 128,
 	FACT_ROW = 256,
 	FACT_INSN = 512,
+	FACT_STRING = 1024,
 };
+#define IO_QUALIFICATION_STRING BIT(4)
 
 enum exit_reason {
 #define X(number, name, handler, wants, facts) EXIT_##name = number,

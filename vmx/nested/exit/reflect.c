@@ -220,12 +220,14 @@ static inline void save_plain_record(struct vcpu *vcpu, struct nested_vmcs *slot
 {
 	struct vmcs12 *v12 = &slot->v12;
 	u32 facts = exit_facts_table[vcpu->exit_reason];
+	u64 qualification = facts & FACT_QUAL ? saved_reg(vcpu, REG_EXIT_QUALIFICATION, false) : 0;
 
 	TELL(exit_reason, vcpu->exit_reason);
-	TELL(exit_qualification, facts & FACT_QUAL ? saved_reg(vcpu, REG_EXIT_QUALIFICATION, false) : 0);
+	TELL(exit_qualification, qualification);
 	TELL(exit_intr_info, 0);
 	TELL(exit_instruction_length, vcpu_reg_past(vcpu, REG_EXIT_INSTRUCTION_LENGTH));
-	if (facts & (FACT_INFO | FACT_LINEAR)) {
+	if ((facts & (FACT_INFO | FACT_LINEAR)) &&
+	    (!(facts & FACT_STRING) || (qualification & IO_QUALIFICATION_STRING))) {
 		if (facts & FACT_INFO)
 			TELL(exit_instruction_info, saved_reg(vcpu, REG_EXIT_INSTRUCTION_INFO, false));
 		if (facts & FACT_LINEAR)

@@ -32,6 +32,8 @@ static ALWAYS_INLINE struct exit_record exit_record_by(struct vcpu *vcpu, u32 fa
 
 	if (facts & FACT_QUAL)
 		record.qualification = vcpu_reg_hot(vcpu, REG_EXIT_QUALIFICATION);
+	if ((facts & FACT_STRING) && !(record.qualification & IO_QUALIFICATION_STRING))
+		facts &= ~(u32)(FACT_INFO | FACT_LINEAR);
 	if (facts & FACT_EVENT) {
 		record.intr_info = (u32)vcpu_reg_hot(vcpu, REG_EXIT_INTR_INFO);
 		if (record.intr_info & INTR_INFO_ERROR_CODE)
