@@ -202,7 +202,7 @@ OTHERS = [
            [("\t\treturn source == (walk->entry[level] & EPT_ADDRESS);", "\t\treturn source != EPT02_DIRECT;")],
            "ept02: test_model_large_budget"),
     Mutant("ept02-neighbours-of-absent-memory", "vmx/nested/ept/ept02_fill.c",
-           [("\tif (walk->leaf == 1 && !under->ignore_pat &&", "\tif (walk->leaf == 1 &&")],
+           [("\tif (walk->leaf == 1 && !alone && !under->ignore_pat &&", "\tif (walk->leaf == 1 &&")],
            "ept02: test_model_small_budget"),
     Mutant("ept02-invept-unflushed", "vmx/nested/ept/ept02_sync.c",
            [("\t * INVEPT). */\n\ttlb_flush_ept(root->pointer);", "\t * INVEPT). */")],

@@ -314,9 +314,12 @@ void ept02_root_free(struct ept02_cache *cache, struct ept02_root *root);
 
 /* EPT01 for one address. It only changes with nested_ept01_changed(). False: nothing is there. */
 bool ept02_look_under(struct vcpu *vcpu, u64 gpa, struct ept01_mapping *under);
-/* Makes the entry for `l2gpa`, which `walk` has found in EPT12 and `under` in EPT01. */
+/*
+ * Makes the entry for `l2gpa`, which `walk` has found in EPT12 and `under` in EPT01; its neighbours too,
+ * unless it is to be `alone`.
+ */
 void ept02_fill(struct vcpu *vcpu, struct ept02_root *root, u64 l2gpa, const struct ept12_walk *walk,
-		const struct ept01_mapping *under);
+		const struct ept01_mapping *under, bool alone);
 
 /* ---- ept02_sync.c ---- */
 

@@ -51,6 +51,7 @@ static bool same_role(const struct ept12_role *a, const struct ept12_role *b)
 /*
  * After L0 has given L1 an EPT violation, L1 usually repairs EPT12 and enters L2 again. The missing entry is
  * made now, before L2 faults on it a second time. A processor may fill its TLB as early of its own accord.
+ * Its neighbours that have been accessed are there, as a rule: with accessed flags no other one is made.
  */
 static void retry(struct vcpu *vcpu, struct ept02_root *root)
 {
@@ -60,7 +61,7 @@ static void retry(struct vcpu *vcpu, struct ept02_root *root)
 
 	if (ept12_peek_on(vcpu, &root->role, cache->retry_l2gpa, cache->retry_need, walk) &&
 	    ept02_look_under(vcpu, walk->gpa, &under))
-		ept02_fill(vcpu, root, cache->retry_l2gpa, walk, &under);
+		ept02_fill(vcpu, root, cache->retry_l2gpa, walk, &under, ept12_role_has_ad(&root->role));
 }
 
 bool ept02_stands(struct vcpu *vcpu, struct nested_vmcs *slot)
@@ -162,7 +163,7 @@ static COLD enum outcome violation_of_closed(struct vcpu *vcpu, u64 l2gpa, const
 
 	if (closed_may_pass(vcpu, GPA(walk->gpa), closed) && ept02_look_under(vcpu, walk->gpa, &under)) {
 		ept02_closed_map(vcpu, l2gpa, &under);
-		ept02_fill(vcpu, vcpu->nested.current->ept02, l2gpa, walk, &under);
+		ept02_fill(vcpu, vcpu->nested.current->ept02, l2gpa, walk, &under, false);
 	}
 	event_restore_nmi_blocking(vcpu, vcpu_reg(vcpu, REG_EXIT_QUALIFICATION) & EPTV_NMI_UNBLOCKING);
 	return OUTCOME_RESUME;
@@ -218,7 +219,7 @@ enum outcome ept02_violation(struct vcpu *vcpu)
 		under = ept02_absent_map(vcpu, l2gpa, true);
 	} else if (!ept02_look_under(vcpu, walk->gpa, &under))
 		under = ept02_absent_map(vcpu, l2gpa, access & EPTV_WRITE);
-	ept02_fill(vcpu, root, l2gpa, walk, &under);
+	ept02_fill(vcpu, root, l2gpa, walk, &under, false);
 	event_restore_nmi_blocking(vcpu, qualification & EPTV_NMI_UNBLOCKING);
 	return OUTCOME_RESUME;
 }

@@ -156,7 +156,7 @@ static void fill_around(struct vcpu *vcpu, struct ept02_root *root, u32 table, u
 }
 
 void ept02_fill(struct vcpu *vcpu, struct ept02_root *root, u64 l2gpa, const struct ept12_walk *walk,
-		const struct ept01_mapping *under)
+		const struct ept01_mapping *under, bool alone)
 {
 	struct ept02_cache *cache = vcpu->nested.ept;
 	unsigned int target = MIN(walk->leaf, options.ept_large ? level_of_size(under->size) : 1u);
@@ -181,7 +181,7 @@ void ept02_fill(struct vcpu *vcpu, struct ept02_root *root, u64 l2gpa, const str
 	ept02_set_leaf(cache, table, index, entry);
 	/* The page of ones is nobody's neighbour, though L1 may name its address; and it is stepped, perhaps.
 	 * A closed page is open for a step alone, and L1 may have it at many addresses. */
-	if (walk->leaf == 1 && !under->ignore_pat && !closed_bits(under->hpa))
+	if (walk->leaf == 1 && !alone && !under->ignore_pat && !closed_bits(under->hpa))
 		fill_around(vcpu, root, table, index, under);
 	cache->counters->ept02_fills++;
 }
