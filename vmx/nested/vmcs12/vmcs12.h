@@ -66,7 +66,7 @@ enum vmcs12_group {
 	GROUP_MODE = 1 << 5,
 	GROUP_WORD = 1 << 6, /* control words, on which the checks of host and guest state depend */
 	GROUP_CUT = 1 << 7,  /* which exceptions and bits of CR0 and CR4 exit: no check */
-	GROUP_EOI = 1 << 8,  /* EOI-exit bitmaps: no check */
+	GROUP_EOI = 1 << 8,  /* EOI-exit bitmaps, PLE gap and window: no check */
 	GROUP_TSC = 1 << 9,  /* TSC offset: no check */
 	GROUP_COOL = 1 << 10,
 	GROUPS_SINGLE = GROUP_CUT | GROUP_EOI | GROUP_TSC,
