@@ -34,6 +34,19 @@ TEST_VMX(l2_cpuid)
 	row("l2_vmcall", USUAL, l2_vmcall, bench_advance, REASON_VMCALL);
 }
 
+/* As KVM has it where L2's IA32_EFER is L1's own: neither entry nor exit loads it. */
+TEST_VMX(l2_cpuid_no_efer)
+{
+	struct vm vm;
+
+	bench_create(&vm, VM_64, USUAL, l2_cpuid, 0, 0);
+	vmwrite(F_ENTRY, vmread(F_ENTRY) & ~ENTRY_LOAD_EFER);
+	vmwrite(F_EXIT, vmread(F_EXIT) & ~EXIT_LOAD_EFER);
+	BENCH("l2_cpuid_no_efer", ROUNDS)
+	CHECK(bench_loop(ROUNDS, bench_advance, 0, 0, false));
+	CHECK(vmread(F_EXIT_REASON) == REASON_CPUID);
+}
+
 /* Linux 6.1, arch/x86/kvm/vmx: twelve reads, six writes; the TSC offset and the interrupt window at each. */
 static void handler_kvm(void)
 {
