@@ -13,6 +13,9 @@
  * addresses that no RAM and no device has.
  */
 u64 hostile_absent(void);
+/* It reads as ones, as a chipset may have it: no manual promises that, and QEMU's memory reads as 0. Socle
+ * does. */
+bool hostile_absent_is_ones(void);
 bool hostile_has_window(void);
 
 #endif

@@ -275,6 +275,8 @@ static void use_shadow_bitmap(u64 field, u64 at, const u8 *code)
 
 	if (!caps_proc2(PROC2_SHADOW))
 		return;
+	/* the page may be a VMCS that is still active: the processor would write its header back */
+	vmclear(shadow);
 	*(u32 *)ptr_of(shadow) |= 1u << 31;
 	vmclear(shadow);
 	vm_create(&vm, VM_64, 0, code);

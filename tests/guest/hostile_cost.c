@@ -18,9 +18,12 @@ void took(u64 start)
 
 void bounded(const char *what, u64 bound)
 {
+	/* nobody but L0 has promised it: another platform's number is told, and not judged */
+	bool kept = !under_socle() || cost_worst <= bound;
+
 	info("%s: %lu ticks of %lu", what, cost_worst, bound);
-	result("%s %s", what, cost_worst <= bound ? "bounded" : "too dear");
-	CHECK(cost_worst <= bound);
+	result("%s %s", what, kept ? "bounded" : "too dear");
+	CHECK(kept);
 	cost_worst = 0;
 }
 

@@ -81,7 +81,7 @@ TEST(absent_by_two)
 {
 	static struct stepper other;
 
-	NEED(smp_start() > 1);
+	NEED(smp_start() > 1 && hostile_absent_is_ones());
 	other = (struct stepper){ hostile_absent() + 0x7008, STEP_L1, 0, 0 };
 	two_at(&other, option_number("steps", 800));
 }
@@ -91,7 +91,7 @@ TEST(absent_by_l1_and_l2)
 	static struct stepper other;
 	u32 i;
 
-	NEED(smp_start() > 1);
+	NEED(smp_start() > 1 && hostile_absent_is_ones());
 	for (i = 0; i < 2; i++) {
 		other = (struct stepper){ hostile_absent() + 0x8010, i ? VM_EPT : 0, 0, 0 };
 		two_at(&other, option_number("steps", 800) / 2);
@@ -152,7 +152,7 @@ TEST(mtrrs_by_two)
 	u64 *memory = page_alloc_contig(PAGES), wrong = 0, i, rounds = option_number("types", 250);
 	static struct typist other;
 
-	NEED(smp_start() > 1 && (msr_read(MSR_MTRRCAP) & 0xff) > 1);
+	NEED(smp_start() > 1 && (msr_read(MSR_MTRRCAP) & 0xff) > 1 && hostile_absent_is_ones());
 	for (i = 0; i < PAGES * (PAGE_SIZE / 8); i += PAGE_SIZE / 8)
 		memory[i] = i * 0x10001;
 	other.base = addr_of(memory) & ~(4 * MIB - 1);
