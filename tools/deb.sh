@@ -12,6 +12,8 @@ mkdir -p "$copy/build/kit"
 git ls-files -z | xargs -0 cp -d --parents -t "$copy" --
 cp -r "$1/kit/runs" "$copy/build/kit/"
 export SOURCE_DATE_EPOCH
+# debian/rules builds into the copy's own build/, wherever this build is
+unset O MAKEFLAGS MFLAGS MAKELEVEL
 (cd "$copy" && dpkg-buildpackage --build=binary --no-sign --jobs=auto) >"$out/build.txt" 2>&1 || {
 	tail -n 30 "$out/build.txt" >&2
 	exit 1
