@@ -348,7 +348,7 @@ help:
 #h   make uninstall       removes it again
 #h   make test            what is tested at each change: host unit tests, lint, system tests
 #h   make unit | lint | system      parts of it
-#h   make guests          real hypervisors as L1, real systems as L2, at length; GROUP=linux params life l2 l3 socle qemu xen kvm mixed,
+#h   make guests          real hypervisors as L1, real systems as L2, at length; GROUP=linux params life l2 l3 socle qemu xen kvm kit mixed,
 #h                         TIMES=3
 #h   make guest-tests     build the guest tests' images
 #h   make coverage        of vmx/ by the host tests, file by file; RAISE=1 raises the floors

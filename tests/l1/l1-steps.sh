@@ -284,11 +284,13 @@ step_socle_on_kvm() {
 	run_on_kvm SOCLE "$1" -cdrom /socle/socle.iso -boot d -drive if=ide,index=0,format=raw,file=/tmp/choice.tar
 }
 
-# WORD...: the kit (tools/kit) on KVM, with these images or tests
+# [within=SECONDS] WORD...: the kit (tools/kit) on KVM, with these images or tests, each run of an image so long at most
 step_kit() {
-	local rc
+	local rc seconds=600
+	case $1 in within=*) seconds=${1#within=}; shift ;; esac
 	$B dmesg -n 1
-	PATH=/usr/bin:$PATH /usr/bin/python3 /kit/socle-kit run --accel kvm --only "$@" --out /tmp/kit --timeout 600 \
+	PATH=/usr/bin:$PATH /usr/bin/python3 /kit/socle-kit run --accel kvm --only "$@" --out /tmp/kit \
+		--timeout "$seconds" \
 		--qemu-args "-L /usr/share/qemu -L /usr/share/seabios" >/tmp/kit.txt 2>&1
 	rc=$?
 	$B sed 's/^/KIT /' /tmp/kit.txt

@@ -92,16 +92,19 @@ def cpio(build, options=""):
     return os.path.join(folder, "kvm.cpio")
 
 
-def kit_cpio(build, model):
-    """The initramfs: /kit, judging by that model alone, and without the image for machines that cannot load an ELF."""
+def kit_cpio(build, model, words):
+    """The initramfs: /kit with the images of these words, judging by that model alone, and without the image for machines
+    that cannot load an ELF."""
     folder = os.path.join(build, "scenarios")
     os.makedirs(folder, exist_ok=True)
+    names = {"basic"} | {word.partition(".")[0] for word in words if "=" not in word}
     with tempfile.TemporaryDirectory(dir=folder) as tree:
         os.mkdir(os.path.join(tree, "kit"))
-        kit.write_folder(build, os.path.join(tree, "kit"), kit.reference_of(build, [model], "of this tree"), iso=False)
+        kit.write_folder(build, os.path.join(tree, "kit"), kit.reference_of(build, [model], "of this tree", names), iso=False)
         made = cpio_of(tree, os.path.join(folder, "kit.%d.%d.cpio" % (os.getpid(), threading.get_ident())))
-    os.replace(made, os.path.join(folder, "kit.cpio"))
-    return os.path.join(folder, "kit.cpio")
+    out = os.path.join(folder, "kit-%s.cpio" % "-".join([model, *sorted(names)]))
+    os.replace(made, out)
+    return out
 
 
 def lines(result, mark):

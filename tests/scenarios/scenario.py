@@ -68,7 +68,8 @@ def boots(row, build, bare):
     else:
         what["modules"] = [image_path(name, build) for name in row.modules]
     if row.on_kvm:
-        made = kvm.kit_cpio(build, row.model) if row.steps.startswith("kit:") else kvm.cpio(build, image.silent(row.options))
+        made = (kvm.kit_cpio(build, row.model, row.steps.split(":")[1:]) if row.steps.startswith("kit:") else
+                kvm.cpio(build, image.silent(row.options)))
         what["modules"] = [*what["modules"], made]
         bare = True
     options = image.silent(row.options)

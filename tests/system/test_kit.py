@@ -79,6 +79,22 @@ def test_the_nearest_reference():
     assert suite.capabilities(["INFO capabilities pin=7f00 cr0=8/9", "INFO x pin=1"]) == {"pin": 0x7f00, "cr0": 8, "cr01": 9}
 
 
+def test_what_kvm_does_not_survive_is_left_out():
+    """But where it is named in full; and each that the list names is a test."""
+    known = suite.Reference({"version": "1", "models": {}, "images": {
+        "exits": {"tests": ["activity", "mtf"], "lines": {}}, "basic": {"tests": ["a"], "lines": {}}}})
+    pair = ("exits", "activity")
+    for only, machine_name, left_out in (((), "kvm", True), (("exits",), "kvm", True), (("exits.act*",), "kvm", True),
+                                         (("exits.activity",), "kvm", False), (("basic",), "kvm", False),
+                                         ((), "bochs", False)):
+        avoid = suite.avoided(only, known, machine_name)
+        assert (pair in avoid) == left_out, only
+        run = [(one.name, test) for one, tests, _ in suite.chosen(only, known, avoid) for test in tests]
+        assert (pair in run) == (not left_out and "basic" not in only), only
+    assert all(test in pack.test_names(pack.guest_elf(BUILD, name)) and why for (name, test), why in suite.KVM_AVOIDS.items())
+    assert not results.is_bad([results.Outcome(*pair, "avoided", [], [], "why")])
+
+
 class Fake:
     """A platform whose machine ends in some tests."""
 
@@ -186,6 +202,12 @@ def check_saved_consoles(kit):
     assert [(one["image"], one["test"], one["subject"]) for one in bad] == [("basic", "errors", "instructions")]
     assert '<a href="#basic.errors">' in (kit.parent / "judged" / "report.html").read_text()
     assert "<failure " in (kit.parent / "judged" / "report.xml").read_text()
+    (saved / "avoided.txt").write_text("basic errors it hangs there\n")
+    code, output = run(kit, "report", str(saved), "--out", "judged")
+    assert code == 0 and output.endswith("good: 13 pass, 1 avoided\n"), output
+    assert "avoided  basic.errors (it hangs there)" in output, output
+    assert '<skipped message="it hangs there"/>' in (kit.parent / "judged" / "report.xml").read_text()
+    (saved / "avoided.txt").unlink()
     (saved / "basic.txt").write_text(text[:text.index("RESULT errors")])
     code, output = run(kit, "report", str(saved), "--out", "cut")
     assert code == 1 and " lost" in output.splitlines()[-1], output

@@ -9,7 +9,8 @@ import page
 import results
 import suite
 
-COLOURS = {"pass": "good", "variant": "good", "alone": "good", "skip": "none"}
+COLOURS = {"pass": "good", "variant": "good", "alone": "good", "skip": "none", "avoided": "none"}
+NOT_RUN = ("skip", "avoided")
 LINES_MAX = 40
 NAMES = ("report.txt", "report.json", "report.xml", "report.html")
 
@@ -52,7 +53,7 @@ class Report:
                  "kit         " + self.reference.version]
         lines += ["            " + line for line in (self.unlike() if self.caps else ())] + [""]
         for outcome in self.outcomes:
-            if outcome.kind in results.BAD or outcome.kind in ("variant", "alone"):
+            if outcome.kind in results.BAD or outcome.kind in ("variant", "alone", "avoided"):
                 lines.append("%-8s %s.%s%s" % (outcome.kind, outcome.image, outcome.test,
                                                " (%s)" % outcome.note if outcome.note else ""))
                 lines += ["         %s %s" % pair for pair in results.difference(outcome)[:LINES_MAX]]
@@ -73,7 +74,7 @@ class Report:
 
     def junit(self):
         bad = [outcome for outcome in self.outcomes if outcome.kind in results.BAD]
-        skipped = [outcome for outcome in self.outcomes if outcome.kind == "skip"]
+        skipped = [outcome for outcome in self.outcomes if outcome.kind in NOT_RUN]
         lines = ['<?xml version="1.0" encoding="utf-8"?>',
                  '<testsuite name="socle-kit" tests="%d" failures="%d" skipped="%d">' % (
                      len(self.outcomes), len(bad), len(skipped))]
@@ -83,8 +84,8 @@ class Report:
                 text = "\n".join("%s %s" % pair for pair in results.difference(outcome))
                 inner = "<failure message=%s>%s</failure>" % (
                     quoteattr(results.KINDS[outcome.kind]), html.escape(text, quote=False))
-            elif outcome.kind == "skip":
-                inner = "<skipped message=%s/>" % quoteattr(" ".join(outcome.lines))
+            elif outcome.kind in NOT_RUN:
+                inner = "<skipped message=%s/>" % quoteattr(outcome.note or " ".join(outcome.lines))
             lines.append("<testcase classname=%s name=%s>%s</testcase>" % (
                 quoteattr(outcome.image), quoteattr(outcome.test), inner))
         return "\n".join(lines + ["</testsuite>", ""])
@@ -107,7 +108,7 @@ class Report:
     def cell(outcomes):
         if not outcomes:
             return "<td></td>"
-        ran = [outcome for outcome in outcomes if outcome.kind != "skip"]
+        ran = [outcome for outcome in outcomes if outcome.kind not in NOT_RUN]
         good = [outcome for outcome in ran if outcome.kind not in results.BAD]
         names = "\n".join("%s %s" % (outcome.test, outcome.kind) for outcome in outcomes)
         colour = "none" if not ran else "good" if len(good) == len(ran) else "bad"

@@ -14,6 +14,7 @@ KINDS = {
     "variant": "the lines of another reference processor",
     "alone": "passed; no reference processor could run it",
     "skip": "this platform lacks what it needs",
+    "avoided": "not run: it would end or hang this platform",
     "differs": "other lines than any reference processor's",
     "fail": "what the manual promises does not hold",
     "ends": "the machine ended, hung or started anew in this test",
