@@ -134,6 +134,15 @@ def test_an_emulator_that_dies(tmp_path, monkeypatch):
     assert "RESULT a 1" in result.lines and "not implemented" in result.ended
 
 
+def test_what_qemu_says_when_kvm_gives_up(tmp_path):
+    """A test that hangs has the reason in its note, if QEMU knows it; a machine that ends has its own."""
+    (tmp_path / "emulator.txt").write_text("warning: old\nKVM internal error. Suberror: 1\nRAX=0\n")
+    for ended, folder, said in (("timeout", tmp_path, "no end before the timeout; KVM internal error. Suberror: 1"),
+                                ("timeout", tmp_path / "none", "no end before the timeout"),
+                                ("exit", tmp_path, "the machine ended"), ("its words", tmp_path, "its words")):
+        assert results.how_it_ended(machine.Result(["BEGIN"], ended, 1.0, str(folder), "")) == said
+
+
 def test_a_platform_that_starts_nothing_is_given_up():
     tests = ["t%d" % number for number in range(50)]
     fake = Fake(set(tests))

@@ -2,6 +2,7 @@
 """Runs the tests of an image, past those that take the machine down with them, and judges each by the reference."""
 import collections
 import difflib
+import os
 import re
 
 import suite
@@ -44,6 +45,18 @@ def batch_of(pending, alone):
     return pending[:count]
 
 
+def how_it_ended(result):
+    """In words; what QEMU says where KVM gives a machine up, for then QEMU stops it, and waits."""
+    words = {"exit": "the machine ended", "timeout": "no end before the timeout",
+             "reboot": "the machine started anew"}.get(result.ended, result.ended)
+    path = os.path.join(result.folder, "emulator.txt")
+    if result.ended == "timeout" and os.path.exists(path):
+        with open(path, encoding="utf-8", errors="replace") as file:
+            given_up = [line.strip() for line in file if re.match("KVM internal error|KVM: entry failed|error: kvm run", line)]
+        words += "".join("; " + line for line in given_up[:1])
+    return words
+
+
 def run_tests(boot, tests, whole):
     """({test: lines}, {test: how the machine ended in it}, the consoles). boot(words) is one run; whole: it begins with
     all tests of the image, without a list of them."""
@@ -59,8 +72,7 @@ def run_tests(boot, tests, whole):
             complete = len(batch)
         elif len(batch) == 1:
             complete, alone = 1, False
-            ended[batch[0]] = {"exit": "the machine ended", "timeout": "no end before the timeout",
-                               "reboot": "the machine started anew"}.get(result.ended, result.ended)
+            ended[batch[0]] = how_it_ended(result)
         else:
             # the last that spoke may have been cut short; which of it and its silent followers it was, each by itself says
             complete, alone = max([0] + [index for index, test in enumerate(batch) if test in said]), True
