@@ -18,6 +18,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tools"))
+os.environ.setdefault("BOCHS_SERIAL_FAST", "1")
 
 import image  # noqa: E402
 import machine  # noqa: E402

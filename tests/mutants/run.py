@@ -19,6 +19,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(ROOT, "tools"))
+os.environ.setdefault("BOCHS_SERIAL_FAST", "1")
 
 import image  # noqa: E402
 import machine  # noqa: E402

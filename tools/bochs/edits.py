@@ -67,6 +67,8 @@ REASONS = {
     "virtint": "an exit from the delivery of a virtual interrupt has it as IDT-vectoring information, not an older event",
     "virtif": "an external interrupt that exits while RFLAGS.IF is 0 delivered the virtual interrupt that IF holds back",
     "nopost": "a notification with no interrupt posted leaves the requesting virtual interrupt as it was",
+    "serialfast": "no mistake: where BOCHS_SERIAL_FAST is set, a serial port sends a byte in a microsecond, so that tests need "
+                  "not wait for the line",
     "cetdirty": "models with CET panicked under OVMF instead of leaving the dirty bit clear",
 }
 
@@ -223,6 +225,8 @@ EDITS = [
     Edit("failinfo", "cpu/vmx.cc", "token", "VMwrite32(VMCS_32BIT_IDT_VECTORING_INFO, 0)",
          "if (" + ENTERED + ") VMwrite32(VMCS_32BIT_IDT_VECTORING_INFO, 0)", 1, member("VMexit")),
     Edit("hltdbg", "cpu/vmx.cc", "before", "if (guest.activity_state) {", HLT_DEBUG, 1, CHECK_GUEST),
+    Edit("serialfast", "iodev/serial.cc", "token", "activate_timer(BX_SER_THIS s[port].tx_timer_index,",
+         'activate_timer(BX_SER_THIS s[port].tx_timer_index, getenv("BOCHS_SERIAL_FAST") ? 1 :', 2),
     Edit("cetdirty", "cpu/paging.cc", "token",
          'BX_PANIC(("PAE: asked to set dirty on paging leaf entry with R/W bit clear"))', "set_dirty = false"),
     Edit("cetdirty", "cpu/paging.cc", "token",
