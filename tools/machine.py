@@ -4,7 +4,8 @@
 run_image() boots one image, hands every line of the serial console to the caller as it comes, and ends the emulator at
 an end marker, when it ends itself, when the machine boots a second time, or at the timeout. It leaves no process behind.
 An emulator that dies of its own is no end of a run but an error. The timeout counts the processor time of the emulator,
-so that a busy host makes no run fail; wall time counts PATIENCE times as much, for an emulator that only waits.
+so that a busy host makes no run fail; wall time counts PATIENCE times as much, for an emulator that only waits. So is the
+time that a run goes on after its end marker, for what still comes.
 What goes into an image is image.py's business; what to say about a run is run.py's.
 """
 import ctypes
@@ -39,6 +40,7 @@ END_MARKERS = (r"^(L1 )?DONE\b", r"^socle: (error: )?(halted|stopped)\b")
 BOOT_MARKER = "  Booting `"  # GRUB's; a second one is a reboot
 BOCHS_CPU_MAX = 14  # more, and this emulator runs out of timers
 PATIENCE = 6
+GRACE_BOCHS, GRACE = 0.3, 1.0  # Bochs computes for nobody else, and halted CPUs let its time fly
 # Bochs panics as well where a machine ends as machines do.
 BOCHS_GOOD_ENDS = ("ACPI control: soft power off", "shutdown requested")
 
@@ -257,21 +259,23 @@ def cpu_seconds(pid):
 
 
 class Limit:
-    """The timeout of a run: so many seconds of the emulator's own time, or PATIENCE times as many on the clock."""
+    """So many seconds from now, of the emulator's own time, or PATIENCE times as many on the clock."""
 
     def __init__(self, process, machine, seconds):
         self.process = process
         self.seconds = seconds
         self.start = time.monotonic()
         # KVM's and TCG's processes wait for the guest's time; Bochs has none but what it computes
-        self.by_cpu = machine == "bochs"
+        self.used = cpu_seconds(process.pid) if machine == "bochs" else None
 
     def passed(self):
         return time.monotonic() - self.start
 
     def is_over(self):
-        used = cpu_seconds(self.process.pid) if self.by_cpu else None
-        return self.passed() > self.seconds * (1 if used is None else PATIENCE) or (used or 0) > self.seconds
+        used = None if self.used is None else cpu_seconds(self.process.pid)
+        if used is None:
+            return self.passed() > self.seconds
+        return used - self.used > self.seconds or self.passed() > self.seconds * PATIENCE
 
 
 def emulator_accident(folder, lines, returncode):
@@ -352,10 +356,10 @@ def describe(machine, config):
                                          config["firmware"].upper())
 
 
-def run_image(iso, machine="auto", timeout=300, until=END_MARKERS, grace=1.0, on_line=None, folder=None, command=None,
+def run_image(iso, machine="auto", timeout=300, until=END_MARKERS, grace=None, on_line=None, folder=None, command=None,
               **settings):
-    """Boots the image; see the module's head. grace: seconds after an end marker for what still comes. command: QEMU's,
-    in place of the one that boots `iso`; its serial console must be the file serial.txt."""
+    """Boots the image; see the module's head. grace: seconds after an end marker for what still comes, as the timeout's.
+    command: QEMU's, in place of the one that boots `iso`; its serial console must be the file serial.txt."""
     machine = choose_machine(machine)
     config = make_config(**settings)
     folder = folder or tempfile.mkdtemp(prefix="socle-run-")
@@ -373,13 +377,14 @@ def run_image(iso, machine="auto", timeout=300, until=END_MARKERS, grace=1.0, on
     else:
         command = qemu_command(machine, iso, config)
 
-    lines, ended, stop_at, boots = [], None, None, 0
+    lines, ended, marked, boots = [], None, None, 0
     ends = [re.compile(pattern) for pattern in until]
     tail = SerialTail(serial)
     with open(os.path.join(folder, "emulator.txt"), "wb") as output:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=folder,
                                    start_new_session=True, preexec_fn=die_with_parent)
     limit = Limit(process, machine, timeout)
+    grace = grace or (GRACE_BOCHS if machine == "bochs" else GRACE)
     try:
         while ended is None:
             finished = process.poll() is not None
@@ -388,14 +393,13 @@ def run_image(iso, machine="auto", timeout=300, until=END_MARKERS, grace=1.0, on
                 if on_line:
                     on_line(line)
                 boots += BOOT_MARKER in line
-                if stop_at is None and any(end.search(line) for end in ends):
-                    stop_at = time.monotonic() + grace
-            now = time.monotonic()
+                if marked is None and any(end.search(line) for end in ends):
+                    marked = Limit(process, machine, grace)
             if boots > 1:
                 ended = "reboot"
             elif finished:
-                ended = "marker" if stop_at else "exit"
-            elif stop_at and now >= stop_at:
+                ended = "marker" if marked else "exit"
+            elif marked and marked.is_over():
                 ended = "marker"
             elif limit.is_over():
                 ended = "timeout"

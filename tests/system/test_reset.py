@@ -19,7 +19,7 @@ def triple_fault_image():
 
 def test_a_triple_fault_resets_the_machine():
     result = boot(triple_fault_image(), options="on-stop=reset,0", model="ivy_bridge", until=["no line has this"],
-                  timeout=30, ips=20_000_000)
+                  timeout=8, ips=20_000_000)
     assert result.having("^socle: CPU 0: triple fault of L1"), show(result)
     assert result.having("^socle: stopped; the machine is reset in 0 seconds"), show(result)
     assert not result.having("^socle: .*halted"), show(result)
