@@ -82,7 +82,7 @@ def run_mkiso(out, arguments):
 
 def make_iso(out, **what):
     """Makes the image `out`, which boots one thing at once; see entry()."""
-    return run_mkiso(out, entry(**what))
+    return run_mkiso(out, ["-l", *entry(**what)])
 
 
 def make_menu(out, entries, choose=""):

@@ -7,13 +7,14 @@
 #   mkiso.sh -o OUT.iso -b multiboot|multiboot2|linux -k IMAGE [-a ARGS] [-m FILE [-c ARGS]]...
 #                                                                            the same image bare, without Socle
 # -g 'COMMAND' is done by GRUB before the boot (for tests, such as `wrmsr 0x3a 1`).
+# -l: little; GRUB comes without the fonts and the modules that only a person at its console would want.
 # -x 'COMMAND' is done by GRUB before its menu, and no menu is shown: the command may `set default`.
 # -e TITLE begins one more entry: the image then has a menu, on the screen and on the serial port, whose first entry is
 # taken after 10 seconds.
 set -eu
 
 usage() {
-	sed -n '3,13s/^# \{0,1\}//p' "$0" >&2
+	sed -n '3,14s/^# \{0,1\}//p' "$0" >&2
 	exit 2
 }
 
@@ -52,7 +53,7 @@ quote() {
 	printf '%s' "$result"
 }
 
-out='' choose='' title=Socle kernel='' arguments='' before='' protocol=multiboot2 modules=() lines=() entries=0
+out='' choose='' title=Socle kernel='' arguments='' before='' protocol=multiboot2 modules=() lines=() entries=0 little=
 
 # What was said since the last -e, as an entry of GRUB's.
 end_entry() {
@@ -87,9 +88,10 @@ end_entry() {
 	kernel='' arguments='' before='' protocol=multiboot2 modules=() lines=()
 }
 
-while getopts o:k:a:b:m:c:g:e:x: option; do
+while getopts lo:k:a:b:m:c:g:e:x: option; do
 	case $option in
 	o) out=$OPTARG ;;
+	l) little=yes ;;
 	k) kernel=$OPTARG ;;
 	a) arguments=$OPTARG ;;
 	b) protocol=$OPTARG ;;
@@ -125,6 +127,8 @@ mkdir -p "$(dirname "$out")"
 log=$root/log
 # With SOURCE_DATE_EPOCH the same files make the same image: all its times, and the name by which GRUB finds it, are that one.
 make=(grub-mkrescue -o "$root/out.iso" "$root/tree")
+[ -z "$little" ] || make+=(--fonts= --themes= --locales= --install-modules="normal serial terminfo test echo multiboot multiboot2
+	linux iso9660 part_msdos part_gpt fat search all_video reboot halt acpi memrw wrmsr rdmsr")
 if [ -n "${SOURCE_DATE_EPOCH:-}" ]; then
 	command -v faketime >/dev/null || die "faketime is missing; run tools/setup.sh dist (package faketime)"
 	make=(env TZ=UTC0 faketime -f "$(date -u -d "@$SOURCE_DATE_EPOCH" '+%Y-%m-%d %H:%M:%S')" "${make[@]}"
