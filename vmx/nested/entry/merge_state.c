@@ -19,17 +19,12 @@
  */
 u64 merge_guest_efer(const struct vmcs12 *v12, const struct l1_state *l1)
 {
-	u64 efer = l1->efer & ~EFER_LMA;
-
 	if (v12_has_entry(v12, ENTRY_LOAD_EFER))
 		return v12->guest_efer;
-	if (likely(v12_has_entry(v12, ENTRY_IA32E_GUEST) && (v12->guest_cr0 & CR0_PG)))
+	/* "If the IA-32e mode guest VM-entry control is 1, bit 31 in the CR0 field (PG) must be 1." */
+	if (likely(v12_has_entry(v12, ENTRY_IA32E_GUEST)))
 		return l1->efer | EFER_LMA | EFER_LME;
-	if (v12_has_entry(v12, ENTRY_IA32E_GUEST))
-		efer |= EFER_LMA;
-	if (v12->guest_cr0 & CR0_PG)
-		efer = (efer & ~EFER_LME) | (efer & EFER_LMA ? EFER_LME : 0);
-	return efer;
+	return l1->efer & ~(EFER_LMA | (v12->guest_cr0 & CR0_PG ? (u64)EFER_LME : 0));
 }
 
 /*
