@@ -58,7 +58,7 @@ APIC_PAGE = "an APIC-access page where the machine has no memory stops it: an in
 KVM_AVOIDS = {
     ("modes", "tasks"): "a task switch to a 16-bit TSS saves the old task as if its TSS were 16-bit, too: no return",
     ("modes", "task_kinds"): "the fault of a task that an exception cannot begin is lost, and it comes again for good",
-    ("legacy", "large_pages"): "the 32-bit L1 hangs",
+    ("legacy", "large_pages"): "an instruction that KVM cannot emulate stops the machine: an internal error of KVM's",
     ("exits", "interrupt_window_hlt"): "L2 stays in HLT for good: its interrupt window is not looked at there",
     ("exits", "pending_debug_hlt"): "L2 stays in HLT for good: its pending debug exception is not looked at there",
     ("exits", "activity"): "an entry into wait-for-SIPI with an event succeeds, and L2 waits for good",
