@@ -127,8 +127,8 @@ mkdir -p "$(dirname "$out")"
 log=$root/log
 # With SOURCE_DATE_EPOCH the same files make the same image: all its times, and the name by which GRUB finds it, are that one.
 make=(grub-mkrescue -o "$root/out.iso" "$root/tree")
-grub_modules="normal serial terminfo test echo multiboot multiboot2 linux iso9660 part_msdos part_gpt fat search all_video reboot halt
-	acpi memrw wrmsr rdmsr"
+grub_modules="normal serial terminfo test echo multiboot multiboot2 linux iso9660 part_msdos part_gpt fat search all_video
+	reboot halt acpi memrw wrmsr rdmsr"
 [ -z "$little" ] || make+=(--fonts= --themes= --locales= --install-modules="$grub_modules")
 if [ -n "${SOURCE_DATE_EPOCH:-}" ]; then
 	command -v faketime >/dev/null || die "faketime is missing; run tools/setup.sh dist (package faketime)"
