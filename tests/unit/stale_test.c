@@ -8,6 +8,7 @@
 #include "kernel/msr.h"
 #include "kernel/x86.h"
 #include "tests/unit/l2_support.h"
+#include "vmx/l1/vm.h"
 
 #define FAILED_GUEST (EXIT_REASON_ENTRY_FAILURE | EXIT_ENTRY_FAIL_GUEST)
 #define NOT_CANONICAL BIT(63)
@@ -183,6 +184,34 @@ static void many_msrs_open_in_turn(void **state UNUSED)
 		assert_true(l1_read64(machine_field(VMCS_msr_bitmap) + at) == ~0ull);
 }
 
+#define WORD (0x178 / 64u)
+
+static u64 merged_word(unsigned int word)
+{
+	return l1_read64(machine_field(VMCS_msr_bitmap) + word * 8);
+}
+
+/* A word that is open follows L1 to another page, to none, and to the one at 0; no other word does. */
+static void an_open_word_follows_the_page(void **state UNUSED)
+{
+	static const u64 pages[] = { 0x6000, M_WINDOW, 0, 0x6000, 0, M_WINDOW, P_MSR, 0 };
+	const u64 *l0 = vm.msr_bitmap01;
+
+	run_with_bitmap(PROC_MSR_BITMAPS, P_MSR);
+	assert_true(opens(0x178, false));
+	for (size_t i = 0; i < ARRAY_SIZE(pages); i++) {
+		u64 bits = pages[i] == M_WINDOW ? ~0ull : BIT(i);
+
+		EXIT_NOW(.reason = EXIT_CPUID);
+		W(msr_bitmap, pages[i]);
+		if (pages[i] != M_WINDOW)
+			l1_write64(pages[i] + WORD * 8, bits);
+		assert_int_equal(l1_enter(EXIT_VMRESUME), 0);
+		assert_int_equal(merged_word(WORD), bits | l0[WORD]);
+		assert_true(merged_word(0) == ~0ull && merged_word(WORD + 1) == ~0ull);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -192,6 +221,7 @@ int main(void)
 		MACHINE_TEST(which_msrs_open, ""),
 		MACHINE_TEST(no_msr_opens_without_a_page, "shadow-vmcs=off"),
 		MACHINE_TEST(many_msrs_open_in_turn, ""),
+		MACHINE_TEST_BOTH(an_open_word_follows_the_page),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
