@@ -17,7 +17,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.insert(0, os.path.join(ROOT, "tools"))
 BUILD = os.path.abspath(os.path.join(ROOT, os.environ.get("O", "build")))
 RUNS = os.path.join(BUILD, "system")
-os.environ.setdefault("BOCHS_SERIAL_FAST", "1")  # no test is about the speed of a line (tools/bochs/edits.py)
+os.environ.setdefault("BOCHS_SERIAL_FAST", "1")  # the few tests that need a line's own speed unset it (tools/bochs/edits.py)
 RUN_ID = os.environ.get("SOCLE_TEST_RUN", str(os.getppid()))
 
 import image  # noqa: E402
