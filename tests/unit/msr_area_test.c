@@ -159,6 +159,31 @@ static void a_bad_load_list_aborts(void **state UNUSED)
 	l2_assert_aborted(VMX_ABORT_LOAD_MSR);
 }
 
+static void processor_with_microcode_to_load(void)
+{
+	fake_msr_set(MSR_IA32_BIOS_SIGN_ID, 7);
+}
+
+/* SDM "Loading MSRs": the microcode's MSRs "cannot be loaded on VM entries"; of exits it says nothing. */
+static void an_exit_loads_what_no_entry_may(void **state UNUSED)
+{
+	l2_prepare_lists(1, 0, 1);
+	l2_put_msr(P_ENTRY, 0, MSR_IA32_BIOS_SIGN_ID, 0, 0);
+	l2_put_msr(P_LOAD, 0, MSR_IA32_BIOS_SIGN_ID, 0, 0);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_false(machine_in_l2());
+	assert_true(R(exit_reason) == (EXIT_ENTRY_FAIL_MSR | EXIT_REASON_ENTRY_FAILURE));
+	/* The exit of the entry that failed has gone through its list already. */
+	assert_int_equal(fake_msr_get(MSR_IA32_BIOS_SIGN_ID), 0);
+	fake_msr_set(MSR_IA32_BIOS_SIGN_ID, 7);
+	W(entry_msr_load_count, 0);
+	assert_int_equal(l1_enter(EXIT_VMLAUNCH), 0);
+	assert_true(machine_in_l2());
+	EXIT_NOW(.reason = EXIT_CPUID);
+	assert_int_equal(R(exit_reason), EXIT_CPUID);
+	assert_int_equal(fake_msr_get(MSR_IA32_BIOS_SIGN_ID), 0);
+}
+
 /* What the processor takes at L2's exit, in vmcs02's own list. */
 static void take_time(u64 tsc)
 {
@@ -342,6 +367,7 @@ int main(void)
 		MACHINE_TEST_BOTH(a_bad_store_list_aborts),
 		MACHINE_TEST_BOTH(a_bad_load_list_aborts),
 		MACHINE_TEST_BEFORE(msr_list_waits_for_debugctl, "", processor_without_rtm_debugging),
+		MACHINE_TEST_BEFORE(an_exit_loads_what_no_entry_may, "", processor_with_microcode_to_load),
 		MACHINE_TEST_BEFORE(lists_refuse_what_is_there, "", processor_with_x2apic_and_smbase),
 		MACHINE_TEST_BEFORE(no_x2apic_register_is_stored, "", processor_with_x2apic_and_smbase),
 		MACHINE_TEST_BEFORE(no_smbase_is_stored, "", processor_with_x2apic_and_smbase),

@@ -195,7 +195,8 @@ static enum outcome commit(struct vcpu *vcpu, struct nested_vmcs *slot, const st
 	if (v12_has_entry(v12, ENTRY_LOAD_PERF_GLOBAL))
 		msr_write(vcpu, MSR_IA32_PERF_GLOBAL_CTRL, v12->guest_perf_global_ctrl);
 	if (v12->entry_msr_load_count) {
-		failed = msr_area_load(vcpu, v12->entry_msr_load_addr, (u32)v12->entry_msr_load_count, true);
+		failed = msr_area_run(vcpu, LIST_ENTRY_LOAD, v12->entry_msr_load_addr,
+				      (u32)v12->entry_msr_load_count);
 		if (failed)
 			return fail_late(vcpu, slot, EXIT_ENTRY_FAIL_MSR, failed);
 	}

@@ -40,13 +40,23 @@ static bool is_x2apic(u32 index)
 	return index >> 8 == 0x8;
 }
 
-/* The rule that forbids it, or RULE_COUNT. */
-static enum rule load_refused(const struct msr_entry *e, bool entry)
+/*
+ * The time-stamp counter is the one of L2's exit: L0's work since then would show.  An exit that comes before
+ * L2 has run at all, or a list that L1 has changed meanwhile, has the time of now.
+ */
+static bool read_stored(struct vcpu *vcpu, struct msr_entry *e)
 {
-	if (e->reserved)
-		return RULE_list_reserved;
-	if (is_x2apic(e->index))
-		return RULE_list_x2apic;
+	u64 tsc = READ_ONCE(vcpu->nested.current->exit_time.tsc);
+
+	if (e->index != MSR_IA32_TSC || !tsc)
+		return msr_read(vcpu, e->index, &e->data);
+	e->data = tsc;
+	return true;
+}
+
+/* The rule that a load breaks, or RULE_COUNT: it has happened. */
+static enum rule load(struct vcpu *vcpu, const struct msr_entry *e, bool entry)
+{
 	switch (e->index) {
 	case MSR_IA32_FS_BASE:
 	case MSR_IA32_GS_BASE:
@@ -58,9 +68,22 @@ static enum rule load_refused(const struct msr_entry *e, bool entry)
 	case MSR_IA32_BIOS_UPDT_TRIG:
 	case MSR_IA32_BIOS_SIGN_ID:
 		/* "Cannot be loaded on VM entries for model-specific reasons." */
-		return entry ? RULE_list_microcode : RULE_COUNT;
-	default: return RULE_COUNT;
+		if (entry)
+			return RULE_list_microcode;
+		break;
 	}
+	return msr_write(vcpu, e->index, e->data) ? RULE_COUNT : RULE_list_write;
+}
+
+/* The same of a store.  SDM: not IA32_SMBASE, which is read only in SMM. */
+static enum rule store(struct vcpu *vcpu, struct msr_entry *e, u64 at)
+{
+	if (e->index == MSR_IA32_SMBASE)
+		return RULE_list_smm;
+	if (!read_stored(vcpu, e))
+		return RULE_list_read;
+	guest_mem_write(vcpu, GPA(at + offsetof(struct msr_entry, data)), &e->data, sizeof(e->data));
+	return RULE_COUNT;
 }
 
 /* What explain_list() and explain_abort() are told of an entry that breaks a rule. */
@@ -77,7 +100,7 @@ static COLD u32 entry_fails(struct vcpu *vcpu, enum rule rule, u64 at, u32 numbe
 	return number;
 }
 
-u32 msr_area_load(struct vcpu *vcpu, u64 gpa, u32 count, bool entry)
+u32 msr_area_run(struct vcpu *vcpu, enum msr_list list, u64 gpa, u32 count)
 {
 	u32 max = count_max();
 
@@ -87,23 +110,20 @@ u32 msr_area_load(struct vcpu *vcpu, u64 gpa, u32 count, bool entry)
 		enum rule rule;
 
 		guest_mem_read(vcpu, GPA(at), &e, sizeof(e));
-		rule = i < max ? load_refused(&e, entry) : RULE_list_long;
-		if (rule == RULE_COUNT && !msr_write(vcpu, e.index, e.data))
-			rule = RULE_list_write;
+		if (i >= max)
+			rule = RULE_list_long;
+		else if (e.reserved)
+			rule = RULE_list_reserved;
+		else if (is_x2apic(e.index))
+			rule = RULE_list_x2apic;
+		else if (list == LIST_EXIT_STORE)
+			rule = store(vcpu, &e, at);
+		else
+			rule = load(vcpu, &e, list == LIST_ENTRY_LOAD);
 		if (unlikely(rule != RULE_COUNT))
 			return entry_fails(vcpu, rule, at, i + 1, &e);
 	}
 	return 0;
-}
-
-/* SDM: not the x2APIC's range, not IA32_SMBASE (read only in SMM). */
-static enum rule store_refused(const struct msr_entry *e)
-{
-	if (e->reserved)
-		return RULE_list_reserved;
-	if (is_x2apic(e->index))
-		return RULE_list_x2apic;
-	return e->index == MSR_IA32_SMBASE ? RULE_list_smm : RULE_COUNT;
 }
 
 /* The list lies in RAM as a whole where its page does; what does not is read at the exit only. */
@@ -140,38 +160,4 @@ COLD void msr_area_merge(struct vcpu *vcpu, struct nested_vmcs *slot)
 	if (slot->stores_time != wanted)
 		vmcs_write(VMCS_exit_msr_store_count, wanted);
 	slot->stores_time = wanted;
-}
-
-/*
- * The time-stamp counter is the one of L2's exit: L0's work since then would show.  An exit that comes before
- * L2 has run at all, or a list that L1 has changed meanwhile, has the time of now.
- */
-static bool read_stored(struct vcpu *vcpu, struct msr_entry *e)
-{
-	u64 tsc = READ_ONCE(vcpu->nested.current->exit_time.tsc);
-
-	if (e->index != MSR_IA32_TSC || !tsc)
-		return msr_read(vcpu, e->index, &e->data);
-	e->data = tsc;
-	return true;
-}
-
-u32 msr_area_store(struct vcpu *vcpu, u64 gpa, u32 count)
-{
-	u32 max = count_max();
-
-	for (u32 i = 0; i < count; i++) {
-		u64 at = gpa + (u64)i * sizeof(struct msr_entry);
-		struct msr_entry e;
-		enum rule rule;
-
-		guest_mem_read(vcpu, GPA(at), &e, sizeof(e));
-		rule = i < max ? store_refused(&e) : RULE_list_long;
-		if (rule == RULE_COUNT && !read_stored(vcpu, &e))
-			rule = RULE_list_read;
-		if (unlikely(rule != RULE_COUNT))
-			return entry_fails(vcpu, rule, at, i + 1, &e);
-		guest_mem_write(vcpu, GPA(at + offsetof(struct msr_entry, data)), &e.data, sizeof(e.data));
-	}
-	return 0;
 }

@@ -173,7 +173,7 @@ enum outcome nested_load_host_state(struct vcpu *vcpu, struct nested_vmcs *slot,
 	if (unlikely(host_pae_paging(v12)) && guest_load_pdptes(vcpu, v12->host_cr3) != OUTCOME_NONE)
 		return nested_vmx_abort(vcpu, slot, VMX_ABORT_HOST_PDPTE);
 	if (v12->exit_msr_load_count &&
-	    msr_area_load(vcpu, v12->exit_msr_load_addr, (u32)v12->exit_msr_load_count, false))
+	    msr_area_run(vcpu, LIST_EXIT_LOAD, v12->exit_msr_load_addr, (u32)v12->exit_msr_load_count))
 		return nested_vmx_abort(vcpu, slot, VMX_ABORT_LOAD_MSR);
 	debug_pushed(vcpu, slot);
 	return OUTCOME_RESUME;

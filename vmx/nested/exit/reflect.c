@@ -262,7 +262,7 @@ static ALWAYS_INLINE enum outcome reflect(struct vcpu *vcpu, const struct exit_r
 		save_plain_record(vcpu, slot);
 	inherited = inherited_from_l2(vcpu, efer, nmi_blocked_after(v12, record));
 	if (v12->exit_msr_store_count &&
-	    msr_area_store(vcpu, v12->exit_msr_store_addr, (u32)v12->exit_msr_store_count))
+	    msr_area_run(vcpu, LIST_EXIT_STORE, v12->exit_msr_store_addr, (u32)v12->exit_msr_store_count))
 		return abort_exit(vcpu, slot, VMX_ABORT_STORE_MSR);
 	/* L2 went to long mode by itself, but L1 is to be a 32-bit host. */
 	if (unlikely(!v12_has_exit(v12, EXIT_HOST_64)) && (efer & EFER_LMA))
