@@ -3,7 +3,7 @@
  * From 64-bit mode to real mode, INT 15h there, and back: bios_call(struct bios_registers *) of bios.c. The real-mode
  * part is copied to REAL, below 1 MiB; the registers travel by the word block at REGISTERS. Interrupts stay masked.
  */
-#include "tests/guest/lib/asm.h"
+#include "tests/guest/lib/asm.S"
 
 #define REAL 0x6000
 #define REGISTERS 0x6800

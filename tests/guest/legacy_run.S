@@ -4,7 +4,7 @@
  * that is a 32-bit hypervisor. A step is eight words: op, a, b, result, flags, vector, error, cr2 (see legacy.c). A step
  * that faults is recorded and the next one follows. legacy.c's struct legacy: cr3, cr4, steps, code and data selectors.
  */
-#include "tests/guest/lib/asm.h"
+#include "tests/guest/lib/asm.S"
 
 	.text
 	.code64

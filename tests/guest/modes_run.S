@@ -3,7 +3,7 @@
  * Leaves long mode and runs one piece of code in real mode, virtual-8086 mode or protected mode without long mode,
  * until a fault or INT F0h ends it, then comes back: for an L1 in its legacy modes. struct modes of modes.h.
  */
-#include "tests/guest/lib/asm.h"
+#include "tests/guest/lib/asm.S"
 
 	/* struct modes */
 	.set	M_KIND, 0

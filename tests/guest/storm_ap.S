@@ -4,7 +4,7 @@
  * may start at any time. NMIs come here too, in each of the modes on the way: storm_nmi_* are their handlers, which
  * storm.c puts where IDTR's base 0 finds them in real mode, in protected mode and in long mode.
  */
-#include "tests/guest/lib/asm.h"
+#include "tests/guest/lib/asm.S"
 
 	.text
 	.code16

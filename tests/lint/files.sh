@@ -1,5 +1,5 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# files.sh: the C files that `make lint` and `make format` look at; asm.h is assembler's, and would be spoiled.
+# files.sh: the C files that `make lint` and `make format` look at.
 cd "$(dirname "$0")/../.." &&
-	find boot kernel mm drivers vmx tests \( -name '*.c' -o -name '*.h' \) ! -name asm.h -type f | LC_ALL=C sort
+	find boot kernel mm drivers vmx tests \( -name '*.c' -o -name '*.h' \) -type f | LC_ALL=C sort

@@ -3,7 +3,7 @@
  * Entry of a guest test: multiboot1 header, 32-bit start, identity map of 4 GiB with 2 MiB pages, 64-bit mode, main.
  * Also the trampoline with which another CPU starts (copied to TRAMPOLINE below 1 MiB by smp.c).
  */
-#include "tests/guest/lib/asm.h"
+#include "tests/guest/lib/asm.S"
 
 	.section .multiboot, "ax"
 	.align	4

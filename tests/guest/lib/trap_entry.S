@@ -2,7 +2,7 @@
 /*
  * Doorway of traps, the guard's call and unwind, and the start of code for exec.c. Offsets: struct cpu in trap.h.
  */
-#include "tests/guest/lib/asm.h"
+#include "tests/guest/lib/asm.S"
 
 	.text
 	.code64

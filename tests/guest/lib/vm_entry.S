@@ -3,7 +3,7 @@
  * u32 vm_enter(struct vm *vm, u64 launched): 0 after a VM exit, 1 for VMfailInvalid, 2 for VMfailValid.
  * The guest's general registers are the first members of struct vm.
  */
-#include "tests/guest/lib/asm.h"
+#include "tests/guest/lib/asm.S"
 
 #define HOST_RSP_FIELD 0x6c14
 
