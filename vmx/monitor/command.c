@@ -39,14 +39,15 @@ static const struct command *find(const char *word)
 	return NULL;
 }
 
-/* A breakpoint may come first. */
+/* A breakpoint may come first; or L1's INIT, and then another CPU takes the turn and prompts. */
 static bool stop(struct vcpu *vcpu)
 {
 	if (control_stop(vcpu)) {
 		step_note_stop(vcpu);
 		return true;
 	}
-	output("error: the machine has just stopped at something else");
+	if (!control_waits_for_sipi(vcpu))
+		output("error: the machine has just stopped at something else");
 	return false;
 }
 
@@ -104,10 +105,9 @@ void command_execute_for(struct vcpu *vcpu, struct line *line)
 void command_execute(struct vcpu *vcpu, struct line *line)
 {
 	execute(vcpu, line, true);
-	/* Another CPU's turn: it prompts. One that goes alone does so when it stops. */
-	if (control_is_stopped() && control_goes_alone())
-		return;
-	if (!control_is_stopped() || control_turn() == vcpu->cpu->id)
+	/* Another CPU's turn, or about to be: it prompts. One that goes alone does so when it stops. */
+	if (!control_is_stopped() || (control_turn() == vcpu->cpu->id && control_has_stopped(vcpu->cpu->id) &&
+				      !control_goes_alone() && !control_is_going()))
 		output_prompt(control_is_stopped(), "");
 }
 

@@ -8,10 +8,13 @@
 #include "kernel/hw/cpu.h"
 #include "kernel/percpu.h"
 #include "kernel/x86.h"
+#include "vmx/l1/rest.h"
 #include "vmx/monitor/break.h"
 
 #define PERIODS_MAX 10
+#define START_PART 64 /* of a period: from L0 into a guest that waits, many times over */
 #define NOBODY (~0u)
+#define LEFT(round) (~(round))
 
 static u64 period;		   /* constant after control_init() */
 static u32 stop_round;		   /* any CPU, atomic */
@@ -20,7 +23,8 @@ static u64 stood;		   /* the CPU with the turn: ticks of the stops that are over
 static u64 stands_since;	   /* and when the present one began */
 static u32 turn;		   /* any CPU, atomic: written by the one that has it */
 static u32 alone = NOBODY;	   /* any CPU, atomic: written by the one that has the turn, and by itself */
-static u32 stopped_in[PERCPU_MAX]; /* each written by its CPU, atomic */
+static bool going;		   /* any CPU, atomic: who waits for a SIPI goes first, the others behind */
+static u32 stopped_in[PERCPU_MAX]; /* each written by its CPU, atomic; LEFT: no more, it waits for a SIPI */
 
 void control_init(u64 ticks)
 {
@@ -57,25 +61,41 @@ void control_request_this(struct vcpu *vcpu)
 	request(vcpu);
 }
 
+bool control_waits_for_sipi(struct vcpu *vcpu)
+{
+	return vcpu_reg(vcpu, REG_ACTIVITY) == ACTIVITY_WAIT_FOR_SIPI;
+}
+
 /*
  * In wait-for-SIPI only a SIPI makes the processor exit. Another CPU's cache is looked at for the wait's sake
  * alone: what it says may be old.
  */
-static bool waits_for_sipi(const struct vcpu *vcpu)
+static bool seems_to_wait(u32 id)
 {
+	const struct vcpu *vcpu = percpu_get(id)->vcpu;
 	u64 activity;
 
-	return regcache_knows(&vcpu->vmcs01.cache, REG_ACTIVITY, &activity) &&
+	return regcache_knows(&vcpu->vmcs->cache, REG_ACTIVITY, &activity) &&
 	       activity == ACTIVITY_WAIT_FOR_SIPI;
 }
 
-static void await(u32 id)
+/* An INIT that comes meanwhile leads to a wait for a SIPI, which nobody does here. */
+bool control_rest(struct vcpu *vcpu)
+{
+	if (!rest_a_moment(vcpu))
+		return true;
+	__atomic_store_n(&stopped_in[vcpu->cpu->id], LEFT(now()), __ATOMIC_RELEASE);
+	return false;
+}
+
+static bool await(struct vcpu *vcpu, u32 id)
 {
 	u64 start = rdtsc();
 
-	while (!control_has_stopped(id) && !waits_for_sipi(percpu_get(id)->vcpu) &&
-	       rdtsc() - start < PERIODS_MAX * period)
-		cpu_pause();
+	while (!control_has_stopped(id) && !seems_to_wait(id) && rdtsc() - start < PERIODS_MAX * period)
+		if (!control_rest(vcpu))
+			return false;
+	return true;
 }
 
 /* The round is begun by one CPU only; it has the turn before anybody can see that. */
@@ -105,16 +125,43 @@ bool control_stop(struct vcpu *vcpu)
 		if (i != self && percpu_get(i)->vcpu)
 			request(percpu_get(i)->vcpu);
 	for (u32 i = 0; i < percpu_count(); i++)
-		if (i != self && percpu_get(i)->vcpu)
-			await(i);
+		if (i != self && percpu_get(i)->vcpu && !await(vcpu, i))
+			return false;
 	return true;
 }
 
+/* Another CPU that can take the turn. */
+static bool has_another(u32 self)
+{
+	for (u32 i = 0; i < percpu_count(); i++)
+		if (i != self && control_has_stopped(i) && !seems_to_wait(i))
+			return true;
+	return false;
+}
+
+/*
+ * A SIPI that finds a CPU on its way into the wait is lost: so whoever is to wait goes first, this CPU too,
+ * and then another one has its turn and comes here again.
+ */
 void control_go(void)
 {
+	u32 self = control_turn();
+	u64 start = rdtsc();
+
 	break_settle();
+	__atomic_store_n(&going, true, __ATOMIC_RELEASE);
+	if (seems_to_wait(self) && has_another(self))
+		return;
+	while (rdtsc() - start < period / START_PART)
+		cpu_pause();
+	__atomic_store_n(&going, false, __ATOMIC_RELEASE);
 	stood += rdtsc() - stands_since;
 	__atomic_fetch_add(&stop_round, 1, __ATOMIC_ACQ_REL);
+}
+
+bool control_is_going(void)
+{
+	return __atomic_load_n(&going, __ATOMIC_ACQUIRE);
 }
 
 u64 control_stood_still(void)
@@ -168,18 +215,30 @@ void control_give_turn(u32 id)
 	__atomic_store_n(&turn, id, __ATOMIC_RELEASE);
 }
 
+/* Of a CPU that has left. */
+static void take_turn(u32 self, u32 round)
+{
+	u32 had = control_turn();
+
+	if (__atomic_load_n(&stopped_in[had], __ATOMIC_ACQUIRE) == LEFT(round))
+		__atomic_compare_exchange_n(&turn, &had, self, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
 /*
  * One that is about to wait for a SIPI does not stop: in VMX root operation it would lose the SIPI of a CPU
- * that has not stopped yet.
+ * that has not stopped yet, or of one that goes alone. One that was stepped into the wait does, until all go.
  */
 bool control_stay(struct vcpu *vcpu)
 {
-	u32 *mine = &stopped_in[vcpu->cpu->id];
+	u32 *mine = &stopped_in[vcpu->cpu->id], round = now();
 
-	if (!control_is_stopped() || (READ_ONCE(vcpu->request) & REQUEST_STOP) || control_is_alone(vcpu))
+	if (!(round & 1) || (READ_ONCE(vcpu->request) & REQUEST_STOP) || control_is_alone(vcpu))
 		return false;
-	if (*mine != now() && vcpu_reg(vcpu, REG_ACTIVITY) == ACTIVITY_WAIT_FOR_SIPI)
+	if ((*mine != round || control_is_going()) && control_waits_for_sipi(vcpu)) {
+		__atomic_store_n(mine, LEFT(round), __ATOMIC_RELEASE);
 		return false;
-	__atomic_store_n(mine, now(), __ATOMIC_RELEASE);
+	}
+	__atomic_store_n(mine, round, __ATOMIC_RELEASE);
+	take_turn(vcpu->cpu->id, round);
 	return true;
 }

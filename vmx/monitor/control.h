@@ -24,11 +24,13 @@ void control_request_this(struct vcpu *vcpu);
 /*
  * Of a CPU between an exit and an entry: stops all others and has the turn. Returns when they have stopped,
  * or those that do not have had ten periods for it. False: the machine stands still already, or another CPU
- * is about to stop it.
+ * is about to stop it, or an INIT has come, and this one goes on into its wait for a SIPI.
  */
 bool control_stop(struct vcpu *vcpu);
-/* Its end, for the CPU whose turn it is. */
+/* Its end, for the CPU whose turn it is. If that waits for a SIPI, the end comes when another one has taken
+ * the turn: control_is_going() until then. */
 void control_go(void);
+bool control_is_going(void);
 /* TSC ticks of all stops so far, the present one too. For that CPU, or before any guest runs. */
 u64 control_stood_still(void);
 /* The same behind a command that has stopped the machine for its own time. False: it stays stopped, for
@@ -49,7 +51,11 @@ bool control_end_alone(struct vcpu *vcpu);
 u32 control_turn(void);
 void control_give_turn(u32 id);
 
+/* This CPU's guest does, or will from its next entry on. */
+bool control_waits_for_sipi(struct vcpu *vcpu);
 /* This CPU has come to its stop: true while it is to stay there. */
 bool control_stay(struct vcpu *vcpu);
+/* What it does there, without its turn. False: an INIT has come, and it does not stay. */
+bool control_rest(struct vcpu *vcpu);
 
 #endif

@@ -17,6 +17,7 @@
 #include "vmx/hw/caps.h"
 #include "vmx/guest/handlers.h"
 #include "vmx/l1/ports.h"
+#include "vmx/l1/rest.h"
 #include "vmx/monitor/command.h"
 #include "vmx/monitor/complete.h"
 #include "vmx/monitor/control.h"
@@ -96,6 +97,7 @@ void monitor_start_cpu(struct vcpu *vcpu)
 	vcpu->wish.nmi = is_on && options.nmi_stops;
 	ticks = control_period() >> (rdmsr(MSR_IA32_VMX_MISC) & VMX_MISC_TIMER_RATE);
 	vcpu_set_timer_wish(vcpu, (u32)MIN(MAX(ticks, (u64)1), (u64)UINT32_MAX));
+	rest_init(vcpu);
 }
 
 static void erase(u32 count)
@@ -153,9 +155,11 @@ static void greet(void)
 	}
 }
 
-/* What has arrived. True: a complete line. Bounded: a line has an end, and who sends more without one waits.
+/*
+ * What has arrived. True: a complete line. Bounded: a line has an end, and who sends more without one waits.
+ * Another CPU looks behind an INIT.
  */
-static bool gather(u64 quiet)
+static bool gather(struct vcpu *vcpu, u64 quiet)
 {
 	u64 last = rdtsc();
 	u32 count = 0;
@@ -166,7 +170,8 @@ static bool gather(u64 quiet)
 
 		greet();
 		if (input == UART_NOTHING) {
-			cpu_pause();
+			if (rest_a_moment(vcpu))
+				return false;
 			continue;
 		}
 		if (input == UART_OVERRUN)
@@ -192,7 +197,7 @@ static void poll(struct vcpu *vcpu)
 	if (!__atomic_compare_exchange_n(&owner, &nobody, vcpu->cpu->id, false, __ATOMIC_ACQUIRE,
 					 __ATOMIC_RELAXED))
 		return;
-	if (gather(control_period() / QUIET_PART))
+	if (gather(vcpu, control_period() / QUIET_PART))
 		control_request_this(vcpu);
 	else
 		__atomic_store_n(&owner, NOBODY, __ATOMIC_RELEASE);
@@ -265,7 +270,8 @@ void monitor_attend(struct vcpu *vcpu)
 	u32 id = vcpu->cpu->id;
 	bool prompted = false;
 
-	if (is_stepping(vcpu))
+	/* Nor is a CPU held up that is about to wait for a SIPI. */
+	if (is_stepping(vcpu) || (!control_is_stopped() && control_waits_for_sipi(vcpu)))
 		return;
 	if (__atomic_load_n(&owner, __ATOMIC_RELAXED) == id && !control_is_stopped()) {
 		command_execute(vcpu, &line);
@@ -276,12 +282,20 @@ void monitor_attend(struct vcpu *vcpu)
 	if (client)
 		client(vcpu);
 	while (control_stay(vcpu)) {
+		if (control_turn() == id && control_is_going()) {
+			control_go();
+			if (is_on)
+				output_prompt(false, "");
+			continue;
+		}
 		if (client)
 			client(vcpu);
-		if (is_on && control_turn() == id)
-			converse(vcpu, &prompted);
-		else
+		if (control_turn() != id) {
 			prompted = false;
+			control_rest(vcpu);
+		} else if (is_on) {
+			converse(vcpu, &prompted);
+		}
 		cpu_pause();
 	}
 }

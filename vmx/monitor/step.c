@@ -109,7 +109,13 @@ static bool entry_has_failed(struct vcpu *vcpu)
  */
 static bool waits_for_sipi(struct vcpu *vcpu)
 {
-	return control_is_alone(vcpu) && vcpu_reg(vcpu, REG_ACTIVITY) == ACTIVITY_WAIT_FOR_SIPI;
+	return control_is_alone(vcpu) && control_waits_for_sipi(vcpu);
+}
+
+/* Another one's SIPI may be on its way, and would be lost: what there is to tell is told behind it. */
+static bool goes_first(struct vcpu *vcpu)
+{
+	return !control_is_alone(vcpu) && control_waits_for_sipi(vcpu);
 }
 
 static bool waits_for_ever(struct vcpu *vcpu)
@@ -222,7 +228,7 @@ void step_look(struct vcpu *vcpu)
 	if (d->exited)
 		judge(vcpu);
 	d->exited = false;
-	if (d->hit)
+	if (d->hit && !goes_first(vcpu))
 		stop_for(vcpu);
 }
 
@@ -249,10 +255,11 @@ void step_prepare(struct vcpu *vcpu)
 	if (waits_for_sipi(vcpu))
 		d->hit = HIT_WAITS;
 	/* Told before the guest runs. */
-	if (d->hit)
+	if (d->hit && !goes_first(vcpu))
 		control_request_this(vcpu);
-	if (d->steps || d->passing || d->writing || d->accessed || break_wants_exits() ||
-	    control_is_alone(vcpu))
+	/* While the machine stands still, one that goes alone, or into a wait, stops behind its next exit. */
+	if (d->steps || d->hit || d->passing || d->writing || d->accessed || break_wants_exits() ||
+	    control_is_stopped())
 		vcpu->looks |= LOOK_BREAKS;
 	else
 		vcpu->looks &= (u8)~LOOK_BREAKS;
