@@ -115,6 +115,115 @@ TEST(l1_restarts_a_cpu)
 	}
 }
 
+/*
+ * INIT, SIPI, SIPI, as an operating system sends them: to the other CPU, while that may stand still. The
+ * monitor knows by `sent` how far it is.
+ */
+static volatile u32 sent;
+static volatile bool in_vmx, leave_vmx;
+
+static void send_three(u32 to, u32 shorthand)
+{
+	apic_ipi(to, ICR_INIT | ICR_ASSERT | shorthand);
+	sent = 1;
+	delay(1000);
+	apic_ipi(to, ICR_SIPI | ICR_ASSERT | shorthand | SMP_PAGE);
+	sent = 2;
+	delay(1000);
+	apic_ipi(to, ICR_SIPI | ICR_ASSERT | shorthand | SMP_PAGE);
+	sent = 3;
+}
+
+/* Not by time, which a machine that stands still has as well. */
+static bool comes_up(u32 cpu)
+{
+	for (u32 i = 0; i < 1000000 && !smp_has_started(cpu); i++)
+		cpu_pause();
+	return smp_has_started(cpu);
+}
+
+/* Ends with an OUT, at which the monitor stops the machine. */
+static void await_monitor(const char *name)
+{
+	u64 rounds = ROUNDS / 4;
+
+	info("%s begins", name);
+	asm volatile("1: dec %0; jnz 1b" : "+r"(rounds) : : "cc");
+	io_out8(0x80, 0);
+}
+
+static void start_the_other(const char *name, u32 shorthand)
+{
+	smp_prepare(1);
+	await_monitor(name);
+	sent = 0;
+	send_three(cpus[1].apic_id, shorthand);
+	result("started=%u", comes_up(1));
+}
+
+TEST(l1_starts_a_cpu)
+{
+	NEED(smp_start() > 1);
+	start_the_other("l1_starts_a_cpu", 0);
+}
+
+TEST(l1_starts_all_others)
+{
+	NEED(smp_start() > 1);
+	start_the_other("l1_starts_all_others", ICR_OTHERS);
+}
+
+static void to_x2apic(void *unused)
+{
+	(void)unused;
+	msr_write(MSR_APIC_BASE, msr_read(MSR_APIC_BASE) | BIT(10));
+	apic_enable();
+}
+
+/* The last one, for there is no way back. */
+TEST(l1_starts_a_cpu_x2apic)
+{
+	NEED(smp_start() > 1);
+	smp_call(1, to_x2apic, NULL);
+	CHECK(smp_wait(1, ~0ull >> 1));
+	to_x2apic(NULL);
+	start_the_other("l1_starts_a_cpu_x2apic", 0);
+	start_the_other("once more", ICR_OTHERS);
+}
+
+/* ICR's low word, whose store is the first instruction: SIPIs that come without any delay. */
+void send_now(volatile u32 *icr, u32 value);
+asm(".text; send_now: movl %esi, (%rdi); ret");
+
+static void be_in_vmx(void *unused)
+{
+	(void)unused;
+	vmx_enable();
+	in_vmx = true;
+	while (!leave_vmx)
+		cpu_pause();
+	asm volatile("leave_now: vmxoff");
+	for (;;)
+		cpu_pause();
+}
+
+/* In VMX root operation the INIT waits for VMXOFF, and SIPIs are lost. */
+TEST(l1_starts_a_cpu_in_vmx)
+{
+	NEED(smp_start() > 1);
+	in_vmx = leave_vmx = false;
+	smp_call(1, be_in_vmx, NULL);
+	while (!in_vmx)
+		cpu_pause();
+	start_the_other("l1_starts_a_cpu_in_vmx", 0);
+	await_monitor("its end");
+	apic_write(0x310, cpus[1].apic_id << 24);
+	leave_vmx = true;
+	delay(100000);
+	send_now((volatile u32 *)0xfee00300, ICR_SIPI | ICR_ASSERT | SMP_PAGE);
+	result("started=%u", comes_up(1));
+}
+
 /* With nmi=monitor it stops the machine, and L1 does not see it. */
 TEST(l1_has_an_nmi)
 {

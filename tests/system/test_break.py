@@ -88,6 +88,71 @@ def test_a_cpu_that_is_started_anew():
     assert results(result) == results(bare) and len(results(result)) > 3, show(result)
 
 
+def stop_at_port_80(run):
+    run.await_line(" begins")
+    assert run.ask("break port 80")[1] == "running"
+    run.expect(r"\nbreakpoint 1: cpu 0, L1 at [0-9a-f]+, exit IO[^\n]*\nstopped> $")
+    assert run.ask("break delete all")[1] == "stopped"
+
+
+def step_over_three(run):
+    """CPU 0 alone, over INIT, SIPI, SIPI, while the other stands still: and where that stands then."""
+    stop_at_port_80(run)
+    sent = symbol("monitored", "sent")
+    for _ in range(100):
+        assert await_stop(run, "step 30").startswith("step: cpu 0, L1 at ")
+        if run.ask("x/1w %x" % sent)[0] == ["%x: 00000003" % sent]:
+            break
+    other = run.ask("cpus")[0][1]
+    assert run.ask("go") == ([], "running")
+    return other
+
+
+@pytest.mark.parametrize("tests", ("l1_starts_a_cpu,l1_starts_all_others", "l1_starts_a_cpu_x2apic"))
+def test_a_cpu_that_is_started_while_it_stands_still(tests):
+    """Stepped over by the CPU that sends it: the other stands at its first instruction, and goes on from there."""
+    bare = boot(guest_image("monitored"), l1_args="tests=" + tests, bare=True, cpus=2, **SETTINGS)
+    run = Monitored("starts-" + tests[:24], "tests=" + tests, cpus=2)
+    run.expect(r"running> $")
+    for _ in range(2):
+        other = step_over_three(run)
+        assert re.match("cpu 1: apic-id 1 L1 rip 0 last-exit SIPI", other), other
+    result = run.end()
+    assert results(result) == results(bare) and len(results(result)) > 2, show(result)
+
+
+@pytest.mark.parametrize("turn", (0, 1))
+def test_a_cpu_that_is_let_go_into_its_wait(turn):
+    """VMXOFF with a held INIT, stepped: a SIPI by the first instruction behind go is not lost, whoever has the turn."""
+    args = "tests=l1_starts_a_cpu_in_vmx"
+    bare = boot(guest_image("monitored"), l1_args=args, bare=True, cpus=2, **SETTINGS)
+    run = Monitored("vmxoff-%d" % turn, args, cpus=2)
+    run.expect(r"running> $")
+    assert re.match("cpu 1: apic-id 1 L1 in VMX operation rip ", step_over_three(run))
+    stop_at_port_80(run)
+    # each CPU to the instruction in question
+    places = {cpu: symbol("monitored", name) for cpu, name in enumerate(("send_now", "leave_now"))}
+    for place in places.values():
+        run.ask("break l1 %x" % place)
+    met = {int(re.search("cpu ([01])", await_stop(run, "go")).group(1))}
+    for cpu in {0, 1} - met:
+        run.type("cpu %d\r" % cpu)
+        run.expect("stopped> $")
+        assert await_stop(run, "step 1000").startswith("breakpoint %d: cpu %d" % (cpu + 1, cpu))
+    assert run.ask("break delete all")[1] == "stopped"
+    run.type("cpu 1\r")
+    run.expect("stopped> $")
+    assert re.match("step: cpu 1, L1 at [0-9a-f]+, which waits", await_stop(run, "step"))
+    assert run.ask("regs")[0][0] == "cpu 1: L1, which runs"
+    listed = run.ask("cpus")[0]
+    assert " rip %x " % places[0] in listed[0], listed
+    run.type("cpu %d\r" % turn)
+    run.expect("stopped> $")
+    assert run.ask("go") == ([], "running")
+    result = run.end()
+    assert results(result) == results(bare) and len(results(result)) > 3, show(result)
+
+
 def test_exceptions_that_nobody_misses():
     """L0's wish for #PF comes and goes while L2 runs, and L1's three values hold."""
     what = {"l1": guest_image("invariants"), "l1_args": "tests=page_fault_value"}

@@ -5,8 +5,6 @@
  */
 #include "tests/guest/lib/trap.h"
 
-enum { TRAMPOLINE = 0x7000 };
-
 extern u8 trampoline[], trampoline_end[];
 extern u64 smp_stack;
 void smp_main(void);
@@ -48,19 +46,29 @@ void smp_main(void)
 	}
 }
 
+void smp_prepare(u32 id)
+{
+	memcpy(ptr_of(SMP_PAGE << 12), trampoline, trampoline_end - trampoline);
+	smp_stack = addr_of(stacks[id]) + CPU_STACK;
+	starting = id;
+	running = 0;
+}
+
+bool smp_has_started(u32 id)
+{
+	return running == id;
+}
+
 static bool start(u32 id, bool init)
 {
 	u64 end;
 
-	memcpy(ptr_of(TRAMPOLINE), trampoline, trampoline_end - trampoline);
-	smp_stack = addr_of(stacks[id]) + CPU_STACK;
-	starting = id;
-	running = 0;
+	smp_prepare(id);
 	if (init) {
 		apic_ipi(id, ICR_INIT | ICR_ASSERT);
 		delay(20000);
 	}
-	apic_ipi(id, ICR_SIPI | ICR_ASSERT | TRAMPOLINE >> 12);
+	apic_ipi(id, ICR_SIPI | ICR_ASSERT | SMP_PAGE);
 	for (end = rdtsc() + 400000; rdtsc() < end && running != id;)
 		cpu_pause();
 	return running == id;
@@ -88,9 +96,9 @@ bool smp_restart(u64 gap)
 	starting = id;
 	running = 0;
 	apic_ipi(apic_id, ICR_INIT | ICR_ASSERT);
-	apic_ipi(apic_id, ICR_SIPI | ICR_ASSERT | TRAMPOLINE >> 12);
+	apic_ipi(apic_id, ICR_SIPI | ICR_ASSERT | SMP_PAGE);
 	delay(gap);
-	apic_ipi(apic_id, ICR_SIPI | ICR_ASSERT | TRAMPOLINE >> 12);
+	apic_ipi(apic_id, ICR_SIPI | ICR_ASSERT | SMP_PAGE);
 	for (end = rdtsc() + 400000; rdtsc() < end && running != id;)
 		cpu_pause();
 	return running == id;

@@ -97,7 +97,7 @@ void apic_enable(void);
 void apic_eoi(void);
 void apic_ipi(u32 apic_id, u32 icr_low);
 void apic_self(u32 vector);
-enum { ICR_NMI = 0x400, ICR_INIT = 0x500, ICR_SIPI = 0x600, ICR_ASSERT = 0x4000 };
+enum { ICR_NMI = 0x400, ICR_INIT = 0x500, ICR_SIPI = 0x600, ICR_ASSERT = 0x4000, ICR_OTHERS = 3 << 18 };
 
 /* Other CPUs: started once on demand; smp_start() returns how many there are in all. */
 u32 smp_start(void);
@@ -105,6 +105,10 @@ bool smp_restart(u64 gap); /* the last one, by INIT and two SIPIs `gap` ticks ap
 bool smp_revive(u32 cpu, bool init);		       /* by SIPI, or INIT and SIPI; true: it came up */
 void smp_call(u32 cpu, void (*fn)(void *), void *arg); /* does not wait */
 bool smp_wait(u32 cpu, u64 ticks);		       /* true: it is done */
+/* For who sends by itself: the page of SIPIs, what is to be there before the first, whether it came up. */
+enum { SMP_PAGE = 7 };
+void smp_prepare(u32 cpu);
+bool smp_has_started(u32 cpu);
 void delay(u64 ticks);
 
 #endif
