@@ -606,7 +606,7 @@ OTHERS = [
            "predicate: every_port_of_an_access"),
     Mutant("io-bitmap-one-for-both", "vmx/nested/entry/io_bitmaps.c",
            [("return half ? v12->io_bitmap_b : v12->io_bitmap_a;", "return v12->io_bitmap_a;")],
-           None, "events: string_io_bitmaps"),
+           "io_open: accesses_that_open"),
     Mutant("xsaves-by-the-low-half", WANTED, [("(vcpu->gpr[GPR_RDX] << 32) | (u32)", "(u32)")],
            "predicate: xsaves_by_bitmap"),
     Mutant("user-wait-not-merged", "vmx/hw/controls.h",

@@ -28,7 +28,8 @@ MUTANTS = [
            "msr_area: the_time_is_the_exits"),
     # The storm forgives a CPU that is shut down by a VMX abort, but only where its MSR list is bad. CPU 0 says so: it lives.
     Mutant("store-list-of-three-aborts-an-ap", "vmx/nested/exit/reflect.c",
-           [("(u32)v12->exit_msr_store_count))",
+           [('#include "vmx/nested/exit/reflect.h"\n', '#include "vmx/nested/exit/reflect.h"\n#include "kernel/percpu.h"\n'),
+            ("(u32)v12->exit_msr_store_count))",
              "(u32)v12->exit_msr_store_count) + (v12->exit_msr_store_count == 3 && vcpu->cpu->id))")],
            None, "storm: storm"),
     # By L0's own map of memory, which can write it: the first page of the image, at its end.
