@@ -224,6 +224,25 @@ TEST(l1_starts_a_cpu_in_vmx)
 	result("started=%u", comes_up(1));
 }
 
+/* As fast as an operating system does, again and again: whoever stops the machine meanwhile, each is a start.
+ */
+TEST(l1_restarts_for_long)
+{
+	u32 good = 0;
+
+	NEED(smp_start() > 1);
+	info("l1_restarts_for_long begins");
+	for (u32 i = 0; i < option_number("rounds", 3000); i++) {
+		smp_prepare(1);
+		apic_ipi(cpus[1].apic_id, ICR_INIT | ICR_ASSERT);
+		apic_ipi(cpus[1].apic_id, ICR_SIPI | ICR_ASSERT | SMP_PAGE);
+		delay(option_number("soon", 20000));
+		apic_ipi(cpus[1].apic_id, ICR_SIPI | ICR_ASSERT | SMP_PAGE);
+		good += comes_up(1);
+	}
+	result("good=%u", good);
+}
+
 /* With nmi=monitor it stops the machine, and L1 does not see it. */
 TEST(l1_has_an_nmi)
 {

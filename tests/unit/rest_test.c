@@ -327,6 +327,25 @@ static void while_it_takes_what_is_typed(void **state UNUSED)
 	said("cpu 0: apic-id 0 L1 rip 0 ");
 }
 
+/* Where it needs no SIPI: an AP looks while the BSP does not. */
+static void the_bsp_takes_what_is_typed(void **state UNUSED)
+{
+	u64 end;
+
+	make_other();
+	uart_type("");
+	exit_preemption_timer(machine_vcpu);
+	uart_type("x");
+	exit_preemption_timer(&other);
+	assert_string_equal(uart_typed, "x");
+	assert_string_equal(uart_said, "");
+	for (end = rdtsc() + 3 * control_period(); rdtsc() < end;)
+		fake_pass_time();
+	reason = EXIT_PREEMPTION_TIMER;
+	exit_preemption_timer(&other);
+	assert_string_equal(uart_said, "x");
+}
+
 #define AP(test) MACHINE_TEST_BEFORE(test, "monitor=com2", plug_ap)
 
 int main(void)
@@ -348,6 +367,7 @@ int main(void)
 		AP(a_breakpoint_at_an_init),
 		AP(a_step_that_ends_in_a_wait),
 		AP(while_it_takes_what_is_typed),
+		MACHINE_TEST_BEFORE(the_bsp_takes_what_is_typed, "monitor=com2", uart_plug),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -184,6 +184,20 @@ static bool gather(struct vcpu *vcpu, u64 quiet)
 	return false;
 }
 
+/*
+ * An AP in L0 could lose a SIPI, the BSP needs none: while that is awake it looks, and nobody else. It does
+ * so once in a period, but may be a bit late.
+ */
+static bool bsp_looks(u32 id)
+{
+	static u64 looked; /* any CPU, atomic: when it did last */
+
+	if (id)
+		return rdtsc() - READ_ONCE(looked) < 2 * control_period();
+	WRITE_ONCE(looked, rdtsc());
+	return false;
+}
+
 /* The machine runs: one CPU looks. */
 static void poll(struct vcpu *vcpu)
 {
@@ -194,6 +208,8 @@ static void poll(struct vcpu *vcpu)
 		control_request_this(vcpu);
 		return;
 	}
+	if (bsp_looks(vcpu->cpu->id))
+		return;
 	if (!__atomic_compare_exchange_n(&owner, &nobody, vcpu->cpu->id, false, __ATOMIC_ACQUIRE,
 					 __ATOMIC_RELAXED))
 		return;
