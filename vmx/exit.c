@@ -17,6 +17,7 @@
 #include "vmx/hw/exits.h"
 #include "vmx/l1/l1.h"
 #include "vmx/guest/handlers.h"
+#include "vmx/nested/ept/ept12.h"
 #include "vmx/nested/insn/insn.h"
 #include "vmx/nested/exit/triple_fault.h"
 
@@ -172,6 +173,7 @@ enum outcome exit_sipi(struct vcpu *vcpu)
 /* A bare processor shuts down here, and most boards reset: so does Socle, when it has said why (on-stop=). */
 enum outcome exit_triple_fault(struct vcpu *vcpu)
 {
+	ept12_explain_left(vcpu);
 	log_stop();
 	log_error("CPU %u: triple fault of L1; the machine stops", vcpu->cpu->id);
 	triple_fault_report(vcpu);

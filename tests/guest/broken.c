@@ -3,7 +3,7 @@
  * The exercise of docs/debugging.md: a hypervisor that makes one mistake after the other, of those that
  * people make. Each is a test, and prints what it sees of it itself; what Socle says about it is on the same
  * line. Those that end the machine, or that never end, run by themselves: abort, triple, hostrip, loop,
- * exitloop, hang, mailbox.
+ * exitloop, hang, mailbox, giveup.
  */
 #include "tests/guest/lib/test.h"
 #include "tests/guest/lib/vmx.h"
@@ -100,6 +100,21 @@ TEST_VMX(ept_entry)
 	run(&vm, "an EPT entry is not present");
 	*ept_entry(vm.ept, page, 1) = page | EPT_W;
 	run(&vm, "an EPT entry is writable and not readable");
+}
+
+/* A handler that enters the guest again, whatever it exited for. */
+TEST_VMX(ept_again)
+{
+	u64 page = (u64)code_vmcall & ~0xfffull;
+	u32 reason = 0;
+	struct vm vm;
+
+	good(&vm, VM_EPT);
+	*ept_entry(vm.ept, page, 1) = page;
+	wait();
+	for (unsigned int i = 0; i < 1200; i++)
+		reason = vm_run(&vm);
+	vm_report(&vm, reason, "1200 entries without a look at the exit reason");
 }
 
 TEST_VMX(launch_twice)
@@ -212,4 +227,19 @@ TEST_VMX(mailbox)
 	vm.regs.rdi = addr_of(mailbox);
 	info("L2 waits for its mail");
 	run(&vm, "a page that EPT maps elsewhere");
+}
+
+/* A handler that does not expect the exit, and stops. */
+TEST_VMX(give_up)
+{
+	u64 page = (u64)code_vmcall & ~0xfffull;
+	struct vm vm;
+
+	NEED(option_flag("giveup"));
+	good(&vm, VM_EPT);
+	*ept_entry(vm.ept, page, 1) = page;
+	run(&vm, "an EPT entry is not present, and L1 stops");
+	cpu_cli();
+	for (;;)
+		cpu_hlt();
 }

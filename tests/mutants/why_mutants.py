@@ -3,6 +3,7 @@
 from mutant import Mutant
 
 EXPLAIN, WORDS = "vmx/nested/explain/explain.c", "vmx/nested/explain/words.c"
+HELD, FAULT12, INSN = "vmx/nested/explain/held.c", "vmx/nested/ept/ept12_fault.c", "vmx/nested/insn/insn.c"
 EPT02, LOOK, TRIPLE = "vmx/nested/ept/ept02.c", "vmx/nested/exit/look.c", "vmx/nested/exit/triple_fault.c"
 
 MUTANTS = [
@@ -45,4 +46,41 @@ MUTANTS = [
            "triple_fault: l1s_is_reported"),
     Mutant("piece-cut", "vmx/nested/explain/rules.c", [("pieces[byte - FIRST_PIECE]", "pieces[byte - FIRST_PIECE] + 1")],
            "explain: texts_are_those_of_the_tables"),
+    Mutant("held-for-ever", HELD, [("\tis_held = held->times < HELD_TIMES && ", "\tis_held = ")],
+           "held: the_same_a_thousand_times"),
+    Mutant("held-wherever-l2-is", HELD, [("held->rip == rip && ", "")], "held: not_the_same"),
+    Mutant("held-whatever-l2-touches", HELD, [(" && held->l2gpa == l2gpa ?", " ?")], "held: not_the_same"),
+    Mutant("all-held", HELD, [("options.explain == EXPLAIN_FIRST;", "true;")], "held: all_are_told_at_once"),
+    Mutant("held-though-told", HELD,
+           [("is_held ? vcpu->nested.counters.reflections + 1 : 0", "vcpu->nested.counters.reflections + 1")],
+           "held: all_are_told_at_once"),
+    Mutant("held-over-an-l2", HELD,
+           [("held->reflections == vcpu->nested.counters.reflections && ", "")], "held: an_l2_has_run_since"),
+    Mutant("held-of-any-vmcs", HELD, [(" && slot && slot->gpa == held->vmcs;", " && slot;")], "held: the_vmcs_is_left"),
+    Mutant("held-looked-at-each-tick", HELD, [("++vcpu->nested.explain.held.looks >= QUIET_LOOKS", "true")],
+           "held: the_monitors_timer_is_looked_at_for_a_second"),
+    Mutant("held-timer-for-all", HELD, [("\tif (options.explain == EXPLAIN_FIRST)\n", "")], "held: the_timer_stays_off"),
+    Mutant("held-timer-stays", INSN, [("\theld_watch(vcpu, false);\n", "")], "held: the_timer_is_on_in_vmx_operation"),
+    Mutant("held-timer-never", INSN, [("\theld_watch(vcpu, true);\n", "")], "held: the_timer_is_on_in_vmx_operation"),
+    Mutant("held-timer-over-the-monitors", "vmx/guest/vcpu.c",
+           [("\tif (vcpu->wish.timer_ticks || !(vmx", "\tif (!(vmx")], "held: the_monitors_timer_is_looked_at_for_a_second"),
+    Mutant("held-timer-that-is-not-there", "vmx/guest/vcpu.c",
+           [("\tif (vcpu->wish.timer_ticks || !(vmx_caps.pin.allowed1 & PIN_PREEMPTION_TIMER))",
+             "\tif (vcpu->wish.timer_ticks)")],
+           "held: the_timer_stays_off"),
+    Mutant("held-forgotten-at-vmxoff", INSN, [("\tept12_explain_left(vcpu);\n", "")], "held: vmx_operation_ends"),
+    Mutant("held-forgotten-at-vmclear", "vmx/nested/insn/insn_vmcs.c", [("\t\tept12_explain_left(vcpu);\n", "")],
+           "held: the_vmcs_is_left"),
+    Mutant("held-forgotten-at-a-triple-fault", "vmx/exit.c", [("\tept12_explain_left(vcpu);\n", "")],
+           "held: l1_ends_by_a_triple_fault"),
+    Mutant("held-told-though-mended", FAULT12, [("walk))\n\t\treturn RULE_COUNT;", "walk))\n\t\treturn RULE_ept_absent;")],
+           "held: l1_has_mended_it"),
+    Mutant("held-asks-for-flags", FAULT12,
+           [(".eptp = role->eptp & ~EPTP_AD,", ".eptp = role->eptp,")], "held: a_look_sets_no_flag"),
+    Mutant("held-by-the-pointer-of-now", FAULT12, [("\trole.eptp = held->eptp;\n", "")], "held: the_pointer_is_the_entrys"),
+    Mutant("held-told-later-never", FAULT12, [("\tif (rule == RULE_COUNT || !explain_is_open(vcpu, rule))\n", "")],
+           "held: what_cannot_be_said_now_is_said_later"),
+    Mutant("held-after-it-is-mended", FAULT12,
+           [("\tif (rule == RULE_COUNT || !explain", "\tif (rule != RULE_COUNT && !explain")],
+           "held: l1_has_mended_it"),
 ]

@@ -20,6 +20,7 @@
 #include "vmx/l1/closed.h"
 #include "vmx/l1/sleep_page.h"
 #include "vmx/nested/explain/explain.h"
+#include "vmx/nested/explain/held.h"
 #include "vmx/hw/tlb.h"
 #include "vmx/hw/caps.h"
 #include "vmx/nested/ept/ept02.h"
@@ -79,6 +80,18 @@ static u64 rnd(u64 n)
 void explain_ept(struct vcpu *vcpu, enum rule rule, const struct explain_walk *walk)
 {
 	(void)vcpu, (void)rule, (void)walk;
+}
+
+bool held_take(struct vcpu *vcpu, u64 eptp, u64 l2gpa, u64 access)
+{
+	(void)vcpu, (void)eptp, (void)l2gpa, (void)access;
+	return true;
+}
+
+bool held_is_left(const struct vcpu *vcpu)
+{
+	(void)vcpu;
+	return false;
 }
 
 void panic(const char *fmt, ...)

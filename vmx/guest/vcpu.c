@@ -119,3 +119,14 @@ void vcpu_set_timer_wish(struct vcpu *vcpu, u32 ticks)
 		   caps_control(vmx_caps.exit, l0_controls.exit | EXIT_SAVE_PREEMPTION_TIMER));
 	vmcs_write(VMCS_preemption_timer_value, ticks);
 }
+
+/* Without that control the timer starts anew at each entry. */
+void vcpu_set_quiet_timer(struct vcpu *vcpu, u32 ticks)
+{
+	ASSERT(vcpu->vmcs == &vcpu->vmcs01);
+	if (vcpu->wish.timer_ticks || !(vmx_caps.pin.allowed1 & PIN_PREEMPTION_TIMER))
+		return;
+	vmcs_write(VMCS_pin_controls,
+		   caps_control(vmx_caps.pin, l0_controls.pin | (ticks ? PIN_PREEMPTION_TIMER : 0)));
+	vmcs_write(VMCS_preemption_timer_value, ticks);
+}

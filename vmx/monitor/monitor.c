@@ -26,6 +26,8 @@
 #include "vmx/monitor/show_exits.h"
 #include "vmx/monitor/step.h"
 #include "vmx/nested/entry/timer.h"
+#include "vmx/nested/ept/ept12.h"
+#include "vmx/nested/explain/held.h"
 
 #define UART_PORTS 8
 #define NOBODY (~0u)
@@ -221,8 +223,13 @@ static void poll(struct vcpu *vcpu)
 
 enum outcome exit_preemption_timer(struct vcpu *vcpu)
 {
-	if (!vcpu->wish.timer_ticks)
+	if (vcpu->guest->level == 1 && held_looked(vcpu))
+		ept12_explain_left(vcpu);
+	if (!vcpu->wish.timer_ticks) {
+		if (vcpu->guest->level == 1)
+			return OUTCOME_RESUME;
 		panic("exit that nobody asked for: the preemption timer's");
+	}
 	if (vcpu->guest->level == 2)
 		nested_timer_again(vcpu);
 	else

@@ -15,4 +15,8 @@ enum outcome nested_translate(struct vcpu *vcpu, l2gpa_t l2gpa, u64 access, gpa_
  * they lack: nothing changes. False: nowhere. */
 bool nested_look(struct vcpu *vcpu, l2gpa_t l2gpa, gpa_t *gpa);
 
+/* explain=: the access of L2's that is held (vmx/nested/explain/held.h) is told, unless L1 has mended it, or
+ * an L2 has run since. While L1 runs. */
+void ept12_explain_left(struct vcpu *vcpu);
+
 #endif

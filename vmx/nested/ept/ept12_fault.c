@@ -11,6 +11,7 @@
 #include "vmx/nested/ept/ept.h"
 #include "vmx/nested/ept/ept12.h"
 #include "vmx/nested/explain/explain.h"
+#include "vmx/nested/explain/held.h"
 #include "vmx/nested/vmcs12/exit_record.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
 
@@ -41,6 +42,18 @@ static COLD enum rule broken_rule(const struct ept12_role *role, enum ept12_resu
 	return entry & EPT_READ ? RULE_ept_type : RULE_ept_execute_only;
 }
 
+static COLD void tell(struct vcpu *vcpu, enum rule rule, const struct ept12_role *role,
+		      const struct ept12_walk *walk, u64 linear, enum explain_when when)
+{
+	explain_ept(vcpu, rule,
+		    &(const struct explain_walk){ .held = &vcpu->nested.explain.held,
+						  .linear = linear,
+						  .entries = walk->entry,
+						  .top = ept12_role_levels(role),
+						  .last = walk->leaf,
+						  .when = when });
+}
+
 void ept12_explain(struct vcpu *vcpu, const struct ept12_role *role, enum ept12_result result, u64 l2gpa,
 		   u64 access, const struct ept12_walk *walk)
 {
@@ -54,14 +67,47 @@ void ept12_explain(struct vcpu *vcpu, const struct ept12_role *role, enum ept12_
 		rule = RULE_ept_absent;
 	else
 		rule = broken_rule(role, result, l2gpa, walk);
-	if (unlikely(explain_is_open(vcpu, rule)))
-		explain_ept(vcpu, rule,
-			    &(const struct explain_walk){ .eptp = role->eptp,
-							  .l2gpa = l2gpa,
-							  .access = access,
-							  .entries = walk->entry,
-							  .top = ept12_role_levels(role),
-							  .last = walk->leaf });
+	if (explain_is_open(vcpu, rule) && unlikely(!held_take(vcpu, role->eptp, l2gpa, access)))
+		tell(vcpu, rule, role, walk, vcpu_reg(vcpu, REG_GUEST_LINEAR_ADDRESS),
+		     vcpu->nested.explain.held.times < HELD_TIMES ? EXPLAIN_NOW : EXPLAIN_AGAIN);
+}
+
+/* Which rule L1's tables break for the access that is held, as they are now; RULE_COUNT: L1 has mended it. */
+static COLD enum rule still_broken(struct vcpu *vcpu, const struct explain_held *held,
+				   const struct ept12_role *role, struct ept12_walk *walk)
+{
+	/* Who only looks does not ask for accessed and dirty flags. */
+	struct ept12_role looked = { .eptp = role->eptp & ~EPTP_AD, .user_exec = role->user_exec };
+	const u64 *last;
+
+	*walk = (struct ept12_walk){ .leaf = ept12_role_levels(role) };
+	if (ept12_peek_on(vcpu, &looked, held->l2gpa, ept12_need(role, held->access), walk))
+		return RULE_COUNT;
+	last = &walk->entry[walk->leaf];
+	if (ept12_is_present(role, *last) && !ept12_entry_valid(role, *last, walk->leaf))
+		return broken_rule(role, EPT12_MISCONFIG, held->l2gpa, walk);
+	return broken_rule(role, EPT12_VIOLATION, held->l2gpa, walk);
+}
+
+COLD void ept12_explain_left(struct vcpu *vcpu)
+{
+	struct explain_held *held = &vcpu->nested.explain.held;
+	const struct nested_vmcs *slot = vcpu->nested.current;
+	struct ept12_role role;
+	struct ept12_walk walk;
+	enum rule rule;
+
+	if (!held_is_left(vcpu))
+		return;
+	/* L1 may have written any other EPT pointer to vmcs12 since. */
+	role = ept12_role_of(&slot->v12);
+	role.eptp = held->eptp;
+	rule = still_broken(vcpu, held, &role, &walk);
+	if (rule != RULE_COUNT)
+		tell(vcpu, rule, &role, &walk, slot->v12.guest_linear_address, EXPLAIN_LEFT);
+	/* What could not be said now is said the next time. */
+	if (rule == RULE_COUNT || !explain_is_open(vcpu, rule))
+		held->reflections = 0;
 }
 
 struct ept12_fault ept12_fault(const struct ept12_role *role, enum ept12_result result, u64 l2gpa, u64 access,

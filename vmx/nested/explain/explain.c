@@ -30,6 +30,7 @@ COLD void explain_init(struct vcpu *vcpu)
 	for (unsigned int i = 0; i < ARRAY_SIZE(vcpu->nested.explain.told); i++)
 		vcpu->nested.explain.told[i] = options.explain == EXPLAIN_OFF ? ~0ull : 0;
 	vcpu->nested.failure.rule = RULE_COUNT;
+	vcpu->nested.explain.held.vmcs = NO_VMCS;
 }
 
 /* False: nothing is to be said now. */
@@ -270,31 +271,36 @@ COLD void explain_abort(struct vcpu *vcpu, const struct nested_vmcs *slot, enum 
 
 /* ---- L2 ---- */
 
-static void add_access(struct vcpu *vcpu, struct text *text, const struct explain_walk *walk)
+static void add_access(struct text *text, const struct explain_walk *walk)
 {
-	text_add(text, "  access%s%s%s of L2's physical %llx", walk->access & EPTV_READ ? " read" : "",
-		 walk->access & EPTV_WRITE ? " write" : "", walk->access & EPTV_FETCH ? " fetch" : "",
-		 (unsigned long long)walk->l2gpa);
-	if (walk->access & EPTV_LINEAR_VALID)
-		text_add(text, ", %slinear %llx", walk->access & EPTV_TRANSLATED ? "" : "a page table for ",
-			 (unsigned long long)vcpu_reg(vcpu, REG_GUEST_LINEAR_ADDRESS));
+	text_add(text, "  access%s%s%s of L2's physical %llx", walk->held->access & EPTV_READ ? " read" : "",
+		 walk->held->access & EPTV_WRITE ? " write" : "",
+		 walk->held->access & EPTV_FETCH ? " fetch" : "", (unsigned long long)walk->held->l2gpa);
+	if (walk->held->access & EPTV_LINEAR_VALID)
+		text_add(text, ", %slinear %llx",
+			 walk->held->access & EPTV_TRANSLATED ? "" : "a page table for ",
+			 (unsigned long long)walk->linear);
 	text_add(text, "\n");
 }
 
 COLD void explain_ept(struct vcpu *vcpu, enum rule rule, const struct explain_walk *walk)
 {
+	/* A hypervisor that maps on demand, or has MMIO behind such entries, works by these exits. */
+	static const char *const ends[] = {
+		[EXPLAIN_NOW] = ", which may want it",
+		[EXPLAIN_AGAIN] = ", the same 1000 times in a row",
+		[EXPLAIN_LEFT] = ", which has not entered L2 again",
+	};
 	bool misconfigured = rule >= RULE_ept_write_only;
 	struct paragraph p;
 
 	if (!begin(vcpu, &p, rule))
 		return;
-	/* A hypervisor that maps on demand, or has MMIO behind such entries, works by these exits. */
-	text_add(&p.text, "L2 at 0x%llx: EPT %s, exit reason %u to L1, which may want it\n",
-		 (unsigned long long)vcpu_reg(vcpu, REG_RIP),
-		 misconfigured ? "misconfiguration" : "violation",
-		 misconfigured ? EXIT_EPT_MISCONFIG : EXIT_EPT_VIOLATION);
-	add_access(vcpu, &p.text, walk);
-	text_add(&p.text, "  walk   EPT pointer %llx", (unsigned long long)walk->eptp);
+	text_add(&p.text, "L2 at 0x%llx: EPT %s, exit reason %u to L1%s\n",
+		 (unsigned long long)walk->held->rip, misconfigured ? "misconfiguration" : "violation",
+		 misconfigured ? EXIT_EPT_MISCONFIG : EXIT_EPT_VIOLATION, ends[walk->when]);
+	add_access(&p.text, walk);
+	text_add(&p.text, "  walk   EPT pointer %llx", (unsigned long long)walk->held->eptp);
 	for (unsigned int level = walk->top; rule != RULE_ept_beyond && level >= walk->last; level--)
 		text_add(&p.text, "; level %u: %llx", level, (unsigned long long)walk->entries[level]);
 	text_add(&p.text, "\n");

@@ -42,12 +42,18 @@ void explain_late(struct vcpu *vcpu, const struct nested_vmcs *slot, enum rule r
 /* L1's processor shuts down by a VMX abort; nested.failure is the entry of a list where it is that. */
 void explain_abort(struct vcpu *vcpu, const struct nested_vmcs *slot, enum rule rule);
 
-/* An EPT violation or misconfiguration that L1 gets: L1's entries from level `top` down to `last`, of which
- * the last decides. `access` is EPTV_*. */
+/* When an EPT violation or misconfiguration is told: at once, at its HELD_TIMES-th time in a row, or after
+ * the exit. */
+enum explain_when { EXPLAIN_NOW, EXPLAIN_AGAIN, EXPLAIN_LEFT };
+
+/* An EPT violation or misconfiguration that L1 gets, or has got: L1's entries from level `top` down to
+ * `last`, of which the last decides. */
 struct explain_walk {
-	u64 eptp, l2gpa, access;
+	const struct explain_held *held; /* the access */
+	u64 linear;
 	const u64 *entries; /* by level */
 	unsigned int top, last;
+	enum explain_when when;
 };
 void explain_ept(struct vcpu *vcpu, enum rule rule, const struct explain_walk *walk);
 

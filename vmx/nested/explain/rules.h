@@ -89,12 +89,25 @@ struct check_failure {
 	u64 qualification; /* of exit reason 33 */
 };
 
+/*
+ * The access of L2's by which L1 was given its last EPT violation or misconfiguration of those that it may
+ * want: held.c.
+ */
+struct explain_held {
+	u64 rip, l2gpa, access; /* L2's; EPTV_* */
+	u64 eptp, vmcs;		/* L1's then: the one has passed the checks, the other was current */
+	u64 reflections;	/* L1's exits with that one; 0: nothing is held */
+	u32 times;		/* the same one in a row, before this one */
+	u32 looks;		/* of L0's timer since */
+};
+
 /* What a vCPU has told already: explain.c. All members: this CPU only. */
 struct explain {
 	u64 told[(RULE_COUNT + 63) /
 		 64]; /* by rule: nothing more is said. With explain=off all, with explain=all none */
 	u64 next;     /* pace_allows() */
 	u32 untold;   /* refusals that were only counted since the last paragraph */
+	struct explain_held held;
 };
 
 /* One of `others` as a field: guest_es_* of a segment's rule is that of the segment itself. RULE_NO_FIELD: no

@@ -18,8 +18,10 @@
 #include "vmx/guest/vcpu.h"
 #include "vmx/nested/entry/entry.h"
 #include "vmx/nested/ept/ept02.h"
+#include "vmx/nested/ept/ept12.h"
 #include "vmx/nested/ept/vpid.h"
 #include "vmx/nested/explain/fail.h"
+#include "vmx/nested/explain/held.h"
 #include "vmx/guest/handlers.h"
 #include "vmx/nested/vmcs12/caps12.h"
 #include "vmx/nested/vmcs12/shadow.h"
@@ -155,6 +157,7 @@ static enum outcome vmxon(struct vcpu *vcpu)
 	nested->vmxon_pointer = gpa;
 	cr_update_masks(vcpu);
 	shadow_enable(vcpu);
+	held_watch(vcpu, true);
 	return OUTCOME_VMSUCCEED;
 }
 
@@ -172,6 +175,8 @@ static void leave_vmx(struct vcpu *vcpu)
 		return;
 	/* VMXOFF by L2 exits to L1, so that L2 never runs here. */
 	ASSERT(vcpu->vmcs == &vcpu->vmcs01);
+	ept12_explain_left(vcpu);
+	held_watch(vcpu, false);
 	slot_make_current(vcpu, NULL);
 	for (unsigned int i = 0; i < NESTED_VMCS_COUNT; i++)
 		if (nested->slots[i].gpa != NO_VMCS)
