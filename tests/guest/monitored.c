@@ -224,6 +224,12 @@ TEST(l1_starts_a_cpu_in_vmx)
 	result("started=%u", comes_up(1));
 }
 
+static void out_80(void *unused)
+{
+	(void)unused;
+	io_out8(0x80, 0);
+}
+
 /* As fast as an operating system does, again and again: whoever stops the machine meanwhile, each is a start.
  */
 TEST(l1_restarts_for_long)
@@ -239,6 +245,9 @@ TEST(l1_restarts_for_long)
 		delay(option_number("soon", 20000));
 		apic_ipi(cpus[1].apic_id, ICR_SIPI | ICR_ASSERT | SMP_PAGE);
 		good += comes_up(1);
+		/* at which the monitor may stop the machine, on that CPU */
+		smp_call(1, out_80, NULL);
+		delay(i * 37 % 4000);
 	}
 	result("good=%u", good);
 }
