@@ -120,13 +120,16 @@ void vcpu_set_timer_wish(struct vcpu *vcpu, u32 ticks)
 	vmcs_write(VMCS_preemption_timer_value, ticks);
 }
 
-/* Without that control the timer starts anew at each entry. */
-void vcpu_set_quiet_timer(struct vcpu *vcpu, u32 ticks)
+/*
+ * The timer counts down by 1 each time that bit X of the TSC changes. SDM: "IA32_VMX_MISC", bits 4:0. Without
+ * the control that saves it, it starts anew at each entry.
+ */
+void vcpu_set_quiet_timer(struct vcpu *vcpu, u64 tsc)
 {
 	ASSERT(vcpu->vmcs == &vcpu->vmcs01);
 	if (vcpu->wish.timer_ticks || !(vmx_caps.pin.allowed1 & PIN_PREEMPTION_TIMER))
 		return;
 	vmcs_write(VMCS_pin_controls,
-		   caps_control(vmx_caps.pin, l0_controls.pin | (ticks ? PIN_PREEMPTION_TIMER : 0)));
-	vmcs_write(VMCS_preemption_timer_value, ticks);
+		   caps_control(vmx_caps.pin, l0_controls.pin | (tsc ? PIN_PREEMPTION_TIMER : 0)));
+	vmcs_write(VMCS_preemption_timer_value, tsc >> (rdmsr(MSR_IA32_VMX_MISC) & VMX_MISC_TIMER_RATE));
 }

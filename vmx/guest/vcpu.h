@@ -298,10 +298,10 @@ void vcpu_write_host_state(struct vcpu *vcpu);
  */
 void vcpu_set_timer_wish(struct vcpu *vcpu, u32 ticks);
 /*
- * An exit from L1 whenever it has run for `ticks` of the VMX-preemption timer without one; 0: no more. vmcs01
+ * An exit from L1 whenever it has run for so long, in ticks of the TSC, without one; 0: no more. vmcs01
  * is current. Where L0 has a wish for the timer, or the processor has none, nothing happens.
  */
-void vcpu_set_quiet_timer(struct vcpu *vcpu, u32 ticks);
+void vcpu_set_quiet_timer(struct vcpu *vcpu, u64 tsc);
 /* True if L0 itself intercepts all accesses to CR0, CR3 and CR4 of any guest (intercept=cr). */
 bool vcpu_intercepts_cr(struct vcpu *vcpu);
 

@@ -5,8 +5,6 @@
 #include "vmx/nested/explain/held.h"
 
 #include "kernel/cmdline.h"
-#include "kernel/hw/cpu.h"
-#include "kernel/msr.h"
 #include "vmx/guest/vcpu.h"
 #include "vmx/nested/vmcs12/vmcs12.h"
 
@@ -17,12 +15,8 @@
 
 void held_watch(struct vcpu *vcpu, bool on)
 {
-	/* The timer counts down by 1 each time that bit X of the TSC changes. SDM: "IA32_VMX_MISC", bits 4:0.
-	 */
 	if (options.explain == EXPLAIN_FIRST)
-		vcpu_set_quiet_timer(
-			vcpu,
-			on ? (u32)(QUIET_TSC_TICKS >> (rdmsr(MSR_IA32_VMX_MISC) & VMX_MISC_TIMER_RATE)) : 0);
+		vcpu_set_quiet_timer(vcpu, on ? QUIET_TSC_TICKS : 0);
 }
 
 bool held_take(struct vcpu *vcpu, u64 eptp, u64 l2gpa, u64 access)
