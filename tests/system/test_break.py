@@ -155,7 +155,7 @@ def test_a_cpu_that_is_let_go_into_its_wait(turn):
 
 def test_stops_while_a_cpu_is_started_again_and_again():
     """INIT, a SIPI at once, one soon, to a CPU that has just stopped the machine: none of the starts fails."""
-    args = "tests=l1_restarts_for_long soon=500"
+    args = "tests=l1_restarts_for_long soon=2000"
     bare = boot(guest_image("monitored"), l1_args=args, bare=True, cpus=2, **SETTINGS)
     run = Monitored("restarts", args, cpus=2)
     run.expect(r"running> $")

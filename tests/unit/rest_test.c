@@ -229,7 +229,7 @@ static void said(const char *text)
 		fail_msg("not said: %s; but: %s", text, uart_said);
 }
 
-static void the_other_one_says_so(void **state UNUSED)
+static void the_other_one_ends_it(void **state UNUSED)
 {
 	make_other();
 	vcpu_set_reg(&other, REG_ACTIVITY, ACTIVITY_WAIT_FOR_SIPI);
@@ -245,10 +245,10 @@ static void the_other_one_says_so(void **state UNUSED)
 	uart_type("");
 	monitor_attend(machine_vcpu);
 	assert_false(control_is_stopped());
-	said("running> ");
+	assert_string_equal(uart_said, "");
 }
 
-/* `go` on the CPU that waits: it leaves without a word. */
+/* `go` on the CPU that waits: it leaves without another word. */
 static void who_waits_says_nothing(void **state UNUSED)
 {
 	make_other();
@@ -260,7 +260,29 @@ static void who_waits_says_nothing(void **state UNUSED)
 	uart_type("go\r");
 	monitor_attend(machine_vcpu);
 	assert_true(control_is_going());
-	assert_string_equal(uart_said, "stopped> go\r\n");
+	assert_string_equal(uart_said, "stopped> go\r\nrunning> ");
+}
+
+static void (*arrives)(void);
+static bool ran;
+
+static void look(void)
+{
+	ran |= !control_is_stopped();
+	arrives();
+}
+
+/* From then on another CPU's SIPI may come. */
+static void go_is_the_last_that_it_does(void **state UNUSED)
+{
+	assert_true(control_stop(machine_vcpu));
+	uart_type("go\r");
+	arrives = uart16550.looked_at;
+	uart16550.looked_at = look;
+	monitor_attend(machine_vcpu);
+	assert_false(control_is_stopped());
+	said("running> ");
+	assert_false(ran);
 }
 
 /* Nobody stops one that goes into its wait: what there is to say, others say. */
@@ -360,8 +382,9 @@ int main(void)
 		AP(it_leaves_and_comes_back),
 		AP(while_it_stops_the_others),
 		AP(who_waits_goes_first),
-		AP(the_other_one_says_so),
+		AP(the_other_one_ends_it),
 		AP(who_waits_says_nothing),
+		AP(go_is_the_last_that_it_does),
 		AP(who_is_about_to_wait_stops_nobody),
 		AP(all_wait),
 		AP(a_breakpoint_at_an_init),

@@ -104,11 +104,15 @@ void command_execute_for(struct vcpu *vcpu, struct line *line)
 
 void command_execute(struct vcpu *vcpu, struct line *line)
 {
+	bool stood = control_is_stopped(), stands;
+
 	execute(vcpu, line, true);
+	stands = control_is_stopped();
 	/* Another CPU's turn, or about to be: it prompts. One that goes alone does so when it stops. */
-	if (!control_is_stopped() || (control_turn() == vcpu->cpu->id && control_has_stopped(vcpu->cpu->id) &&
-				      !control_goes_alone() && !control_is_going()))
-		output_prompt(control_is_stopped(), "");
+	if (stands ? control_turn() == vcpu->cpu->id && control_has_stopped(vcpu->cpu->id) &&
+			     !control_goes_alone() && !control_is_going()
+		   : !stood)
+		output_prompt(stands, "");
 }
 
 bool command_help(struct vcpu *vcpu, const struct words *words)
@@ -138,6 +142,8 @@ bool command_go(struct vcpu *vcpu, const struct words *words)
 		return false;
 	if (control_is_stopped()) {
 		step_begin(vcpu, 0, 0);
+		/* First: from then on this CPU is in L0 no longer than it must, for a SIPI may come. */
+		output_prompt(false, "");
 		control_go();
 	}
 	return true;

@@ -307,8 +307,6 @@ void monitor_attend(struct vcpu *vcpu)
 	while (control_stay(vcpu)) {
 		if (control_turn() == id && control_is_going()) {
 			control_go();
-			if (is_on)
-				output_prompt(false, "");
 			continue;
 		}
 		if (client)
