@@ -73,7 +73,7 @@ all: $(O)/socle.elf $(O)/socle-disk.bin
 # What runs once, or when something rare happens: small rather than fast.
 RARE := $(wildcard boot/*.c drivers/*.c kernel/cmdline*.c) $(addprefix kernel/,main.c status.c report.c trap.c panic.c print.c log.c log_ring.c desc.c) \
 	$(addprefix mm/,host_map.c page_alloc.c) $(addprefix vmx/,rehearsal.c counters.c read_out.c crash.c audit.c hw/caps.c hw/vmx_cpu.c) \
-	$(addprefix vmx/l1/,vm.c hidden.c sleep.c sleep_page.c pm_config.c late.c ports.c exit_io.c task_switch.c tss.c ept01_types.c ept01_step.c exit_ept.c rest.c)
+	$(addprefix vmx/l1/,vm.c hidden.c sleep.c sleep_page.c pm_config.c late.c ports.c exit_io.c task_switch.c tss.c ept01_types.c ept01_step.c exit_ept.c rest.c l1.c)
 RARE += $(wildcard vmx/monitor/*.c vmx/gdb/*.c) vmx/l1/closed.c $(addprefix mm/,guest_walk.c ptab.c) $(addprefix vmx/,create.c hw/caps_join.c l1/absent.c)
 $(RARE:%.c=$(O)/%.o): CFLAGS += -Os
 
