@@ -82,6 +82,8 @@ $(O)/vmx/nested/%.o $(O)/vmx/run.o: CFLAGS += -O3
 # Slots, permissions, lists and pages that L1 names: off the way of a common exit.
 $(addprefix $(O)/vmx/nested/,nested.o insn/insn.o): CFLAGS += -O2
 $(addprefix $(O)/vmx/nested/,entry/msr_area.o entry/timer.o vmcs12/addresses.o): CFLAGS += -Os
+# What an L2 rarely ends by, a person's wishes, and memory that is not there.
+$(addprefix $(O)/vmx/nested/,exit/triple_fault.o exit/gate.o exit/look.o exit/entry_failed.o wish.o ept/ept02_absent.o): CFLAGS += -Os
 $(O)/vmx/nested/explain/%.o: CFLAGS += -Os
 $(O)/vmx/nested/entry/check_host.o $(O)/vmx/nested/entry/check_guest_segments.o $(O)/vmx/nested/entry/check_controls.o \
 	$(addprefix $(O)/vmx/nested/,vmcs12/caps12.o entry/check.o entry/check_event.o entry/judge.o ept/ve.o debug.o) $(addprefix $(O)/vmx/,l1/mtrr.o l1/passthru.o guest/watch.o guest/store_decode.o) \
