@@ -109,7 +109,7 @@ static void look_at_each_reason(bool waits)
 		v12->exit_intr_error_code = 0x6666;
 		machine_vcpu->nmi_pending = waits;
 		EXIT_NOW(.reason = exits[i].reason, .qualification = exits[i].qualification, .length = 7,
-			 .info = 0x888, .guest_linear = 0x9999, .guest_physical = 0xaaaa,
+			 .info = 0x80000888, .guest_linear = 0x9999, .guest_physical = 0xaaaa,
 			 .intr_info = exits[i].event, .intr_error_code = 0xbb);
 		if (machine_in_l2())
 			fail_msg("reason %u", exits[i].reason);
@@ -119,7 +119,7 @@ static void look_at_each_reason(bool waits)
 			assert_int_equal(R(exit_instruction_length), 7);
 		else if (keeps_length(exits[i].reason))
 			assert_int_equal(R(exit_instruction_length), 0x11);
-		assert_int_equal(R(exit_instruction_info), defines & INFO ? 0x888 : 0x2222);
+		assert_int_equal(R(exit_instruction_info), defines & INFO ? 0x80000888 : 0x2222);
 		assert_int_equal(R(guest_linear_address), defines & LINEAR ? 0x9999 : 0x3333);
 		assert_int_equal(R(guest_physical_address), 0x4444);
 		assert_int_equal(R(exit_intr_info), defines & EVENT ? exits[i].event : 0);
