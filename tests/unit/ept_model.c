@@ -82,9 +82,9 @@ void explain_ept(struct vcpu *vcpu, enum rule rule, const struct explain_walk *w
 	(void)vcpu, (void)rule, (void)walk;
 }
 
-bool held_take(struct vcpu *vcpu, u64 eptp, u64 l2gpa, u64 access)
+bool held_take(struct vcpu *vcpu, bool misconfigured, u64 eptp, u64 l2gpa, u64 access)
 {
-	(void)vcpu, (void)eptp, (void)l2gpa, (void)access;
+	(void)vcpu, (void)misconfigured, (void)eptp, (void)l2gpa, (void)access;
 	return true;
 }
 

@@ -113,6 +113,19 @@ static void l1_is_quiet(void **state UNUSED)
 }
 
 /* The paragraph is of the tables as they are when it is written. */
+/* Else an idle L1 would push the last real exits out of the report of a crash. */
+static void quiet_exits_leave_no_trace(void **state UNUSED)
+{
+	start();
+	violate(PAGE);
+	for (unsigned int i = 0; i < 2 * TRACE_COUNT; i++)
+		quiet();
+	assert_int_equal(vcpu_trace(machine_vcpu, 0)->reason, EXIT_EPT_VIOLATION);
+	for (u32 i = 1; i < TRACE_COUNT; i++)
+		assert_true(vcpu_trace(machine_vcpu, i)->reason != EXIT_PREEMPTION_TIMER ||
+			    !vcpu_trace(machine_vcpu, i)->exit_tsc);
+}
+
 static void l1_has_mended_it(void **state UNUSED)
 {
 	start();
@@ -149,13 +162,12 @@ static void the_rule_is_the_one_that_is_broken_now(void **state UNUSED)
 	quiet();
 	assert_int_equal(told("rule   all entries of the walk allow the access"), 1);
 	assert_int_equal(told("EPT violation"), 1);
+	/* but not of an exit that L1 has not had */
 	ept_resume();
 	violate(PAGE + 0x1000);
 	l1_write64(P_PT + 8, FRAMES | EPT_WRITE | WB);
 	quiet();
-	assert_int_equal(told("EPT misconfiguration, exit reason 49 to L1" LEFT), 1);
-	assert_int_equal(told("rule   an entry that is writable is readable too"), 1);
-	assert_int_equal(told_any(), 2);
+	assert_int_equal(told_any(), 1);
 }
 
 static void an_l2_has_run_since(void **state UNUSED)
@@ -166,28 +178,23 @@ static void an_l2_has_run_since(void **state UNUSED)
 	EXIT_NOW(.reason = EXIT_CPUID);
 	assert_false(machine_in_l2());
 	quiet();
-	assert_int_equal(l1_memory_insn(EXIT_VMCLEAR, M_VMCS(0)), 0);
+	assert_int_equal(l1_vmxoff(), 0);
 	assert_int_equal(told_any(), 0);
 }
 
+/* KVM executes VMCLEAR where it moves a vCPU to another CPU; and another VMCS is nobody's. */
 static void the_vmcs_is_left(void **state UNUSED)
 {
 	start();
 	violate(PAGE);
-	/* another one is nobody's */
-	l1_write64(M_VMCS(1), VMCS12_REVISION);
-	assert_int_equal(l1_memory_insn(EXIT_VMCLEAR, M_VMCS(1)), 0);
-	assert_int_equal(told_any(), 0);
-	/* nor is it looked for while another one is current */
 	l1_load_vmcs(1);
-	quiet();
-	assert_int_equal(l1_memory_insn(EXIT_VMCLEAR, M_VMCS(1)), 0);
 	quiet();
 	assert_int_equal(told_any(), 0);
 	assert_int_equal(l1_memory_insn(EXIT_VMPTRLD, M_VMCS(0)), 0);
 	assert_int_equal(l1_memory_insn(EXIT_VMCLEAR, M_VMCS(0)), 0);
-	assert_int_equal(told("exit reason 48 to L1" LEFT), 1);
-	assert_int_equal(told("vmcs   0x21000\n"), 1);
+	quiet();
+	assert_int_equal(l1_vmxoff(), 0);
+	assert_int_equal(told_any(), 0);
 }
 
 /* Nor is a VMCS at the beginning of memory, whose L2 has never run. */
@@ -197,7 +204,7 @@ static void nothing_has_been_held(void **state UNUSED)
 	l1_write32(0, VMCS12_REVISION);
 	assert_int_equal(l1_memory_insn(EXIT_VMPTRLD, 0), 0);
 	quiet();
-	assert_int_equal(l1_memory_insn(EXIT_VMCLEAR, 0), 0);
+	assert_int_equal(l1_vmxoff(), 0);
 	assert_int_equal(told_any(), 0);
 }
 
@@ -223,7 +230,7 @@ static void the_pointer_is_the_entrys(void **state UNUSED)
 static void the_same_a_thousand_times(void **state UNUSED)
 {
 	start();
-	for (unsigned int i = 0; i < HELD_TIMES; i++) {
+	for (unsigned int i = 1; i < HELD_TIMES; i++) {
 		violate(PAGE);
 		ept_resume();
 	}
@@ -235,7 +242,7 @@ static void the_same_a_thousand_times(void **state UNUSED)
 	assert_int_equal(told_any(), 1);
 }
 
-/* Another address, or another instruction, begins the row anew. */
+/* Another address, or another instruction, or another exit in between, begins the row anew. */
 static void not_the_same(void **state UNUSED)
 {
 	start();
@@ -246,6 +253,12 @@ static void not_the_same(void **state UNUSED)
 	for (unsigned int i = 0; i < 2 * HELD_TIMES; i++) {
 		machine_set_field(VMCS_guest_rip, 0x400000 + i % 2);
 		violate(PAGE);
+		ept_resume();
+	}
+	for (unsigned int i = 0; i < HELD_TIMES + 1; i++) {
+		violate(PAGE);
+		ept_resume();
+		EXIT_NOW(.reason = EXIT_CPUID);
 		ept_resume();
 	}
 	assert_int_equal(told_any(), 0);
@@ -282,7 +295,7 @@ static void nothing_is_told(void **state UNUSED)
 {
 	start();
 	violate(PAGE);
-	assert_int_equal(l1_memory_insn(EXIT_VMCLEAR, M_VMCS(0)), 0);
+	assert_int_equal(l1_vmxoff(), 0);
 	assert_int_equal(told_any(), 0);
 }
 
@@ -370,6 +383,7 @@ int main(void)
 		MACHINE_TEST(the_timer_stays_off, "explain=all"),
 		MACHINE_TEST(the_timer_stays_off, "explain=off"),
 		MACHINE_TEST_BOTH(l1_is_quiet),
+		MACHINE_TEST(quiet_exits_leave_no_trace, ""),
 		MACHINE_TEST(l1_has_mended_it, ""),
 		MACHINE_TEST(a_look_sets_no_flag, ""),
 		MACHINE_TEST(the_rule_is_the_one_that_is_broken_now, ""),

@@ -146,6 +146,10 @@ static void nothing_wakes_an_aborted_cpu(void **state UNUSED)
 		 .intr_info = INTR_INFO_VALID | INTR_TYPE_NMI << INTR_INFO_TYPE_SHIFT | VEC_NMI);
 	assert_int_equal(machine_field(VMCS_guest_activity_state), ACTIVITY_SHUTDOWN);
 	assert_int_equal(machine_injected, 0);
+	machine_set_field(VMCS_guest_activity_state, ACTIVITY_ACTIVE);
+	EXIT_NOW(.reason = EXIT_PREEMPTION_TIMER);
+	assert_int_equal(machine_field(VMCS_guest_activity_state), ACTIVITY_SHUTDOWN);
+	assert_false(machine_field01(VMCS_pin_controls) & PIN_PREEMPTION_TIMER);
 }
 
 /* SDM "Loading Host Control Registers, Debug Registers, and MSRs": without "load IA32_EFER" LME and LMA are

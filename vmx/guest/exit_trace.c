@@ -62,6 +62,16 @@ static void count_in_hand(struct trace_event *event)
 #endif
 }
 
+void exit_trace_forget(struct vcpu *vcpu)
+{
+	struct trace_ring *ring = &vcpu->counters.trace;
+
+	if (ring->events != vcpu->counters.brief)
+		return;
+	ring->newest->exit_tsc = 0;
+	ring->newest = trace_ring_back(ring, 1);
+}
+
 bool exit_trace_set(struct vcpu *vcpu, bool on)
 {
 	struct counters *counters = &vcpu->counters;

@@ -25,6 +25,9 @@ bool exit_trace_set(struct vcpu *vcpu, bool on);
  * (vmx/before_entry.c). */
 void exit_trace_exit(struct vcpu *vcpu, u32 row);
 
+/* The exit in hand is of no interest: without trace= it leaves its place to the next one. */
+void exit_trace_forget(struct vcpu *vcpu);
+
 /* Of trace=: the number of the oldest event, and that after the newest one that is complete; between an exit
  * and an entry. */
 u64 exit_trace_first(const struct vcpu *vcpu);

@@ -15,7 +15,9 @@
 #include "kernel/panic.h"
 #include "kernel/percpu.h"
 #include "vmx/hw/caps.h"
+#include "vmx/guest/exit_trace.h"
 #include "vmx/guest/handlers.h"
+#include "vmx/l1/l1.h"
 #include "vmx/l1/ports.h"
 #include "vmx/l1/rest.h"
 #include "vmx/monitor/command.h"
@@ -223,12 +225,18 @@ static void poll(struct vcpu *vcpu)
 
 enum outcome exit_preemption_timer(struct vcpu *vcpu)
 {
-	if (vcpu->guest->level == 1 && held_looked(vcpu))
+	if (unlikely(vcpu->nested.aborted)) {
+		/* Not to be woken, whatever the exit has saved. */
+		l1_shut_down(vcpu);
+		held_watch(vcpu, false);
+	} else if (vcpu->guest->level == 1 && held_looked(vcpu)) {
 		ept12_explain_left(vcpu);
+	}
 	if (!vcpu->wish.timer_ticks) {
-		if (vcpu->guest->level == 1)
-			return OUTCOME_RESUME;
-		panic("exit that nobody asked for: the preemption timer's");
+		if (vcpu->guest->level != 1)
+			panic("exit that nobody asked for: the preemption timer's");
+		exit_trace_forget(vcpu);
+		return OUTCOME_RESUME;
 	}
 	if (vcpu->guest->level == 2)
 		nested_timer_again(vcpu);

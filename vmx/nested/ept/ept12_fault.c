@@ -67,7 +67,8 @@ void ept12_explain(struct vcpu *vcpu, const struct ept12_role *role, enum ept12_
 		rule = RULE_ept_absent;
 	else
 		rule = broken_rule(role, result, l2gpa, walk);
-	if (explain_is_open(vcpu, rule) && unlikely(!held_take(vcpu, role->eptp, l2gpa, access)))
+	if (explain_is_open(vcpu, rule) &&
+	    unlikely(!held_take(vcpu, result == EPT12_MISCONFIG, role->eptp, l2gpa, access)))
 		tell(vcpu, rule, role, walk, vcpu_reg(vcpu, REG_GUEST_LINEAR_ADDRESS),
 		     vcpu->nested.explain.held.times < HELD_TIMES ? EXPLAIN_NOW : EXPLAIN_AGAIN);
 }
@@ -78,15 +79,18 @@ static COLD enum rule still_broken(struct vcpu *vcpu, const struct explain_held 
 {
 	/* Who only looks does not ask for accessed and dirty flags. */
 	struct ept12_role looked = { .eptp = role->eptp & ~EPTP_AD, .user_exec = role->user_exec };
-	const u64 *last;
+	bool misconfigured;
+	u64 last;
 
 	*walk = (struct ept12_walk){ .leaf = ept12_role_levels(role) };
 	if (ept12_peek_on(vcpu, &looked, held->l2gpa, ept12_need(role, held->access), walk))
 		return RULE_COUNT;
-	last = &walk->entry[walk->leaf];
-	if (ept12_is_present(role, *last) && !ept12_entry_valid(role, *last, walk->leaf))
-		return broken_rule(role, EPT12_MISCONFIG, held->l2gpa, walk);
-	return broken_rule(role, EPT12_VIOLATION, held->l2gpa, walk);
+	last = walk->entry[walk->leaf];
+	misconfigured = ept12_is_present(role, last) && !ept12_entry_valid(role, last, walk->leaf);
+	/* Tables that would lead to the other exit now are others than those that L1 was told of. */
+	if (misconfigured != held->misconfigured)
+		return RULE_COUNT;
+	return broken_rule(role, misconfigured ? EPT12_MISCONFIG : EPT12_VIOLATION, held->l2gpa, walk);
 }
 
 COLD void ept12_explain_left(struct vcpu *vcpu)
@@ -103,7 +107,7 @@ COLD void ept12_explain_left(struct vcpu *vcpu)
 	role = ept12_role_of(&slot->v12);
 	role.eptp = held->eptp;
 	rule = still_broken(vcpu, held, &role, &walk);
-	if (rule != RULE_COUNT)
+	if (rule != RULE_COUNT && explain_is_open(vcpu, rule))
 		tell(vcpu, rule, &role, &walk, slot->v12.guest_linear_address, EXPLAIN_LEFT);
 	/* What could not be said now is said the next time. */
 	if (rule == RULE_COUNT || !explain_is_open(vcpu, rule))

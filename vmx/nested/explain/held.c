@@ -19,21 +19,22 @@ void held_watch(struct vcpu *vcpu, bool on)
 		vcpu_set_quiet_timer(vcpu, on ? QUIET_TSC_TICKS : 0);
 }
 
-bool held_take(struct vcpu *vcpu, u64 eptp, u64 l2gpa, u64 access)
+bool held_take(struct vcpu *vcpu, bool misconfigured, u64 eptp, u64 l2gpa, u64 access)
 {
 	struct explain_held *held = &vcpu->nested.explain.held;
-	u64 rip = vcpu_reg(vcpu, REG_RIP);
-	bool is_held;
+	u64 rip = vcpu_reg(vcpu, REG_RIP), reflections = vcpu->nested.counters.reflections;
+	bool is_held, again = held->rip == rip && held->l2gpa == l2gpa && held->reflections == reflections;
 
-	held->times = held->rip == rip && held->l2gpa == l2gpa ? held->times + 1 : 0;
+	held->times = again ? held->times + 1 : 1;
 	is_held = held->times < HELD_TIMES && options.explain == EXPLAIN_FIRST;
+	held->misconfigured = misconfigured;
 	held->rip = rip;
 	held->l2gpa = l2gpa;
 	held->access = access;
 	held->eptp = eptp;
 	held->vmcs = vcpu->nested.current->gpa;
 	/* This exit is not counted yet. */
-	held->reflections = is_held ? vcpu->nested.counters.reflections + 1 : 0;
+	held->reflections = reflections + 1;
 	held->looks = 0;
 	return is_held;
 }
@@ -43,7 +44,8 @@ bool held_is_left(const struct vcpu *vcpu)
 	const struct explain_held *held = &vcpu->nested.explain.held;
 	const struct nested_vmcs *slot = vcpu->nested.current;
 
-	return held->reflections == vcpu->nested.counters.reflections && slot && slot->gpa == held->vmcs;
+	return options.explain == EXPLAIN_FIRST && held->reflections == vcpu->nested.counters.reflections &&
+	       slot && slot->gpa == held->vmcs;
 }
 
 bool held_looked(struct vcpu *vcpu)

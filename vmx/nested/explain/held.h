@@ -19,7 +19,7 @@ void held_watch(struct vcpu *vcpu, bool on);
 
 /* L1 is about to be given one, of a rule that is open, while vmcs02 is current. False: it is told now, for it
  * comes the HELD_TIMES-th time, or because explain=all tells everything at once. */
-bool held_take(struct vcpu *vcpu, u64 eptp, u64 l2gpa, u64 access);
+bool held_take(struct vcpu *vcpu, bool misconfigured, u64 eptp, u64 l2gpa, u64 access);
 
 /* Was it the exit that L1 has had last, and is the VMCS current still? While L1 runs. */
 bool held_is_left(const struct vcpu *vcpu);

@@ -97,8 +97,9 @@ struct explain_held {
 	u64 rip, l2gpa, access; /* L2's; EPTV_* */
 	u64 eptp, vmcs;		/* L1's then: the one has passed the checks, the other was current */
 	u64 reflections;	/* L1's exits with that one; 0: nothing is held */
-	u32 times;		/* the same one in a row, before this one */
-	u32 looks;		/* of L0's timer since */
+	u32 times;		/* the same one in a row, and no other exit of L1's in between */
+	u16 looks;		/* of L0's timer since */
+	bool misconfigured;
 };
 
 /* What a vCPU has told already: explain.c. All members: this CPU only. */

@@ -9,7 +9,6 @@
 #include "mm/addr.h"
 #include "vmx/guest/outcome.h"
 #include "vmx/guest/vcpu.h"
-#include "vmx/nested/ept/ept12.h"
 #include "vmx/nested/explain/fail.h"
 #include "vmx/guest/handlers.h"
 #include "vmx/nested/insn/insn.h"
@@ -50,10 +49,8 @@ static enum outcome vmclear(struct vcpu *vcpu, u64 gpa)
 		guest_mem_write(vcpu, GPA(gpa + offsetof(struct vmcs12, launched)), &clear, sizeof(clear));
 		return OUTCOME_VMSUCCEED;
 	}
-	if (slot == vcpu->nested.current) {
-		ept12_explain_left(vcpu);
+	if (slot == vcpu->nested.current)
 		slot_make_current(vcpu, NULL);
-	}
 	slot->v12.launched = 0;
 	slot_release(vcpu, slot);
 	return OUTCOME_VMSUCCEED;
