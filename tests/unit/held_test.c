@@ -383,6 +383,7 @@ int main(void)
 		MACHINE_TEST(the_timer_stays_off, "explain=all"),
 		MACHINE_TEST(the_timer_stays_off, "explain=off"),
 		MACHINE_TEST_BOTH(l1_is_quiet),
+		MACHINE_TEST(l1_is_quiet, "trace=4K"),
 		MACHINE_TEST(quiet_exits_leave_no_trace, ""),
 		MACHINE_TEST(l1_has_mended_it, ""),
 		MACHINE_TEST(a_look_sets_no_flag, ""),

@@ -721,6 +721,12 @@ static void what_is_said_wrongly_is_refused(void **state UNUSED)
 static void stop_holds_until_go(void **state UNUSED)
 {
 	assert_non_null(strstr(type("stop\rcpus\rx/0q 1\rgo\r"), "stopped> "));
+	type("stop\rcpu 0\rcpus\rgo\r");
+	assert_non_null(strstr(said, "last-exit PREEMPTION_TIMER (this)"));
+	/* there is no other */
+	type("stop\rcpu 1\rgo\r");
+	assert_non_null(strstr(said, "error: cpu N\r\nstopped> "));
+	type("stop\rcpus\rx/0q 1\rgo\r");
 	assert_non_null(strstr(said, "cpu 0: apic-id 0 L1"));
 	assert_non_null(strstr(said, "error: x/ NU"));
 	assert_non_null(strstr(said, "running> "));
