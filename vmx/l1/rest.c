@@ -9,6 +9,7 @@
 
 #include "kernel/hw/cpu.h"
 #include "kernel/msr.h"
+#include "kernel/panic.h"
 #include "kernel/percpu.h"
 #include "mm/page_alloc.h"
 #include "vmx/guest/event.h"
@@ -80,7 +81,7 @@ bool rest_a_moment(struct vcpu *vcpu)
 		return false;
 	}
 	if (!hw_vmptrld_ok(&mine->region.v))
-		return false;
+		panic("the VMCS of a CPU that rests cannot be loaded");
 	reason = enter(vcpu, &mine->launched);
 	vmcs_load(vcpu->vmcs);
 	vcpu->launched = vcpu->vmcs->launched;
