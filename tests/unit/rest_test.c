@@ -151,14 +151,20 @@ static void make_other(void)
 	fake_other_cpu = &other_cpu;
 }
 
-/* Stopped, it leaves for its wait, and stops behind it. */
-static void it_leaves_and_comes_back(void **state UNUSED)
+/* The machine stands still; this CPU, which has the turn, has not come to its own stop yet. */
+static void stop_both(void)
 {
 	make_other();
 	vcpu_set_reg(&other, REG_ACTIVITY, ACTIVITY_WAIT_FOR_SIPI);
 	assert_true(control_stop(machine_vcpu));
 	vcpu_set_reg(&other, REG_ACTIVITY, ACTIVITY_ACTIVE);
 	assert_true(control_stay(&other));
+}
+
+/* Stopped, it leaves for its wait, and stops behind it. */
+static void it_leaves_and_comes_back(void **state UNUSED)
+{
+	stop_both();
 	control_give_turn(1);
 	assert_true(control_stay(machine_vcpu));
 	reason = EXIT_PREEMPTION_TIMER;
@@ -201,11 +207,7 @@ static void who_waits_goes_first(void **state UNUSED)
 {
 	u64 start;
 
-	make_other();
-	vcpu_set_reg(&other, REG_ACTIVITY, ACTIVITY_WAIT_FOR_SIPI);
-	assert_true(control_stop(machine_vcpu));
-	vcpu_set_reg(&other, REG_ACTIVITY, ACTIVITY_ACTIVE);
-	assert_true(control_stay(&other));
+	stop_both();
 	vcpu_set_reg(machine_vcpu, REG_ACTIVITY, ACTIVITY_WAIT_FOR_SIPI);
 	assert_true(control_stay(machine_vcpu));
 	assert_true(control_stay(&other));
@@ -231,11 +233,7 @@ static void said(const char *text)
 
 static void the_other_one_ends_it(void **state UNUSED)
 {
-	make_other();
-	vcpu_set_reg(&other, REG_ACTIVITY, ACTIVITY_WAIT_FOR_SIPI);
-	assert_true(control_stop(machine_vcpu));
-	vcpu_set_reg(&other, REG_ACTIVITY, ACTIVITY_ACTIVE);
-	assert_true(control_stay(&other));
+	stop_both();
 	vcpu_set_reg(&other, REG_ACTIVITY, ACTIVITY_WAIT_FOR_SIPI);
 	control_give_turn(1);
 	assert_true(control_stay(machine_vcpu));
@@ -251,11 +249,7 @@ static void the_other_one_ends_it(void **state UNUSED)
 /* `go` on the CPU that waits: it leaves without another word. */
 static void who_waits_says_nothing(void **state UNUSED)
 {
-	make_other();
-	vcpu_set_reg(&other, REG_ACTIVITY, ACTIVITY_WAIT_FOR_SIPI);
-	assert_true(control_stop(machine_vcpu));
-	vcpu_set_reg(&other, REG_ACTIVITY, ACTIVITY_ACTIVE);
-	assert_true(control_stay(&other));
+	stop_both();
 	vcpu_set_reg(machine_vcpu, REG_ACTIVITY, ACTIVITY_WAIT_FOR_SIPI);
 	uart_type("go\r");
 	monitor_attend(machine_vcpu);
