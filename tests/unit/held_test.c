@@ -240,6 +240,7 @@ static void the_same_a_thousand_times(void **state UNUSED)
 	assert_int_equal(told("linear 1234567\n"), 1);
 	quiet();
 	assert_int_equal(told_any(), 1);
+	assert_int_equal(machine_vcpu->nested.explain.untold, 0);
 }
 
 /* Another address, or another instruction, or another exit in between, begins the row anew. */

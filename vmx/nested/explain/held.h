@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * EPT violations and misconfigurations that L1 may want, for it maps pages on demand by them or has devices
- * behind them. With explain=first they are held, and told when it is clear that L1 does nothing about them:
- * the same one has come many times in a row, or L1 has not entered any L2 again when it leaves the VMCS,
- * shuts down, or runs for a while without an exit. All of it on the CPU that it is about.
+ * behind them. With explain=first they are held, and told when L1 seems to do nothing about them: the same
+ * one has come many times in a row, or L1 has not entered any L2 again when it ends VMX operation, meets a
+ * triple fault, or runs for a while without an exit. VMCLEAR is no such end: a vCPU that moves to another CPU
+ * in the middle of an access has one. All of it on the CPU that it is about.
  */
 #ifndef VMX_NESTED_EXPLAIN_HELD_H
 #define VMX_NESTED_EXPLAIN_HELD_H
